@@ -1,0 +1,3 @@
+"""vetonet: the reference prototype of a multilateral compute veto."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,32 @@
+"""Fixtures that every suite shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vetonet.crypto.rng import SeededRng
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The third-party vectors and data that lie beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared (third-party vectors and data) is not beside the repository")
+    return SHARED
+
+
+@pytest.fixture
+def rng() -> SeededRng:
+    """Reproducible randomness, fresh for each test."""
+    return SeededRng(b"test")
+
+
+@pytest.fixture
+def make_rng() -> Callable[[str], SeededRng]:
+    """A named reproducible stream."""
+    return lambda seed: SeededRng(seed.encode())

@@ -1,0 +1,1 @@
+"""Append-only journals behind one port: in memory and SQLite; acknowledged means durable."""

@@ -1,0 +1,1 @@
+"""The dashboard: read-only pages over what the transparency log already publishes."""

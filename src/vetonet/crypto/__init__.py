@@ -1,1 +1,1 @@
-"""Keys, COSE_Sign1, FROST(Ed25519) and its key generation, Merkle hashing, Pedersen commitments."""
+"""Keys, COSE statements, FROST, Merkle hashing and commitments."""

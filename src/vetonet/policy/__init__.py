@@ -1,1 +1,1 @@
-"""The treaty: its roster, bands in FLOP, quorum rules, and the decision they give over signed ballots."""
+"""Treaty, roster, bands and quorum; proposals, ballots, licences; and the rule that decides."""

@@ -1,0 +1,203 @@
+"""COSE signing (RFC 9052): COSE_Sign1 and COSE_Sign over deterministic CBOR, verified over received bytes.
+
+This module knows the RFC's structures; which of them a vetonet statement may use is narrower and stands in
+``vetonet.crypto.statement``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cbor2
+
+from vetonet.crypto.keys import PublicKey, SigningKey
+from vetonet.encoding import cbor
+from vetonet.errors import EncodingError, InvalidSignatureError
+
+TAG_SIGN1: Final = b"\xd2"  # tag 18, RFC 9052 section 4.2
+TAG_SIGN: Final = b"\xd8\x62"  # tag 98, RFC 9052 section 4.1
+MAX_COSE_BYTES: Final = 64 * 1024
+MAX_SIGNATURES: Final = 256
+
+LABEL_ALG: Final = 1  # RFC 9052 section 3.1
+LABEL_CRIT: Final = 2
+LABEL_KID: Final = 4
+LABEL_TYP: Final = 16  # RFC 9596
+
+Header = Mapping[cbor.Item, cbor.Item]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign1:
+    """A parsed COSE_Sign1; nothing in it is trusted before ``verify``.
+
+    Attributes:
+        protected_bytes: the protected header as received, which is what was signed.
+        protected: the same, parsed.
+        unprotected: the unprotected header; nobody vouches for it.
+        payload: the content.
+        signature: as received.
+    """
+
+    protected_bytes: bytes
+    protected: Header
+    unprotected: Header
+    payload: bytes
+    signature: bytes
+
+    def verify(self, key: PublicKey, *, external_aad: bytes = b"") -> None:
+        """Hold that ``key`` signed exactly this protected header and payload.
+
+        Raises:
+            InvalidSignatureError: another algorithm, a critical header we do not know, or a bad signature.
+        """
+        if self.protected.get(LABEL_ALG) != key.algorithm or LABEL_CRIT in self.protected:
+            msg = f"expected algorithm {key.algorithm.name} in the protected header and nothing critical"
+            raise InvalidSignatureError(msg)
+        key.verify(compute_sign1_input(self.protected_bytes, self.payload, external_aad), self.signature)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One signer's part of a COSE_Sign: its own protected header and signature."""
+
+    protected_bytes: bytes
+    protected: Header
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """A parsed COSE_Sign: one payload, several signers; nothing in it is trusted before it is verified."""
+
+    protected_bytes: bytes
+    protected: Header
+    payload: bytes
+    signatures: tuple[Signature, ...]
+
+    def verify(self, index: int, key: PublicKey) -> None:
+        """Hold that ``key`` made the signature at ``index``.
+
+        Raises:
+            InvalidSignatureError: it did not, or names another algorithm.
+        """
+        entry = self.signatures[index]
+        if entry.protected.get(LABEL_ALG) != key.algorithm:
+            msg = f"expected algorithm {key.algorithm.name} in the signer's protected header"
+            raise InvalidSignatureError(msg)
+        message = compute_sign_input(self.protected_bytes, entry.protected_bytes, self.payload)
+        key.verify(message, entry.signature)
+
+
+def compute_sign1_input(protected: bytes, payload: bytes, external_aad: bytes = b"") -> bytes:
+    """Return the Sig_structure of a COSE_Sign1 (RFC 9052 section 4.4)."""
+    return b"\x84\x6aSignature1" + _bstr(_signed_form(protected)) + _bstr(external_aad) + _bstr(payload)
+
+
+def compute_sign_input(protected: bytes, signer_protected: bytes, payload: bytes) -> bytes:
+    """Return the Sig_structure of one signer of a COSE_Sign (RFC 9052 section 4.4)."""
+    head = b"\x85\x69Signature" + _bstr(_signed_form(protected)) + _bstr(_signed_form(signer_protected))
+    return head + b"\x40" + _bstr(payload)
+
+
+def build_sign1(payload: bytes, header: Header, signature: bytes) -> bytes:
+    """Return the tagged COSE_Sign1 with this protected header and an empty unprotected one."""
+    return TAG_SIGN1 + cbor.to_bytes([cbor.to_bytes(dict(header)), {}, payload, signature])
+
+
+def sign1(payload: bytes, header: Header, key: SigningKey) -> bytes:
+    """Return a tagged COSE_Sign1 by ``key``; ``header`` names its algorithm and key id."""
+    message = compute_sign1_input(cbor.to_bytes(dict(header)), payload)
+    return build_sign1(payload, header, key.sign(message))
+
+
+def sign_many(payload: bytes, header: Header, keys: Sequence[SigningKey]) -> bytes:
+    """Return a tagged COSE_Sign by all ``keys``, the signers in the order of their key ids."""
+    body = cbor.to_bytes(dict(header))
+    entries = []
+    for key in sorted(keys, key=lambda k: k.public_key.key_id):
+        own = cbor.to_bytes({LABEL_ALG: int(key.public_key.algorithm), LABEL_KID: key.public_key.key_id})
+        entries.append([own, {}, key.sign(compute_sign_input(body, own, payload))])
+    return TAG_SIGN + cbor.to_bytes([body, {}, payload, entries])
+
+
+def parse_sign1(data: bytes, *, max_bytes: int = MAX_COSE_BYTES, tagged: bool = True) -> Sign1:
+    """Return the COSE_Sign1 in ``data``.
+
+    Args:
+        data: untrusted bytes.
+        max_bytes: the size above which nothing is read.
+        tagged: whether tag 18 is demanded (statements) or must be absent (RFC 9052 allows both).
+
+    Raises:
+        EncodingError: not deterministic CBOR, not a COSE_Sign1, or the payload is detached.
+    """
+    array = _parse_array(data, TAG_SIGN1 if tagged else b"", max_bytes)
+    protected, unprotected, payload, signature = array
+    if type(payload) is not bytes or type(signature) is not bytes:
+        msg = "expected a COSE_Sign1 with an attached payload and a signature"
+        raise EncodingError(msg)
+    return Sign1(
+        protected_bytes=protected,
+        protected=parse_header(protected),
+        unprotected=unprotected,
+        payload=payload,
+        signature=signature,
+    )
+
+
+def parse_sign(data: bytes, *, max_bytes: int = MAX_COSE_BYTES) -> Sign:
+    """Return the tagged COSE_Sign in ``data``; the unprotected headers must be empty.
+
+    Raises:
+        EncodingError: not deterministic CBOR or not such a COSE_Sign.
+    """
+    protected, unprotected, payload, entries = _parse_array(data, TAG_SIGN, max_bytes)
+    if type(payload) is not bytes or type(entries) is not list or unprotected:
+        msg = "expected a COSE_Sign with an attached payload, signatures and no unprotected header"
+        raise EncodingError(msg)
+    if not 1 <= len(entries) <= MAX_SIGNATURES:
+        msg = f"expected 1 to {MAX_SIGNATURES} signatures, got {len(entries)}"
+        raise EncodingError(msg)
+    signatures = tuple(_parse_signature(entry) for entry in entries)
+    return Sign(
+        protected_bytes=protected, protected=parse_header(protected), payload=payload, signatures=signatures
+    )
+
+
+def _parse_array(data: bytes, tag: bytes, max_bytes: int) -> list[cbor.Item]:
+    if not data.startswith(tag):
+        msg = f"expected a COSE structure with CBOR tag {tag.hex()}, got {data[:2].hex() or 'nothing'}"
+        raise EncodingError(msg)
+    array = cbor.from_bytes(data[len(tag) :], max_bytes=max_bytes)
+    if type(array) is not list or [type(part) for part in array[:2]] != [bytes, dict] or len(array) != 4:  # noqa: PLR2004
+        msg = "expected the four parts of a COSE structure (RFC 9052 section 4)"
+        raise EncodingError(msg)
+    return array
+
+
+def _parse_signature(entry: cbor.Item) -> Signature:
+    if type(entry) is not list or [type(part) for part in entry] != [bytes, dict, bytes] or entry[1]:
+        msg = "expected a COSE_Signature without unprotected header"
+        raise EncodingError(msg)
+    return Signature(protected_bytes=entry[0], protected=parse_header(entry[0]), signature=entry[2])
+
+
+def parse_header(data: bytes) -> Header:
+    """Return the protected header; the empty one is the empty string (RFC 9052 section 3)."""
+    header = cbor.from_bytes(data, max_bytes=MAX_COSE_BYTES) if data else {}
+    if type(header) is not dict or (data and not header):
+        msg = "expected the protected header to be a map, and the empty one to be a zero-length string"
+        raise EncodingError(msg)
+    return header
+
+
+def _signed_form(protected: bytes) -> bytes:
+    """An encoded empty map is signed as a zero-length string (RFC 9052 section 4.4)."""
+    return b"" if protected == b"\xa0" else protected
+
+
+def _bstr(data: bytes) -> bytes:
+    return cbor2.dumps(data)

@@ -1,0 +1,217 @@
+"""Statements: the only things that vetonet signs, and the one module that makes and opens them.
+
+A statement is a record in a COSE_Sign1 (one signer) or COSE_Sign (several) whose protected header carries
+exactly algorithm, key id and statement type, and whose unprotected header is empty, so that every byte is
+signed or is the signature (VN-2.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import ClassVar, Final, Generic, TypeVar
+
+from vetonet.crypto import cose
+from vetonet.crypto.keys import Algorithm, PublicKey, SigningKey
+from vetonet.encoding.record import Record
+from vetonet.errors import EncodingError, InvalidSignatureError, UnknownPartyError
+
+TYPE_PREFIX: Final = "application/vetonet."
+TYPE_SUFFIX: Final = "+cbor"
+
+Keys = Mapping[bytes, PublicKey]
+"""Known public keys by key id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement(Record):
+    """A record that is signed; ``TYPE`` goes into the protected header so that types cannot be confused."""
+
+    TYPE: ClassVar[str]
+
+
+S = TypeVar("S", bound=Statement)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed(Generic[S]):
+    """A statement together with the bytes that were verified; only ``open_*`` makes one.
+
+    Attributes:
+        statement: the parsed content.
+        signers: who signed, in the order of their key ids.
+        data: the whole COSE structure as received; this is what goes into the log.
+        payload_digest: SHA-256 of the statement's own bytes: its identity, whoever signed it.
+    """
+
+    statement: S
+    signers: tuple[PublicKey, ...]
+    data: bytes = field(repr=False)
+    payload_digest: bytes = field(repr=False)
+
+    @property
+    def signer(self) -> PublicKey:
+        """The signer of a statement that has exactly one."""
+        (only,) = self.signers
+        return only
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the whole signed bytes: the identity of this leaf in the log."""
+        return hashlib.sha256(self.data).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What the outside of a statement claims, before anything is verified.
+
+    Attributes:
+        kind: the statement type, such as ``ballot``.
+        key_id: the signer's, or None where several signed.
+    """
+
+    kind: str
+    key_id: bytes | None
+
+
+def compute_digest(statement: Statement) -> bytes:
+    """Return the identity of a statement: SHA-256 of its canonical bytes."""
+    return hashlib.sha256(statement.to_bytes()).digest()
+
+
+def sign(statement: Statement, key: SigningKey) -> bytes:
+    """Return the statement as a COSE_Sign1 by ``key``."""
+    return cose.sign1(statement.to_bytes(), _header(type(statement).TYPE, key.public_key), key)
+
+
+def sign_jointly(statement: Statement, keys: Sequence[SigningKey]) -> bytes:
+    """Return the statement as a COSE_Sign by all ``keys``."""
+    return cose.sign_many(statement.to_bytes(), {cose.LABEL_TYP: _full_type(type(statement).TYPE)}, keys)
+
+
+def compute_signing_input(statement: Statement, key: PublicKey) -> bytes:
+    """Return the bytes that ``key``'s holders sign when no single one of them can (FROST)."""
+    protected = cose.cbor.to_bytes(dict(_header(type(statement).TYPE, key)))
+    return cose.compute_sign1_input(protected, statement.to_bytes())
+
+
+def attach_signature(statement: Statement, key: PublicKey, signature: bytes) -> bytes:
+    """Return the COSE_Sign1 of a statement whose signature was made elsewhere (FROST).
+
+    Raises:
+        InvalidSignatureError: the signature is not ``key``'s over this statement.
+    """
+    key.verify(compute_signing_input(statement, key), signature)
+    return cose.build_sign1(statement.to_bytes(), _header(type(statement).TYPE, key), signature)
+
+
+def peek(data: bytes) -> Envelope:
+    """Return what a statement claims to be, verifying nothing: for choosing who should open it.
+
+    Raises:
+        EncodingError: not a COSE structure with a vetonet statement type.
+    """
+    if data.startswith(cose.TAG_SIGN):
+        return Envelope(kind=_kind_of(cose.parse_sign(data).protected), key_id=None)
+    parsed = cose.parse_sign1(data)
+    kid = parsed.protected.get(cose.LABEL_KID)
+    return Envelope(kind=_kind_of(parsed.protected), key_id=kid if isinstance(kid, bytes) else None)
+
+
+def open_statement(data: bytes, kind: type[S], keys: Keys) -> Signed[S]:
+    """Return the statement in ``data`` after verifying its one signature.
+
+    Args:
+        data: untrusted bytes of a COSE_Sign1.
+        kind: the statement class that is expected here.
+        keys: the keys that may sign such a statement, by key id.
+
+    Raises:
+        EncodingError: another structure, type or spelling.
+        UnknownPartyError: the key id is not among ``keys``.
+        InvalidSignatureError: the signature does not verify.
+    """
+    parsed = cose.parse_sign1(data, max_bytes=kind.MAX_BYTES)
+    algorithm, key_id = _parse_protected(parsed.protected_bytes, kind.TYPE)
+    if parsed.unprotected:
+        msg = f"a {kind.TYPE} statement has no unprotected header"
+        raise EncodingError(msg)
+    key = keys.get(key_id)
+    if key is None or key.algorithm != algorithm:
+        msg = f"a {kind.TYPE} statement by an unknown key {key_id.hex()[:16]}"
+        raise UnknownPartyError(msg, clause="VN-2.2")
+    key.verify(cose.compute_sign1_input(parsed.protected_bytes, parsed.payload), parsed.signature)
+    return _signed(kind, data, parsed.payload, (key,))
+
+
+def open_joint_statement(data: bytes, kind: type[S], keys: Iterable[PublicKey]) -> Signed[S]:
+    """Return the statement in ``data`` after verifying that exactly all of ``keys`` signed it.
+
+    Raises:
+        EncodingError: another structure, type or spelling.
+        InvalidSignatureError: a signer is missing, not wanted, twice, out of order, or did not sign;
+            ``culprits`` holds the key ids concerned.
+    """
+    parsed = cose.parse_sign(data, max_bytes=kind.MAX_BYTES)
+    if dict(parsed.protected) != {cose.LABEL_TYP: _full_type(kind.TYPE)}:
+        msg = f"expected a jointly signed {kind.TYPE} statement"
+        raise EncodingError(msg)
+    wanted = tuple(sorted(set(keys), key=lambda key: key.key_id))
+    if [_signer_header(key) for key in wanted] != [dict(entry.protected) for entry in parsed.signatures]:
+        msg = f"expected exactly the {len(wanted)} signers of this {kind.TYPE}, in the order of their key ids"
+        raise InvalidSignatureError(msg)
+    for index, key in enumerate(wanted):
+        parsed.verify(index, key)
+    return _signed(kind, data, parsed.payload, wanted)
+
+
+def read_unverified(data: bytes, kind: type[S]) -> S:
+    """Return the content of a statement without believing it, to learn which keys must have signed it.
+
+    Raises:
+        EncodingError: another structure or spelling.
+    """
+    joint = data.startswith(cose.TAG_SIGN)
+    payload = (cose.parse_sign if joint else cose.parse_sign1)(data, max_bytes=kind.MAX_BYTES).payload
+    return kind.from_bytes(payload)
+
+
+def _signed(kind: type[S], data: bytes, payload: bytes, signers: tuple[PublicKey, ...]) -> Signed[S]:
+    digest = hashlib.sha256(payload).digest()
+    return Signed(statement=kind.from_bytes(payload), signers=signers, data=data, payload_digest=digest)
+
+
+@lru_cache(maxsize=4096)
+def _parse_protected(protected: bytes, expected_kind: str) -> tuple[Algorithm, bytes]:
+    """Return algorithm and key id; cached, because one signer's headers are all alike."""
+    header = cose.parse_header(protected)  # noqa: SLF001  (same package: the one place that narrows COSE)
+    algorithm, key_id = header.get(cose.LABEL_ALG), header.get(cose.LABEL_KID)
+    if len(header) != 3 or algorithm not in set(Algorithm) or type(key_id) is not bytes:  # noqa: PLR2004
+        msg = "expected exactly algorithm, key id and type in the protected header"
+        raise EncodingError(msg)
+    if header.get(cose.LABEL_TYP) != _full_type(expected_kind):
+        msg = f"expected a {expected_kind} statement, got {str(header.get(cose.LABEL_TYP))[:60]!r}"
+        raise EncodingError(msg)
+    return Algorithm(algorithm), key_id
+
+
+def _header(kind: str, key: PublicKey) -> cose.Header:
+    return {**_signer_header(key), cose.LABEL_TYP: _full_type(kind)}
+
+
+def _signer_header(key: PublicKey) -> dict[int, object]:
+    return {cose.LABEL_ALG: int(key.algorithm), cose.LABEL_KID: key.key_id}
+
+
+def _full_type(kind: str) -> str:
+    return f"{TYPE_PREFIX}{kind}{TYPE_SUFFIX}"
+
+
+def _kind_of(header: cose.Header) -> str:
+    full = header.get(cose.LABEL_TYP)
+    if not isinstance(full, str) or not full.startswith(TYPE_PREFIX) or not full.endswith(TYPE_SUFFIX):
+        msg = "not a vetonet statement: no such type in the protected header"
+        raise EncodingError(msg)
+    return full[len(TYPE_PREFIX) : -len(TYPE_SUFFIX)]

@@ -1,0 +1,217 @@
+"""Records: frozen dataclasses with one CBOR spelling, declared field by field.
+
+A record names a label and a codec for each field; from that follow its canonical bytes, its strict parser
+and the claim that nothing unknown is accepted. The matching CDDL stands in ``proto/``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+
+from vetonet.encoding import cbor
+from vetonet.errors import EncodingError
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+R = TypeVar("R", bound="Record")
+
+MAX_STATEMENT_BYTES: Final = 16 * 1024
+DIGEST_BYTES: Final = 32
+MS_PER_S: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Codec(Generic[T]):
+    """How one kind of value becomes a CBOR item and back; ``from_item`` refuses everything else."""
+
+    to_item: Callable[[T], cbor.Item]
+    from_item: Callable[[cbor.Item], T]
+
+
+def member(label: int, codec: Codec[Any], *, optional: bool = False) -> Any:
+    """Declare a field: its map label, its codec, and whether the label is left out for None."""
+    metadata = {"label": label, "codec": codec, "optional": optional}
+    return dataclasses.field(default=None, metadata=metadata) if optional else dataclasses.field(metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    label: int
+    name: str
+    codec: Codec[Any]
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A frozen value with one spelling; subclasses are frozen dataclasses whose fields are ``member``s."""
+
+    MAX_BYTES: ClassVar[int] = MAX_STATEMENT_BYTES
+
+    def to_item(self) -> dict[int, cbor.Item]:
+        """Return the map of labels to items, in key order."""
+        pairs = ((m, getattr(self, m.name)) for m in compute_layout(type(self)))
+        return {m.label: m.codec.to_item(value) for m, value in pairs if not (m.optional and value is None)}
+
+    def to_bytes(self) -> bytes:
+        """Return the one spelling of this record.
+
+        Raises:
+            EncodingError: a field holds a value outside the CBOR model or the record is too large to read back.
+        """
+        data = cbor.to_bytes(self.to_item())
+        if len(data) > self.MAX_BYTES:
+            msg = f"{type(self).__name__} takes {len(data)} bytes, more than the {self.MAX_BYTES} anyone accepts"
+            raise EncodingError(msg)
+        return data
+
+    @classmethod
+    def from_item(cls, item: cbor.Item) -> Self:
+        """Return the record that a decoded map holds.
+
+        Raises:
+            EncodingError: not a map, an unknown or missing label, or a field that its codec or the record refuses.
+        """
+        if type(item) is not dict:
+            msg = f"{cls.__name__}: expected a map, got {type(item).__name__}"
+            raise EncodingError(msg)
+        layout = compute_layout(cls)
+        fields = {m.name: _decoded(cls, m, item[m.label]) for m in layout if m.label in item}
+        if len(fields) != len(item) or len(fields) < len(layout):
+            _refuse_labels(cls, item)
+        try:
+            return cls(**fields)
+        except ValueError as error:
+            msg = f"{cls.__name__}: {error}"
+            raise EncodingError(msg) from error
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return the record that untrusted bytes spell.
+
+        Raises:
+            EncodingError: oversize, not deterministic CBOR, or not this record.
+        """
+        return cls.from_item(cbor.from_bytes(data, max_bytes=cls.MAX_BYTES))
+
+
+@cache
+def compute_layout(cls: type[Record]) -> tuple[_Member, ...]:
+    """Return the members of a record class in key order (RFC 8949 section 4.2.1)."""
+    members = [
+        _Member(field.metadata["label"], field.name, field.metadata["codec"], field.metadata["optional"])
+        for field in dataclasses.fields(cls)
+    ]
+    return tuple(sorted(members, key=lambda m: cbor.compute_key_order(m.label)))
+
+
+def _decoded(cls: type[Record], declared: _Member, item: cbor.Item) -> Any:
+    try:
+        return declared.codec.from_item(item)
+    except EncodingError as error:
+        msg = f"{cls.__name__}.{declared.name}: {error}"
+        raise EncodingError(msg) from error
+
+
+def _refuse_labels(cls: type[Record], item: dict[cbor.Item, cbor.Item]) -> None:
+    """Raise unless exactly the declared labels are there, the optional ones at will."""
+    layout = compute_layout(cls)
+    unknown = [label for label in item if label not in {m.label for m in layout}]
+    missing = [m.name for m in layout if m.label not in item and not m.optional]
+    if unknown:
+        msg = f"{cls.__name__}: unknown field {unknown[0]!r}"
+        raise EncodingError(msg[:160])
+    if missing:
+        msg = f"{cls.__name__}: missing field {missing[0]}"
+        raise EncodingError(msg)
+
+
+def _same(value: T) -> T:
+    return value
+
+
+def _expected(what: str, item: cbor.Item) -> EncodingError:
+    got = f"{len(item)} bytes" if isinstance(item, bytes) else f"{type(item).__name__} {str(item)[:40]!r}"
+    return EncodingError(f"expected {what}, got {got}")
+
+
+def uint(maximum: int = 2**64 - 1) -> Codec[int]:
+    """A natural number up to ``maximum``."""
+
+    def parse(item: cbor.Item) -> int:
+        if type(item) is int and 0 <= item <= maximum:
+            return item
+        raise _expected(f"an integer from 0 to {maximum}", item)
+
+    return Codec(_same, parse)
+
+
+def bstr(minimum: int, maximum: int | None = None) -> Codec[bytes]:
+    """A byte string of ``minimum`` to ``maximum`` bytes, or of exactly ``minimum``."""
+    most = minimum if maximum is None else maximum
+
+    def parse(item: cbor.Item) -> bytes:
+        if type(item) is bytes and minimum <= len(item) <= most:
+            return item
+        raise _expected(f"a byte string of {minimum} to {most} bytes", item)
+
+    return Codec(_same, parse)
+
+
+def tstr(maximum: int = 128) -> Codec[str]:
+    """Printable text of 1 to ``maximum`` characters, without control or formatting characters."""
+
+    def parse(item: cbor.Item) -> str:
+        if type(item) is str and 1 <= len(item) <= maximum and item.isprintable():
+            return item
+        raise _expected(f"printable text of 1 to {maximum} characters", item)
+
+    return Codec(_same, parse)
+
+
+def numeric_date() -> Codec[int]:
+    """A CWT NumericDate (RFC 8392 section 2): whole seconds on the wire, milliseconds in memory."""
+    seconds = uint(2**40)
+    return Codec(lambda value: value // MS_PER_S, lambda item: seconds.from_item(item) * MS_PER_S)
+
+
+def choice(kind: type[E]) -> Codec[E]:
+    """A member of an enumeration, by its value."""
+    members = {member.value: member for member in kind}
+
+    def parse(item: cbor.Item) -> E:
+        if type(item) is str and item in members:
+            return members[item]
+        raise _expected("one of " + ", ".join(members), item)
+
+    return Codec(lambda value: value.value, parse)
+
+
+def many(codec: Codec[T], *, maximum: int, minimum: int = 0) -> Codec[tuple[T, ...]]:
+    """An array of ``minimum`` to ``maximum`` items of one kind."""
+
+    def parse(item: cbor.Item) -> tuple[T, ...]:
+        if type(item) is list and minimum <= len(item) <= maximum:
+            return tuple([codec.from_item(entry) for entry in item])
+        raise _expected(f"an array of {minimum} to {maximum} items", item)
+
+    return Codec(lambda value: [codec.to_item(entry) for entry in value], parse)
+
+
+def record(cls: type[R]) -> Codec[R]:
+    """A nested record."""
+    return Codec(lambda value: value.to_item(), cls.from_item)
+
+
+def parsed(to_bytes: Callable[[T], bytes], from_bytes: Callable[[bytes], T], *, maximum: int) -> Codec[T]:
+    """A value of another format that travels as a byte string, such as a public key."""
+    outer = bstr(1, maximum)
+    return Codec(to_bytes, lambda item: from_bytes(outer.from_item(item)))
+
+
+DIGEST: Final = bstr(DIGEST_BYTES)

@@ -1,0 +1,102 @@
+"""Licences: the quorum's threshold-signed permission for one run on one set of chips (VN-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from vetonet.crypto.statement import Signed, Statement, open_statement
+from vetonet.encoding.record import DIGEST, choice, many, member, numeric_date, uint
+from vetonet.policy.proposal import MAX_DEVICES, Proposal, verify_treaty_reference
+from vetonet.policy.quorum import MAX_PARTIES
+from vetonet.policy.treaty import Treaty
+from vetonet.units import MAX_FLOP, Milliseconds, Precision, WorkloadClass
+
+MAX_LEAF_INDEX = 2**53
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence(Statement):
+    """A CWT (RFC 8392) that a chip accepts once; every field follows from the log (VN-7.1).
+
+    Attributes:
+        issued_ms, not_before_ms, expires_ms: whole seconds on the wire (claims iat, nbf, exp).
+        licence_id: index of the last ballot leaf it rests on, so it is unique and rises with time.
+        proposal_leaf_index, ballot_leaf_indices: where the log shows what it rests on.
+    """
+
+    TYPE: ClassVar[str] = "licence"
+
+    expires_ms: int = member(4, numeric_date())
+    not_before_ms: int = member(5, numeric_date())
+    issued_ms: int = member(6, numeric_date())
+    licence_id: int = member(-70101, uint(MAX_LEAF_INDEX))
+    treaty_digest: bytes = member(-70102, DIGEST)
+    epoch: int = member(-70103, uint(2**32))
+    proposal_digest: bytes = member(-70104, DIGEST)
+    proposal_leaf_index: int = member(-70105, uint(MAX_LEAF_INDEX))
+    ballot_leaf_indices: tuple[int, ...] = member(-70106, many(uint(MAX_LEAF_INDEX), minimum=1, maximum=MAX_PARTIES))
+    device_set_root: bytes = member(-70107, DIGEST)
+    device_count: int = member(-70108, uint(MAX_DEVICES))
+    total_flop: int = member(-70109, uint(MAX_FLOP))
+    per_device_flop: int = member(-70110, uint(MAX_FLOP))
+    workload: WorkloadClass = member(-70111, choice(WorkloadClass))
+    precision: Precision = member(-70112, choice(Precision))
+
+    def __post_init__(self) -> None:
+        """Refuse a licence that could not have been derived: order of times, of ballots, of ceilings."""
+        times = (self.issued_ms, self.not_before_ms, self.expires_ms)
+        if any(time % 1000 for time in times) or not self.issued_ms <= self.not_before_ms < self.expires_ms:
+            msg = "expected whole seconds with issued <= not before < expires"
+            raise ValueError(msg)
+        if list(self.ballot_leaf_indices) != sorted(set(self.ballot_leaf_indices)):
+            msg = "expected rising ballot leaf indices"
+            raise ValueError(msg)
+        if self.licence_id != self.ballot_leaf_indices[-1] or self.proposal_leaf_index >= self.ballot_leaf_indices[0]:
+            msg = "expected the proposal before the ballots, and the last ballot as licence id"
+            raise ValueError(msg)
+
+
+def derive_licence(
+    treaty: Signed[Treaty], proposal: Signed[Proposal], proposal_leaf_index: int, ballot_leaf_indices: Sequence[int]
+) -> Licence:
+    """Return the one licence that a granted proposal gives; every signer derives it alone and compares."""
+    asked = proposal.statement
+    return Licence(
+        expires_ms=asked.ends_ms,
+        not_before_ms=asked.starts_ms,
+        issued_ms=asked.closes_ms,
+        licence_id=max(ballot_leaf_indices),
+        treaty_digest=treaty.payload_digest,
+        epoch=treaty.statement.epoch,
+        proposal_digest=proposal.payload_digest,
+        proposal_leaf_index=proposal_leaf_index,
+        ballot_leaf_indices=tuple(sorted(ballot_leaf_indices)),
+        device_set_root=asked.device_set_root,
+        device_count=asked.device_count,
+        total_flop=asked.total_flop,
+        per_device_flop=asked.per_device_flop,
+        workload=asked.workload,
+        precision=asked.precision,
+    )
+
+
+def open_licence(data: bytes, treaty: Signed[Treaty]) -> Signed[Licence]:
+    """Return a licence that the treaty's quorum signed under this treaty and epoch.
+
+    Raises:
+        EncodingError: not a licence.
+        UnknownPartyError: another group's.
+        InvalidSignatureError: the threshold signature does not verify.
+        EpochError: it names another treaty or epoch.
+    """
+    key = treaty.statement.group_key
+    signed = open_statement(data, Licence, {key.key_id: key})
+    verify_treaty_reference(signed.statement, treaty)
+    return signed
+
+
+def is_valid_at(licence: Licence, now: Milliseconds) -> bool:
+    """Whether a licence is in force at ``now``."""
+    return licence.not_before_ms <= now < licence.expires_ms

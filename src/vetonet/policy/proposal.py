@@ -1,0 +1,155 @@
+"""Proposals: an operator's declaration of a large run before it starts (VN-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from vetonet.crypto.statement import Signed, Statement, open_statement
+from vetonet.encoding.record import DIGEST, bstr, choice, many, member, tstr, uint
+from vetonet.errors import EpochError, RefusedError
+from vetonet.policy.band import Band, BandRule
+from vetonet.policy.treaty import Treaty
+from vetonet.units import MAX_FLOP, Precision, WorkloadClass
+
+MAX_TIME_MS = 2**48
+MAX_DEVICES = 2**32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal(Statement):
+    """What an operator wants to run, on which chips, when, and up to how much.
+
+    Attributes:
+        treaty_digest: the treaty it is made under, and ``epoch`` that treaty's epoch.
+        operator_id: who proposes; the signature must be this operator's.
+        beneficial_owner: whose runs count together, whatever company proposes them.
+        total_flop: the ceiling over all chips.
+        per_device_flop: the ceiling of each chip.
+        device_set_root: Merkle root over the sorted ueids of the chips (RFC 9162 hashing), ``device_count`` of them.
+        opens_ms, closes_ms: the voting window.
+        starts_ms, ends_ms: the window of the run itself.
+        specification_digest: commitment to the private specification of the run; nobody else sees that.
+        lineage: digests of proposals whose results this run continues.
+        serial: makes two otherwise equal proposals different.
+    """
+
+    TYPE: ClassVar[str] = "proposal"
+
+    treaty_digest: bytes = member(1, DIGEST)
+    epoch: int = member(2, uint(2**32))
+    operator_id: str = member(3, tstr(64))
+    beneficial_owner: str = member(4, tstr(128))
+    workload: WorkloadClass = member(5, choice(WorkloadClass))
+    precision: Precision = member(6, choice(Precision))
+    total_flop: int = member(7, uint(MAX_FLOP))
+    per_device_flop: int = member(8, uint(MAX_FLOP))
+    device_set_root: bytes = member(9, DIGEST)
+    device_count: int = member(10, uint(MAX_DEVICES))
+    opens_ms: int = member(11, uint(MAX_TIME_MS))
+    closes_ms: int = member(12, uint(MAX_TIME_MS))
+    starts_ms: int = member(13, uint(MAX_TIME_MS))
+    ends_ms: int = member(14, uint(MAX_TIME_MS))
+    specification_digest: bytes = member(15, DIGEST)
+    lineage: tuple[bytes, ...] = member(16, many(DIGEST, maximum=16))
+    serial: bytes = member(17, bstr(16))
+
+    def __post_init__(self) -> None:
+        """Refuse windows that end before they begin and ceilings that do not fit together (VN-5.1)."""
+        if not self.opens_ms < self.closes_ms <= self.starts_ms < self.ends_ms:
+            msg = "expected opens < closes <= starts < ends"
+            raise ValueError(msg)
+        if self.starts_ms % 1000 or self.ends_ms % 1000 or self.closes_ms % 1000:
+            msg = "expected closes, starts and ends on whole seconds: a licence states them so (RFC 8392)"
+            raise ValueError(msg)
+        if not 0 < self.per_device_flop <= self.total_flop <= self.per_device_flop * self.device_count:
+            msg = "expected 0 < per-device ceiling <= total ceiling <= per-device ceiling x chips"
+            raise ValueError(msg)
+        if len(set(self.lineage)) < len(self.lineage):
+            msg = "a parent stands twice in the lineage"
+            raise ValueError(msg)
+
+
+def open_proposal(data: bytes, treaty: Signed[Treaty]) -> Signed[Proposal]:
+    """Return a proposal that an operator of this treaty signed and that this treaty can decide.
+
+    Raises:
+        EncodingError: not a proposal.
+        UnknownPartyError: no operator of the treaty signed it.
+        EpochError: it names another treaty or epoch.
+        RefusedError: its voting window is longer than the treaty allows, or it signs for another operator.
+    """
+    signed = open_statement(data, Proposal, treaty.statement.operator_keys)
+    verify_treaty_reference(signed.statement, treaty)
+    proposal = signed.statement
+    operator = treaty.statement.find_operator(proposal.operator_id)
+    if operator.key != signed.signer:
+        msg = f"a proposal of {proposal.operator_id!r} signed by another operator"
+        raise RefusedError(msg, culprit=proposal.operator_id, clause="VN-5.2")
+    if proposal.closes_ms - proposal.opens_ms > treaty.statement.window_ms:
+        msg = f"expected a voting window of at most {treaty.statement.window_ms} ms"
+        raise RefusedError(msg, culprit=proposal.operator_id, clause="VN-5.3")
+    return signed
+
+
+class TreatyBound(Protocol):
+    """A statement that holds under one treaty in one epoch."""
+
+    TYPE: ClassVar[str]
+
+    @property
+    def treaty_digest(self) -> bytes:
+        """The treaty it is made under."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of that treaty."""
+        ...
+
+
+def verify_treaty_reference(statement: TreatyBound, treaty: Signed[Treaty]) -> None:
+    """Hold that a statement names this treaty in this epoch (VN-2.4).
+
+    Raises:
+        EpochError: it names another.
+    """
+    digest, epoch = treaty.payload_digest, treaty.statement.epoch
+    if (statement.treaty_digest, statement.epoch) != (digest, epoch):
+        msg = (
+            f"a {statement.TYPE} under treaty {statement.treaty_digest.hex()[:16]} epoch {statement.epoch}, "
+            f"expected {digest.hex()[:16]} epoch {epoch}"
+        )
+        raise EpochError(msg, clause="VN-2.4")
+
+
+def compute_linked_flop(proposal: Proposal, licensed: Mapping[bytes, Proposal]) -> int:
+    """Return the total that decides the band: the proposal's own and that of every run linked to it (VN-5.4).
+
+    Linked are licensed runs of the same beneficial owner and those of its lineage, each counted once.
+
+    Args:
+        proposal: the run in question.
+        licensed: proposals that were licensed before, by their digest.
+    """
+    linked = {
+        digest
+        for digest, earlier in licensed.items()
+        if earlier.beneficial_owner == proposal.beneficial_owner or digest in proposal.lineage
+    }
+    return proposal.total_flop + sum(licensed[digest].total_flop for digest in linked)
+
+
+def verify_band(proposal: Proposal, treaty: Treaty, licensed: Mapping[bytes, Proposal]) -> Band:
+    """Return the band of a proposal and its linked runs, unless nobody may license it (VN-5.5).
+
+    Raises:
+        RefusedError: the band is forbidden.
+    """
+    total_flop = compute_linked_flop(proposal, licensed)
+    band = treaty.find_band(total_flop)
+    if band.rule is BandRule.FORBIDDEN:
+        msg = f"a run of {total_flop:.3g} FLOP with its linked runs lies in the forbidden band {band.name!r}"
+        raise RefusedError(msg, culprit=proposal.operator_id, clause="VN-5.5")
+    return band

@@ -1,0 +1,193 @@
+"""The treaty: who the parties are, what they regulate, and the keys under which it is enforced (VN-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from vetonet.crypto import frost
+from vetonet.crypto.keys import MAX_KEY_BYTES, Algorithm, PublicKey
+from vetonet.crypto.statement import Keys, Signed, Statement, open_joint_statement, read_unverified
+from vetonet.encoding.record import Record, many, member, parsed, record, tstr, uint
+from vetonet.errors import UnknownPartyError
+from vetonet.policy.band import Band, find_band, verify_bands
+from vetonet.policy.quorum import MAX_PARTIES, Threshold
+
+PUBLIC_KEY = parsed(PublicKey.to_bytes, PublicKey.from_bytes, maximum=MAX_KEY_BYTES)
+GROUP = parsed(frost.PublicKeyPackage.to_bytes, frost.PublicKeyPackage.from_bytes, maximum=8 * 1024)
+T = TypeVar("T")
+
+MAX_INTERVAL_MS = 366 * 24 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party(Record):
+    """A member of the treaty: a state, a laboratory or an inspectorate."""
+
+    party_id: str = member(1, tstr(64))
+    key: PublicKey = member(2, PUBLIC_KEY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator(Record):
+    """Somebody who runs chips and proposes runs; ``party_id`` names the party it belongs to, if any."""
+
+    operator_id: str = member(1, tstr(64))
+    key: PublicKey = member(2, PUBLIC_KEY)
+    party_id: str | None = member(3, tstr(64), optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endorser(Record):
+    """A chip maker: the key of its root certificate, and the attester kind it vouches for."""
+
+    endorser_id: str = member(1, tstr(64))
+    root_key: PublicKey = member(2, PUBLIC_KEY)
+    attester_kind: str = member(3, tstr(32))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treaty(Statement):
+    """What the parties agreed, signed by all of them; its digest is the root of all later trust.
+
+    Attributes:
+        epoch: rises with every amendment; ballots and licences of another epoch are refused.
+        quorum: who must grant a run.
+        group: the FROST group of that quorum: participant i + 1 is ``parties[i]``.
+        window_ms: the longest a vote may stay open.
+        signing_ms: how long one attempt at the threshold signature may take.
+        report_interval_ms: how often a chip that runs must report, at least.
+        report_grace_ms: how long after its interval a report may be missing without a question.
+        log_origin: the name of the log that counts; ``log_key`` signs its checkpoints.
+    """
+
+    TYPE: ClassVar[str] = "treaty"
+    MAX_BYTES: ClassVar[int] = 64 * 1024
+
+    name: str = member(1, tstr(128))
+    epoch: int = member(2, uint(2**32))
+    parties: tuple[Party, ...] = member(3, many(record(Party), maximum=MAX_PARTIES))
+    quorum: Threshold = member(4, record(Threshold))
+    group: frost.PublicKeyPackage = member(5, GROUP)
+    bands: tuple[Band, ...] = member(6, many(record(Band), maximum=16))
+    window_ms: int = member(7, uint(MAX_INTERVAL_MS))
+    signing_ms: int = member(8, uint(MAX_INTERVAL_MS))
+    report_interval_ms: int = member(9, uint(MAX_INTERVAL_MS))
+    report_grace_ms: int = member(10, uint(MAX_INTERVAL_MS))
+    operators: tuple[Operator, ...] = member(11, many(record(Operator), maximum=256))
+    endorsers: tuple[Endorser, ...] = member(12, many(record(Endorser), maximum=32))
+    log_origin: str = member(13, tstr(128))
+    log_key: PublicKey = member(14, PUBLIC_KEY)
+
+    def __post_init__(self) -> None:
+        """Refuse a treaty that names anyone or any key twice, or whose parts do not fit together (VN-3.2)."""
+        _verify_names_and_keys(self)
+        _verify_quorum(self)
+        verify_bands(self.bands)
+        if not all((self.window_ms, self.signing_ms, self.report_interval_ms)):
+            msg = "expected windows and intervals above zero"
+            raise ValueError(msg)
+        if self.log_key.algorithm is not Algorithm.EDDSA:
+            msg = "expected an Ed25519 log key"
+            raise ValueError(msg)
+
+    @property
+    def group_key(self) -> PublicKey:
+        """The key under which licences verify."""
+        return PublicKey(algorithm=Algorithm.EDDSA, point=self.group.group_public_key.to_bytes())
+
+    @property
+    def party_keys(self) -> Keys:
+        """The statement keys of the roster, by key id."""
+        return {party.key.key_id: party.key for party in self.parties}
+
+    @property
+    def operator_keys(self) -> Keys:
+        """The keys of the operators, by key id."""
+        return {operator.key.key_id: operator.key for operator in self.operators}
+
+    def find_party(self, key: PublicKey) -> Party:
+        """Return the party whose statement key this is.
+
+        Raises:
+            UnknownPartyError: nobody's on the roster.
+        """
+        return _only(self.parties, key.key_id, lambda party: party.key.key_id, "party with key")
+
+    def find_operator(self, operator_id: str) -> Operator:
+        """Return the operator of this name.
+
+        Raises:
+            UnknownPartyError: the treaty names no such operator.
+        """
+        return _only(self.operators, operator_id, lambda operator: operator.operator_id, "operator")
+
+    def compute_identifier(self, party_id: str) -> int:
+        """Return a party's FROST identifier: its place on the roster, from 1.
+
+        Raises:
+            UnknownPartyError: the roster has no such party.
+        """
+        ids = [party.party_id for party in self.parties]
+        if party_id not in ids:
+            msg = f"no party {party_id!r} on the roster of {self.name!r}"
+            raise UnknownPartyError(msg, culprit=party_id, clause="VN-2.2")
+        return ids.index(party_id) + 1
+
+    def find_band(self, total_flop: int) -> Band:
+        """Return the band in which a total lies."""
+        return find_band(self.bands, total_flop)
+
+
+def open_treaty(data: bytes) -> Signed[Treaty]:
+    """Return a treaty that all its parties signed; whether it is the right one, its digest must say.
+
+    Raises:
+        EncodingError: not a treaty.
+        InvalidSignatureError: a party's signature is missing or bad.
+    """
+    claimed = read_unverified(data, Treaty)
+    return open_joint_statement(data, Treaty, (party.key for party in claimed.parties))
+
+
+def _verify_names_and_keys(treaty: Treaty) -> None:
+    """One name and one key for each participant, so nobody counts twice (Keylime #1820; VN-3.2)."""
+    names = [*(p.party_id for p in treaty.parties), *(o.operator_id for o in treaty.operators)]
+    names += [endorser.endorser_id for endorser in treaty.endorsers]
+    if len(set(names)) < len(names):
+        msg = f"a name stands twice: {_first_repeated(names)!r}"
+        raise ValueError(msg)
+    keys = [*(p.key.key_id for p in treaty.parties), *(o.key.key_id for o in treaty.operators)]
+    keys += [*(e.root_key.key_id for e in treaty.endorsers), treaty.log_key.key_id, treaty.group_key.key_id]
+    if len(set(keys)) < len(keys):
+        msg = f"one key stands under two names: {_first_repeated(keys).hex()[:16]}"
+        raise ValueError(msg)
+
+
+def _verify_quorum(treaty: Treaty) -> None:
+    """The electorate is the roster, and the FROST group has its size and threshold."""
+    roster = tuple(party.party_id for party in treaty.parties)
+    if treaty.quorum.electorate != roster:
+        msg = "expected the electorate to be the roster, in the same order"
+        raise ValueError(msg)
+    if (treaty.group.min_signers, treaty.group.max_signers) != (treaty.quorum.min_grants, len(roster)):
+        msg = f"expected a FROST group of {treaty.quorum.min_grants} of {len(roster)}"
+        raise ValueError(msg)
+    strangers = {o.party_id for o in treaty.operators if o.party_id is not None} - set(roster)
+    if strangers:
+        msg = f"an operator belongs to no party of the roster: {min(strangers)!r}"
+        raise ValueError(msg)
+
+
+def _first_repeated(values: Sequence[T]) -> T:
+    return next(value for index, value in enumerate(values) if value in values[:index])
+
+
+def _only(entries: Iterable[T], wanted: bytes | str, name_of: Callable[[T], object], what: str) -> T:
+    for entry in entries:
+        if name_of(entry) == wanted:
+            return entry
+    shown = wanted.hex()[:16] if isinstance(wanted, bytes) else repr(wanted)
+    msg = f"the treaty names no {what} {shown}"
+    raise UnknownPartyError(msg, culprit=shown, clause="VN-2.2")

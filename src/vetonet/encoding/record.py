@@ -101,7 +101,7 @@ class Record:
 
 
 @cache
-def compute_layout(cls: type[Record]) -> tuple[_Member, ...]:
+def compute_layout(cls: type[Any]) -> tuple[_Member, ...]:
     """Return the members of a record class in key order (RFC 8949 section 4.2.1)."""
     members = [
         _Member(field.metadata["label"], field.name, field.metadata["codec"], field.metadata["optional"])

@@ -1,0 +1,163 @@
+"""FROST and key generation by group size, beside bare Ed25519 verification measured in the same run.
+
+Thresholds are two thirds, rounded up. Received values are parsed beforehand, except where the name says
+so: parsing is where every point is validated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from nacl import bindings
+
+from vetonet.crypto import frost
+from vetonet.crypto.frost.group import ORDER, sum_elements
+from vetonet.crypto.frost.polynomial import evaluate
+from vetonet.crypto.rng import SeededRng
+
+SIZES = [5, 10, 50, 100]
+MESSAGE = b"a licence of the usual size".ljust(256, b".")
+CONTEXT = b"benchmark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A dealt group ready to sign one message."""
+
+    shares: tuple[frost.KeyShare, ...]
+    public: frost.PublicKeyPackage
+    nonces: tuple[frost.SigningNonces, ...]
+    package: frost.SigningPackage
+
+
+def compute_min_signers(size: int) -> int:
+    """Return two thirds, rounded up."""
+    return -(-2 * size // 3)
+
+
+def generate_round1(number: int, size: int) -> tuple[frost.Round1Secret, frost.Round1Package]:
+    """Return one participant's round 1, the same each time."""
+    return frost.generate_round1(
+        identifier=frost.Identifier(number),
+        min_signers=compute_min_signers(size),
+        max_signers=size,
+        context=CONTEXT,
+        rng=SeededRng(number.to_bytes(2, "big")),
+    )
+
+
+def generate_packages(size: int) -> tuple[list[frost.Round1Secret], list[frost.Round1Package]]:
+    """Return every participant's round 1."""
+    rounds = [generate_round1(number, size) for number in range(1, size + 1)]
+    return [secret for secret, _ in rounds], [package for _, package in rounds]
+
+
+def compute_round2_for(
+    receiver: frost.Identifier, secrets: list[frost.Round1Secret]
+) -> list[frost.Round2Package]:
+    """Return what the others send to one participant, without their verification of round 1."""
+    return [
+        frost.Round2Package(
+            sender=secret.identifier,
+            receiver=receiver,
+            share=evaluate(secret.coefficients, receiver),
+        )
+        for secret in secrets
+        if secret.identifier != receiver
+    ]
+
+
+def generate_group(size: int) -> Group:
+    """Return the first min_signers key shares of a generated group, and their round one of signing."""
+    secrets, packages = generate_packages(size)
+    k = compute_min_signers(size)
+    public = frost.PublicKeyPackage(
+        vss_commitment=tuple(
+            sum_elements(column)
+            for column in zip(*(package.vss_commitment for package in packages), strict=True)
+        ),
+        identifiers=tuple(package.identifier for package in packages),
+    )
+    shares = tuple(
+        frost.KeyShare.from_signing_share(
+            identifier=identifier,
+            signing_share=frost.Scalar(
+                sum(evaluate(secret.coefficients, identifier) for secret in secrets)
+                % ORDER
+            ),
+            group_public_key=public.group_public_key,
+            min_signers=k,
+            max_signers=size,
+        )
+        for identifier in public.identifiers[:k]
+    )
+    rng = SeededRng(b"nonces")
+    nonces = tuple(frost.commit(share, rng)[0] for share in shares)
+    package = frost.SigningPackage(message=MESSAGE, commitments=tuple(n.commitments for n in nonces))
+    return Group(shares=shares, public=public, nonces=nonces, package=package)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.benchmark(group="frost-share")
+def test_share(benchmark, size: int) -> None:
+    group = generate_group(size)
+    share = group.shares[0]
+
+    def setup():
+        nonces, _ = frost.commit(share, SeededRng(b"nonces"))
+        return (group.package, nonces, share), {}
+
+    benchmark.pedantic(frost.sign, setup=setup, rounds=30)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.benchmark(group="frost-aggregate")
+def test_aggregate(benchmark, size: int) -> None:
+    group = generate_group(size)
+    shares = [frost.sign(group.package, n, s) for n, s in zip(group.nonces, group.shares, strict=True)]
+    signature = benchmark.pedantic(frost.aggregate, args=(group.package, shares, group.public), rounds=30)
+    group.public.group_public_key.verify_signature(MESSAGE, signature)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.benchmark(group="frost-dkg")
+def test_dkg_of_one_party(benchmark, size: int) -> None:
+    """One participant's whole work; the others' packages are parsed."""
+    secrets, packages = generate_packages(size)
+    receiver = frost.Identifier(size)
+    received = compute_round2_for(receiver, secrets)
+
+    def run():
+        secret, _ = generate_round1(size, size)
+        kept, _ = frost.generate_round2(secret, packages)
+        return frost.finish(kept, received)
+
+    key_share, public = benchmark.pedantic(run, rounds=5)
+    assert key_share.verifying_share == public.compute_verifying_share(receiver)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.benchmark(group="frost-dkg-parse")
+def test_parsing_all_round1_packages(benchmark, size: int) -> None:
+    _, packages = generate_packages(size)
+    received = [package.to_bytes() for package in packages]
+    parsed = benchmark.pedantic(lambda: [frost.Round1Package.from_bytes(data) for data in received], rounds=5)
+    assert parsed == packages
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.benchmark(group="frost-parse-commitments")
+def test_parsing_all_signing_commitments(benchmark, size: int) -> None:
+    received = [commitments.to_bytes() for commitments in generate_group(size).package.commitments]
+    benchmark.pedantic(
+        lambda: [frost.SigningCommitments.from_bytes(data) for data in received], rounds=30
+    )
+
+
+@pytest.mark.benchmark(group="reference-ed25519-verify")
+def test_bare_verification(benchmark) -> None:
+    """What every ratio is taken against: one PyNaCl verification of the same message."""
+    public_key, secret_key = bindings.crypto_sign_seed_keypair(bytes(32))
+    signed = bindings.crypto_sign(MESSAGE, secret_key)
+    benchmark.pedantic(bindings.crypto_sign_open, args=(signed, public_key), rounds=30, iterations=20)

@@ -1,0 +1,103 @@
+"""What dealerless key generation sends: round 1 to everybody, round 2 to one participant in secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vetonet.crypto.frost.group import Element, Scalar, scalar_to_bytes
+from vetonet.crypto.frost.keys import Identifier
+from vetonet.crypto.frost.layout import (
+    MAX_COUNT,
+    LayoutReader,
+    count_to_bytes,
+    refuse_malformed,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofOfKnowledge:
+    """A Schnorr proof that the dealer knows the constant term of its polynomial."""
+
+    commitment: Element
+    response: Scalar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round1Package:
+    """What one participant broadcasts: the commitment to its polynomial and a proof of knowledge.
+
+    Attributes:
+        identifier: the participant that deals.
+        vss_commitment: one element a coefficient, the constant term first (Feldman 1987).
+        proof: that the dealer knows the constant term, so it cannot be a difference of others' (rogue key).
+    """
+
+    identifier: Identifier
+    vss_commitment: tuple[Element, ...]
+    proof: ProofOfKnowledge
+
+    def __post_init__(self) -> None:
+        """Refuse a commitment to nothing.
+
+        Raises:
+            ValueError: there is no coefficient, or more than can be written down.
+        """
+        if not 1 <= len(self.vss_commitment) <= MAX_COUNT:
+            raise ValueError("a commitment has from 1 to 65535 coefficients")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Round1Package:
+        """Return the package that the bytes spell.
+
+        Raises:
+            EncodingError: they are not the one spelling of a package; identity, small order and the like
+                among the commitments included.
+        """
+        reader = LayoutReader(data)
+        with refuse_malformed():
+            identifier = Identifier(reader.take_count())
+            *coefficients, commitment = reader.take_elements(reader.take_count() + 1)
+            proof = ProofOfKnowledge(commitment=commitment, response=reader.take_scalar())
+            package = cls(identifier=identifier, vss_commitment=tuple(coefficients), proof=proof)
+        reader.finish()
+        return package
+
+    def to_bytes(self) -> bytes:
+        """Return identifier, number of coefficients, commitment, proof commitment, proof response."""
+        return (
+            count_to_bytes(self.identifier)
+            + count_to_bytes(len(self.vss_commitment))
+            + b"".join(element.encoded for element in self.vss_commitment)
+            + self.proof.commitment.encoded
+            + scalar_to_bytes(self.proof.response)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round2Package:
+    """The value of the sender's polynomial at the receiver; secret, for the receiver alone."""
+
+    sender: Identifier
+    receiver: Identifier
+    share: Scalar = field(repr=False)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Round2Package:
+        """Return the package that these 36 bytes spell.
+
+        Raises:
+            EncodingError: they are not the one spelling of a package.
+        """
+        reader = LayoutReader(data)
+        with refuse_malformed():
+            sender, receiver = (
+                Identifier(reader.take_count()),
+                Identifier(reader.take_count()),
+            )
+        share = reader.take_scalar()
+        reader.finish()
+        return cls(sender=sender, receiver=receiver, share=share)
+
+    def to_bytes(self) -> bytes:
+        """Return the secret bytes: sender, receiver, share."""
+        return count_to_bytes(self.sender) + count_to_bytes(self.receiver) + scalar_to_bytes(self.share)

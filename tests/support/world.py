@@ -133,12 +133,7 @@ class Council:
     ) -> frost.SigningPackage:
         """Return what the signers sign in one attempt: the licence and their ballots' commitments."""
         message = compute_signing_input(licence, self.treaty.statement.group_key)
-        commitments = tuple(
-            frost.SigningCommitments.from_bytes(
-                self.key_shares[party_id].identifier.to_bytes(2, "big") + ballot.statement.commitments[attempt]
-            )
-            for party_id, ballot in ballots.items()
-        )
+        commitments = tuple(ballot.statement.commitments[attempt] for ballot in ballots.values())
         return frost.SigningPackage(message=message, commitments=commitments)
 
     def sign_share(
@@ -169,10 +164,10 @@ class Council:
             attach_signature(licence, self.treaty.statement.group_key, signature), self.treaty
         )
 
-    def _commit(self, party_id: str, proposal: Signed[Proposal]) -> tuple[bytes, ...]:
+    def _commit(self, party_id: str, proposal: Signed[Proposal]) -> tuple[frost.SigningCommitments, ...]:
         pairs = [frost.commit(self.key_shares[party_id], self.rng) for _ in range(SIGNING_ATTEMPTS)]
         self.nonces[party_id, proposal.payload_digest] = tuple(nonces for nonces, _ in pairs)
-        return tuple(commitments.to_bytes()[2:] for _, commitments in pairs)
+        return tuple(commitments for _, commitments in pairs)
 
 
 def compute_device_set_root(ueids: Iterable[bytes]) -> bytes:

@@ -43,6 +43,8 @@ def test_refused_checkpoints_are_refused_unless_only_the_witness_quorum_failed(s
 
 
 def test_every_checkpoint_of_a_log_served_by_tessera_verifies(shared: Path) -> None:
-    paths = sorted(path for path in (shared / "vectors" / "tessera-log").rglob("checkpoint*") if path.is_file())
+    paths = sorted(
+        path for path in (shared / "vectors" / "tessera-log").rglob("checkpoint*") if path.is_file()
+    )
     sizes = {verify_checkpoint(path.read_bytes(), LogKey.from_vkey(TESSERA_VKEY)).tree_size for path in paths}
     assert sizes == set(range(16))

@@ -1,4 +1,4 @@
-"""Laws of Merkle trees: the tree against the recursive definitions of RFC 9162, and no forgery by mutation."""
+"""Laws of Merkle trees: the tree is the recursive one of RFC 9162, and no mutation verifies."""
 
 from __future__ import annotations
 
@@ -213,7 +213,10 @@ def test_garbage_is_refused_and_never_crashes(
         )
 
 
-@given(sizes=st.tuples(st.integers(-1, 2**65), st.integers(-1, 2**65)), proof=st.lists(st.just(bytes(32)), max_size=70))
+@given(
+    sizes=st.tuples(st.integers(-1, 2**65), st.integers(-1, 2**65)),
+    proof=st.lists(st.just(bytes(32)), max_size=70),
+)
 @settings(max_examples=100, deadline=None)
 def test_garbage_consistency_is_refused_and_never_crashes(sizes: tuple[int, int], proof: list[bytes]) -> None:
     with pytest.raises(ProofError):

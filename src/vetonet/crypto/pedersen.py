@@ -5,10 +5,10 @@ reader, and binds whoever cannot compute the discrete logarithm of H to the base
 commit to sums of values (Pedersen, "Non-Interactive and Information-Theoretic Secure Verifiable Secret
 Sharing", CRYPTO 1991, section 3).
 
-H is nobody's choice: its x-coordinate is SHA-256 of the uncompressed generator, its y-coordinate the even one.
-It is the point that BIP 341 names in "Constructing and spending Taproot outputs" and that libsecp256k1-zkp
-uses for the values of its commitments (``secp256k1_generator_h``), so theirs and ours are the same. The test
-suite derives it again from G.
+H is nobody's choice: its x-coordinate is SHA-256 of the uncompressed generator, its y-coordinate the even
+one. It is the point that BIP 341 names in "Constructing and spending Taproot outputs" and that
+libsecp256k1-zkp uses for the values of its commitments (``secp256k1_generator_h``), so theirs and ours are
+the same. The test suite derives it again from G.
 
 Domains are kept apart outside the commitment: a commitment means something only inside the signed statement
 that holds it, and blindings are derived under a tag with the context of that statement.

@@ -1,8 +1,8 @@
 """Points and scalars of secp256k1 as bytes: the one door to libsecp256k1.
 
-A point is 33 bytes, compressed (SEC 1 version 2.0 section 2.3.3); the point at infinity has no such spelling and is
-None. A scalar is 32 bytes, big-endian, in [1, n-1]. Multiplication is in constant time: of the generator by
-``secp256k1_ec_pubkey_create``, of other points by the code of ECDH.
+A point is 33 bytes, compressed (SEC 1 version 2.0 section 2.3.3); the point at infinity has no such spelling
+and is None. A scalar is 32 bytes, big-endian, in [1, n-1]. Multiplication is in constant time: of the
+generator by ``secp256k1_ec_pubkey_create``, of other points by the code of ECDH.
 """
 
 from __future__ import annotations

@@ -116,7 +116,9 @@ def sign_checkpoint(checkpoint: Checkpoint, signing_key: SigningKey) -> SignedCh
     Raises:
         EncodingError: the origin cannot be a key name, or the key is not Ed25519.
     """
-    return SignedCheckpoint(note=sign_note(checkpoint.to_text(), name=checkpoint.origin, signing_key=signing_key))
+    return SignedCheckpoint(
+        note=sign_note(checkpoint.to_text(), name=checkpoint.origin, signing_key=signing_key)
+    )
 
 
 def verify_checkpoint(

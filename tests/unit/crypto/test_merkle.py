@@ -76,7 +76,9 @@ def test_a_leaf_hash_of_another_length_is_a_mistake_of_ours(size: int) -> None:
         lambda tree: tree.consistency_proof(1, 8),
     ],
 )
-def test_a_leaf_or_size_that_does_not_exist_is_a_mistake_of_ours(ask: Callable[[merkle.Tree], object]) -> None:
+def test_a_leaf_or_size_that_does_not_exist_is_a_mistake_of_ours(
+    ask: Callable[[merkle.Tree], object],
+) -> None:
     with pytest.raises(ValueError, match=r"^no (leaf|tree|old tree)"):
         ask(merkle.Tree(HASHES))
 
@@ -118,7 +120,10 @@ def test_the_unchanged_proofs_hold() -> None:
         ({"leaf_index": 7}, "leaf index out of range: expected 0 to 6, got 7"),
         ({"leaf_index": -1}, "leaf index out of range"),
         ({"leaf_index": 2**64 - 1}, "leaf index out of range"),
-        ({"tree_size": 0, "leaf_index": 0}, "tree size out of range: expected 1 to 9223372036854775807, got 0"),
+        (
+            {"tree_size": 0, "leaf_index": 0},
+            "tree size out of range: expected 1 to 9223372036854775807, got 0",
+        ),
         ({"tree_size": 2**63}, "tree size out of range"),
         ({"tree_size": 4, "leaf_index": 3}, "too long: expected 2 hashes, got 3"),
         ({"tree_size": 9}, "too short: 3 hashes do not reach the root of 9 leaves"),

@@ -130,7 +130,9 @@ def test_a_value_out_of_range_is_refused(value: int) -> None:
         opening(value)
 
 
-@pytest.mark.parametrize("blinding", [b"", bytes(32), scalar(ORDER), b"\xff" * 32, bytes(31) + b"\x01\x00", b"\x01"])
+@pytest.mark.parametrize(
+    "blinding", [b"", bytes(32), scalar(ORDER), b"\xff" * 32, bytes(31) + b"\x01\x00", b"\x01"]
+)
 def test_a_blinding_out_of_range_is_refused(blinding: bytes) -> None:
     with pytest.raises(ValueError, match="32 bytes that spell a number"):
         Opening(value=1, blinding=blinding)

@@ -105,7 +105,7 @@ def test_a_signed_note_that_is_no_checkpoint_is_refused() -> None:
 def test_a_checkpoint_of_another_log_by_the_same_key_is_refused() -> None:
     other = Checkpoint(origin="example.com/other", tree_size=1, root_hash=bytes(32))
     note = sign_note(other.to_text(), name=ORIGIN, signing_key=KEY)
-    with pytest.raises(InvalidSignatureError, match="expected a checkpoint of 'example.com/behind-the-sofa'"):
+    with pytest.raises(InvalidSignatureError, match="expected a checkpoint of 'example"):
         verify_checkpoint(note.to_bytes(), LOG_KEY)
     assert verify_checkpoint(note.to_bytes(), LOG_KEY, origin="example.com/other") == other
 

@@ -32,7 +32,8 @@ GO_NOTE = (
     "If you think cryptography is the answer to your problem,\n"
     "then you don't know what your problem is.\n"
     "\n"
-    "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+    "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFY"
+    "C2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
 )
 
 
@@ -127,7 +128,9 @@ def test_sixteen_large_signatures_fit() -> None:
     assert SignedNote.from_bytes(note.to_bytes()) == note
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\u00a0b", "a\u2003b", "a\nb", "a\x00b", "x" * 256, "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a+b", "a\u00a0b", "a\u2003b", "a\nb", "a\x00b", "x" * 256, "\ud800"]
+)
 def test_a_key_name_that_would_break_the_line_is_refused(name: str) -> None:
     with pytest.raises(EncodingError):
         NoteSignature(name=name, key_id=bytes(4), signature=b"x")

@@ -11,7 +11,7 @@ from vetonet.crypto.merkle.hashing import EMPTY_ROOT_HASH, HASH_BYTES, compute_n
 from vetonet.errors import ProofError
 
 MAX_TREE_SIZE: Final = 2**63 - 1
-"""The largest size that every implementation of C2SP tlog-checkpoint can hold (a signed 64-bit integer)."""
+"""The largest size that every reader of C2SP tlog-checkpoint can hold: a signed 64-bit integer."""
 
 MAX_INCLUSION_HASHES: Final = 63
 """The depth of the largest tree."""
@@ -92,7 +92,8 @@ def verify_inclusion(
     computed = leaf_hash  # 3
     for used, sibling in enumerate(proof):  # 4
         if last == 0:
-            raise ProofError(f"inclusion proof too long: expected {used} hashes, got {len(proof)}")
+            msg = f"inclusion proof too long: expected {used} hashes, got {len(proof)}"
+            raise ProofError(msg)
         if node & 1 or node == last:
             computed = compute_node_hash(sibling, computed)
             node, last = _skip_missing_siblings(node, last)
@@ -100,7 +101,8 @@ def verify_inclusion(
             computed = compute_node_hash(computed, sibling)
         node, last = node >> 1, last >> 1
     if last != 0:  # 5
-        raise ProofError(f"inclusion proof too short: {len(proof)} hashes do not reach the root of {tree_size} leaves")
+        msg = f"inclusion proof too short: {len(proof)} hashes do not reach the root of {tree_size} leaves"
+        raise ProofError(msg)
     _verify_root("root", expected=root_hash, computed=computed)
 
 
@@ -135,7 +137,8 @@ def verify_consistency(
     for used, sibling in enumerate(path[1:]):  # 6
         if last == 0:
             surplus = len(path) - 1 - used
-            raise ProofError(f"consistency proof too long: expected {len(proof) - surplus} hashes, got {len(proof)}")
+            msg = f"consistency proof too long: expected {len(proof) - surplus} hashes, got {len(proof)}"
+            raise ProofError(msg)
         if node & 1 or node == last:
             old, new = compute_node_hash(sibling, old), compute_node_hash(sibling, new)
             node, last = _skip_missing_siblings(node, last)
@@ -143,7 +146,8 @@ def verify_consistency(
             new = compute_node_hash(new, sibling)
         node, last = node >> 1, last >> 1
     if last != 0:  # 7
-        raise ProofError(f"consistency proof too short: {len(proof)} hashes do not reach the root of {new_size} leaves")
+        msg = f"consistency proof too short: {len(proof)} hashes do not reach the root of {new_size} leaves"
+        raise ProofError(msg)
     _verify_root("old root", expected=old_root, computed=old)
     _verify_root("new root", expected=new_root, computed=new)
 
@@ -165,16 +169,19 @@ def _skip_complete_levels(node: int, last: int) -> tuple[int, int]:
 def _prepend_old_root(old_size: int, old_root: bytes, proof: Sequence[bytes]) -> Sequence[bytes]:
     """Return the path to fold: a complete old tree is a node of the new one, so its root is left out."""
     if not proof:
-        raise ProofError("consistency proof too short: expected at least 1 hash, got 0")
+        msg = "consistency proof too short: expected at least 1 hash, got 0"
+        raise ProofError(msg)
     is_complete = old_size & (old_size - 1) == 0
     return (old_root, *proof) if is_complete else proof
 
 
 def _verify_same_tree(size: int, *, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
     if not 0 <= size <= MAX_TREE_SIZE:
-        raise ProofError(f"tree size out of range: expected 0 to {MAX_TREE_SIZE}, got {size}")
+        msg = f"tree size out of range: expected 0 to {MAX_TREE_SIZE}, got {size}"
+        raise ProofError(msg)
     if proof:
-        raise ProofError(f"consistency proof too long: expected 0 hashes between equal sizes, got {len(proof)}")
+        msg = f"consistency proof too long: expected 0 hashes between equal sizes, got {len(proof)}"
+        raise ProofError(msg)
     if size == 0:
         _verify_root("root", expected=old_root, computed=EMPTY_ROOT_HASH)
     _verify_root("root", expected=old_root, computed=new_root)
@@ -182,26 +189,33 @@ def _verify_same_tree(size: int, *, old_root: bytes, new_root: bytes, proof: Seq
 
 def _verify_root(name: str, *, expected: bytes, computed: bytes) -> None:
     if not compare_digest(expected, computed):
-        raise ProofError(f"{name} differs: expected {expected.hex()}, got {computed.hex()}")
+        msg = f"{name} differs: expected {expected.hex()}, got {computed.hex()}"
+        raise ProofError(msg)
 
 
 def _verify_position(leaf_index: int, tree_size: int) -> None:
     if not 1 <= tree_size <= MAX_TREE_SIZE:
-        raise ProofError(f"tree size out of range: expected 1 to {MAX_TREE_SIZE}, got {tree_size}")
+        msg = f"tree size out of range: expected 1 to {MAX_TREE_SIZE}, got {tree_size}"
+        raise ProofError(msg)
     if not 0 <= leaf_index < tree_size:
-        raise ProofError(f"leaf index out of range: expected 0 to {tree_size - 1}, got {leaf_index}")
+        msg = f"leaf index out of range: expected 0 to {tree_size - 1}, got {leaf_index}"
+        raise ProofError(msg)
 
 
 def _verify_sizes(old_size: int, new_size: int) -> None:
     if not 1 <= new_size <= MAX_TREE_SIZE:
-        raise ProofError(f"tree size out of range: expected 1 to {MAX_TREE_SIZE}, got {new_size}")
+        msg = f"tree size out of range: expected 1 to {MAX_TREE_SIZE}, got {new_size}"
+        raise ProofError(msg)
     if not 1 <= old_size <= new_size:
-        raise ProofError(f"old tree size out of range: expected 1 to {new_size}, got {old_size}")
+        msg = f"old tree size out of range: expected 1 to {new_size}, got {old_size}"
+        raise ProofError(msg)
 
 
 def _verify_hashes(hashes: Sequence[bytes], *, limit: int) -> None:
     if len(hashes) > limit:
-        raise ProofError(f"too many hashes: expected at most {limit}, got {len(hashes)}")
+        msg = f"too many hashes: expected at most {limit}, got {len(hashes)}"
+        raise ProofError(msg)
     for value in hashes:
         if len(value) != HASH_BYTES:
-            raise ProofError(f"not a hash: expected {HASH_BYTES} bytes, got {len(value)}")
+            msg = f"not a hash: expected {HASH_BYTES} bytes, got {len(value)}"
+            raise ProofError(msg)

@@ -40,7 +40,8 @@ class Tree:
             ValueError: the leaf hash is not of 32 bytes.
         """
         if len(leaf_hash) != HASH_BYTES:
-            raise ValueError(f"leaf hash of {len(leaf_hash)} bytes, expected {HASH_BYTES}")
+            msg = f"leaf hash of {len(leaf_hash)} bytes, expected {HASH_BYTES}"
+            raise ValueError(msg)
         leaf_index = self.size
         node, position, level = leaf_hash, leaf_index, 0
         self._levels[0] += node
@@ -59,7 +60,8 @@ class Tree:
             ValueError: there is no such leaf.
         """
         if not 0 <= leaf_index < self.size:
-            raise ValueError(f"no leaf {leaf_index} among {self.size}")
+            msg = f"no leaf {leaf_index} among {self.size}"
+            raise ValueError(msg)
         return self._node(0, leaf_index)
 
     def root_hash(self, tree_size: int | None = None) -> bytes:
@@ -79,7 +81,8 @@ class Tree:
         """
         size = self._past_size(tree_size)
         if not 0 <= leaf_index < size:
-            raise ValueError(f"no leaf {leaf_index} among {size}")
+            msg = f"no leaf {leaf_index} among {size}"
+            raise ValueError(msg)
         hashes: list[bytes] = []
         start, end = 0, size
         while end - start > 1:
@@ -100,7 +103,8 @@ class Tree:
         """
         size = self._past_size(new_size)
         if not 1 <= old_size <= size:
-            raise ValueError(f"no old tree of {old_size} leaves within {size}")
+            msg = f"no old tree of {old_size} leaves within {size}"
+            raise ValueError(msg)
         hashes: list[bytes] = []
         start, end = 0, size
         while end != old_size:
@@ -118,7 +122,8 @@ class Tree:
     def _past_size(self, tree_size: int | None) -> int:
         size = self.size if tree_size is None else tree_size
         if not 0 <= size <= self.size:
-            raise ValueError(f"no tree of {size} leaves: the tree has {self.size}")
+            msg = f"no tree of {size} leaves: the tree has {self.size}"
+            raise ValueError(msg)
         return size
 
     def _range_hash(self, start: int, end: int) -> bytes:

@@ -1,8 +1,8 @@
 """Conformance cases for Merkle proofs, read from the two public formats of test vectors.
 
 One document is either a single case of transparency-dev/merkle (``leafIdx``, ``treeSize`` ... or ``size1``,
-``size2`` ..., with ``wantErr``) or a list of valid proofs as made with golang.org/x/mod (``Index``, ``Size`` ... or
-``Size1``, ``Size2`` ...).
+``size2`` ..., with ``wantErr``) or a list of valid proofs as made with golang.org/x/mod (``Index``, ``Size``
+... or ``Size1``, ``Size2`` ...).
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ def iter_vector_cases(document: object) -> Iterator[Case]:
     """
     entries = document if isinstance(document, list) else [document]
     if not entries:
-        raise ConfigError("not recognised: an empty list of Merkle vectors")
+        msg = "not recognised: an empty list of Merkle vectors"
+        raise ConfigError(msg)
     return iter([_case(entry) for entry in entries])
 
 
 def _case(entry: object) -> Case:
     if not isinstance(entry, dict):
-        raise ConfigError("not recognised: a Merkle vector is a JSON object")
+        msg = "not recognised: a Merkle vector is a JSON object"
+        raise ConfigError(msg)
     fields = {str(key).lower().replace("_", ""): value for key, value in entry.items()}
     accepted = not _flag(fields, "wanterr")
     description = fields.get("desc")
@@ -84,10 +86,12 @@ def _judge(name: str, verify: Callable[[], None], *, accepted: bool) -> Callable
             verify()
         except ProofError as refusal:
             if accepted:
-                raise ProofError(f"{name}: a valid proof was refused: {refusal}") from refusal
+                msg = f"{name}: a valid proof was refused: {refusal}"
+                raise ProofError(msg) from refusal
             return
         if not accepted:
-            raise ProofError(f"{name}: an invalid proof was accepted")
+            msg = f"{name}: an invalid proof was accepted"
+            raise ProofError(msg)
 
     return judge
 
@@ -95,14 +99,16 @@ def _judge(name: str, verify: Callable[[], None], *, accepted: bool) -> Callable
 def _flag(fields: Mapping[str, object], key: str) -> bool:
     value = fields.get(key, False)
     if not isinstance(value, bool):
-        raise ConfigError(f"not recognised: {key} of a Merkle vector is not true or false")
+        msg = f"not recognised: {key} of a Merkle vector is not true or false"
+        raise ConfigError(msg)
     return value
 
 
 def _integer(fields: Mapping[str, object], key: str) -> int:
     value = fields.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ConfigError(f"not recognised: {key} of a Merkle vector is not an integer")
+        msg = f"not recognised: {key} of a Merkle vector is not an integer"
+        raise ConfigError(msg)
     return value
 
 
@@ -115,14 +121,17 @@ def _proof(fields: Mapping[str, object]) -> tuple[bytes, ...]:
     if value is None:  # how Go spells an empty list
         return ()
     if not isinstance(value, list):
-        raise ConfigError("not recognised: proof of a Merkle vector is not a list")
+        msg = "not recognised: proof of a Merkle vector is not a list"
+        raise ConfigError(msg)
     return tuple(_decode(item, name="proof") for item in value)
 
 
 def _decode(value: object, *, name: str) -> bytes:
     if not isinstance(value, str):
-        raise ConfigError(f"not recognised: {name} of a Merkle vector is not text")
+        msg = f"not recognised: {name} of a Merkle vector is not text"
+        raise ConfigError(msg)
     try:
         return b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ConfigError(f"not recognised: {name} of a Merkle vector is not base64") from error
+        msg = f"not recognised: {name} of a Merkle vector is not base64"
+        raise ConfigError(msg) from error

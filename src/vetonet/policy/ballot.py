@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final
 
+from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed, Statement, open_statement
-from vetonet.encoding.record import DIGEST, bstr, choice, many, member, uint
+from vetonet.encoding.record import DIGEST, many, member, one_of, parsed, uint
 from vetonet.errors import ExpiredError, RefusedError
 from vetonet.policy.proposal import MAX_TIME_MS, Proposal, verify_treaty_reference
 from vetonet.policy.quorum import Choice
@@ -17,8 +18,7 @@ from vetonet.units import Milliseconds
 SIGNING_ATTEMPTS: Final = 3
 """How often the threshold signature is tried: a grant carries that many fresh nonce commitments."""
 
-COMMITMENT_BYTES: Final = 64
-"""A hiding and a binding nonce commitment (RFC 9591 section 5.1), concatenated."""
+COMMITMENTS: Final = parsed(frost.SigningCommitments.to_bytes, frost.SigningCommitments.from_bytes, maximum=66)
 
 
 class VetoReason(StrEnum):
@@ -41,7 +41,7 @@ class Ballot(Statement):
         cast_ms: when the party says it voted.
         expires_ms: after this the ballot counts for nothing.
         reason: for a VETO, else None.
-        commitments: for a GRANT, the FROST round-1 commitments of each signing attempt, 64 bytes each.
+        commitments: for a GRANT, the FROST round-1 commitments of each signing attempt (RFC 9591 section 5.1).
     """
 
     TYPE: ClassVar[str] = "ballot"
@@ -49,11 +49,11 @@ class Ballot(Statement):
     treaty_digest: bytes = member(1, DIGEST)
     epoch: int = member(2, uint(2**32))
     proposal_digest: bytes = member(3, DIGEST)
-    choice: Choice = member(4, choice(Choice))
+    choice: Choice = member(4, one_of(Choice))
     cast_ms: int = member(5, uint(MAX_TIME_MS))
     expires_ms: int = member(6, uint(MAX_TIME_MS))
-    reason: VetoReason | None = member(7, choice(VetoReason), optional=True)
-    commitments: tuple[bytes, ...] = member(8, many(bstr(COMMITMENT_BYTES), maximum=SIGNING_ATTEMPTS))
+    reason: VetoReason | None = member(7, one_of(VetoReason), optional=True)
+    commitments: tuple[frost.SigningCommitments, ...] = member(8, many(COMMITMENTS, maximum=SIGNING_ATTEMPTS))
 
     def __post_init__(self) -> None:
         """Refuse a veto without reason, a grant without commitments, and the reverse (VN-6.1)."""
@@ -61,7 +61,7 @@ class Ballot(Statement):
             msg = "expected a reason with a veto and only there"
             raise ValueError(msg)
         expected = SIGNING_ATTEMPTS if self.choice is Choice.GRANT else 0
-        if len(self.commitments) != expected or len(set(self.commitments)) < expected:
+        if len(self.commitments) != expected or len({c.to_bytes() for c in self.commitments}) < expected:
             msg = f"expected {expected} different nonce commitments with a {self.choice}, got {len(self.commitments)}"
             raise ValueError(msg)
         if self.cast_ms >= self.expires_ms:
@@ -77,9 +77,15 @@ def open_ballot(data: bytes, treaty: Signed[Treaty]) -> Signed[Ballot]:
         UnknownPartyError: its signer is not on the roster.
         InvalidSignatureError: the signature does not verify.
         EpochError: it names another treaty or epoch.
+        RefusedError: it carries another participant's commitments.
     """
     signed = open_statement(data, Ballot, treaty.statement.party_keys)
     verify_treaty_reference(signed.statement, treaty)
+    party_id = treaty.statement.find_party(signed.signer).party_id
+    identifier = treaty.statement.compute_identifier(party_id)
+    if any(commitments.identifier != identifier for commitments in signed.statement.commitments):
+        msg = f"a grant whose nonce commitments are not those of participant {identifier}"
+        raise RefusedError(msg, culprit=party_id, clause="VN-6.1")
     return signed
 
 

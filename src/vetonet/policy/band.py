@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vetonet.encoding.record import Record, choice, member, tstr, uint
+from vetonet.encoding.record import Record, member, one_of, tstr, uint
 from vetonet.units import MAX_FLOP
 
 
@@ -23,7 +23,7 @@ class Band(Record):
 
     name: str = member(1, tstr(32))
     floor_flop: int = member(2, uint(MAX_FLOP))
-    rule: BandRule = member(3, choice(BandRule))
+    rule: BandRule = member(3, one_of(BandRule))
 
 
 def verify_bands(bands: tuple[Band, ...]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from vetonet.crypto.statement import Signed, Statement, open_statement
-from vetonet.encoding.record import DIGEST, choice, many, member, numeric_date, uint
+from vetonet.encoding.record import DIGEST, many, member, numeric_date, one_of, uint
 from vetonet.policy.proposal import MAX_DEVICES, Proposal, verify_treaty_reference
 from vetonet.policy.quorum import MAX_PARTIES
 from vetonet.policy.treaty import Treaty
@@ -41,8 +41,8 @@ class Licence(Statement):
     device_count: int = member(-70108, uint(MAX_DEVICES))
     total_flop: int = member(-70109, uint(MAX_FLOP))
     per_device_flop: int = member(-70110, uint(MAX_FLOP))
-    workload: WorkloadClass = member(-70111, choice(WorkloadClass))
-    precision: Precision = member(-70112, choice(Precision))
+    workload: WorkloadClass = member(-70111, one_of(WorkloadClass))
+    precision: Precision = member(-70112, one_of(Precision))
 
     def __post_init__(self) -> None:
         """Refuse a licence that could not have been derived: order of times, of ballots, of ceilings."""

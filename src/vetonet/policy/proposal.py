@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from vetonet.crypto.statement import Signed, Statement, open_statement
-from vetonet.encoding.record import DIGEST, bstr, choice, many, member, tstr, uint
+from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, uint
 from vetonet.errors import EpochError, RefusedError
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.treaty import Treaty
@@ -41,8 +41,8 @@ class Proposal(Statement):
     epoch: int = member(2, uint(2**32))
     operator_id: str = member(3, tstr(64))
     beneficial_owner: str = member(4, tstr(128))
-    workload: WorkloadClass = member(5, choice(WorkloadClass))
-    precision: Precision = member(6, choice(Precision))
+    workload: WorkloadClass = member(5, one_of(WorkloadClass))
+    precision: Precision = member(6, one_of(Precision))
     total_flop: int = member(7, uint(MAX_FLOP))
     per_device_flop: int = member(8, uint(MAX_FLOP))
     device_set_root: bytes = member(9, DIGEST)

@@ -30,7 +30,7 @@ texts = st.lists(st.sampled_from((*PIECES, ROOT)) | st.text(max_size=3), max_siz
 
 
 @given(data=texts.map(lambda text: text.encode(errors="surrogatepass")) | st.binary(max_size=80))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_bytes_give_a_signed_checkpoint_or_an_error(data: bytes) -> None:
     try:
         signed = SignedCheckpoint.from_bytes(data)
@@ -40,7 +40,7 @@ def test_any_bytes_give_a_signed_checkpoint_or_an_error(data: bytes) -> None:
 
 
 @given(text=texts | st.builds("log\n{}\n{}{}".format, st.integers(-1, 2**64), st.just(ROOT), texts))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_text_gives_a_checkpoint_or_an_error(text: str) -> None:
     try:
         checkpoint = Checkpoint.from_text(text)
@@ -50,7 +50,7 @@ def test_any_text_gives_a_checkpoint_or_an_error(text: str) -> None:
 
 
 @given(vkey=texts | st.from_regex(r"[a-z]\+[0-9a-f]{8}\+A[A-Za-z0-9+/]{43}", fullmatch=True))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_text_gives_a_verifier_key_or_an_error(vkey: str) -> None:
     try:
         key = LogKey.from_vkey(vkey)

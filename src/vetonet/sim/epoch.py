@@ -3,8 +3,8 @@
 The declared training compute of a row is compared with chips x hours x peak. Two peaks are used, because they
 answer two questions:
 
-* the *training-format* peak: the chip's 16-bit tensor rate, else its FP16 rate, else its FP32 rate, the format
-  in which such a run is normally computed. Above it a row is *inconsistent*.
+* the *training-format* peak: the chip's 16-bit tensor rate, else its FP16 rate, else its FP32 rate: the
+  format in which such a run is normally computed. Above it a row is *inconsistent*.
 * the *highest* peak: the fastest dense floating-point rate of the chip in the table, whatever the format.
   Above it a row is *impossible*: under no reading did those chips do that work in those hours.
 

@@ -169,11 +169,23 @@ def _iter_blocks(events: Sequence[MlperfEvent], facts: _Facts) -> Iterator[_Bloc
         elif event.key == "tracked_stats" and _is_single_step(event):
             block.marks.append((event, _samples_so_far(event, "step", facts)))
         elif event.key in {"eval_start", "eval_accuracy", "run_stop"}:
-            block.total = _evaluated_total(event, facts) or block.total
+            _count_block(block, _evaluated_total(event, facts))
     if block.stop is None and (block.marks or block.total):
         block.stop = events[-1]
     if block.stop is not None:
         yield block
+
+
+def _count_block(block: _Block, found: tuple[MlperfEvent, int] | None) -> None:
+    """Note the samples counted at the end of a block; two counts of one closed block must agree."""
+    if found is None:
+        return
+    event, total = found
+    if block.stop is not None and block.total is not None and block.total[1] != total:
+        raise event.place.refuse(expected=f"the {block.total[1]} samples counted before", got=total)
+    if block.marks and total < block.marks[-1][1]:
+        raise event.place.refuse(expected=f"samples not below {block.marks[-1][1]}, those so far", got=total)
+    block.total = found
 
 
 def _is_single_step(event: MlperfEvent) -> bool:

@@ -1,7 +1,8 @@
 """A measured run as work for simulated chips: how many FLOP each chip does in each reporting interval.
 
 The count is 6ND: 6 FLOP per parameter and token, 2 forward and 4 backward (Kaplan et al. 2020,
-arXiv 2001.08361, section 2.1). It leaves out attention over the context, evaluation and recomputation, so it is a floor.
+arXiv 2001.08361, section 2.1). It leaves out attention over the context, evaluation and recomputation, so it
+is a floor.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class WorkloadStep:
 class WorkloadInterval:
     """What every chip computes in one reporting interval.
 
-    The fleet's cumulative count F is spread so that chip i has done (F + i) // chips: over the chips that sums
-    to F exactly (Hermite's identity), no chip is ever more than 1 FLOP ahead, and no count goes back.
+    The fleet's cumulative count F is spread so that chip i has done (F + i) // chips: over the chips that
+    sums to F exactly (Hermite's identity), no chip is ever more than 1 FLOP ahead, and no count goes back.
 
     Attributes:
         start_ms: when it begins, since the Unix epoch.

@@ -83,8 +83,7 @@ def generate_group(size: int) -> Group:
         frost.KeyShare.from_signing_share(
             identifier=identifier,
             signing_share=frost.Scalar(
-                sum(evaluate(secret.coefficients, identifier) for secret in secrets)
-                % ORDER
+                sum(evaluate(secret.coefficients, identifier) for secret in secrets) % ORDER
             ),
             group_public_key=public.group_public_key,
             min_signers=k,
@@ -150,9 +149,7 @@ def test_parsing_all_round1_packages(benchmark, size: int) -> None:
 @pytest.mark.benchmark(group="frost-parse-commitments")
 def test_parsing_all_signing_commitments(benchmark, size: int) -> None:
     received = [commitments.to_bytes() for commitments in generate_group(size).package.commitments]
-    benchmark.pedantic(
-        lambda: [frost.SigningCommitments.from_bytes(data) for data in received], rounds=30
-    )
+    benchmark.pedantic(lambda: [frost.SigningCommitments.from_bytes(data) for data in received], rounds=30)
 
 
 @pytest.mark.benchmark(group="reference-ed25519-verify")

@@ -130,9 +130,7 @@ def test_rogue_key_without_its_secret_names_its_dealer() -> None:
     wanted = multiply_base(4242)
     rogue = sum_elements((wanted, *(multiply(ORDER - 1, element) for element in honest)))
     package = ceremony.packages[3]
-    ceremony.packages[3] = dataclasses.replace(
-        package, vss_commitment=(rogue, *package.vss_commitment[1:])
-    )
+    ceremony.packages[3] = dataclasses.replace(package, vss_commitment=(rogue, *package.vss_commitment[1:]))
     assert refuse_round2(ceremony, 1) == ("3",)
 
 
@@ -226,9 +224,7 @@ def test_coefficient_chosen_to_cancel_the_others_names_its_dealer() -> None:
     secret, nonce = generate_scalar(rng), generate_scalar(rng)
     commitment = (multiply_base(secret), multiply(ORDER - 1, sum_elements(others)))
     proof_commitment = multiply_base(nonce)
-    challenge = frost.dkg._compute_challenge(
-        frost.Identifier(3), 3, CONTEXT, commitment, proof_commitment
-    )
+    challenge = frost.dkg._compute_challenge(frost.Identifier(3), 3, CONTEXT, commitment, proof_commitment)
     response = frost.Scalar((nonce + secret * challenge) % ORDER)
     proof = frost.ProofOfKnowledge(commitment=proof_commitment, response=response)
     ceremony.packages[3] = frost.Round1Package(
@@ -237,9 +233,7 @@ def test_coefficient_chosen_to_cancel_the_others_names_its_dealer() -> None:
     kept, _ = ceremony.round2(1)
     received = [
         ceremony.round2(2)[1][1],
-        frost.Round2Package(
-            sender=frost.Identifier(3), receiver=frost.Identifier(1), share=frost.Scalar(77)
-        ),
+        frost.Round2Package(sender=frost.Identifier(3), receiver=frost.Identifier(1), share=frost.Scalar(77)),
     ]
     with pytest.raises(InvalidSignatureError) as caught:
         frost.finish(kept, received)

@@ -28,9 +28,7 @@ from vetonet.errors import (
 MESSAGE = b"licence 7"
 
 
-def deal(
-    k: int, n: int, seed: bytes = b"deal"
-) -> tuple[dict[int, frost.KeyShare], frost.PublicKeyPackage]:
+def deal(k: int, n: int, seed: bytes = b"deal") -> tuple[dict[int, frost.KeyShare], frost.PublicKeyPackage]:
     """Split a fresh secret as a trusted dealer would (RFC 9591, appendix C); only tests may."""
     rng = SeededRng(seed)
     coefficients = tuple(generate_scalar(rng) for _ in range(k))
@@ -346,17 +344,14 @@ def test_nonces_hide_their_values() -> None:
 def test_nonces_depend_on_randomness_and_on_the_share() -> None:
     shares, _ = deal(2, 3)
     commitments = [
-        frost.commit(shares[number], SeededRng(seed))[1]
-        for number, seed in ((1, b"a"), (1, b"b"), (2, b"a"))
+        frost.commit(shares[number], SeededRng(seed))[1] for number, seed in ((1, b"a"), (1, b"b"), (2, b"a"))
     ]
     assert len({item.hiding for item in commitments} | {item.binding for item in commitments}) == 6
 
 
 def test_zero_nonce_is_refused() -> None:
     with pytest.raises(ValueError, match="multiplier"):
-        frost.SigningNonces(
-            identifier=frost.Identifier(1), hiding=frost.Scalar(0), binding=frost.Scalar(1)
-        )
+        frost.SigningNonces(identifier=frost.Identifier(1), hiding=frost.Scalar(0), binding=frost.Scalar(1))
 
 
 def test_commitments_and_shares_survive_the_round_trip() -> None:

@@ -140,10 +140,14 @@ def _has_ordered_keys(mapping: dict[Item, Item]) -> bool:
 
 
 def _has_ordered_mixed_keys(mapping: dict[Item, Item]) -> bool:
-    if any(type(key) not in {int, str, bytes} for key in mapping):
+    if not all(_is_key(key) for key in mapping):
         return False
     keys = [_dumps(key) for key in mapping]
     return all(left < right for left, right in zip(keys, keys[1:], strict=False))
+
+
+def _is_key(key: Item) -> bool:
+    return type(key) in {str, bytes} or (type(key) is int and MIN_INTEGER <= key < _NEGATIVE_RANK)
 
 
 def _arranged(value: Item, depth: int) -> Item:

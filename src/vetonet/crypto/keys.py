@@ -67,6 +67,9 @@ _FAMILIES: Final = {
 }
 
 
+_ECDSA_BY_CURVE: Final = {family.curve.name: alg for alg, family in _FAMILIES.items() if family.curve}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey:
     """A public key that is valid for its algorithm.
@@ -161,11 +164,25 @@ def verify_ed25519(point: bytes, message: bytes, signature: bytes) -> None:
 
 def _verify_ecdsa(key: PublicKey, message: bytes, signature: bytes) -> None:
     family = _FAMILIES[key.algorithm]
-    half = family.point_bytes // 2
-    r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
-    if len(signature) != 2 * half or s > family.order // 2:
-        msg = f"expected r || s of {2 * half} bytes with the low s, got another spelling"
+    if int.from_bytes(signature[family.point_bytes // 2 :], "big") > family.order // 2:
+        msg = "expected an ECDSA signature with the low s, got its twin"
         raise InvalidSignatureError(msg)
+    verify_ecdsa_raw(key, message, signature)
+
+
+def verify_ecdsa_raw(key: PublicKey, message: bytes, signature: bytes) -> None:
+    """Hold that ``r || s`` is valid under ``key``, low ``s`` or high (RFC 9053 section 2.1).
+
+    For formats of others; our own statements go through ``PublicKey.verify``, which takes the low ``s`` only.
+
+    Raises:
+        InvalidSignatureError: it is not.
+    """
+    half = _FAMILIES[key.algorithm].point_bytes // 2
+    if len(signature) != 2 * half:
+        msg = f"expected r || s of {2 * half} bytes, got {len(signature)}"
+        raise InvalidSignatureError(msg)
+    r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
     verify_ecdsa_der(key, message, utils.encode_dss_signature(r, s))
 
 
@@ -244,7 +261,10 @@ class EcdsaSigningKey:
     def __post_init__(self) -> None:
         """Derive the public key; another curve is our own misuse."""
         numbers = self.private_key.public_key().public_numbers()
-        algorithm = {256: Algorithm.ES256, 384: Algorithm.ES384}[self.private_key.curve.key_size]
+        algorithm = _ECDSA_BY_CURVE.get(self.private_key.curve.name)
+        if algorithm is None:
+            msg = f"expected a P-256 or P-384 key, got one on {self.private_key.curve.name}"
+            raise ValueError(msg)
         half = _FAMILIES[algorithm].point_bytes // 2
         point = numbers.x.to_bytes(half, "big") + numbers.y.to_bytes(half, "big")
         object.__setattr__(self, "public_key", PublicKey(algorithm=algorithm, point=point))

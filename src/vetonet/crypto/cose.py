@@ -81,11 +81,12 @@ class Sign:
         """Hold that ``key`` made the signature at ``index``.
 
         Raises:
-            InvalidSignatureError: it did not, or names another algorithm.
+            InvalidSignatureError: another algorithm, a critical header we do not know, or a bad signature.
         """
         entry = self.signatures[index]
-        if entry.protected.get(LABEL_ALG) != key.algorithm:
-            msg = f"expected algorithm {key.algorithm.name} in the signer's protected header"
+        is_critical = LABEL_CRIT in self.protected or LABEL_CRIT in entry.protected
+        if entry.protected.get(LABEL_ALG) != key.algorithm or is_critical:
+            msg = f"expected algorithm {key.algorithm.name} in the signer's protected header and nothing critical"
             raise InvalidSignatureError(msg)
         message = compute_sign_input(self.protected_bytes, entry.protected_bytes, self.payload)
         key.verify(message, entry.signature)
@@ -171,7 +172,7 @@ def _parse_array(data: bytes, tag: bytes, max_bytes: int) -> list[cbor.Item]:
     if not data.startswith(tag):
         msg = f"expected a COSE structure with CBOR tag {tag.hex()}, got {data[:2].hex() or 'nothing'}"
         raise EncodingError(msg)
-    array = cbor.from_bytes(data[len(tag) :], max_bytes=max_bytes)
+    array = cbor.from_bytes(data[len(tag) :], max_bytes=max_bytes - len(tag))
     if type(array) is not list or [type(part) for part in array[:2]] != [bytes, dict] or len(array) != 4:  # noqa: PLR2004
         msg = "expected the four parts of a COSE structure (RFC 9052 section 4)"
         raise EncodingError(msg)
@@ -186,10 +187,14 @@ def _parse_signature(entry: cbor.Item) -> Signature:
 
 
 def parse_header(data: bytes) -> Header:
-    """Return the protected header; the empty one is the empty string (RFC 9052 section 3)."""
+    """Return the protected header; recipients take both spellings of the empty one (RFC 9052 section 3).
+
+    Raises:
+        EncodingError: not deterministic CBOR, or not a map.
+    """
     header = cbor.from_bytes(data, max_bytes=MAX_COSE_BYTES) if data else {}
-    if type(header) is not dict or (data and not header):
-        msg = "expected the protected header to be a map, and the empty one to be a zero-length string"
+    if type(header) is not dict:
+        msg = f"expected the protected header to be a map, got {type(header).__name__}"
         raise EncodingError(msg)
     return header
 

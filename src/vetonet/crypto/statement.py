@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import ClassVar, Final, Generic, TypeVar
 
 from vetonet.crypto import cose
-from vetonet.crypto.keys import Algorithm, PublicKey, SigningKey
+from vetonet.crypto.keys import KEY_ID_BYTES, Algorithm, PublicKey, SigningKey
 from vetonet.encoding.record import Record
 from vetonet.errors import EncodingError, InvalidSignatureError, UnknownPartyError
 
@@ -82,13 +82,23 @@ def compute_digest(statement: Statement) -> bytes:
 
 
 def sign(statement: Statement, key: SigningKey) -> bytes:
-    """Return the statement as a COSE_Sign1 by ``key``."""
-    return cose.sign1(statement.to_bytes(), _header(type(statement).TYPE, key.public_key), key)
+    """Return the statement as a COSE_Sign1 by ``key``.
+
+    Raises:
+        EncodingError: a field is outside its range, or the whole is larger than anyone opens.
+    """
+    header = _header(type(statement).TYPE, key.public_key)
+    return _fitting(statement, cose.sign1(statement.to_bytes(), header, key))
 
 
 def sign_jointly(statement: Statement, keys: Sequence[SigningKey]) -> bytes:
-    """Return the statement as a COSE_Sign by all ``keys``."""
-    return cose.sign_many(statement.to_bytes(), {cose.LABEL_TYP: _full_type(type(statement).TYPE)}, keys)
+    """Return the statement as a COSE_Sign by all ``keys``.
+
+    Raises:
+        EncodingError: a field is outside its range, or the whole is larger than anyone opens.
+    """
+    header = {cose.LABEL_TYP: _full_type(type(statement).TYPE)}
+    return _fitting(statement, cose.sign_many(statement.to_bytes(), header, keys))
 
 
 def compute_signing_input(statement: Statement, key: PublicKey) -> bytes:
@@ -101,10 +111,12 @@ def attach_signature(statement: Statement, key: PublicKey, signature: bytes) -> 
     """Return the COSE_Sign1 of a statement whose signature was made elsewhere (FROST).
 
     Raises:
+        EncodingError: a field is outside its range, or the whole is larger than anyone opens.
         InvalidSignatureError: the signature is not ``key``'s over this statement.
     """
     key.verify(compute_signing_input(statement, key), signature)
-    return cose.build_sign1(statement.to_bytes(), _header(type(statement).TYPE, key), signature)
+    header = _header(type(statement).TYPE, key)
+    return _fitting(statement, cose.build_sign1(statement.to_bytes(), header, signature))
 
 
 def peek(data: bytes) -> Envelope:
@@ -152,18 +164,16 @@ def open_joint_statement(data: bytes, kind: type[S], keys: Iterable[PublicKey]) 
     Raises:
         EncodingError: another structure, type or spelling.
         InvalidSignatureError: a signer is missing, not wanted, twice, out of order, or did not sign;
-            ``culprits`` holds the key ids concerned.
+            ``culprits`` holds the key ids, in hexadecimal, of those whose signature is missing or bad.
     """
     parsed = cose.parse_sign(data, max_bytes=kind.MAX_BYTES)
     if dict(parsed.protected) != {cose.LABEL_TYP: _full_type(kind.TYPE)}:
         msg = f"expected a jointly signed {kind.TYPE} statement"
         raise EncodingError(msg)
     wanted = tuple(sorted(set(keys), key=lambda key: key.key_id))
-    if [_signer_header(key) for key in wanted] != [dict(entry.protected) for entry in parsed.signatures]:
-        msg = f"expected exactly the {len(wanted)} signers of this {kind.TYPE}, in the order of their key ids"
-        raise InvalidSignatureError(msg)
+    _verify_signers(parsed, wanted, kind.TYPE)
     for index, key in enumerate(wanted):
-        parsed.verify(index, key)
+        _verify_entry(parsed, index, key)
     return _signed(kind, data, parsed.payload, wanted)
 
 
@@ -178,6 +188,31 @@ def read_unverified(data: bytes, kind: type[S]) -> S:
     return kind.from_bytes(payload)
 
 
+def _verify_signers(parsed: cose.Sign, wanted: Sequence[PublicKey], kind: str) -> None:
+    """Hold that exactly the wanted signers have an entry each, in the order of their key ids."""
+    expected = [_signer_header(key) for key in wanted]
+    actual = [dict(entry.protected) for entry in parsed.signatures]
+    if actual != expected:
+        missing = tuple(key.key_id.hex() for key in wanted if _signer_header(key) not in actual)
+        msg = f"expected exactly the {len(wanted)} signers of this {kind}, in the order of their key ids"
+        raise InvalidSignatureError(msg, culprits=missing)
+
+
+def _verify_entry(parsed: cose.Sign, index: int, key: PublicKey) -> None:
+    try:
+        parsed.verify(index, key)
+    except InvalidSignatureError as error:
+        raise InvalidSignatureError(str(error), culprits=(key.key_id.hex(),)) from error
+
+
+def _fitting(statement: Statement, data: bytes) -> bytes:
+    """Return the signed bytes unless ``open_*`` would find them too large: never sign what nobody reads."""
+    if len(data) > statement.MAX_BYTES:
+        msg = f"a signed {statement.TYPE} of {len(data)} bytes, more than the {statement.MAX_BYTES} anyone accepts"
+        raise EncodingError(msg)
+    return data
+
+
 def _signed(kind: type[S], data: bytes, payload: bytes, signers: tuple[PublicKey, ...]) -> Signed[S]:
     digest = hashlib.sha256(payload).digest()
     return Signed(statement=kind.from_bytes(payload), signers=signers, data=data, payload_digest=digest)
@@ -186,10 +221,13 @@ def _signed(kind: type[S], data: bytes, payload: bytes, signers: tuple[PublicKey
 @lru_cache(maxsize=4096)
 def _parse_protected(protected: bytes, expected_kind: str) -> tuple[Algorithm, bytes]:
     """Return algorithm and key id; cached, because one signer's headers are all alike."""
-    header = cose.parse_header(protected)  # noqa: SLF001  (same package: the one place that narrows COSE)
+    header = cose.parse_header(protected)
     algorithm, key_id = header.get(cose.LABEL_ALG), header.get(cose.LABEL_KID)
-    if len(header) != 3 or algorithm not in set(Algorithm) or type(key_id) is not bytes:  # noqa: PLR2004
+    if len(header) != 3 or type(algorithm) is not int or algorithm not in set(Algorithm):  # noqa: PLR2004
         msg = "expected exactly algorithm, key id and type in the protected header"
+        raise EncodingError(msg)
+    if type(key_id) is not bytes or len(key_id) != KEY_ID_BYTES:
+        msg = f"expected a key id of {KEY_ID_BYTES} bytes in the protected header"
         raise EncodingError(msg)
     if header.get(cose.LABEL_TYP) != _full_type(expected_kind):
         msg = f"expected a {expected_kind} statement, got {str(header.get(cose.LABEL_TYP))[:60]!r}"

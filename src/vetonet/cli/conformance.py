@@ -1,0 +1,211 @@
+"""``vetonet conformance``: judges this implementation by the published vectors of others.
+
+A suite knows one vector format. To add one, write a function that turns a parsed document into cases beside
+the code it judges, and give it a line in ``SUITES``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+import click
+
+from vetonet.crypto.frost import vectors as frost_vectors
+from vetonet.crypto.merkle import vectors as merkle_vectors
+from vetonet.crypto.vectors_cose import iter_sign1_cases
+from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases
+from vetonet.errors import ConfigError, VetonetError
+
+EXIT_FAILED: Final = 1
+EXIT_NOT_RECOGNISED: Final = 2
+
+Case: TypeAlias = tuple[str, Callable[[], None]]
+"""A name for people, and a call that raises ``VetonetError`` where our result is not the expected one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """One vector format.
+
+    Attributes:
+        iter_cases: the cases of a document; raises ConfigError for a document of another kind, and any other
+            VetonetError for one of this kind that is malformed (which counts as a failure).
+        pattern: which files of a folder may be such documents.
+        read: how a file becomes a document.
+    """
+
+    iter_cases: Callable[[object], Iterator[Case]]
+    pattern: str = "*.json"
+    read: Callable[[Path], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One case whose result was not the expected one."""
+
+    case: str
+    detail: str
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"FAILED {self.case}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConformanceReport:
+    """What a run found.
+
+    Attributes:
+        passed: how many cases gave the expected result.
+        failures: the others.
+        not_judged: a line for each file that held nothing for this suite; in no count.
+    """
+
+    passed: int
+    failures: tuple[Failure, ...] = ()
+    not_judged: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the closing line."""
+        return f"{self.passed} passed, {len(self.failures)} failed"
+
+
+def read_json(path: Path) -> object:
+    """Return the JSON document in a file.
+
+    Raises:
+        ConfigError: it cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        msg = f"cannot read {path.name}: {error.strerror}"
+        raise ConfigError(msg) from error
+    except (ValueError, RecursionError) as error:
+        msg = f"not recognised: {path.name} is not JSON"
+        raise ConfigError(msg) from error
+
+
+def _iter_frost_cases(document: object) -> Iterator[Case]:
+    if not isinstance(document, Mapping):
+        msg = "not recognised: a FROST vector is a JSON object"
+        raise ConfigError(msg)
+    return frost_vectors.iter_vector_cases(document)
+
+
+SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
+    {
+        "frost": Suite(iter_cases=_iter_frost_cases, read=read_json),
+        "cose-sign1": Suite(iter_cases=iter_sign1_cases, read=read_json),
+        "ed25519": Suite(iter_cases=iter_ed25519_cases, read=read_json),
+        "ecdsa-p256": Suite(iter_cases=iter_ecdsa_p256_cases, read=read_json),
+        "merkle": Suite(iter_cases=merkle_vectors.iter_vector_cases, read=read_json),
+    }
+)
+
+
+def run_conformance(suite: Suite, path: Path) -> ConformanceReport:
+    """Return how this implementation does on every vector of a suite below a path.
+
+    Args:
+        suite: the vector format, one of ``SUITES``.
+        path: a file, or a folder whose files are taken in the order of their names.
+
+    Raises:
+        ConfigError: nothing below the path is of this format.
+    """
+    passed, failures, not_judged = 0, list[Failure](), list[str]()
+    for file, name in _list_files(suite, path):
+        try:
+            found = [_judge(f"{name}: {case}", thunk) for case, thunk in _read_cases(suite, file)]
+        except ConfigError as error:
+            not_judged.append(f"{name}: {error}")
+            continue
+        failed = [failure for failure in found if failure]
+        passed, failures = passed + len(found) - len(failed), failures + failed
+    if not passed and not failures:
+        msg = not_judged[0] if len(not_judged) == 1 else f"not recognised: none of {len(not_judged)} files"
+        raise ConfigError(msg)
+    return ConformanceReport(passed=passed, failures=tuple(failures), not_judged=tuple(not_judged))
+
+
+def _list_files(suite: Suite, path: Path) -> list[tuple[Path, str]]:
+    """Return the files and what to call them: the path below the folder, or the file's own name."""
+    if path.is_dir():
+        return [(file, file.relative_to(path).as_posix()) for file in sorted(path.rglob(suite.pattern))]
+    return [(path, path.name)]
+
+
+def _read_cases(suite: Suite, file: Path) -> list[Case]:
+    """Return a file's cases; a malformed one of the right kind is a case that fails."""
+    try:
+        return list(suite.iter_cases(suite.read(file)))
+    except ConfigError:
+        raise
+    except VetonetError as error:
+        return [("malformed", partial(_raise, error))]
+
+
+def _raise(error: VetonetError) -> None:
+    raise error
+
+
+def _judge(name: str, thunk: Callable[[], None]) -> Failure | None:
+    try:
+        thunk()
+    except VetonetError as error:
+        return Failure(case=name, detail=str(error))
+    except Exception as error:  # noqa: BLE001  (hostile input that crashes our code is a failed case, not a traceback)
+        return Failure(case=name, detail=f"crashed: {type(error).__name__}: {error}")
+    return None
+
+
+@click.command()
+@click.argument("suite", type=click.Choice(tuple(SUITES)))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def conformance(suite: str, path: Path, *, as_json: bool) -> None:
+    """Judge this implementation by the test vectors at PATH, a file or a folder.
+
+    Exits with 1 if any case failed and with 2 if nothing at PATH is of this SUITE.
+    """
+    try:
+        report = run_conformance(SUITES[suite], path)
+    except ConfigError as error:
+        click.echo(f"Error: {error}; give PATH vectors in the format of suite {suite!r}", err=True)
+        sys.exit(EXIT_NOT_RECOGNISED)
+    click.echo(_to_json(suite, report) if as_json else _to_lines(report))
+    if not as_json:
+        _explain_not_judged(report)
+    if report.failures:
+        sys.exit(EXIT_FAILED)
+
+
+def _to_lines(report: ConformanceReport) -> str:
+    return "\n".join(str(entry) for entry in (*report.failures, report))
+
+
+def _explain_not_judged(report: ConformanceReport) -> None:
+    """Say on standard error what was passed over, so that standard output keeps its closing line."""
+    for line in report.not_judged:
+        click.echo(f"not judged: {line}", err=True)
+
+
+def _to_json(suite: str, report: ConformanceReport) -> str:
+    failures = [{"case": failure.case, "detail": failure.detail} for failure in report.failures]
+    return json.dumps(
+        {
+            "suite": suite,
+            "passed": report.passed,
+            "failed": len(report.failures),
+            "failures": failures,
+            "not_judged": report.not_judged,
+        }
+    )

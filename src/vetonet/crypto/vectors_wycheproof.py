@@ -1,0 +1,125 @@
+"""Judges our signature verification by the vectors of Project Wycheproof (schemas ``*_verify_schema_v1``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeAlias
+
+from vetonet.crypto.keys import Algorithm, PublicKey, verify_ecdsa_der
+from vetonet.errors import ConfigError, EncodingError, VerificationError, VetonetError
+
+Case: TypeAlias = tuple[str, Callable[[], None]]
+"""A name for people, and a call that raises ``VerificationError`` where our verdict is not the vector's."""
+
+Verify: TypeAlias = Callable[[PublicKey, bytes, bytes], None]
+
+_RESULTS: Final = ("valid", "invalid", "acceptable")
+
+
+def iter_ed25519_cases(document: object) -> Iterator[Case]:
+    """Return one case for each test of a Wycheproof Ed25519 file.
+
+    Args:
+        document: a parsed JSON file.
+
+    Raises:
+        ConfigError: a file of another kind.
+        EncodingError: such a file, but malformed.
+    """
+    groups = _select_groups(document, {"type": "EddsaVerify"}, "edwards25519")
+    return _iter_cases(groups, Algorithm.EDDSA, PublicKey.verify)
+
+
+def iter_ecdsa_p256_cases(document: object) -> Iterator[Case]:
+    """Return one case for each test of a Wycheproof file for ECDSA on P-256 with SHA-256 and DER signatures.
+
+    Args:
+        document: a parsed JSON file.
+
+    Raises:
+        ConfigError: a file of another kind.
+        EncodingError: such a file, but malformed.
+    """
+    groups = _select_groups(document, {"type": "EcdsaVerify", "sha": "SHA-256"}, "secp256r1")
+    return _iter_cases(groups, Algorithm.ES256, verify_ecdsa_der)
+
+
+def _select_groups(
+    document: object, wanted: Mapping[str, str], curve: str
+) -> tuple[Mapping[str, object], ...]:
+    """Return the groups of a file, all of one kind; a group of another kind is not passed over in silence."""
+    groups = document.get("testGroups") if isinstance(document, Mapping) else None
+    if not isinstance(groups, list) or not groups or not all(isinstance(group, Mapping) for group in groups):
+        msg = "not recognised: no Wycheproof file, it has no testGroups"
+        raise ConfigError(msg)
+    for group in groups:
+        key = group.get("publicKey")
+        found = {name: group.get(name) for name in wanted}
+        if found != dict(wanted) or not isinstance(key, Mapping) or key.get("curve") != curve:
+            msg = f"not recognised: a test group that is not {wanted['type']} on {curve}"
+            raise ConfigError(msg)
+    return tuple(groups)
+
+
+def _iter_cases(
+    groups: Sequence[Mapping[str, object]], algorithm: Algorithm, verify: Verify
+) -> Iterator[Case]:
+    """Return the cases of all groups, every test read before the first is handed out."""
+    return iter([case for group in groups for case in _read_group(group, algorithm, verify)])
+
+
+def _read_group(group: Mapping[str, object], algorithm: Algorithm, verify: Verify) -> Iterator[Case]:
+    spki, tests = _read_bytes(group, "publicKeyDer"), group.get("tests")
+    if not isinstance(tests, list) or not all(isinstance(test, Mapping) for test in tests):
+        msg = "a Wycheproof group without tests"
+        raise EncodingError(msg)
+    for test in tests:
+        result = test.get("result")
+        if result not in _RESULTS:
+            msg = f"a Wycheproof test with the result {str(result)[:40]!r}"
+            raise EncodingError(msg)
+        message, signature = _read_bytes(test, "msg"), _read_bytes(test, "sig")
+        attempt = partial(_verify_under, spki, algorithm, verify, message, signature)
+        yield _name(test), partial(_judge, attempt, str(result))
+
+
+def _verify_under(spki: bytes, algorithm: Algorithm, verify: Verify, message: bytes, signature: bytes) -> None:
+    """Verify as a user would: the key is parsed first, and may already be refused."""
+    key = PublicKey.from_bytes(spki)
+    if key.algorithm is not algorithm:
+        msg = f"a key for {key.algorithm.name} among vectors for {algorithm.name}"
+        raise EncodingError(msg)
+    verify(key, message, signature)
+
+
+def _judge(attempt: Callable[[], None], result: str) -> None:
+    try:
+        attempt()
+    except VetonetError as refusal:
+        if result == "valid":
+            msg = f"a valid signature was refused: {refusal}"
+            raise VerificationError(msg) from refusal
+        return
+    if result == "invalid":
+        msg = "an invalid signature was accepted"
+        raise VerificationError(msg)
+
+
+def _name(test: Mapping[str, object]) -> str:
+    comment = test.get("comment")
+    return f"tcId {test.get('tcId')}" + (f": {comment}" if comment else "")
+
+
+def _read_bytes(fields: Mapping[str, object], name: str) -> bytes:
+    value = fields.get(name)
+    try:
+        return bytes.fromhex(value) if isinstance(value, str) else _refuse(name)
+    except ValueError as error:
+        msg = f"{name} of a Wycheproof vector is not hexadecimal"
+        raise EncodingError(msg) from error
+
+
+def _refuse(name: str) -> bytes:
+    msg = f"a Wycheproof vector without {name}"
+    raise EncodingError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Final
@@ -50,6 +51,11 @@ class Checkpoint:
         if self.tree_size == 0 and self.root_hash != EMPTY_ROOT_HASH:
             msg = f"expected the root hash of the empty tree, got {self.root_hash.hex()}"
             raise EncodingError(msg)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the text: how a report names the newest checkpoint that its chip had seen."""
+        return hashlib.sha256(self.to_text().encode()).digest()
 
     def to_text(self) -> str:
         """Return the note text that a log or witness signs."""

@@ -186,26 +186,31 @@ def judge_consistency(models: Sequence[EpochModel], hardware: Sequence[EpochHard
 
 
 def _judge(model: EpochModel, by_name: Mapping[str, EpochHardware]) -> EpochJudgement | SkipReason:
-    """Return the verdict on one row, or why there is none."""
+    """Return the verdict on one row, or the first reason why there is none."""
     if model.chips is None:
         return SkipReason.NO_CHIPS
     if model.hours is None:
         return SkipReason.NO_HOURS
+    chip = _find_chip(model, by_name)
+    if isinstance(chip, SkipReason):
+        return chip
+    training, highest = chip.training_peak_flop_per_s, chip.highest_peak_flop_per_s
+    if model.declared_flop is None or training is None or highest is None:
+        return SkipReason.CHIP_WITHOUT_PEAK
+    chip_seconds = model.chips * model.hours * _SECONDS_PER_HOUR
+    limits = (chip_seconds * training, chip_seconds * highest)
+    return _judgement(model, chip, declared=model.declared_flop, limits=limits)
+
+
+def _find_chip(model: EpochModel, by_name: Mapping[str, EpochHardware]) -> EpochHardware | SkipReason:
+    """Return the one chip type of a row that declares FLOP, or why there is none to judge it by."""
     if not model.hardware:
         return SkipReason.NO_CHIP_TYPE
     if model.declared_flop is None:
         return SkipReason.NO_FLOP
     if len(model.hardware) > 1:
         return SkipReason.SEVERAL_CHIP_TYPES
-    chip = by_name.get(model.hardware[0])
-    if chip is None:
-        return SkipReason.UNKNOWN_CHIP
-    training, highest = chip.training_peak_flop_per_s, chip.highest_peak_flop_per_s
-    if training is None or highest is None:
-        return SkipReason.CHIP_WITHOUT_PEAK
-    chip_seconds = model.chips * model.hours * _SECONDS_PER_HOUR
-    limits = (chip_seconds * training, chip_seconds * highest)
-    return _judgement(model, chip, declared=model.declared_flop, limits=limits)
+    return by_name.get(model.hardware[0], SkipReason.UNKNOWN_CHIP)
 
 
 def _judgement(

@@ -162,18 +162,25 @@ def _iter_blocks(events: Sequence[MlperfEvent], facts: _Facts) -> Iterator[_Bloc
             if block.stop is not None:
                 yield block
             block = _Block(start=event)
-        elif event.key == "block_stop":
-            if block.stop is not None:
-                raise event.place.refuse(expected="block_start before the next block_stop", got="block_stop")
-            block.stop = event
-        elif event.key == "tracked_stats" and _is_single_step(event):
-            block.marks.append((event, _samples_so_far(event, "step", facts)))
-        elif event.key in {"eval_start", "eval_accuracy", "run_stop"}:
-            _count_block(block, _evaluated_total(event, facts))
+        else:
+            _continue_block(block, event, facts)
     if block.stop is None and (block.marks or block.total):
         block.stop = events[-1]
     if block.stop is not None:
         yield block
+
+
+def _continue_block(block: _Block, event: MlperfEvent, facts: _Facts) -> None:
+    """Note in a block what an event says about it: a step, its stop, or a count of samples."""
+    match event.key:
+        case "block_stop":
+            if block.stop is not None:
+                raise event.place.refuse(expected="block_start before the next block_stop", got="block_stop")
+            block.stop = event
+        case "tracked_stats" if _is_single_step(event):
+            block.marks.append((event, _samples_so_far(event, "step", facts)))
+        case "eval_start" | "eval_accuracy" | "run_stop":
+            _count_block(block, _evaluated_total(event, facts))
 
 
 def _count_block(block: _Block, found: tuple[MlperfEvent, int] | None) -> None:

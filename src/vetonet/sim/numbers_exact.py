@@ -153,4 +153,4 @@ def _require_sane(value: Decimal, place: Place, what: str) -> Decimal:
     """Return the value unless expanding its exponent would exhaust memory."""
     if not value.is_finite() or (value and abs(value.adjusted()) > _MAX_EXPONENT):
         raise place.refuse(expected=f"{what} as a finite number below 1e{_MAX_EXPONENT}", got=value)
-    return value if value else Decimal(0)
+    return value or Decimal(0)

@@ -27,7 +27,7 @@ from vetonet.storage.journal import (
     plan_append,
     require_range,
 )
-from vetonet.storage.sqlite_connection import create_file, open_reader, open_writer
+from vetonet.storage.sqlite_connection import create_file, make_names_durable, open_reader, open_writer
 from vetonet.storage.sqlite_errors import primary_code, storage_error, translated
 from vetonet.storage.sqlite_rows import (
     find_record,
@@ -116,6 +116,7 @@ class SqliteJournal:
             reader = open_reader(path, busy_timeout_ms=busy_timeout_ms)
             stack.callback(reader.close)
             journal = cls(path=path, writer=writer, reader=reader)
+            make_names_durable(directory)
             journal._resources = stack.pop_all()
             return journal
 

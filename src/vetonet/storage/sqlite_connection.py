@@ -16,7 +16,7 @@ HEADER_BYTES: Final = 100
 
 
 def create_file(path: Path) -> None:
-    """The file exists and is writable; a new one is empty, private to its owner and sure to stay.
+    """The file exists and is writable; a new one is empty and private to its owner.
 
     Raises:
         CorruptJournalError: the file is too short for a database, or gone while its log is still there.
@@ -27,8 +27,6 @@ def create_file(path: Path) -> None:
         size = os.fstat(descriptor).st_size
         os.close(descriptor)
         _require_plausible(path, size)
-        if size == 0:
-            _make_durable(path.parent)
     except OSError as error:
         raise StorageError(f"{path}: expected a writable file, but: {error.strerror}") from error
 
@@ -62,6 +60,22 @@ def open_reader(path: Path, *, busy_timeout_ms: int) -> sqlite3.Connection:
         sqlite3.Error: the file cannot be opened.
     """
     return _connect(path, mode="ro", busy_timeout_ms=busy_timeout_ms)
+
+
+def make_names_durable(directory: Path) -> None:
+    """The names of the files in the directory survive a crash; SQLite lets a failure of this pass.
+
+    Raises:
+        StorageError: the directory cannot be synced.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StorageError(f"{directory}: expected to sync the directory, but: {error.strerror}") from error
 
 
 def wal_path(path: Path) -> Path:
@@ -110,12 +124,3 @@ def _require_plausible(path: Path, size: int) -> None:
     # A first write that was cut short leaves a rollback journal, from which SQLite repairs the file.
     if 0 < size < HEADER_BYTES and not path.with_name(path.name + "-journal").exists():
         raise CorruptJournalError(f"{path}: expected an SQLite database, found a file of {size} bytes")
-
-
-def _make_durable(directory: Path) -> None:
-    """Sync the directory, so that the name of a new file survives a crash."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -349,6 +349,25 @@ def test_one_changed_byte_anywhere_is_refused_or_changes_nothing(directory: Path
     assert refused > len(offsets) // 4
 
 
+def test_damage_to_the_log_costs_its_newest_records_at_most(directory: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    with SqliteJournal.open(directory) as journal:
+        for record in make_records(10, start=20):
+            journal.append([record])
+        expected = journal.read(0, 100)
+        shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("copy", "*-shm"))
+    files = {path.name: path.read_bytes() for path in copy.iterdir()}
+    log = files[f"{JOURNAL_NAME}-wal"]
+    for offset in random.Random(2).sample(range(len(log)), 60):
+        for name, data in files.items():
+            (copy / name).write_bytes(data)
+        torn = log[:offset] + bytes([log[offset] ^ 0x01]) + log[offset + 1 :]
+        (copy / f"{JOURNAL_NAME}-wal").write_bytes(torn)
+        stored = read_all(copy)
+        assert stored == expected[: len(stored)]
+        assert len(stored) >= 20
+
+
 @pytest.mark.parametrize("length", [1, 99, 100, 4095, 4096, 5000, 8192])
 def test_a_truncated_file_is_refused(directory: Path, length: int) -> None:
     path = directory / JOURNAL_NAME

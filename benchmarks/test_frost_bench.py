@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import pytest
 from nacl import bindings
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from vetonet.crypto import frost
 from vetonet.crypto.frost.group import ORDER, sum_elements
 from vetonet.crypto.frost.polynomial import evaluate
 from vetonet.crypto.rng import SeededRng
 
+Call = tuple[tuple[frost.SigningPackage, frost.SigningNonces, frost.KeyShare], dict[str, object]]
 SIZES = [5, 10, 50, 100]
 MESSAGE = b"a licence of the usual size".ljust(256, b".")
 CONTEXT = b"benchmark"
@@ -99,11 +101,11 @@ def generate_group(size: int) -> Group:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.benchmark(group="frost-share")
-def test_share(benchmark, size: int) -> None:
+def test_share(benchmark: BenchmarkFixture, size: int) -> None:
     group = generate_group(size)
     share = group.shares[0]
 
-    def setup():
+    def setup() -> Call:
         nonces, _ = frost.commit(share, SeededRng(b"nonces"))
         return (group.package, nonces, share), {}
 
@@ -112,7 +114,7 @@ def test_share(benchmark, size: int) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.benchmark(group="frost-aggregate")
-def test_aggregate(benchmark, size: int) -> None:
+def test_aggregate(benchmark: BenchmarkFixture, size: int) -> None:
     group = generate_group(size)
     shares = [frost.sign(group.package, n, s) for n, s in zip(group.nonces, group.shares, strict=True)]
     signature = benchmark.pedantic(frost.aggregate, args=(group.package, shares, group.public), rounds=30)
@@ -121,13 +123,13 @@ def test_aggregate(benchmark, size: int) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.benchmark(group="frost-dkg")
-def test_dkg_of_one_party(benchmark, size: int) -> None:
+def test_dkg_of_one_party(benchmark: BenchmarkFixture, size: int) -> None:
     """One participant's whole work; the others' packages are parsed."""
     secrets, packages = generate_packages(size)
     receiver = frost.Identifier(size)
     received = compute_round2_for(receiver, secrets)
 
-    def run():
+    def run() -> tuple[frost.KeyShare, frost.PublicKeyPackage]:
         secret, _ = generate_round1(size, size)
         kept, _ = frost.generate_round2(secret, packages)
         return frost.finish(kept, received)
@@ -138,7 +140,7 @@ def test_dkg_of_one_party(benchmark, size: int) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.benchmark(group="frost-dkg-parse")
-def test_parsing_all_round1_packages(benchmark, size: int) -> None:
+def test_parsing_all_round1_packages(benchmark: BenchmarkFixture, size: int) -> None:
     _, packages = generate_packages(size)
     received = [package.to_bytes() for package in packages]
     parsed = benchmark.pedantic(lambda: [frost.Round1Package.from_bytes(data) for data in received], rounds=5)
@@ -147,13 +149,13 @@ def test_parsing_all_round1_packages(benchmark, size: int) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.benchmark(group="frost-parse-commitments")
-def test_parsing_all_signing_commitments(benchmark, size: int) -> None:
+def test_parsing_all_signing_commitments(benchmark: BenchmarkFixture, size: int) -> None:
     received = [commitments.to_bytes() for commitments in generate_group(size).package.commitments]
     benchmark.pedantic(lambda: [frost.SigningCommitments.from_bytes(data) for data in received], rounds=30)
 
 
 @pytest.mark.benchmark(group="reference-ed25519-verify")
-def test_bare_verification(benchmark) -> None:
+def test_bare_verification(benchmark: BenchmarkFixture) -> None:
     """What every ratio is taken against: one PyNaCl verification of the same message."""
     public_key, secret_key = bindings.crypto_sign_seed_keypair(bytes(32))
     signed = bindings.crypto_sign(MESSAGE, secret_key)

@@ -7,7 +7,13 @@ import dataclasses
 import pytest
 
 from vetonet.crypto import frost
-from vetonet.crypto.frost.group import ORDER, generate_scalar, multiply, multiply_base, sum_elements
+from vetonet.crypto.frost.group import (
+    ORDER,
+    generate_scalar,
+    multiply,
+    multiply_base,
+    sum_elements,
+)
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import (
     EncodingError,

@@ -11,10 +11,18 @@ from collections.abc import Mapping
 import pytest
 
 from vetonet.crypto import frost
-from vetonet.crypto.frost.group import h1, multiply_base, scalar_from_bytes, scalar_to_bytes
+from vetonet.crypto.frost.group import (
+    h1,
+    multiply_base,
+    scalar_from_bytes,
+    scalar_to_bytes,
+)
 from vetonet.crypto.frost.nonces import compute_nonce
 from vetonet.crypto.frost.polynomial import evaluate
-from vetonet.crypto.frost.signing import compute_binding_factor_inputs, compute_binding_factors
+from vetonet.crypto.frost.signing import (
+    compute_binding_factor_inputs,
+    compute_binding_factors,
+)
 from vetonet.errors import ConfigError, EncodingError, VerificationError
 
 GROUP_SECRET_KEY = "7b1c33d3f5291d85de664833beb1ad469f7fb6025a0ec78b3a790c6e13a98304"

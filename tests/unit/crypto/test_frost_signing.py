@@ -71,6 +71,16 @@ class Session:
         return frost.aggregate(self.package, shares.values(), self.public)
 
 
+def aggregate_with_altered_commitment(
+    session: Session, encoded: bytes, shares: dict[int, frost.SignatureShare]
+) -> bytes:
+    """Aggregate as a coordinator would whose copy of the first commitments differs."""
+    altered = frost.SigningCommitments.from_bytes(encoded)
+    commitments = (altered, *session.package.commitments[1:])
+    package = frost.SigningPackage(message=MESSAGE, commitments=commitments)
+    return frost.aggregate(package, shares.values(), session.public)
+
+
 def spoil(share: frost.SignatureShare, difference: int = 1) -> frost.SignatureShare:
     return dataclasses.replace(share, share=frost.Scalar((share.share + difference) % ORDER))
 
@@ -388,8 +398,4 @@ def test_one_changed_bit_of_a_commitment_is_refused_or_changes_the_outcome() -> 
         changed = bytearray(encoded)
         changed[bit // 8] ^= 1 << bit % 8
         with pytest.raises(VetonetError):
-            altered = frost.SigningCommitments.from_bytes(bytes(changed))
-            package = frost.SigningPackage(
-                message=MESSAGE, commitments=(altered, session.package.commitments[1])
-            )
-            frost.aggregate(package, shares.values(), session.public)
+            aggregate_with_altered_commitment(session, bytes(changed), shares)

@@ -106,7 +106,7 @@ def generate_round1(
         identifier: this participant.
         min_signers: how many participants it shall take to sign.
         max_signers: how many participants deal.
-        context: names the group, its roster and epoch; a package of another context is refused.
+        context: names the group, its roster, epoch and attempt; a package of another context is refused.
         rng: the source of randomness.
 
     Returns:
@@ -314,7 +314,7 @@ def _index_round2(secret: Round2Secret, packages: Iterable[Round2Package]) -> Ma
 
 
 def _sum_commitments(secret: Round2Secret) -> PublicKeyPackage:
-    """Return the commitment to the group's polynomial: the sum of the dealers', coefficient by coefficient."""
+    """Return the commitment to the group's polynomial: the dealers' added up, coefficient by coefficient."""
     columns = zip(*(package.vss_commitment for package in secret.round1_packages), strict=True)
     return PublicKeyPackage(vss_commitment=tuple(map(sum_elements, columns)), identifiers=secret.identifiers)
 

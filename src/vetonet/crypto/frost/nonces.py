@@ -50,7 +50,8 @@ class SigningNonces:
     """Two secret nonces that can be taken once: the one object here that changes.
 
     Two shares made from the same nonces give the signing share away, so ``take`` leaves nothing behind,
-    and copying or pickling is refused. The stored bytes are overwritten when taken; Python may still
+    and copying or pickling is refused: a restart loses the nonces, which costs this signer its turn and
+    never its key. The stored bytes are overwritten when taken; Python may still
     hold copies that it made of them, so this is no promise against somebody who reads the memory.
     """
 

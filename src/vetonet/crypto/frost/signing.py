@@ -122,7 +122,7 @@ class SigningTranscript:
 def sign(package: SigningPackage, nonces: SigningNonces, key_share: KeyShare) -> SignatureShare:
     """Return the participant's signature share; the nonces are spent (RFC 9591, section 5.2).
 
-    A refused package leaves the nonces unspent. Whoever holds the nonces on disk burns them there first.
+    A refused package leaves the nonces unspent.
 
     Args:
         package: the message and commitments as the coordinator sent them.

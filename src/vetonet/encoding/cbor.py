@@ -7,6 +7,8 @@ disagree on what was signed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, Final, NoReturn, TypeAlias
 
 import cbor2
@@ -14,7 +16,7 @@ import cbor2
 from vetonet.errors import EncodingError
 
 Item: TypeAlias = Any
-"""A decoded CBOR item: int, bytes, str, bool, None, list or dict of those (mypy has no strict recursive alias)."""
+"""A decoded CBOR item: int, bytes, str, bool, None, list or dict of those."""
 
 MAX_DEPTH: Final = 16
 MAX_INTEGER: Final = 2**128 - 1
@@ -31,17 +33,16 @@ def _refuse_tag(*_: object) -> NoReturn:
 
 
 # cbor2 would compile regular expressions, build dates and share references for these; none is ours.
-_NO_TAGS: Final[dict[int, Any]] = {
-    tag: _refuse_tag
-    for tag in (0, 1, 4, 5, 25, 28, 29, 30, 35, 36, 37, 43000, 52, 54, 100, 256, 258, 260, 261, 1004, 55799)
-}
+_NO_TAGS: Final[dict[int, Any]] = dict.fromkeys(
+    (0, 1, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799), _refuse_tag
+)
 
 
 def to_bytes(value: Item) -> bytes:
     """Return the one encoding of a value.
 
     Args:
-        value: integers in [-2**64, 2**128), bytes, text, booleans, None, and lists, tuples and dicts of those.
+        value: integers in [-2**64, 2**128), bytes, text, booleans, None, and lists, tuples, dicts of those.
 
     Returns:
         The deterministic encoding: shortest heads, definite lengths, map keys in bytewise order.
@@ -70,7 +71,7 @@ def from_bytes(data: bytes, *, max_bytes: int) -> Item:
         raise EncodingError(msg)
     value = _loads(data)
     if not _is_arranged(value, MAX_DEPTH) or _dumps(value) != data:
-        msg = "not deterministic CBOR (RFC 8949 section 4.2.1): the bytes are not the one spelling of their value"
+        msg = "not deterministic CBOR (RFC 8949 section 4.2.1): not the one spelling of a value we know"
         raise EncodingError(msg)
     return value
 
@@ -103,24 +104,20 @@ def _one_line(error: BaseException) -> str:
 
 
 def _is_arranged(value: Item, depth: int) -> bool:
-    """Whether the value lies in the model and its maps are in key order (plain loops: this is the hot path)."""
+    """Whether the value lies in the model and its maps are in key order."""
     kind = type(value)
     if kind is int:
-        return MIN_INTEGER <= value <= MAX_INTEGER
-    if kind in _ATOMS:
-        return True
-    if depth == 0:
-        return False
+        return bool(MIN_INTEGER <= value <= MAX_INTEGER)
     if kind is dict:
-        if not _has_ordered_keys(value):
-            return False
-        items = value.values()
-    elif kind is list:
-        items = value
-    else:
-        return False
-    for item in items:  # noqa: SIM110  (half the time of all() over a generator)
-        if type(item) is not bytes and not _is_arranged(item, depth - 1):
+        return depth > 0 and _has_ordered_keys(value) and _are_arranged(value.values(), depth - 1)
+    if kind is list:
+        return depth > 0 and _are_arranged(value, depth - 1)
+    return kind in _ATOMS
+
+
+def _are_arranged(items: Iterable[Item], depth: int) -> bool:
+    for item in items:  # noqa: SIM110  (half the time of all() over a generator, and this is the hot path)
+        if type(item) is not bytes and not _is_arranged(item, depth):
             return False
     return True
 
@@ -143,7 +140,7 @@ def _has_ordered_mixed_keys(mapping: dict[Item, Item]) -> bool:
     if not all(_is_key(key) for key in mapping):
         return False
     keys = [_dumps(key) for key in mapping]
-    return all(left < right for left, right in zip(keys, keys[1:], strict=False))
+    return all(left < right for left, right in pairwise(keys))
 
 
 def _is_key(key: Item) -> bool:

@@ -27,7 +27,10 @@ MS_PER_S: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Codec(Generic[T]):
-    """How one kind of value becomes a CBOR item and back; ``from_item`` refuses everything else."""
+    """How one kind of value becomes a CBOR item and back.
+
+    Both directions refuse, with EncodingError, what the other would: nothing is signed that nobody can read.
+    """
 
     to_item: Callable[[T], cbor.Item]
     from_item: Callable[[cbor.Item], T]
@@ -36,7 +39,8 @@ class Codec(Generic[T]):
 def member(label: int, codec: Codec[Any], *, optional: bool = False) -> Any:
     """Declare a field: its map label, its codec, and whether the label is left out for None."""
     metadata = {"label": label, "codec": codec, "optional": optional}
-    return dataclasses.field(default=None, metadata=metadata) if optional else dataclasses.field(metadata=metadata)
+    default = None if optional else dataclasses.MISSING
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +58,23 @@ class Record:
     MAX_BYTES: ClassVar[int] = MAX_STATEMENT_BYTES
 
     def to_item(self) -> dict[int, cbor.Item]:
-        """Return the map of labels to items, in key order."""
+        """Return the map of labels to items, in key order.
+
+        Raises:
+            EncodingError: a field holds a value that its codec refuses.
+        """
         pairs = ((m, getattr(self, m.name)) for m in compute_layout(type(self)))
-        return {m.label: m.codec.to_item(value) for m, value in pairs if not (m.optional and value is None)}
+        return {m.label: _encoded(self, m, value) for m, value in pairs if not (m.optional and value is None)}
 
     def to_bytes(self) -> bytes:
         """Return the one spelling of this record.
 
         Raises:
-            EncodingError: a field holds a value outside the CBOR model or the record is too large to read back.
+            EncodingError: a field holds a value that its codec refuses, or the record is too large to read.
         """
         data = cbor.to_bytes(self.to_item())
         if len(data) > self.MAX_BYTES:
-            msg = f"{type(self).__name__} takes {len(data)} bytes, more than the {self.MAX_BYTES} anyone accepts"
+            msg = f"{type(self).__name__} of {len(data)} bytes, more than the {self.MAX_BYTES} anyone accepts"
             raise EncodingError(msg)
         return data
 
@@ -75,7 +83,7 @@ class Record:
         """Return the record that a decoded map holds.
 
         Raises:
-            EncodingError: not a map, an unknown or missing label, or a field that its codec or the record refuses.
+            EncodingError: not a map, an unknown or missing label, or a field that is refused.
         """
         if type(item) is not dict:
             msg = f"{cls.__name__}: expected a map, got {type(item).__name__}"
@@ -100,14 +108,27 @@ class Record:
         return cls.from_item(cbor.from_bytes(data, max_bytes=cls.MAX_BYTES))
 
 
-@cache
-def compute_layout(cls: type[Any]) -> tuple[_Member, ...]:
+def compute_layout(cls: type[Record]) -> tuple[_Member, ...]:
     """Return the members of a record class in key order (RFC 8949 section 4.2.1)."""
+    hashable: Any = cls  # mypy judges a class by the __hash__ of its instances
+    return _compute_layout(hashable)
+
+
+@cache
+def _compute_layout(cls: type[Record]) -> tuple[_Member, ...]:
     members = [
         _Member(field.metadata["label"], field.name, field.metadata["codec"], field.metadata["optional"])
         for field in dataclasses.fields(cls)
     ]
     return tuple(sorted(members, key=lambda m: cbor.compute_key_order(m.label)))
+
+
+def _encoded(holder: Record, declared: _Member, value: object) -> cbor.Item:
+    try:
+        return declared.codec.to_item(value)
+    except EncodingError as error:
+        msg = f"{type(holder).__name__}.{declared.name}: {error}"
+        raise EncodingError(msg) from error
 
 
 def _decoded(cls: type[Record], declared: _Member, item: cbor.Item) -> Any:
@@ -131,10 +152,6 @@ def _refuse_labels(cls: type[Record], item: dict[cbor.Item, cbor.Item]) -> None:
         raise EncodingError(msg)
 
 
-def _same(value: T) -> T:
-    return value
-
-
 def _expected(what: str, item: cbor.Item) -> EncodingError:
     got = f"{len(item)} bytes" if isinstance(item, bytes) else f"{type(item).__name__} {str(item)[:40]!r}"
     return EncodingError(f"expected {what}, got {got}")
@@ -148,7 +165,7 @@ def uint(maximum: int = 2**64 - 1) -> Codec[int]:
             return item
         raise _expected(f"an integer from 0 to {maximum}", item)
 
-    return Codec(_same, parse)
+    return Codec(parse, parse)
 
 
 def bstr(minimum: int, maximum: int | None = None) -> Codec[bytes]:
@@ -160,7 +177,7 @@ def bstr(minimum: int, maximum: int | None = None) -> Codec[bytes]:
             return item
         raise _expected(f"a byte string of {minimum} to {most} bytes", item)
 
-    return Codec(_same, parse)
+    return Codec(parse, parse)
 
 
 def tstr(maximum: int = 128) -> Codec[str]:
@@ -171,16 +188,22 @@ def tstr(maximum: int = 128) -> Codec[str]:
             return item
         raise _expected(f"printable text of 1 to {maximum} characters", item)
 
-    return Codec(_same, parse)
+    return Codec(parse, parse)
 
 
 def numeric_date() -> Codec[int]:
     """A CWT NumericDate (RFC 8392 section 2): whole seconds on the wire, milliseconds in memory."""
     seconds = uint(2**40)
-    return Codec(lambda value: value // MS_PER_S, lambda item: seconds.from_item(item) * MS_PER_S)
+
+    def unparse(value: int) -> cbor.Item:
+        if value % MS_PER_S:
+            raise _expected("whole seconds", value)
+        return seconds.to_item(value // MS_PER_S)
+
+    return Codec(unparse, lambda item: seconds.from_item(item) * MS_PER_S)
 
 
-def choice(kind: type[E]) -> Codec[E]:
+def one_of(kind: type[E]) -> Codec[E]:
     """A member of an enumeration, by its value."""
     members = {member.value: member for member in kind}
 
@@ -189,18 +212,26 @@ def choice(kind: type[E]) -> Codec[E]:
             return members[item]
         raise _expected("one of " + ", ".join(members), item)
 
-    return Codec(lambda value: value.value, parse)
+    return Codec(lambda value: kind(value).value, parse)
 
 
 def many(codec: Codec[T], *, maximum: int, minimum: int = 0) -> Codec[tuple[T, ...]]:
     """An array of ``minimum`` to ``maximum`` items of one kind."""
 
+    def is_fitting(count: int) -> bool:
+        return minimum <= count <= maximum
+
+    def unparse(value: tuple[T, ...]) -> cbor.Item:
+        if is_fitting(len(value)):
+            return [codec.to_item(entry) for entry in value]
+        raise _expected(f"{minimum} to {maximum} items", value)
+
     def parse(item: cbor.Item) -> tuple[T, ...]:
-        if type(item) is list and minimum <= len(item) <= maximum:
+        if type(item) is list and is_fitting(len(item)):
             return tuple([codec.from_item(entry) for entry in item])
         raise _expected(f"an array of {minimum} to {maximum} items", item)
 
-    return Codec(lambda value: [codec.to_item(entry) for entry in value], parse)
+    return Codec(unparse, parse)
 
 
 def record(cls: type[R]) -> Codec[R]:
@@ -211,7 +242,7 @@ def record(cls: type[R]) -> Codec[R]:
 def parsed(to_bytes: Callable[[T], bytes], from_bytes: Callable[[bytes], T], *, maximum: int) -> Codec[T]:
     """A value of another format that travels as a byte string, such as a public key."""
     outer = bstr(1, maximum)
-    return Codec(to_bytes, lambda item: from_bytes(outer.from_item(item)))
+    return Codec(lambda value: outer.to_item(to_bytes(value)), lambda item: from_bytes(outer.from_item(item)))
 
 
 DIGEST: Final = bstr(DIGEST_BYTES)

@@ -86,7 +86,7 @@ class Sign:
         entry = self.signatures[index]
         is_critical = LABEL_CRIT in self.protected or LABEL_CRIT in entry.protected
         if entry.protected.get(LABEL_ALG) != key.algorithm or is_critical:
-            msg = f"expected algorithm {key.algorithm.name} in the signer's protected header and nothing critical"
+            msg = f"expected algorithm {key.algorithm.name} in the signer's header and nothing critical"
             raise InvalidSignatureError(msg)
         message = compute_sign_input(self.protected_bytes, entry.protected_bytes, self.payload)
         key.verify(message, entry.signature)

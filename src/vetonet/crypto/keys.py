@@ -62,7 +62,11 @@ _FAMILIES: Final = {
         point_bytes=96,
         curve=ec.SECP384R1(),
         hash=hashes.SHA384(),
-        order=int("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16),
+        order=int(
+            "ffffffffffffffffffffffffffffffffffffffffffffffff"
+            "c7634d81f4372ddf581a0db248b0a77aecec196accc52973",
+            16,
+        ),
     ),
 }
 
@@ -147,7 +151,7 @@ def _verify_point(algorithm: Algorithm, point: bytes) -> None:
 
 
 def verify_ed25519(point: bytes, message: bytes, signature: bytes) -> None:
-    """Hold that ``signature`` (64 bytes) is valid under the Ed25519 key ``point`` (RFC 8032, libsodium's rule).
+    """Hold that a 64-byte signature is valid under the Ed25519 key ``point`` (RFC 8032, libsodium's rule).
 
     Raises:
         InvalidSignatureError: it is not.

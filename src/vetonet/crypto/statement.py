@@ -15,6 +15,7 @@ from typing import ClassVar, Final, Generic, TypeVar
 
 from vetonet.crypto import cose
 from vetonet.crypto.keys import KEY_ID_BYTES, Algorithm, PublicKey, SigningKey
+from vetonet.encoding import cbor
 from vetonet.encoding.record import Record
 from vetonet.errors import EncodingError, InvalidSignatureError, UnknownPartyError
 
@@ -103,7 +104,7 @@ def sign_jointly(statement: Statement, keys: Sequence[SigningKey]) -> bytes:
 
 def compute_signing_input(statement: Statement, key: PublicKey) -> bytes:
     """Return the bytes that ``key``'s holders sign when no single one of them can (FROST)."""
-    protected = cose.cbor.to_bytes(dict(_header(type(statement).TYPE, key)))
+    protected = cbor.to_bytes(dict(_header(type(statement).TYPE, key)))
     return cose.compute_sign1_input(protected, statement.to_bytes())
 
 
@@ -208,7 +209,7 @@ def _verify_entry(parsed: cose.Sign, index: int, key: PublicKey) -> None:
 def _fitting(statement: Statement, data: bytes) -> bytes:
     """Return the signed bytes unless ``open_*`` would find them too large: never sign what nobody reads."""
     if len(data) > statement.MAX_BYTES:
-        msg = f"a signed {statement.TYPE} of {len(data)} bytes, more than the {statement.MAX_BYTES} anyone accepts"
+        msg = f"a signed {statement.TYPE} of {len(data)} bytes, more than the {statement.MAX_BYTES} accepted"
         raise EncodingError(msg)
     return data
 

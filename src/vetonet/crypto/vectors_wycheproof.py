@@ -84,7 +84,9 @@ def _read_group(group: Mapping[str, object], algorithm: Algorithm, verify: Verif
         yield _name(test), partial(_judge, attempt, str(result))
 
 
-def _verify_under(spki: bytes, algorithm: Algorithm, verify: Verify, message: bytes, signature: bytes) -> None:
+def _verify_under(
+    spki: bytes, algorithm: Algorithm, verify: Verify, message: bytes, signature: bytes
+) -> None:
     """Verify as a user would: the key is parsed first, and may already be refused."""
     key = PublicKey.from_bytes(spki)
     if key.algorithm is not algorithm:

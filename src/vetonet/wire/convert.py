@@ -1,0 +1,200 @@
+"""Domain values as protobuf messages and back; what comes back is as untrusted as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from google.protobuf.message import Message
+
+from vetonet.crypto import frost
+from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
+from vetonet.crypto.statement import Signed
+from vetonet.errors import EncodingError
+from vetonet.policy.licence import Licence
+from vetonet.policy.quorum import Choice, Decision
+from vetonet.tlog.proof import LogProof
+from vetonet.v1 import coordinator_pb2, log_pb2, resources_pb2
+from vetonet.voting.state import NameCulprits, Phase, SigningRound, Voting
+
+_E = TypeVar("_E", bound=StrEnum)
+
+COLLECTION: Final = "proposals/"
+ALL_PROPOSALS: Final = "proposals/-"
+NAME_BYTES: Final = 16
+
+PHASES: Final[Mapping[Phase, resources_pb2.Phase.ValueType]] = {
+    Phase.OPEN: resources_pb2.PHASE_OPEN,
+    Phase.SIGNING: resources_pb2.PHASE_SIGNING,
+    Phase.LICENSED: resources_pb2.PHASE_LICENSED,
+    Phase.VETOED: resources_pb2.PHASE_VETOED,
+    Phase.EXPIRED: resources_pb2.PHASE_EXPIRED,
+}
+DECISIONS: Final[Mapping[Decision, resources_pb2.Decision.ValueType]] = {
+    Decision.PENDING: resources_pb2.DECISION_PENDING,
+    Decision.GRANTED: resources_pb2.DECISION_GRANTED,
+    Decision.VETOED: resources_pb2.DECISION_VETOED,
+    Decision.EXPIRED: resources_pb2.DECISION_EXPIRED,
+}
+CHOICES: Final[Mapping[Choice, resources_pb2.Choice.ValueType]] = {
+    Choice.GRANT: resources_pb2.CHOICE_GRANT,
+    Choice.VETO: resources_pb2.CHOICE_VETO,
+    Choice.ABSTAIN: resources_pb2.CHOICE_ABSTAIN,
+}
+
+
+def proposal_name(proposal_digest: bytes) -> str:
+    """Return the resource name of a proposal."""
+    return f"{COLLECTION}{proposal_digest[:NAME_BYTES].hex()}"
+
+
+def parse_proposal_name(name: str) -> bytes:
+    """Return the first 16 bytes of the digest that a resource name spells.
+
+    Raises:
+        EncodingError: it is no proposal's name, or another spelling of one.
+    """
+    try:
+        prefix = bytes.fromhex(name.removeprefix(COLLECTION))
+    except ValueError:
+        prefix = b""
+    if len(prefix) != NAME_BYTES or name != proposal_name(prefix):
+        raise EncodingError(f"expected a name like proposals/<32 hexadecimal digits>, got {name[:64]!r}")
+    return prefix
+
+
+def proposal_message(vote: Voting, *, licence_leaf_index: int | None, etag: str) -> resources_pb2.Proposal:
+    """Return a proposal as the coordinator shows it."""
+    ballots = [
+        resources_pb2.BallotSummary(
+            party_id=logged.party_id,
+            choice=CHOICES[logged.ballot.statement.choice],
+            leaf_index=logged.leaf_index,
+        )
+        for logged in vote.ballots
+    ]
+    return resources_pb2.Proposal(
+        name=proposal_name(vote.proposal.payload_digest),
+        statement=vote.proposal.data,
+        leaf_index=vote.proposal_leaf_index,
+        decision=DECISIONS[vote.decision],
+        phase=PHASES[vote.phase],
+        closes_ms=vote.proposal.statement.closes_ms,
+        ballots=ballots,
+        licence_leaf_index=licence_leaf_index,
+        etag=etag,
+    )
+
+
+def read_phase(message: resources_pb2.Proposal) -> Phase:
+    """Return the phase that a message names.
+
+    Raises:
+        EncodingError: it names none that we know.
+    """
+    return _only_key(PHASES, message.phase)
+
+
+def read_decision(message: resources_pb2.Proposal) -> Decision:
+    """Return the decision that a message names.
+
+    Raises:
+        EncodingError: it names none that we know.
+    """
+    return _only_key(DECISIONS, message.decision)
+
+
+def read_choice(message: resources_pb2.BallotSummary) -> Choice:
+    """Return the choice that a message names.
+
+    Raises:
+        EncodingError: it names none that we know.
+    """
+    return _only_key(CHOICES, message.choice)
+
+
+def signing_requested(proposal_digest: bytes, signing: SigningRound) -> coordinator_pb2.SigningRequested:
+    """Return the request for the shares of one attempt."""
+    package = coordinator_pb2.SigningPackage(
+        message=signing.package.message,
+        commitments=[commitments.to_bytes() for commitments in signing.package.commitments],
+    )
+    return coordinator_pb2.SigningRequested(
+        name=proposal_name(proposal_digest),
+        attempt=signing.attempt,
+        package=package,
+        signers=signing.signers,
+        deadline_ms=signing.deadline_ms,
+    )
+
+
+def read_signing_package(message: coordinator_pb2.SigningPackage) -> frost.SigningPackage:
+    """Return the package that a signer is asked to sign; whether it should is for the signer to review.
+
+    Raises:
+        EncodingError: commitments that are malformed, repeated or out of order.
+    """
+    commitments = tuple(frost.SigningCommitments.from_bytes(data) for data in message.commitments)
+    try:
+        return frost.SigningPackage(message=message.message, commitments=commitments)
+    except ValueError as error:
+        raise EncodingError(f"not a signing package: {error}") from error
+
+
+def culprits_named(proposal_digest: bytes, named: NameCulprits) -> coordinator_pb2.CulpritsNamed:
+    """Return the news of who spoilt an attempt."""
+    name = proposal_name(proposal_digest)
+    return coordinator_pb2.CulpritsNamed(name=name, party_ids=named.party_ids, reason=named.reason)
+
+
+def receipt_message(proof: LogProof) -> resources_pb2.Receipt:
+    """Return the proof that a leaf is logged."""
+    return resources_pb2.Receipt(
+        leaf_index=proof.leaf_index, hashes=proof.hashes, checkpoint=proof.checkpoint
+    )
+
+
+def read_receipt(message: resources_pb2.Receipt) -> LogProof:
+    """Return the proof that a server sent; ``vetonet.tlog.verify_log_proof`` says whether it holds.
+
+    Raises:
+        EncodingError: a field is outside its bounds.
+    """
+    item = {1: message.leaf_index, 2: list(message.hashes), 3: message.checkpoint}
+    return LogProof.from_item(item)
+
+
+def licence_message(licence: Signed[Licence], proof: LogProof) -> resources_pb2.Licence:
+    """Return a licence with the proof that it is logged."""
+    return resources_pb2.Licence(statement=licence.data, receipt=receipt_message(proof))
+
+
+def inclusion_message(proof: InclusionProof) -> log_pb2.InclusionProof:
+    """Return an inclusion proof."""
+    return log_pb2.InclusionProof(hashes=proof.hashes)
+
+
+def consistency_message(proof: ConsistencyProof) -> log_pb2.ConsistencyProof:
+    """Return a consistency proof."""
+    return log_pb2.ConsistencyProof(hashes=proof.hashes)
+
+
+def require_known_fields(message: Message) -> None:
+    """The message holds nothing that this version does not know: doubt means no.
+
+    Raises:
+        EncodingError: it does; the error names the message.
+    """
+    stripped = type(message)()
+    stripped.CopyFrom(message)
+    stripped.DiscardUnknownFields()
+    if stripped.ByteSize() != message.ByteSize():
+        raise EncodingError(f"{message.DESCRIPTOR.name}: a field that this version does not know")
+
+
+def _only_key(table: Mapping[_E, int], number: int) -> _E:
+    for key, value in table.items():
+        if value == number:
+            return key
+    raise EncodingError(f"expected one of {', '.join(table)}, got number {number}")

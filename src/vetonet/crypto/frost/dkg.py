@@ -272,7 +272,7 @@ def _sort_round1(secret: Round1Secret, packages: Iterable[Round1Package]) -> tup
 
 def _is_round1_valid(secret: Round1Secret, package: Round1Package) -> bool:
     """Return True for commitments of the right length, with a valid proof (figure 1, round 1, step 5)."""
-    if package is secret.package:
+    if package == secret.package:
         return True
     if len(package.vss_commitment) != secret.min_signers:
         return False

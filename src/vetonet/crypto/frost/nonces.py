@@ -51,8 +51,8 @@ class SigningNonces:
 
     Two shares made from the same nonces give the signing share away, so ``take`` leaves nothing behind,
     and copying or pickling is refused: a restart loses the nonces, which costs this signer its turn and
-    never its key. The stored bytes are overwritten when taken; Python may still
-    hold copies that it made of them, so this is no promise against somebody who reads the memory.
+    never its key. The stored bytes are overwritten when taken; Python may still hold copies that it made
+    of them, so this is no promise against somebody who reads the memory.
     """
 
     __slots__ = ("_commitments", "_unspent")

@@ -27,7 +27,7 @@ class Proposal(Statement):
         beneficial_owner: whose runs count together, whatever company proposes them.
         total_flop: the ceiling over all chips.
         per_device_flop: the ceiling of each chip.
-        device_set_root: Merkle root over the sorted ueids of the chips (RFC 9162 hashing), ``device_count`` of them.
+        device_set_root: Merkle root (RFC 9162 hashing) over the sorted ueids of the ``device_count`` chips.
         opens_ms, closes_ms: the voting window.
         starts_ms, ends_ms: the window of the run itself.
         specification_digest: commitment to the private specification of the run; nobody else sees that.
@@ -63,12 +63,21 @@ class Proposal(Statement):
         if self.starts_ms % 1000 or self.ends_ms % 1000 or self.closes_ms % 1000:
             msg = "expected closes, starts and ends on whole seconds: a licence states them so (RFC 8392)"
             raise ValueError(msg)
-        if not 0 < self.per_device_flop <= self.total_flop <= self.per_device_flop * self.device_count:
-            msg = "expected 0 < per-device ceiling <= total ceiling <= per-device ceiling x chips"
-            raise ValueError(msg)
+        verify_ceilings(self.per_device_flop, self.total_flop, self.device_count)
         if len(set(self.lineage)) < len(self.lineage):
             msg = "a parent stands twice in the lineage"
             raise ValueError(msg)
+
+
+def verify_ceilings(per_device_flop: int, total_flop: int, device_count: int) -> None:
+    """Hold that a run's ceilings fit together.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if not 0 < per_device_flop <= total_flop <= per_device_flop * device_count:
+        msg = "expected 0 < per-device ceiling <= total ceiling <= per-device ceiling x chips"
+        raise ValueError(msg)
 
 
 def open_proposal(data: bytes, treaty: Signed[Treaty]) -> Signed[Proposal]:
@@ -83,10 +92,10 @@ def open_proposal(data: bytes, treaty: Signed[Treaty]) -> Signed[Proposal]:
     signed = open_statement(data, Proposal, treaty.statement.operator_keys)
     verify_treaty_reference(signed.statement, treaty)
     proposal = signed.statement
-    operator = treaty.statement.find_operator(proposal.operator_id)
-    if operator.key != signed.signer:
-        msg = f"a proposal of {proposal.operator_id!r} signed by another operator"
-        raise RefusedError(msg, culprit=proposal.operator_id, clause="VN-5.2")
+    signer_id = treaty.statement.find_operator_by_key(signed.signer).operator_id
+    if proposal.operator_id != signer_id:
+        msg = f"a proposal of {proposal.operator_id!r} signed by {signer_id!r}"
+        raise RefusedError(msg, culprit=signer_id, clause="VN-5.2")
     if proposal.closes_ms - proposal.opens_ms > treaty.statement.window_ms:
         msg = f"expected a voting window of at most {treaty.statement.window_ms} ms"
         raise RefusedError(msg, culprit=proposal.operator_id, clause="VN-5.3")
@@ -127,18 +136,27 @@ def verify_treaty_reference(statement: TreatyBound, treaty: Signed[Treaty]) -> N
 def compute_linked_flop(proposal: Proposal, licensed: Mapping[bytes, Proposal]) -> int:
     """Return the total that decides the band: the proposal's own and that of every run linked to it (VN-5.4).
 
-    Linked are licensed runs of the same beneficial owner and those of its lineage, each counted once.
+    Linked are licensed runs of the same beneficial owner and those of its lineage, however many generations
+    back, each counted once.
 
     Args:
         proposal: the run in question.
         licensed: proposals that were licensed before, by their digest.
     """
-    linked = {
-        digest
-        for digest, earlier in licensed.items()
-        if earlier.beneficial_owner == proposal.beneficial_owner or digest in proposal.lineage
-    }
+    linked = {digest for digest, run in licensed.items() if run.beneficial_owner == proposal.beneficial_owner}
+    linked |= _find_ancestors(proposal, licensed)
     return proposal.total_flop + sum(licensed[digest].total_flop for digest in linked)
+
+
+def _find_ancestors(proposal: Proposal, licensed: Mapping[bytes, Proposal]) -> set[bytes]:
+    """Return the licensed runs that a proposal continues, however many generations back."""
+    found, ahead = set[bytes](), list(proposal.lineage)
+    while ahead:
+        digest = ahead.pop()
+        if digest in licensed and digest not in found:
+            found.add(digest)
+            ahead.extend(licensed[digest].lineage)
+    return found
 
 
 def verify_band(proposal: Proposal, treaty: Treaty, licensed: Mapping[bytes, Proposal]) -> Band:

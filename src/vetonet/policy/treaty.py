@@ -123,6 +123,14 @@ class Treaty(Statement):
         """
         return _only(self.operators, operator_id, lambda operator: operator.operator_id, "operator")
 
+    def find_operator_by_key(self, key: PublicKey) -> Operator:
+        """Return the operator whose key this is.
+
+        Raises:
+            UnknownPartyError: no operator's.
+        """
+        return _only(self.operators, key.key_id, lambda operator: operator.key.key_id, "operator with key")
+
     def compute_identifier(self, party_id: str) -> int:
         """Return a party's FROST identifier: its place on the roster, from 1.
 
@@ -171,8 +179,9 @@ def _verify_quorum(treaty: Treaty) -> None:
     if treaty.quorum.electorate != roster:
         msg = "expected the electorate to be the roster, in the same order"
         raise ValueError(msg)
-    if (treaty.group.min_signers, treaty.group.max_signers) != (treaty.quorum.min_grants, len(roster)):
-        msg = f"expected a FROST group of {treaty.quorum.min_grants} of {len(roster)}"
+    numbers = tuple(range(1, len(roster) + 1))
+    if treaty.group.min_signers != treaty.quorum.min_grants or treaty.group.identifiers != numbers:
+        msg = f"expected a FROST group of {treaty.quorum.min_grants} of participants 1 to {len(roster)}"
         raise ValueError(msg)
     strangers = {o.party_id for o in treaty.operators if o.party_id is not None} - set(roster)
     if strangers:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, many, member, numeric_date, one_of, uint
-from vetonet.policy.proposal import MAX_DEVICES, Proposal, verify_treaty_reference
+from vetonet.policy.proposal import MAX_DEVICES, Proposal, verify_ceilings, verify_treaty_reference
 from vetonet.policy.quorum import MAX_PARTIES
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_FLOP, Milliseconds, Precision, WorkloadClass
 
 MAX_LEAF_INDEX = 2**53
+LEAF_INDICES: Final = many(uint(MAX_LEAF_INDEX), minimum=1, maximum=MAX_PARTIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class Licence(Statement):
     epoch: int = member(-70103, uint(2**32))
     proposal_digest: bytes = member(-70104, DIGEST)
     proposal_leaf_index: int = member(-70105, uint(MAX_LEAF_INDEX))
-    ballot_leaf_indices: tuple[int, ...] = member(-70106, many(uint(MAX_LEAF_INDEX), minimum=1, maximum=MAX_PARTIES))
+    ballot_leaf_indices: tuple[int, ...] = member(-70106, LEAF_INDICES)
     device_set_root: bytes = member(-70107, DIGEST)
     device_count: int = member(-70108, uint(MAX_DEVICES))
     total_flop: int = member(-70109, uint(MAX_FLOP))
@@ -50,16 +51,21 @@ class Licence(Statement):
         if any(time % 1000 for time in times) or not self.issued_ms <= self.not_before_ms < self.expires_ms:
             msg = "expected whole seconds with issued <= not before < expires"
             raise ValueError(msg)
-        if list(self.ballot_leaf_indices) != sorted(set(self.ballot_leaf_indices)):
-            msg = "expected rising ballot leaf indices"
+        indices = self.ballot_leaf_indices
+        if not indices or list(indices) != sorted(set(indices)):
+            msg = "expected ballot leaf indices that rise"
             raise ValueError(msg)
-        if self.licence_id != self.ballot_leaf_indices[-1] or self.proposal_leaf_index >= self.ballot_leaf_indices[0]:
+        if self.licence_id != indices[-1] or self.proposal_leaf_index >= indices[0]:
             msg = "expected the proposal before the ballots, and the last ballot as licence id"
             raise ValueError(msg)
+        verify_ceilings(self.per_device_flop, self.total_flop, self.device_count)
 
 
 def derive_licence(
-    treaty: Signed[Treaty], proposal: Signed[Proposal], proposal_leaf_index: int, ballot_leaf_indices: Sequence[int]
+    treaty: Signed[Treaty],
+    proposal: Signed[Proposal],
+    proposal_leaf_index: int,
+    ballot_leaf_indices: Sequence[int],
 ) -> Licence:
     """Return the one licence that a granted proposal gives; every signer derives it alone and compares."""
     asked = proposal.statement

@@ -18,7 +18,9 @@ from vetonet.units import Milliseconds
 SIGNING_ATTEMPTS: Final = 3
 """How often the threshold signature is tried: a grant carries that many fresh nonce commitments."""
 
-COMMITMENTS: Final = parsed(frost.SigningCommitments.to_bytes, frost.SigningCommitments.from_bytes, maximum=66)
+COMMITMENTS: Final = parsed(
+    frost.SigningCommitments.to_bytes, frost.SigningCommitments.from_bytes, maximum=66
+)
 
 
 class VetoReason(StrEnum):
@@ -41,7 +43,7 @@ class Ballot(Statement):
         cast_ms: when the party says it voted.
         expires_ms: after this the ballot counts for nothing.
         reason: for a VETO, else None.
-        commitments: for a GRANT, the FROST round-1 commitments of each signing attempt (RFC 9591 section 5.1).
+        commitments: for a GRANT, the FROST commitments of each signing attempt (RFC 9591 section 5.1).
     """
 
     TYPE: ClassVar[str] = "ballot"
@@ -62,7 +64,8 @@ class Ballot(Statement):
             raise ValueError(msg)
         expected = SIGNING_ATTEMPTS if self.choice is Choice.GRANT else 0
         if len(self.commitments) != expected or len({c.to_bytes() for c in self.commitments}) < expected:
-            msg = f"expected {expected} different nonce commitments with a {self.choice}, got {len(self.commitments)}"
+            got = len(self.commitments)
+            msg = f"expected {expected} different nonce commitments with a {self.choice}, got {got}"
             raise ValueError(msg)
         if self.cast_ms >= self.expires_ms:
             msg = "expected a ballot to be cast before it expires"
@@ -98,10 +101,11 @@ def verify_ballot_for(ballot: Signed[Ballot], proposal: Signed[Proposal], party_
     """
     cast, window = ballot.statement, proposal.statement
     if cast.proposal_digest != proposal.payload_digest:
-        msg = f"a ballot on proposal {cast.proposal_digest.hex()[:16]}, expected {proposal.payload_digest.hex()[:16]}"
+        named, expected = cast.proposal_digest.hex()[:16], proposal.payload_digest.hex()[:16]
+        msg = f"a ballot on proposal {named}, expected {expected}"
         raise RefusedError(msg, culprit=party_id, clause="VN-6.2")
     if not window.opens_ms <= cast.cast_ms < window.closes_ms:
-        msg = f"a ballot cast at {cast.cast_ms}, expected the window from {window.opens_ms} to {window.closes_ms}"
+        msg = f"a ballot cast at {cast.cast_ms}, not in the window {window.opens_ms} to {window.closes_ms}"
         raise ExpiredError(msg, culprit=party_id, clause="VN-6.3")
     if cast.expires_ms < window.closes_ms:
         msg = f"a ballot that expires at {cast.expires_ms}, before the window closes at {window.closes_ms}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from vetonet.encoding.record import Record, member, one_of, tstr, uint
 from vetonet.units import MAX_FLOP
@@ -19,7 +20,7 @@ class BandRule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band(Record):
-    """Totals from ``floor_flop`` up to the next band's floor follow ``rule``; a total at the floor is inside."""
+    """Totals from ``floor_flop`` up to the next band's floor follow ``rule``; the floor itself is inside."""
 
     name: str = member(1, tstr(32))
     floor_flop: int = member(2, uint(MAX_FLOP))
@@ -33,7 +34,7 @@ def verify_bands(bands: tuple[Band, ...]) -> None:
         ValueError: they do not.
     """
     floors = [band.floor_flop for band in bands]
-    if not bands or floors[0] != 0 or any(low >= high for low, high in zip(floors, floors[1:], strict=False)):
+    if not bands or floors[0] != 0 or any(low >= high for low, high in pairwise(floors)):
         msg = f"expected bands that start at 0 FLOP and rise, got floors {floors}"
         raise ValueError(msg)
     strictness = [tuple(BandRule).index(band.rule) for band in bands]

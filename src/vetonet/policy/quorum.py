@@ -6,7 +6,8 @@ issue; this is the leaf they are made of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,13 +53,13 @@ class Threshold(Record):
     minority: int = member(4, uint(1))
 
     def __post_init__(self) -> None:
-        """Refuse an empty or repeated electorate, a threshold out of range, strangers with a veto (VN-4.1)."""
-        size = len(self.electorate)
-        if not size or len(set(self.electorate)) < size or len(set(self.veto_holders)) < len(self.veto_holders):
+        """Refuse an empty or repeated electorate, a threshold out of range, a stranger's veto (VN-4.1)."""
+        size, holders = len(self.electorate), set(self.veto_holders)
+        if not size or len(set(self.electorate)) < size or len(holders) < len(self.veto_holders):
             msg = "expected a non-empty electorate and veto holders without duplicates"
             raise ValueError(msg)
-        if not set(self.veto_holders) <= set(self.electorate):
-            msg = f"veto holders outside the electorate: {sorted(set(self.veto_holders) - set(self.electorate))}"
+        if not holders <= set(self.electorate):
+            msg = f"veto holders outside the electorate: {sorted(holders - set(self.electorate))}"
             raise ValueError(msg)
         lowest = 1 if self.minority else size // 2 + 1
         if not lowest <= self.min_grants <= size:
@@ -69,13 +70,13 @@ class Threshold(Record):
         """Whether a veto holder vetoed (VN-4.3); the recused keep their veto."""
         return any(choices.get(holder) is Choice.VETO for holder in self.veto_holders)
 
-    def has_quorum(self, choices: Mapping[str, Choice], recused: Set[str] = frozenset()) -> bool:
+    def has_quorum(self, choices: Mapping[str, Choice], recused: AbstractSet[str] = frozenset()) -> bool:
         """Whether enough of the electorate granted, the recused not counted (VN-4.2)."""
         grants = sum(choices.get(party) is Choice.GRANT and party not in recused for party in self.electorate)
         return grants >= self.min_grants
 
     def decide(
-        self, choices: Mapping[str, Choice], *, recused: Set[str] = frozenset(), is_closed: bool
+        self, choices: Mapping[str, Choice], *, recused: AbstractSet[str] = frozenset(), is_closed: bool
     ) -> Decision:
         """Return what these choices amount to: the truth table of VN-4.4.
 

@@ -1,4 +1,4 @@
-"""Writes src/vetonet/v1 from proto/, or with --verify says whether what is committed is what would be written."""
+"""Writes src/vetonet/v1 from proto/; with --verify, says whether what is committed is what proto/ gives."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PROTO = ROOT / "proto"
 COMMITTED = ROOT / "src" / "vetonet" / "v1"
-DOCSTRING = '"""Generated from proto/vetonet/v1 by `make generate`; do not edit."""\n'
+DOCSTRING = '"""Generated from proto/ by `make generate`; never edited by hand."""\n'
 GENERATOR_SERIES = "1.74"
 
 
@@ -23,12 +24,11 @@ class GenerationError(Exception):
 
 
 def find_generator_version() -> str | None:
-    """Return the version of grpcio-tools, or None where it is not installed (Python 3.14)."""
+    """Return the version of grpcio-tools, or None where it has no wheel (Python 3.14)."""
     try:
-        from grpc_tools import grpc_version  # noqa: PLC0415 - absent where it has no wheel
-    except ImportError:
+        return metadata.version("grpcio-tools")
+    except metadata.PackageNotFoundError:
         return None
-    return str(grpc_version.VERSION)
 
 
 def generate(destination: Path) -> None:
@@ -47,7 +47,8 @@ def generate(destination: Path) -> None:
         *("-m", "grpc_tools.protoc"),
         *("-I", str(PROTO)),
         *(f"--plugin=protoc-gen-{name}={scripts / f'protoc-gen-{name}'}" for name in ("mypy", "mypy_grpc")),
-        *(f"--{kind}_out={destination}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")),
+        *(f"--{kind}_out={destination}" for kind in ("python", "grpc_python")),
+        *(f"--{kind}_out=readable_stubs:{destination}" for kind in ("mypy", "mypy_grpc")),
         *sources,
     ]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -72,9 +73,10 @@ def list_differences(generated: Path, committed: Path) -> Iterator[str]:
 
 def verify(generated: Path) -> int:
     """Return 0 when the committed package is what proto/ gives, 1 after saying what is not."""
-    problems = (
-        list(list_differences(generated, COMMITTED)) if COMMITTED.is_dir() else ["src/vetonet/v1: missing"]
-    )
+    if not COMMITTED.is_dir():
+        print("src/vetonet/v1: missing; run `make generate` and commit the result")
+        return 1
+    problems = list(list_differences(generated, COMMITTED))
     for problem in problems:
         print(problem)
     if problems:

@@ -34,12 +34,12 @@ _Outcome: TypeAlias = tuple[_Group, tuple[int, ...] | VetonetError]
 
 
 class AsyncJournal:
-    """Group commit over a ``Journal``: an awaited append is durable, and the event loop never waits on a disk.
+    """Group commit over a ``Journal``: an awaited append is durable, and the event loop waits on no disk.
 
     A commit takes whatever waits while the one before it runs. Only when the last commit had more than one
     record, so that others are likely on their way, does the writer linger for them. At most ``max_waiting``
-    calls are queued; the next one waits for room. Every method but the constructor's thread belongs to the
-    event loop in which the object was made.
+    calls are queued; the next one waits for room. Every method belongs to the event
+    loop in which the object was made.
 
     An append that is cancelled while it waits may still be stored; a retry with its request id tells.
     """
@@ -224,7 +224,7 @@ class AsyncJournal:
         """Return how long to wait for the next call: for the first for ever, for company a little."""
         if deadline is None:
             return None
-        if self._last_batch_groups < 2 or len(groups) >= self._last_batch_groups:
+        if self._last_batch_groups == 1 or len(groups) >= self._last_batch_groups:
             return 0
         return max(0.0, deadline - time.monotonic())
 

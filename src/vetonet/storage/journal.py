@@ -250,7 +250,8 @@ def is_retry(record: Record, *, of: Record) -> bool:
 
 def is_name(text: str) -> bool:
     """Tell whether the text is 1 to 64 printable ASCII characters without spaces."""
-    return 1 <= len(text) <= MAX_NAME_CHARS and all("!" <= char <= "~" for char in text)
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    return is_plain and 1 <= len(text) <= MAX_NAME_CHARS
 
 
 def require_range(start: int, limit: int) -> None:

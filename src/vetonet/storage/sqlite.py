@@ -62,9 +62,19 @@ class SqliteJournal:
     """
 
     __slots__ = (
-        "_digest", "_is_closed", "_log_bytes", "_path", "_poison", "_read_lock", "_reader", "_resources", "_size",
-        "_version", "_write_lock", "_writer",
-    )  # fmt: skip
+        "_digest",
+        "_is_closed",
+        "_log_bytes",
+        "_path",
+        "_poison",
+        "_read_lock",
+        "_reader",
+        "_resources",
+        "_size",
+        "_version",
+        "_write_lock",
+        "_writer",
+    )
 
     def __init__(self, *, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
         """Verify the file behind two open connections; use ``open`` instead.

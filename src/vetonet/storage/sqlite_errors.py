@@ -18,6 +18,22 @@ from vetonet.storage.journal import (
 _PRIMARY_CODE: Final = 0xFF
 """An extended result code keeps its primary code in the low byte (https://sqlite.org/rescode.html)."""
 
+_READ_ONLY: Final = (StorageError, "a writable file, found it read-only")
+_LOCKED: Final = (LockedJournalError, "to be the only writer, found a lock of another")
+
+_MEANINGS: Final[dict[int, tuple[type[StorageError], str]]] = {
+    sqlite3.SQLITE_NOTADB: (CorruptJournalError, "an SQLite database, found something else"),
+    sqlite3.SQLITE_CORRUPT: (CorruptJournalError, "a sound SQLite database, found damage"),
+    sqlite3.SQLITE_FULL: (FullJournalError, "room to append, found the disk or quota full"),
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_PERM: _READ_ONLY,
+    sqlite3.SQLITE_CANTOPEN: (StorageError, "a file that can be opened, but it cannot"),
+    sqlite3.SQLITE_IOERR: (StorageError, "the disk to read and write, found an I/O error"),
+}
+"""The kind of error, what was expected and what came, by primary result code."""
+
 
 def primary_code(error: sqlite3.Error) -> int:
     """Return the primary result code, or ``SQLITE_ERROR`` where Python itself raised the error."""
@@ -27,27 +43,9 @@ def primary_code(error: sqlite3.Error) -> int:
 
 def storage_error(path: Path, error: sqlite3.Error) -> StorageError:
     """Return the error of our tree that says what SQLite said."""
-    code, name = (
-        primary_code(error),
-        getattr(error, "sqlite_errorname", type(error).__name__),
-    )
-    match code:
-        case sqlite3.SQLITE_NOTADB:
-            return CorruptJournalError(f"{path}: expected an SQLite database, found something else ({name})")
-        case sqlite3.SQLITE_CORRUPT:
-            return CorruptJournalError(f"{path}: expected a sound SQLite database, found damage ({name})")
-        case sqlite3.SQLITE_FULL:
-            return FullJournalError(f"{path}: expected room to append, found the disk or quota full ({name})")
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return LockedJournalError(f"{path}: expected the only writer, found a lock of another ({name})")
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
-            return StorageError(f"{path}: expected a writable file, found it read-only ({name})")
-        case sqlite3.SQLITE_CANTOPEN:
-            return StorageError(f"{path}: expected a file that can be opened, but it cannot ({name})")
-        case sqlite3.SQLITE_IOERR:
-            return StorageError(f"{path}: expected the disk to read and write, found an I/O error ({name})")
-        case _:
-            return StorageError(f"{path}: expected SQLite to succeed, found: {error} ({name})")
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    kind, what = _MEANINGS.get(primary_code(error), (StorageError, f"SQLite to succeed, found: {error}"))
+    return kind(f"{path}: expected {what} ({name})")
 
 
 @contextmanager

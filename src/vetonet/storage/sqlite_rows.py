@@ -11,11 +11,12 @@ from vetonet.storage.chain import GENESIS, compute_digest
 from vetonet.storage.journal import CorruptJournalError, Record, StoredRecord
 
 Row: TypeAlias = tuple[int, str, str | None, bytes, int, bytes]
-"""sequence, kind, request id, payload, time in milliseconds, digest."""
+"""sequence, kind, request id, payload, time in milliseconds, digest: the order of the table's columns."""
 
-_COLUMNS: Final = "sequence, kind, request_id, payload, recorded_at_ms, digest"
-_INSERT: Final = f"INSERT INTO record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
-_RANGE: Final = f"SELECT {_COLUMNS} FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
+MAX_SEQUENCE: Final = 2**63 - 1
+
+_INSERT: Final = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)"
+_RANGE: Final = "SELECT * FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
 _OUTSIDE: Final = "SELECT sequence FROM record WHERE sequence < 0 LIMIT 1"
 _BY_REQUEST: Final = "SELECT sequence FROM record WHERE request_id = ? AND sequence < ?"
 _DIGEST: Final = "SELECT digest FROM record WHERE sequence = ?"
@@ -34,17 +35,10 @@ def insert_records(
     Raises:
         sqlite3.Error: they could not be written.
     """
-    rows = []
+    rows: list[Row] = []
     for stored in records:
-        previous = _digest_of(stored, previous)
-        record = stored.record
-        columns = (
-            record.kind,
-            record.request_id,
-            record.payload,
-            record.recorded_at_ms,
-        )
-        rows.append((stored.sequence, *columns, previous))
+        previous = _compute_digest(_to_row(stored, b""), previous)
+        rows.append(_to_row(stored, previous))
     connection.executemany(_INSERT, rows)
     return previous
 
@@ -59,8 +53,8 @@ def scan_records(connection: sqlite3.Connection, path: Path) -> tuple[int, bytes
     if connection.execute(_OUTSIDE).fetchone() is not None:
         raise CorruptJournalError(f"{path}: expected the records to start at 0, found one before it")
     size, digest = 0, GENESIS
-    for stored, digest in _verified(connection, path, start=0, stop=2**63 - 1, previous=GENESIS):
-        size = stored.sequence + 1
+    for row in _verified(connection, path, start=0, stop=MAX_SEQUENCE, previous=GENESIS):
+        size, digest = row[0] + 1, row[5]
     return size, digest
 
 
@@ -76,9 +70,8 @@ def read_records(
     if start >= stop:
         return ()
     previous = _read_digest(connection, path, start - 1)
-    records = tuple(
-        stored for stored, _ in _verified(connection, path, start=start, stop=stop, previous=previous)
-    )
+    rows = _verified(connection, path, start=start, stop=stop, previous=previous)
+    records = tuple(_to_stored(row, path) for row in rows)
     if len(records) != stop - start:
         raise _missing(path, start + len(records))
     return records
@@ -106,59 +99,52 @@ def find_record(
 
 
 def _verified(
-    connection: sqlite3.Connection,
-    path: Path,
-    *,
-    start: int,
-    stop: int,
-    previous: bytes,
-) -> Iterator[tuple[StoredRecord, bytes]]:
-    """Yield each record with its digest once the digest holds and the sequence is the next."""
+    connection: sqlite3.Connection, path: Path, *, start: int, stop: int, previous: bytes
+) -> Iterator[Row]:
+    """Yield each row once its sequence is the next and its digest follows from it and the one before."""
     for sequence, row in enumerate(connection.execute(_RANGE, (start, stop)), start):
-        stored = _to_stored(row, path, sequence)
-        if stored.sequence != sequence:
-            raise _missing(path, sequence)
-        previous, claimed = _digest_of(stored, previous), row[5]
+        match row:
+            case int() as found, str(), str() | None, bytes(), int(), bytes() as claimed:
+                if found != sequence:
+                    raise _missing(path, sequence)
+                previous = _compute_digest(row, previous)
+            case _:
+                raise _changed(path, sequence)
         if previous != claimed:
             raise _changed(path, sequence)
-        yield stored, previous
+        yield row
 
 
-def _to_stored(row: tuple[object, ...], path: Path, sequence: int) -> StoredRecord:
-    """Return the record of a row that may be anything at all."""
-    match row:
-        case (
-            int() as found,
-            str() as kind,
-            str() | None as request_id,
-            bytes() as payload,
-            int() as time_ms,
-            _,
-        ):
-            try:
-                record = Record(
-                    kind=kind,
-                    request_id=request_id,
-                    payload=payload,
-                    recorded_at_ms=time_ms,
-                )
-                return StoredRecord(sequence=found, record=record)
-            except ValueError as error:
-                raise _changed(path, sequence) from error
-        case _:
-            raise _changed(path, sequence)
-
-
-def _digest_of(stored: StoredRecord, previous: bytes) -> bytes:
-    record = stored.record
+def _compute_digest(row: Row, previous: bytes) -> bytes:
+    """Return the digest that the row's columns should have; the one it claims is left out."""
+    sequence, kind, request_id, payload, recorded_at_ms, _ = row
     return compute_digest(
         previous,
-        sequence=stored.sequence,
-        kind=record.kind,
-        request_id=record.request_id,
-        payload=record.payload,
-        recorded_at_ms=record.recorded_at_ms,
+        sequence=sequence,
+        kind=kind,
+        request_id=request_id,
+        payload=payload,
+        recorded_at_ms=recorded_at_ms,
     )
+
+
+def _to_row(stored: StoredRecord, digest: bytes) -> Row:
+    record = stored.record
+    return stored.sequence, record.kind, record.request_id, record.payload, record.recorded_at_ms, digest
+
+
+def _to_stored(row: Row, path: Path) -> StoredRecord:
+    """Return the record of a row whose digest holds.
+
+    Raises:
+        CorruptJournalError: somebody wrote, with a digest that fits, what no journal would have taken.
+    """
+    sequence, kind, request_id, payload, recorded_at_ms, _ = row
+    try:
+        record = Record(kind=kind, request_id=request_id, payload=payload, recorded_at_ms=recorded_at_ms)
+        return StoredRecord(sequence=sequence, record=record)
+    except ValueError as error:
+        raise _changed(path, sequence) from error
 
 
 def _read_digest(connection: sqlite3.Connection, path: Path, sequence: int) -> bytes:

@@ -233,7 +233,7 @@ def test_threads_append_and_read_without_losing_a_record(journal: Journal) -> No
     ids=lambda changed: next(iter(changed)),
 )
 def test_a_record_outside_its_bounds_is_refused(changed: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="record|request"):
+    with pytest.raises(ValueError, match=r"record|request"):
         make_record(**changed)  # type: ignore[arg-type]
 
 

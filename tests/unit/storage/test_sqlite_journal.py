@@ -390,14 +390,18 @@ def test_a_log_without_its_database_is_refused(directory: Path, tmp_path: Path) 
 
 
 def test_a_full_journal_refuses_and_keeps_what_it_acknowledged(tmp_path: Path) -> None:
-    acknowledged = 0
+    acknowledged: list[int] = []
+
+    def fill(journal: SqliteJournal) -> None:
+        for number in range(100):
+            acknowledged.extend(journal.append(make_records(1, start=number, size=3_000)))
+
     with SqliteJournal.open(tmp_path, max_bytes=100_000) as journal:
         with pytest.raises(FullJournalError, match="expected room to append"):
-            for number in range(100):
-                acknowledged = journal.append(make_records(1, start=number, size=3_000))[0] + 1
-        assert journal.size() == acknowledged > 5
-        assert len(journal.read(0, 100)) == acknowledged
-    assert len(read_all(tmp_path)) == acknowledged
+            fill(journal)
+        assert journal.size() == len(acknowledged) > 5
+        assert [stored.sequence for stored in journal.read(0, 100)] == acknowledged
+    assert len(read_all(tmp_path)) == len(acknowledged)
 
 
 def test_appends_that_fit_go_on_after_a_full_journal(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -23,6 +24,7 @@ _E = TypeVar("_E", bound=StrEnum)
 COLLECTION: Final = "proposals/"
 ALL_PROPOSALS: Final = "proposals/-"
 NAME_BYTES: Final = 16
+ETAG_CHARS: Final = 16
 
 PHASES: Final[Mapping[Phase, resources_pb2.Phase.ValueType]] = {
     Phase.OPEN: resources_pb2.PHASE_OPEN,
@@ -64,8 +66,8 @@ def parse_proposal_name(name: str) -> bytes:
     return prefix
 
 
-def proposal_message(vote: Voting, *, licence_leaf_index: int | None, etag: str) -> resources_pb2.Proposal:
-    """Return a proposal as the coordinator shows it."""
+def proposal_message(vote: Voting, *, licence_leaf_index: int | None) -> resources_pb2.Proposal:
+    """Return a proposal as the coordinator shows it; its etag is a digest of everything else in it."""
     ballots = [
         resources_pb2.BallotSummary(
             party_id=logged.party_id,
@@ -74,7 +76,7 @@ def proposal_message(vote: Voting, *, licence_leaf_index: int | None, etag: str)
         )
         for logged in vote.ballots
     ]
-    return resources_pb2.Proposal(
+    message = resources_pb2.Proposal(
         name=proposal_name(vote.proposal.payload_digest),
         statement=vote.proposal.data,
         leaf_index=vote.proposal_leaf_index,
@@ -83,8 +85,9 @@ def proposal_message(vote: Voting, *, licence_leaf_index: int | None, etag: str)
         closes_ms=vote.proposal.statement.closes_ms,
         ballots=ballots,
         licence_leaf_index=licence_leaf_index,
-        etag=etag,
     )
+    message.etag = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()[:ETAG_CHARS]
+    return message
 
 
 def read_phase(message: resources_pb2.Proposal) -> Phase:

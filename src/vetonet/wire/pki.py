@@ -6,12 +6,8 @@ Certificates are P-256 because BoringSSL, which gRPC carries, does not take Ed25
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 import grpc
@@ -20,77 +16,23 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from vetonet.errors import ConfigError, ProtocolError
+from vetonet.errors import ConfigError
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Milliseconds
+from vetonet.wire.identity import SCHEME, Identity, Role
+
+__all__ = [
+    "Authority",
+    "Credential",
+    "Identity",
+    "Role",
+    "channel_credentials",
+    "generate_authority",
+    "server_credentials",
+]
 
 DEFAULT_LIFETIME_MS: Final = 365 * 24 * MS_PER_HOUR
 CLOCK_SKEW_MS: Final = MS_PER_HOUR
 """Certificates begin to hold this much earlier, so that a clock that is a little slow still takes them."""
-
-SPIFFE_ID_KEY: Final = "peer_spiffe_id"
-MAX_SEGMENT_CHARS: Final = 64
-_SEGMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
-_TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]{1,255}")
-_SCHEME: Final = "spiffe://"
-
-
-class WrongIdentityError(ProtocolError):
-    """The caller's certificate is not the one that this call needs."""
-
-    reason = "wrong-identity"
-
-
-class Role(StrEnum):
-    """What a participant is; the first segment of its SPIFFE id."""
-
-    PARTY = "party"
-    OPERATOR = "operator"
-    COORDINATOR = "coordinator"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """A participant as its certificate names it: ``spiffe://<trust domain>/<role>/<name>``."""
-
-    trust_domain: str
-    role: Role
-    name: str
-
-    def __post_init__(self) -> None:
-        """Refuse what is no SPIFFE id (SPIFFE-ID section 2)."""
-        if not _TRUST_DOMAIN.fullmatch(self.trust_domain):
-            msg = f"expected a trust domain of a-z, 0-9, dots, dashes, got {self.trust_domain[:64]!r}"
-            raise ConfigError(msg)
-        is_segment = _SEGMENT.fullmatch(self.name) and self.name not in {".", ".."}
-        if not is_segment or len(self.name) > MAX_SEGMENT_CHARS:
-            msg = f"expected a name of letters, digits, dot, dash and underscore, got {self.name[:64]!r}"
-            raise ConfigError(msg)
-
-    def to_uri(self) -> str:
-        """Return the SPIFFE id."""
-        return f"{_SCHEME}{self.trust_domain}/{self.role}/{self.name}"
-
-    @classmethod
-    def from_uri(cls, uri: str) -> Identity:
-        """Return the identity that a SPIFFE id spells.
-
-        Raises:
-            ConfigError: it spells none of ours.
-        """
-        parts = uri.removeprefix(_SCHEME).split("/")
-        if not uri.startswith(_SCHEME) or len(parts) != 3 or parts[1] not in set(Role):  # noqa: PLR2004
-            msg = f"expected spiffe://<trust domain>/<role>/<name>, got {uri[:128]!r}"
-            raise ConfigError(msg)
-        return cls(trust_domain=parts[0], role=Role(parts[1]), name=parts[2])
-
-    @property
-    def server_name(self) -> str:
-        """The DNS name in the certificate by which a client knows this participant, wherever it listens.
-
-        TLS clients compare names of hosts, not SPIFFE ids; this one follows from the id, so no other
-        participant's certificate has it. Nobody can register it (RFC 2606 section 2).
-        """
-        return f"{hashlib.sha256(self.to_uri().encode()).hexdigest()[:32]}.vetonet.invalid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +116,9 @@ def generate_authority(
     """
     Identity(trust_domain=trust_domain, role=Role.COORDINATOR, name="any")
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _start(f"{_SCHEME}{trust_domain}", key, now=now, lifetime_ms=lifetime_ms)
+    builder = _start(f"{SCHEME}{trust_domain}", key, now=now, lifetime_ms=lifetime_ms)
     certificate = (
-        builder.issuer_name(_name(f"{_SCHEME}{trust_domain}"))
+        builder.issuer_name(_name(f"{SCHEME}{trust_domain}"))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_AUTHORITY_USAGE, critical=True)
         .sign(key, hashes.SHA256())
@@ -202,23 +144,6 @@ def channel_credentials(credential: Credential) -> grpc.ChannelCredentials:
         private_key=credential.key_pem,
         certificate_chain=credential.certificate_pem,
     )
-
-
-def read_peer(auth_context: Mapping[str, Sequence[bytes]]) -> Identity:
-    """Return who called, as gRPC's authentication context names it.
-
-    Raises:
-        WrongIdentityError: no certificate, or one that names nobody or more than one.
-    """
-    uris = auth_context.get(SPIFFE_ID_KEY, ())
-    if len(uris) != 1:
-        msg = "expected a client certificate with exactly one SPIFFE id"
-        raise WrongIdentityError(msg)
-    try:
-        return Identity.from_uri(uris[0].decode())
-    except (ConfigError, UnicodeDecodeError) as error:
-        msg = "the client certificate names no participant"
-        raise WrongIdentityError(msg) from error
 
 
 _AUTHORITY_USAGE: Final = x509.KeyUsage(
@@ -249,7 +174,7 @@ def _start(
 
 def _name(uri: str) -> x509.Name:
     # A common name holds at most 64 characters (RFC 5280 appendix A.1); the alternative name is what counts.
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, uri.removeprefix(_SCHEME)[-64:])])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, uri.removeprefix(SCHEME)[-64:])])
 
 
 def _to_datetime(time_ms: Milliseconds) -> datetime:

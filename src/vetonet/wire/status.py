@@ -35,7 +35,7 @@ from vetonet.errors import (
     VerificationError,
     VetonetError,
 )
-from vetonet.wire.pki import WrongIdentityError
+from vetonet.wire.errors import DeadlineError, NotFoundError, OverloadedError, WrongIdentityError
 
 DOMAIN: Final = "vetonet"
 MAX_MESSAGE_CHARS: Final = 512
@@ -57,18 +57,6 @@ class RpcError(VetonetError):
         super().__init__(message)
         self.code: Final = code
         self.is_retryable: Final = code in RETRYABLE
-
-
-class OverloadedError(VetonetError):
-    """The server has no room for one more of these at present; a retry may succeed."""
-
-    reason = "overloaded"
-
-
-class NotFoundError(ProtocolError):
-    """The server knows nothing of this name."""
-
-    reason = "not-found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +106,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "appraisal": _row(_CODE.INVALID_ARGUMENT, AppraisalError),
     "compliance": _row(_CODE.INVALID_ARGUMENT, ComplianceError),
     "overloaded": _row(_CODE.RESOURCE_EXHAUSTED, OverloadedError),
+    "deadline": _row(_CODE.DEADLINE_EXCEEDED, DeadlineError),
     "rpc": _row(_CODE.UNAVAILABLE, RpcError),
 }
 """Every reason code of the tree; a test walks the tree to prove that none is missing."""

@@ -1,1 +1,1 @@
-"""The verification core: judges a whole bundle offline, in numbered steps, with a reason for each claim."""
+"""The verification core: judge a whole bundle offline, in numbered steps, with reason codes."""

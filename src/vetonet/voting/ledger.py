@@ -1,7 +1,7 @@
 """The ledger: what a log's leaves, read in order, amount to. Everyone reads the same log the same way.
 
 The coordinator rebuilds it after a restart, a party before it signs, a verifier offline. Reading is strict: a
-leaf that the rules would not have let in makes the record inconsistent (VN-8.4).
+leaf that the rules would not have let in makes the record inconsistent (VN-11.3).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def read_leaf(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
 
     Raises:
         EncodingError: the leaf is not a statement.
-        ProtocolError, VerificationError: the rules would not have let it in here (VN-8.4).
+        ProtocolError, VerificationError: the rules would not have let it in here (VN-11.3).
     """
     kind = peek(data).kind
     if kind == Proposal.TYPE:
@@ -98,7 +98,7 @@ def _read_proposal(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
     proposal = open_proposal(data, ledger.treaty)
     if proposal.payload_digest in ledger.votes:
         msg = f"proposal {proposal.payload_digest.hex()[:16]} stands twice in the log"
-        raise ProtocolError(msg, clause="VN-8.4")
+        raise ProtocolError(msg, clause="VN-11.3")
     # Nobody can tell from the log when in its window a proposal came, so the window's start stands for it.
     vote, _ = begin(data, leaf_index, ledger.treaty, ledger.licensed, now=proposal.statement.opens_ms)
     return ledger.with_vote(vote)
@@ -110,7 +110,7 @@ def _read_ballot(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
     following, effects = step(vote, BallotReceived(ballot=ballot, leaf_index=leaf_index), ballot.statement.cast_ms)
     if not effects:
         msg = f"leaf {leaf_index} repeats a ballot"
-        raise ProtocolError(msg, clause="VN-8.4")
+        raise ProtocolError(msg, clause="VN-11.3")
     return ledger.with_vote(following)
 
 

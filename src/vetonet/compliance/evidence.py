@@ -1,0 +1,123 @@
+"""Steps 5 and 6: open every report, and work out what each one adds to its chip's meter (VN-10.5)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from vetonet.attestation.enrolment import EnrolledDevice
+from vetonet.attestation.report import ComputeReport, open_report
+from vetonet.compliance.public_record import PublicRecord
+from vetonet.crypto.statement import Keys, Signed, peek
+from vetonet.errors import EncodingError, InvalidSignatureError, Problem, UnknownPartyError
+
+Opened: TypeAlias = "Signed[ComputeReport] | Problem"
+Mapper: TypeAlias = Callable[[Callable[..., list[Any]], Iterable[Any]], Iterable[list[Any]]]
+"""``map``, or the ``map`` of a thread pool: libsodium releases the interpreter while it verifies."""
+
+CHUNK_REPORTS: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """One genuine report and the work it accounts for.
+
+    Attributes:
+        report: as signed.
+        device: the chip.
+        flop: what its interval added to the meter, or None where the report before it is missing.
+    """
+
+    report: Signed[ComputeReport]
+    device: EnrolledDevice
+    flop: int | None
+
+    @property
+    def claims(self) -> ComputeReport:
+        """What the report says."""
+        return self.report.statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All reports of a bundle, opened.
+
+    Attributes:
+        chains: the genuine reports of each chip by ueid, in counter order.
+        forgeries: what is wrong with the others.
+    """
+
+    chains: Mapping[bytes, tuple[Usage, ...]] = field(repr=False)
+    forgeries: tuple[Problem, ...]
+
+    def iter_usages(self) -> Iterator[Usage]:
+        """Yield every genuine report, chip by chip."""
+        for chain in self.chains.values():
+            yield from chain
+
+
+def open_evidence(reports: Sequence[bytes], record: PublicRecord, *, mapper: Mapper = map) -> Evidence:
+    """Return the reports of a bundle, the genuine ones chip by chip, the others as problems.
+
+    Args:
+        reports: untrusted bytes of one report each.
+        record: whose registry says which keys speak for which chips.
+        mapper: how chunks of the work are spread.
+    """
+    aliases = record.registry.aliases
+
+    def open_chunk(chunk: Sequence[bytes]) -> list[Opened]:
+        return [_open_or_note(data, aliases, record) for data in chunk]
+
+    chunks = [reports[start : start + CHUNK_REPORTS] for start in range(0, len(reports), CHUNK_REPORTS)]
+    opened = [result for chunk in mapper(open_chunk, chunks) for result in chunk]
+    genuine = [result for result in opened if isinstance(result, Signed)]
+    forgeries = tuple(result for result in opened if isinstance(result, Problem))
+    return Evidence(chains=_build_chains(genuine, record), forgeries=forgeries)
+
+
+def _open_or_note(data: bytes, aliases: Keys, record: PublicRecord) -> Opened:
+    try:
+        return open_report(data, aliases)
+    except UnknownPartyError as error:
+        return Problem(reason="signer-unknown", detail=str(error))
+    except InvalidSignatureError as error:
+        return Problem(reason="report-forged", detail=str(error), culprit=_guess_owner(data, record))
+    except EncodingError as error:
+        return Problem(reason="report-malformed", detail=str(error))
+
+
+def _guess_owner(data: bytes, record: PublicRecord) -> str | None:
+    """Return whose chip a forged report pretends to come from: who handed it in must answer for it."""
+    key_id = peek(data).key_id
+    return None if key_id is None else record.registry.find_alias(key_id).device.enrolment.owner
+
+
+def _build_chains(
+    genuine: Iterable[Signed[ComputeReport]], record: PublicRecord
+) -> Mapping[bytes, tuple[Usage, ...]]:
+    by_device: dict[bytes, list[Signed[ComputeReport]]] = defaultdict(list)
+    for report in genuine:
+        device = record.registry.find_alias(report.signer.key_id).device
+        by_device[device.ueid].append(report)
+    return {
+        ueid: _measure(sorted(reports, key=_counter_order), record.registry.find_device(ueid))
+        for ueid, reports in sorted(by_device.items())
+    }
+
+
+def _counter_order(report: Signed[ComputeReport]) -> tuple[int, bytes]:
+    return report.statement.counter, report.data
+
+
+def _measure(reports: Sequence[Signed[ComputeReport]], device: EnrolledDevice) -> tuple[Usage, ...]:
+    usages, last_counter, last_flop = [], 0, 0
+    for report in reports:
+        claims = report.statement
+        follows = claims.counter == last_counter + 1 and claims.cumulative_flop >= last_flop
+        flop = claims.cumulative_flop - last_flop if follows else None
+        usages.append(Usage(report=report, device=device, flop=flop))
+        last_counter, last_flop = claims.counter, claims.cumulative_flop
+    return tuple(usages)

@@ -1,0 +1,172 @@
+"""Steps 1 to 3: read the public record, and refuse a bundle that is not about this treaty's log (VN-10.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
+from vetonet.attestation.registry import Registry
+from vetonet.attestation.report import ReportBatch
+from vetonet.compliance.bundle import Bundle
+from vetonet.compliance.trust_root import TrustRoot
+from vetonet.crypto.statement import Signed, open_statement, peek
+from vetonet.errors import (
+    ComplianceError,
+    EncodingError,
+    Problem,
+    ProtocolError,
+    RefusedError,
+    VerificationError,
+)
+from vetonet.policy.licence import Licence
+from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
+from vetonet.tlog.log import Log
+from vetonet.tlog.note import LogKey
+from vetonet.units import Milliseconds
+from vetonet.voting.ledger import KINDS as VOTING_KINDS
+from vetonet.voting.ledger import Ledger, read_leaf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicRecord:
+    """What the log of a bundle says, read by the rules.
+
+    Attributes:
+        treaty: as pinned by the trust root.
+        checkpoint: signed by the treaty's log, over all the leaves.
+        log: the leaves, for roots of earlier sizes.
+        ledger: the votes.
+        registry: the chips.
+        batches: the operators' report batches with their leaf indices.
+        licence_leaves: where each licence stands, by licence id.
+        problems: leaves that the rules would not have let in; nobody is accused of them.
+    """
+
+    treaty: Signed[Treaty] = field(repr=False)
+    checkpoint: Checkpoint
+    log: Log = field(repr=False)
+    ledger: Ledger = field(repr=False)
+    registry: Registry = field(repr=False)
+    batches: tuple[tuple[int, Signed[ReportBatch]], ...] = field(default=(), repr=False)
+    licence_leaves: Mapping[int, int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def licences(self) -> Mapping[int, Licence]:
+        """The licences in the log, by licence id."""
+        votes = self.ledger.votes.values()
+        return {vote.licence.statement.licence_id: vote.licence.statement for vote in votes if vote.licence}
+
+
+def read_public_record(bundle: Bundle, trust_root: TrustRoot, now: Milliseconds) -> PublicRecord:
+    """Return what the log says, once it is certain whose log it is.
+
+    Args:
+        bundle: as read from the file.
+        trust_root: whose treaty counts.
+        now: when device certificates must be valid.
+
+    Raises:
+        EncodingError, VerificationError: not a bundle of this treaty, or not a log that its log key signed;
+            such a bundle cannot be judged at all.
+    """
+    treaty = _open_pinned_treaty(bundle, trust_root)
+    checkpoint = _verify_checkpoint(bundle, treaty)
+    log = _rebuild_log(bundle, checkpoint)
+    reading = _Reading(treaty, now)
+    for leaf_index, data in enumerate(bundle.leaves[1:], start=1):
+        reading.read_or_note(leaf_index, data)
+    return PublicRecord(
+        treaty=treaty,
+        checkpoint=checkpoint,
+        log=log,
+        ledger=reading.ledger,
+        registry=reading.registry,
+        batches=tuple(reading.batches),
+        licence_leaves=reading.licence_leaves,
+        problems=tuple(reading.problems),
+    )
+
+
+def _open_pinned_treaty(bundle: Bundle, trust_root: TrustRoot) -> Signed[Treaty]:
+    """Step 1: leaf 0 is the treaty that the trust root pins, signed by all its parties."""
+    treaty = open_treaty(bundle.leaves[0])
+    if treaty.payload_digest != trust_root.treaty_digest:
+        detail = (
+            f"the bundle is about treaty {treaty.payload_digest.hex()[:16]} ({treaty.statement.name!r}), the trust "
+            f"root pins {trust_root.treaty_digest.hex()[:16]} ({trust_root.treaty_name!r})"
+        )
+        raise ComplianceError(detail, problems=(Problem(reason="other-treaty", detail=detail),))
+    return treaty
+
+
+def _verify_checkpoint(bundle: Bundle, treaty: Signed[Treaty]) -> Checkpoint:
+    """Step 2: the checkpoint is signed by the log that the treaty names, and by nobody else."""
+    log_key = LogKey(name=treaty.statement.log_origin, public_key=treaty.statement.log_key)
+    return verify_checkpoint(bundle.checkpoint, log_key, origin=treaty.statement.log_origin, strict=True)
+
+
+def _rebuild_log(bundle: Bundle, checkpoint: Checkpoint) -> Log:
+    """Step 3: the leaves are exactly those that the checkpoint commits to."""
+    try:
+        log = Log(checkpoint.origin, bundle.leaves)
+    except RefusedError as error:
+        msg = f"a leaf that no log of ours holds: {error}"
+        raise EncodingError(msg) from error
+    if log.checkpoint() != checkpoint:
+        detail = f"the {len(bundle.leaves)} leaves are not those of the checkpoint of size {checkpoint.tree_size}"
+        raise ComplianceError(detail, problems=(Problem(reason="other-log", detail=detail),))
+    return log
+
+
+class _Reading:
+    """The leaves read so far: grows in place, because a log is long; only its result leaves this module."""
+
+    def __init__(self, treaty: Signed[Treaty], now: Milliseconds) -> None:
+        self.ledger = Ledger(treaty=treaty)
+        self.registry = Registry()
+        self.batches: list[tuple[int, Signed[ReportBatch]]] = []
+        self.licence_leaves: dict[int, int] = {}
+        self.problems: list[Problem] = []
+        self._treaty = treaty.statement
+        self._now = now
+
+    def read_or_note(self, leaf_index: int, data: bytes) -> None:
+        """Step 4: read one leaf; one that breaks the rules makes the record inconsistent and is passed over."""
+        try:
+            self._read(leaf_index, data)
+        except (EncodingError, ProtocolError, VerificationError) as error:
+            problem = Problem(reason="inconsistent-record", detail=f"leaf {leaf_index}: {error}")
+            self.problems.append(problem)
+
+    def _read(self, leaf_index: int, data: bytes) -> None:
+        kind = peek(data).kind
+        if kind in VOTING_KINDS:
+            self._read_vote(leaf_index, data)
+        elif kind == DeviceEnrolment.TYPE:
+            self.registry.read_enrolment(data, self._treaty, self._now)
+        elif kind == AliasEndorsement.TYPE:
+            self.registry.read_alias(data)
+        elif kind == ReportBatch.TYPE:
+            self._read_batch(leaf_index, data)
+        else:
+            msg = f"a leaf of unknown type {kind!r}"
+            raise EncodingError(msg)
+
+    def _read_vote(self, leaf_index: int, data: bytes) -> None:
+        before = self.ledger.licensed.keys()
+        self.ledger = read_leaf(self.ledger, leaf_index, data)
+        for digest in self.ledger.licensed.keys() - before:
+            licence = self.ledger.find(digest).licence
+            if licence is not None:
+                self.licence_leaves[licence.statement.licence_id] = leaf_index
+
+    def _read_batch(self, leaf_index: int, data: bytes) -> None:
+        batch = open_statement(data, ReportBatch, self._treaty.operator_keys)
+        operator_id = batch.statement.operator_id
+        if self._treaty.find_operator(operator_id).key != batch.signer:
+            msg = f"a report batch of {operator_id!r} signed by another operator"
+            raise RefusedError(msg, culprit=operator_id, clause="VN-9.4")
+        self.batches.append((leaf_index, batch))

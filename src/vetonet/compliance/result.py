@@ -1,0 +1,149 @@
+"""What a verifier says: a verdict for each claim, with reasons, and the inputs it rests on (VN-10.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from vetonet.attestation.reasons import REASONS as ATTESTATION_REASONS
+from vetonet.attestation.reasons import Finding
+from vetonet.errors import Problem
+from vetonet.units import Milliseconds
+
+
+class Verdict(StrEnum):
+    """COMPLIANT is proven; VIOLATION is proven too; all else is INCONCLUSIVE."""
+
+    COMPLIANT = "COMPLIANT"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    VIOLATION = "VIOLATION"
+
+
+class Claim(StrEnum):
+    """What is claimed, in the order of the steps of VN-10."""
+
+    RECORD = "record"
+    AUTHORITY = "authority"
+    GENUINENESS = "genuineness"
+    FRESHNESS = "freshness"
+    CONTINUITY = "continuity"
+    PUBLICATION = "publication"
+    BUDGET = "budget"
+    COVERAGE = "coverage"
+    PLAUSIBILITY = "plausibility"
+    AGGREGATION = "aggregation"
+
+
+_FROM_FINDING: Final = {Finding.MISSING: Verdict.INCONCLUSIVE, Finding.CONTRADICTION: Verdict.VIOLATION}
+
+REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
+    {
+        **{reason: _FROM_FINDING[finding] for reason, finding in ATTESTATION_REASONS.items()},
+        # record: what the log holds is nobody's confession, so it never accuses
+        "inconsistent-record": Verdict.INCONCLUSIVE,
+        # authority
+        "nothing-to-judge": Verdict.INCONCLUSIVE,
+        "licence-unknown": Verdict.VIOLATION,
+        "outside-validity": Verdict.VIOLATION,
+        "device-not-in-set": Verdict.VIOLATION,
+        "other-workload": Verdict.VIOLATION,
+        "device-set-missing": Verdict.INCONCLUSIVE,
+        # genuineness
+        "report-forged": Verdict.VIOLATION,
+        "signer-unknown": Verdict.VIOLATION,
+        "report-malformed": Verdict.VIOLATION,
+        # freshness
+        "checkpoint-unknown": Verdict.VIOLATION,
+        "checkpoint-stale": Verdict.VIOLATION,
+        "challenge-wrong": Verdict.VIOLATION,
+        # publication
+        "report-withheld": Verdict.INCONCLUSIVE,
+        "report-unpublished": Verdict.INCONCLUSIVE,
+        "report-pending": Verdict.INCONCLUSIVE,
+        # budget
+        "budget-exceeded": Verdict.VIOLATION,
+        "device-budget-exceeded": Verdict.VIOLATION,
+        # coverage
+        "interval-uncovered": Verdict.INCONCLUSIVE,
+        # plausibility
+        "implausible-energy": Verdict.INCONCLUSIVE,
+        # aggregation
+        "unlicensed-total": Verdict.VIOLATION,
+    }
+)
+"""Every reason code that a verifier may give, and the verdict it leads to."""
+
+_RANK: Final = {Verdict.COMPLIANT: 0, Verdict.INCONCLUSIVE: 1, Verdict.VIOLATION: 2}
+
+
+def compute_verdict(problems: Iterable[Problem]) -> Verdict:
+    """Return the verdict that problems lead to: the worst; none at all is COMPLIANT."""
+    return max((REASONS[problem.reason] for problem in problems), key=_RANK.__getitem__, default=Verdict.COMPLIANT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimResult:
+    """The verdict on one claim and every problem that stands against it."""
+
+    claim: Claim
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the problems' verdicts."""
+        return compute_verdict(self.problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplianceResult:
+    """What a verifier found, and on what.
+
+    Attributes:
+        claims: one result for each ``Claim``, in its order.
+        bundle_digest, treaty_digest: SHA-256 of what was judged and of the treaty it was judged by.
+        root_hash, tree_size: the log that was read.
+        judged_at_ms: the ``now`` that was given.
+        licence_ids: the licences in the log.
+        report_count: how many reports were judged.
+    """
+
+    claims: tuple[ClaimResult, ...]
+    bundle_digest: bytes
+    treaty_digest: bytes
+    root_hash: bytes
+    tree_size: int
+    judged_at_ms: Milliseconds
+    licence_ids: tuple[int, ...]
+    report_count: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of all claims."""
+        return compute_verdict(self.problems)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems, in the order of the steps."""
+        return tuple(problem for result in self.claims for problem in result.problems)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the result as plain values, for JSON."""
+        return {
+            "verdict": self.verdict.value,
+            "claims": [_claim_to_plain(result) for result in self.claims],
+            "bundle_sha256": self.bundle_digest.hex(),
+            "treaty_sha256": self.treaty_digest.hex(),
+            "log_root": self.root_hash.hex(),
+            "tree_size": self.tree_size,
+            "judged_at_ms": self.judged_at_ms,
+            "licence_ids": list(self.licence_ids),
+            "report_count": self.report_count,
+        }
+
+
+def _claim_to_plain(result: ClaimResult) -> dict[str, Any]:
+    problems = [{"reason": p.reason, "detail": p.detail, "culprit": p.culprit} for p in result.problems]
+    return {"claim": result.claim.value, "verdict": result.verdict.value, "problems": problems}

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import pairwise
 from typing import ClassVar, Final
 
 from vetonet.attestation.report import UEID_BYTES
@@ -45,7 +46,7 @@ class DeviceSet(Record):
 
     def __post_init__(self) -> None:
         """Refuse a set that is unsorted or names a chip twice."""
-        if any(left >= right for left, right in zip(self.ueids, self.ueids[1:], strict=False)):
+        if not _is_rising(self.ueids):
             msg = "expected rising ueids, each once"
             raise ValueError(msg)
 
@@ -129,8 +130,7 @@ def assemble_bundle(
 
 
 def _is_rising(values: Iterable[bytes]) -> bool:
-    ordered = list(values)
-    return all(left < right for left, right in zip(ordered, ordered[1:], strict=False))
+    return all(left < right for left, right in pairwise(values))
 
 
 def _spell(kind: PartKind, content: bytes) -> bytes:
@@ -138,7 +138,7 @@ def _spell(kind: PartKind, content: bytes) -> bytes:
 
 
 def _read_parts(data: bytes) -> Iterator[tuple[PartKind, bytes]]:
-    """Yield the parts of a CBOR sequence, in order; every head in its shortest form (RFC 8949 section 4.2.1)."""
+    """Yield the parts of a CBOR sequence, in order; every head is in its shortest form."""
     offset, last = 0, PartKind.HEADER
     while offset < len(data):
         kind, start, end = _read_head(data, offset)

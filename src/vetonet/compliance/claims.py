@@ -56,7 +56,7 @@ def judge_record(case: Case) -> Iterator[Problem]:
 
 
 def judge_authority(case: Case) -> Iterator[Problem]:
-    """Step 8: all licensed work was done under a licence of the log, by its chips, in its window, as it says."""
+    """Step 8: licensed work was done under a licence of the log, by its chips, in its window, as it says."""
     licences = case.record.licences
     if not licences:
         yield Problem(reason="nothing-to-judge", detail="the log holds no licence")
@@ -67,20 +67,26 @@ def judge_authority(case: Case) -> Iterator[Problem]:
     for usage in case.evidence.iter_usages():
         claimed = usage.claims.licence_id
         if claimed is not None and claimed not in licences:
-            yield _about(usage, "licence-unknown", f"ran under licence {claimed}, which the log does not hold")
+            yield _about(
+                usage, "licence-unknown", f"ran under licence {claimed}, which the log does not hold"
+            )
     members = {root: frozenset(device_set.ueids) for root, device_set in case.device_sets.items()}
     for licence, usage in case.iter_licensed():
         yield from _judge_licensed_report(licence, usage, members.get(licence.device_set_root))
 
 
-def _judge_licensed_report(licence: Licence, usage: Usage, members: frozenset[bytes] | None) -> Iterator[Problem]:
+def _judge_licensed_report(
+    licence: Licence, usage: Usage, members: frozenset[bytes] | None
+) -> Iterator[Problem]:
     claims = usage.claims
     if members is not None and claims.ueid not in members:
         yield _about(usage, "device-not-in-set", f"is no chip of licence {licence.licence_id}")
     if claims.proposal_digest != licence.proposal_digest or claims.workload is not licence.workload:
         yield _about(usage, "other-workload", f"ran something else than licence {licence.licence_id} allows")
     if claims.precision is not licence.precision:
-        yield _about(usage, "other-workload", f"computed in {claims.precision}, licensed is {licence.precision}")
+        yield _about(
+            usage, "other-workload", f"computed in {claims.precision}, licensed is {licence.precision}"
+        )
     if not licence.not_before_ms <= claims.window_start_ms < claims.window_end_ms <= licence.expires_ms:
         yield _about(usage, "outside-validity", f"ran outside the window of licence {licence.licence_id}")
 
@@ -94,7 +100,7 @@ def judge_genuineness(case: Case) -> Iterator[Problem]:
 
 
 def judge_freshness(case: Case) -> Iterator[Problem]:
-    """Step 10: every report names a checkpoint that the log had by then, and the challenge that follows from it."""
+    """Step 10: every report names a checkpoint of this log, fresh enough, and the challenge that follows."""
     sizes = _compute_known_checkpoints(case.record)
     treaty_digest = case.record.treaty.payload_digest
     for chain in case.evidence.chains.values():
@@ -106,9 +112,13 @@ def judge_freshness(case: Case) -> Iterator[Problem]:
                 yield _about(usage, "checkpoint-unknown", "names a checkpoint that is none of this log")
                 continue
             if size < newest or size <= case.record.licence_leaves.get(claims.licence_id or -1, 0):
-                yield _about(usage, "checkpoint-stale", f"names the checkpoint of size {size}, older than it must be")
+                yield _about(
+                    usage, "checkpoint-stale", f"names the checkpoint of size {size}, older than it must be"
+                )
             newest = max(newest, size)
-            if claims.challenge != compute_challenge(treaty_digest, claims.checkpoint_digest, claims.window_start_ms):
+            if claims.challenge != compute_challenge(
+                treaty_digest, claims.checkpoint_digest, claims.window_start_ms
+            ):
                 yield _about(usage, "challenge-wrong", "answers another challenge")
 
 
@@ -162,7 +172,9 @@ def _lies_within(usage: Usage, start_ms: Milliseconds, end_ms: Milliseconds) -> 
 def _judge_batch(leaf_index: int, batch: ReportBatch, usages: Sequence[Usage]) -> Iterator[Problem]:
     missing = batch.report_count - len(usages)
     if missing > 0:
-        detail = f"{missing} of the {batch.report_count} reports of the batch in leaf {leaf_index} are not in the bundle"
+        detail = (
+            f"{missing} of the {batch.report_count} reports of batch leaf {leaf_index} are not in the bundle"
+        )
         yield Problem(reason="report-withheld", detail=detail, culprit=batch.operator_id)
     elif missing < 0 or compute_batch_root([usage.report for usage in usages]) != batch.root_hash:
         detail = f"the reports are not those that the batch in leaf {leaf_index} commits to"
@@ -223,11 +235,19 @@ def judge_plausibility(case: Case) -> Iterator[Problem]:
         duration_ms = claims.window_end_ms - claims.window_start_ms
         if usage.flop and (peak is None or usage.flop * MS_PER_S > peak * duration_ms):
             possible = "none" if peak is None else str(peak * duration_ms // MS_PER_S)
-            yield _about(usage, "impossible-rate", f"claims {usage.flop} FLOP in {claims.precision}, possible: {possible}")
+            yield _about(
+                usage,
+                "impossible-rate",
+                f"claims {usage.flop} FLOP in {claims.precision}, possible: {possible}",
+            )
         limit_w = usage.device.enrolment.tdp_w
-        ceiling = None if limit_w is None else limit_w * duration_ms * ENERGY_SLACK_PERCENT // (100 * MS_PER_S)
+        ceiling = (
+            None if limit_w is None else limit_w * duration_ms * ENERGY_SLACK_PERCENT // (100 * MS_PER_S)
+        )
         if ceiling is not None and claims.energy_j > ceiling + ENERGY_STEP_J:
-            yield _about(usage, "implausible-energy", f"claims {claims.energy_j} J, its power allows {ceiling} J")
+            yield _about(
+                usage, "implausible-energy", f"claims {claims.energy_j} J, its power allows {ceiling} J"
+            )
 
 
 def judge_aggregation(case: Case) -> Iterator[Problem]:
@@ -235,7 +255,9 @@ def judge_aggregation(case: Case) -> Iterator[Problem]:
 
     Bands of licensed runs count their linked runs when the ledger is read (VN-5.4).
     """
-    floors = [band.floor_flop for band in case.record.treaty.statement.bands if band.rule is not BandRule.FREE]
+    floors = [
+        band.floor_flop for band in case.record.treaty.statement.bands if band.rule is not BandRule.FREE
+    ]
     pools: dict[str, int] = defaultdict(int)
     for usage in case.evidence.iter_usages():
         if usage.claims.licence_id is None:
@@ -247,7 +269,7 @@ def judge_aggregation(case: Case) -> Iterator[Problem]:
 
 
 def shorten(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return the problems with at most ``MAX_SHOWN`` of each reason; the rest becomes one line with its count."""
+    """Return at most ``MAX_SHOWN`` problems of each reason; the rest becomes one line with its count."""
     by_reason: dict[str, list[Problem]] = defaultdict(list)
     for problem in problems:
         by_reason[problem.reason].append(problem)
@@ -262,4 +284,8 @@ def _shorten_one(reason: str, listed: Sequence[Problem]) -> Iterator[Problem]:
 
 def _about(usage: Usage, reason: str, what: str) -> Problem:
     claims = usage.claims
-    return Problem(reason=reason, detail=f"report {claims.counter} of chip {claims.ueid.hex()[:16]} {what}", culprit=usage.device.enrolment.owner)
+    return Problem(
+        reason=reason,
+        detail=f"report {claims.counter} of chip {claims.ueid.hex()[:16]} {what}",
+        culprit=usage.device.enrolment.owner,
+    )

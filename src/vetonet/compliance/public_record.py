@@ -95,8 +95,8 @@ def _open_pinned_treaty(bundle: Bundle, trust_root: TrustRoot) -> Signed[Treaty]
     treaty = open_treaty(bundle.leaves[0])
     if treaty.payload_digest != trust_root.treaty_digest:
         detail = (
-            f"the bundle is about treaty {treaty.payload_digest.hex()[:16]} ({treaty.statement.name!r}), the trust "
-            f"root pins {trust_root.treaty_digest.hex()[:16]} ({trust_root.treaty_name!r})"
+            f"the bundle is about treaty {treaty.payload_digest.hex()[:16]} ({treaty.statement.name!r}), "
+            f"the trust root pins {trust_root.treaty_digest.hex()[:16]} ({trust_root.treaty_name!r})"
         )
         raise ComplianceError(detail, problems=(Problem(reason="other-treaty", detail=detail),))
     return treaty
@@ -116,7 +116,9 @@ def _rebuild_log(bundle: Bundle, checkpoint: Checkpoint) -> Log:
         msg = f"a leaf that no log of ours holds: {error}"
         raise EncodingError(msg) from error
     if log.checkpoint() != checkpoint:
-        detail = f"the {len(bundle.leaves)} leaves are not those of the checkpoint of size {checkpoint.tree_size}"
+        detail = (
+            f"the {len(bundle.leaves)} leaves are not those of the checkpoint of size {checkpoint.tree_size}"
+        )
         raise ComplianceError(detail, problems=(Problem(reason="other-log", detail=detail),))
     return log
 
@@ -134,7 +136,7 @@ class _Reading:
         self._now = now
 
     def read_or_note(self, leaf_index: int, data: bytes) -> None:
-        """Step 4: read one leaf; one that breaks the rules makes the record inconsistent and is passed over."""
+        """Step 4: read one leaf; one that breaks the rules is noted and passed over."""
         try:
             self._read(leaf_index, data)
         except (EncodingError, ProtocolError, VerificationError) as error:

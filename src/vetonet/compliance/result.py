@@ -81,7 +81,9 @@ _RANK: Final = {Verdict.COMPLIANT: 0, Verdict.INCONCLUSIVE: 1, Verdict.VIOLATION
 
 def compute_verdict(problems: Iterable[Problem]) -> Verdict:
     """Return the verdict that problems lead to: the worst; none at all is COMPLIANT."""
-    return max((REASONS[problem.reason] for problem in problems), key=_RANK.__getitem__, default=Verdict.COMPLIANT)
+    return max(
+        (REASONS[problem.reason] for problem in problems), key=_RANK.__getitem__, default=Verdict.COMPLIANT
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

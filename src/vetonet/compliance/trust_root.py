@@ -33,7 +33,11 @@ class TrustRoot:
 
     def to_text(self) -> str:
         """Return the JSON file."""
-        fields = {"format": FORMAT, "treaty_name": self.treaty_name, "treaty_sha256": self.treaty_digest.hex()}
+        fields = {
+            "format": FORMAT,
+            "treaty_name": self.treaty_name,
+            "treaty_sha256": self.treaty_digest.hex(),
+        }
         return json.dumps(fields, indent=2) + "\n"
 
     @classmethod
@@ -47,7 +51,9 @@ class TrustRoot:
             fields: Any = json.loads(text) if len(text) <= MAX_BYTES else None
             if set(fields) != {"format", "treaty_name", "treaty_sha256"} or fields["format"] != FORMAT:
                 raise ValueError  # noqa: TRY301  (one message for all ways in which it is not a trust root)
-            return cls(treaty_digest=bytes.fromhex(fields["treaty_sha256"]), treaty_name=str(fields["treaty_name"]))
+            return cls(
+                treaty_digest=bytes.fromhex(fields["treaty_sha256"]), treaty_name=str(fields["treaty_name"])
+            )
         except (ValueError, TypeError, RecursionError) as error:
-            msg = f'expected a trust root: JSON with "format": "{FORMAT}", treaty_name and treaty_sha256 (64 hex digits)'
+            msg = f'expected a trust root: JSON with format "{FORMAT}", treaty_name, treaty_sha256 in hex'
             raise ConfigError(msg) from error

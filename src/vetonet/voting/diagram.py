@@ -9,7 +9,7 @@ from vetonet.voting.state import Phase
 
 
 def draw_states(rows: Iterable[Transition] = tuple(TABLE.values())) -> str:
-    """Return a Mermaid state diagram: one arrow for each row, event and target; unlabelled rows change nothing."""
+    """Return a Mermaid state diagram: an arrow for each row and target; unlabelled rows change nothing."""
     drawn = [row for row in rows if row.label]
     arrows = [
         f"    {row.phase} --> {target}: {row.event.__name__} ({row.label})"

@@ -40,7 +40,9 @@ class Ledger:
     @property
     def licensed(self) -> Mapping[bytes, Proposal]:
         """The proposals that hold a licence, by digest."""
-        return {digest: vote.proposal.statement for digest, vote in self.votes.items() if vote.licence is not None}
+        return {
+            digest: vote.proposal.statement for digest, vote in self.votes.items() if vote.licence is not None
+        }
 
     def find(self, proposal_digest: bytes) -> Voting:
         """Return the life of a proposal.
@@ -107,7 +109,9 @@ def _read_proposal(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
 def _read_ballot(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
     ballot = open_ballot(data, ledger.treaty)
     vote = ledger.find(ballot.statement.proposal_digest)
-    following, effects = step(vote, BallotReceived(ballot=ballot, leaf_index=leaf_index), ballot.statement.cast_ms)
+    following, effects = step(
+        vote, BallotReceived(ballot=ballot, leaf_index=leaf_index), ballot.statement.cast_ms
+    )
     if not effects:
         msg = f"leaf {leaf_index} repeats a ballot"
         raise ProtocolError(msg, clause="VN-11.3")

@@ -48,7 +48,7 @@ Outcome: TypeAlias = tuple[Voting, tuple[Effect, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One row: in ``phase``, ``event`` leads by ``function`` to one of ``targets``; ``label`` is for the picture."""
+    """One row: in ``phase``, ``event`` leads by ``function`` to ``targets``; ``label`` is for the picture."""
 
     phase: Phase
     event: type[Event]
@@ -58,7 +58,11 @@ class Transition:
 
 
 def begin(
-    data: bytes, leaf_index: int, treaty: Signed[Treaty], licensed: Mapping[bytes, Proposal], now: Milliseconds
+    data: bytes,
+    leaf_index: int,
+    treaty: Signed[Treaty],
+    licensed: Mapping[bytes, Proposal],
+    now: Milliseconds,
 ) -> Outcome:
     """Return the open vote on a proposal and the leaf to append (VN-5).
 
@@ -168,10 +172,14 @@ def derive(state: Voting) -> Licence:
     return derive_licence(state.treaty, state.proposal, state.proposal_leaf_index, indices)
 
 
-def build_package(state: Voting, licence: Licence, signers: tuple[str, ...], attempt: int) -> frost.SigningPackage:
+def build_package(
+    state: Voting, licence: Licence, signers: tuple[str, ...], attempt: int
+) -> frost.SigningPackage:
     """Return what these signers sign in this attempt: the licence and each one's commitments (VN-7.2)."""
     grants = [state.find_ballot(party_id) for party_id in signers]
-    commitments = tuple(logged.ballot.statement.commitments[attempt] for logged in grants if logged is not None)
+    commitments = tuple(
+        logged.ballot.statement.commitments[attempt] for logged in grants if logged is not None
+    )
     message = compute_signing_input(licence, state.treaty.statement.group_key)
     return frost.SigningPackage(message=message, commitments=commitments)
 
@@ -205,8 +213,9 @@ def _collect_share(state: Voting, event: ShareReceived, now: Milliseconds) -> Ou
     """Keep a share; the last one completes the licence or names who spoilt it (VN-7.4)."""
     signing = _round_of(state)
     if event.attempt != signing.attempt or event.party_id not in signing.signers:
-        msg = f"a share of {event.party_id} for attempt {event.attempt}, expected one of {', '.join(signing.signers)}"
-        raise RefusedError(msg + f" for attempt {signing.attempt}", culprit=event.party_id, clause="VN-7.4")
+        asked = f"one of {', '.join(signing.signers)} for attempt {signing.attempt}"
+        msg = f"a share of {event.party_id} for attempt {event.attempt}, expected {asked}"
+        raise RefusedError(msg, culprit=event.party_id, clause="VN-7.4")
     if event.share.identifier != state.treaty.statement.compute_identifier(event.party_id):
         msg = f"a share of {event.party_id} under another participant's identifier"
         raise RefusedError(msg, culprit=event.party_id, clause="VN-7.4")
@@ -322,7 +331,9 @@ _ROWS: Final = (
         label="licence read from the log",
     ),
     *(
-        Transition(phase=phase, event=BallotReceived, function=_refuse_late, targets=frozenset({phase}), label="")
+        Transition(
+            phase=phase, event=BallotReceived, function=_refuse_late, targets=frozenset({phase}), label=""
+        )
         for phase in (Phase.SIGNING, Phase.LICENSED, Phase.VETOED, Phase.EXPIRED)
     ),
     *(

@@ -1,4 +1,4 @@
-"""What a proposal's life is made of: phases, the state, the events that move it and the effects it asks for."""
+"""What a proposal's life is made of: phases, state, the events that move it, the effects it asks for."""
 
 from __future__ import annotations
 

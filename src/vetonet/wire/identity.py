@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -72,21 +72,23 @@ class Identity:
         return f"{hashlib.sha256(self.to_uri().encode()).hexdigest()[:32]}.vetonet.invalid"
 
 
-def read_peer(auth_context: Mapping[str, Sequence[bytes]]) -> Identity:
+def read_peer(auth_context: Mapping[str, Iterable[bytes]], *, trust_domain: str) -> Identity:
     """Return who called, as gRPC's authentication context names it.
 
     Raises:
-        WrongIdentityError: no certificate, or one that names nobody or more than one.
+        WrongIdentityError: no certificate, or one that names nobody, several, or another domain's.
     """
-    uris = auth_context.get(SPIFFE_ID_KEY, ())
+    uris = tuple(auth_context.get(SPIFFE_ID_KEY, ()))
     if len(uris) != 1:
-        msg = "expected a client certificate with exactly one SPIFFE id"
-        raise WrongIdentityError(msg)
+        raise WrongIdentityError("expected a client certificate with exactly one SPIFFE id", clause="VN-13.1")
     try:
-        return Identity.from_uri(uris[0].decode())
+        identity = Identity.from_uri(uris[0].decode())
     except (ConfigError, UnicodeDecodeError) as error:
-        msg = "the client certificate names no participant"
-        raise WrongIdentityError(msg) from error
+        raise WrongIdentityError("the client certificate names no participant", clause="VN-13.1") from error
+    if identity.trust_domain != trust_domain:
+        msg = f"expected a caller of {trust_domain}, got one of {identity.trust_domain}"
+        raise WrongIdentityError(msg, culprit=identity.name, clause="VN-13.1")
+    return identity
 
 
 def require_caller(caller: Identity | None, role: Role, name: str) -> None:
@@ -97,4 +99,4 @@ def require_caller(caller: Identity | None, role: Role, name: str) -> None:
     """
     if caller is not None and (caller.role, caller.name) != (role, name):
         msg = f"{caller.role} {caller.name!r} calls for {role} {name!r}"
-        raise WrongIdentityError(msg, culprit=caller.name, clause="VN-2.3")
+        raise WrongIdentityError(msg, culprit=caller.name, clause="VN-13.1")

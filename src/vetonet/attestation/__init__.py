@@ -1,1 +1,1 @@
-"""Appraisal of a device's evidence against endorsements, reference values and a nonce (RFC 9334)."""
+"""Appraise evidence: device identity, enrolment, compute reports and whether they follow from one another."""

@@ -1,0 +1,177 @@
+"""Enrolment: which chip is whose, endorsed by its maker and its owner, and the alias keys of its boots (VN-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from vetonet.attestation.identity import MAX_CERTIFICATE_BYTES, verify_device_certificate
+from vetonet.attestation.report import MAX_MODEL_BYTES, UEID_BYTES
+from vetonet.crypto.keys import MAX_KEY_BYTES, Algorithm, PublicKey
+from vetonet.crypto.statement import Signed, Statement, open_joint_statement, open_statement, read_unverified
+from vetonet.encoding.record import DIGEST, Record, bstr, many, member, one_of, parsed, record, tstr, uint
+from vetonet.errors import UnknownPartyError
+from vetonet.units import Milliseconds, Precision
+
+PUBLIC_KEY: Final = parsed(PublicKey.to_bytes, PublicKey.from_bytes, maximum=MAX_KEY_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeakRate(Record):
+    """The dense peak of a chip at one precision."""
+
+    precision: Precision = member(1, one_of(Precision))
+    flop_per_s: int = member(2, uint(2**64 - 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEnrolment(Statement):
+    """That a chip is genuine, what it can do and whose it is; signed by its maker's root key and its owner.
+
+    Attributes:
+        certificate: the X.509 device certificate (DER) by the maker's root.
+        endorser_id: the maker, as the treaty names it.
+        model: the maker's name of the model; reports repeat it in ``hw_model``.
+        peaks: dense peak FLOP/s per precision, each precision once.
+        tdp_w: thermal design power, or None where the maker publishes none.
+        owner: id of the operator that runs the chip.
+        site: where the chip is.
+        attester_kind: what vouches for its claims; ``SIMULATED`` for software keys.
+        firmware_digest: the reference value that its measurements must equal.
+    """
+
+    TYPE: ClassVar[str] = "device-enrolment"
+
+    certificate: bytes = member(1, bstr(1, MAX_CERTIFICATE_BYTES))
+    endorser_id: str = member(2, tstr(64))
+    model: str = member(3, tstr(MAX_MODEL_BYTES))
+    peaks: tuple[PeakRate, ...] = member(4, many(record(PeakRate), minimum=1, maximum=len(Precision)))
+    memory_bytes: int = member(5, uint(2**63))
+    tdp_w: int | None = member(6, uint(2**32), optional=True)
+    owner: str = member(7, tstr(64))
+    site: str = member(8, tstr(128))
+    attester_kind: str = member(9, tstr(32))
+    firmware_digest: bytes = member(10, DIGEST)
+
+    def __post_init__(self) -> None:
+        """Refuse a model that no report can name, and rates that are zero or stated twice (VN-8.1)."""
+        if not self.model.isascii():
+            msg = "expected a model name in ASCII, as reports carry it in hwmodel"
+            raise ValueError(msg)
+        rates = {peak.precision: peak.flop_per_s for peak in self.peaks}
+        if len(rates) < len(self.peaks) or not all(rates.values()):
+            msg = "expected a positive peak rate, once per precision"
+            raise ValueError(msg)
+        if not self.memory_bytes or self.tdp_w == 0:
+            msg = "expected memory and power above zero"
+            raise ValueError(msg)
+
+    @property
+    def hw_model(self) -> bytes:
+        """The model as reports name it."""
+        return self.model.encode("ascii")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasEndorsement(Statement):
+    """That one key speaks for a chip during one boot with one firmware; signed by the device key (VN-8.4).
+
+    Attributes:
+        ueid: the chip.
+        alias: the Ed25519 key that signs its reports until the next boot.
+        boot_count: which boot; rises by at least one each time.
+        firmware_digest: what was measured before the key was released (DICE).
+    """
+
+    TYPE: ClassVar[str] = "alias-endorsement"
+
+    ueid: bytes = member(1, bstr(UEID_BYTES))
+    alias: PublicKey = member(2, PUBLIC_KEY)
+    boot_count: int = member(3, uint(2**32))
+    firmware_digest: bytes = member(4, DIGEST)
+
+    def __post_init__(self) -> None:
+        """Refuse an alias key of another algorithm than reports use."""
+        if self.alias.algorithm is not Algorithm.EDDSA:
+            msg = "expected an Ed25519 alias key"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledDevice:
+    """A chip whose enrolment and certificate were verified; only ``open_enrolment`` makes one.
+
+    Attributes:
+        signed: the enrolment as logged.
+        device_key: the key of its certificate, from which the ueid follows.
+    """
+
+    signed: Signed[DeviceEnrolment]
+    device_key: PublicKey
+
+    @property
+    def enrolment(self) -> DeviceEnrolment:
+        """What was enrolled."""
+        return self.signed.statement
+
+    @property
+    def ueid(self) -> bytes:
+        """The identity of the chip."""
+        return self.device_key.ueid
+
+    def find_peak(self, precision: Precision) -> int | None:
+        """Return the dense peak FLOP/s at a precision, or None where the chip does not compute in it."""
+        return next((peak.flop_per_s for peak in self.enrolment.peaks if peak.precision is precision), None)
+
+
+def open_enrolment(
+    data: bytes,
+    *,
+    endorser_keys: Mapping[str, PublicKey],
+    operator_keys: Mapping[str, PublicKey],
+    now: Milliseconds,
+) -> EnrolledDevice:
+    """Return a chip that its maker and its owner have both signed for and whose certificate holds (VN-8.2).
+
+    Args:
+        data: untrusted bytes of a COSE_Sign.
+        endorser_keys: the makers' root keys by endorser id, as the treaty pins them.
+        operator_keys: the operators' keys by operator id.
+        now: when the certificate must be valid.
+
+    Raises:
+        EncodingError: not an enrolment, or not a certificate of the one accepted form.
+        UnknownPartyError: the maker or the owner is not among those given.
+        InvalidSignatureError: a signature is missing or bad, also that of the certificate.
+        AppraisalError: the certificate is not valid now or is no device certificate.
+    """
+    claimed = read_unverified(data, DeviceEnrolment)
+    root_key = _find(endorser_keys, claimed.endorser_id, "endorser")
+    owner_key = _find(operator_keys, claimed.owner, "operator")
+    signed = open_joint_statement(data, DeviceEnrolment, (root_key, owner_key))
+    device_key = verify_device_certificate(signed.statement.certificate, root_key, now)
+    return EnrolledDevice(signed=signed, device_key=device_key)
+
+
+def open_alias(data: bytes, device: EnrolledDevice) -> Signed[AliasEndorsement]:
+    """Return an alias endorsement that this chip's device key signed about itself.
+
+    Raises:
+        EncodingError: not an alias endorsement.
+        UnknownPartyError: another key's, or about another chip.
+        InvalidSignatureError: the signature does not verify.
+    """
+    signed = open_statement(data, AliasEndorsement, {device.device_key.key_id: device.device_key})
+    if signed.statement.ueid != device.ueid:
+        msg = f"an alias of {signed.statement.ueid.hex()[:16]} endorsed by {device.ueid.hex()[:16]}"
+        raise UnknownPartyError(msg, culprit=device.ueid.hex(), clause="VN-8.4")
+    return signed
+
+
+def _find(keys: Mapping[str, PublicKey], name: str, role: str) -> PublicKey:
+    key = keys.get(name)
+    if key is None:
+        msg = f"an enrolment by the unknown {role} {name!r}"
+        raise UnknownPartyError(msg, culprit=name, clause="VN-8.2")
+    return key

@@ -1,0 +1,54 @@
+"""The stable reason codes of attestation, and what each amounts to: missing evidence or a contradiction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Finding(StrEnum):
+    """What a problem amounts to for whoever gives a verdict.
+
+    MISSING may still be cured by handing in what is absent; CONTRADICTION never is, because two things that
+    cannot both be true lie on the table.
+    """
+
+    MISSING = "missing"
+    CONTRADICTION = "contradiction"
+
+
+REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
+    {
+        # the maker's certificate
+        "certificate-expired": Finding.CONTRADICTION,
+        "certificate-unusable": Finding.CONTRADICTION,
+        # one report against its chip
+        "wrong-device": Finding.CONTRADICTION,
+        "wrong-boot": Finding.CONTRADICTION,
+        "wrong-model": Finding.CONTRADICTION,
+        "wrong-nonce": Finding.CONTRADICTION,
+        "unknown-firmware": Finding.CONTRADICTION,
+        "debug-enabled": Finding.CONTRADICTION,
+        "unknown-precision": Finding.CONTRADICTION,
+        "impossible-rate": Finding.CONTRADICTION,
+        # the reports of one chip against each other
+        "report-gap": Finding.MISSING,
+        "report-replayed": Finding.CONTRADICTION,
+        "report-fork": Finding.CONTRADICTION,
+        "report-reordered": Finding.CONTRADICTION,
+        "window-gap": Finding.MISSING,
+        "window-overlap": Finding.CONTRADICTION,
+        "meter-rollback": Finding.CONTRADICTION,
+        "boot-rollback": Finding.CONTRADICTION,
+        # reports against the batch in the log
+        "batch-mismatch": Finding.CONTRADICTION,
+    }
+)
+"""Every reason code that this package puts into a ``Problem``."""
+
+
+def is_missing_evidence(reason: str) -> bool:
+    """Whether a reason code of attestation says only that something is absent."""
+    return REASONS[reason] is Finding.MISSING

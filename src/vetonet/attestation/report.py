@@ -1,0 +1,251 @@
+"""Compute reports: what a chip says about one interval, as an EAT (RFC 9711), and batches of them (VN-9).
+
+A report that parses is well formed, nothing more. Whether it is genuine says ``open_report``, whether its
+chip is in order ``appraise``, and whether reports follow from one another ``verify_chain``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from hashlib import sha256
+from itertools import islice
+from typing import ClassVar, Final, TypeAlias
+
+from vetonet.crypto.merkle import compute_leaf_hash, compute_root
+from vetonet.crypto.statement import Keys, Signed, Statement, open_statement
+from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, uint
+from vetonet.errors import Problem, ProofError, RefusedError
+from vetonet.units import MAX_FLOP, Precision, WorkloadClass
+
+EAT_PROFILE: Final = "tag:vetonet.example,2026:compute-report#1"
+"""The profile that every report names (RFC 9711 section 6): the claims below, no other, all of them."""
+
+UEID_BYTES: Final = 33
+MAX_MODEL_BYTES: Final = 32  # RFC 9711 section 4.2.4 limits hwmodel to this
+MAX_TIME_MS: Final = 2**48
+MAX_COUNTER: Final = 2**53
+MAX_BATCH: Final = 2**32
+ENERGY_STEP_J: Final = 1_000
+NO_DIGEST: Final = bytes(32)
+CHUNK: Final = 512
+
+
+class DebugStatus(IntEnum):
+    """The debug facilities of a chip (RFC 9711 section 4.2.9)."""
+
+    ENABLED = 0
+    DISABLED = 1
+    DISABLED_SINCE_BOOT = 2
+    DISABLED_PERMANENTLY = 3
+    DISABLED_FULLY_AND_PERMANENTLY = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeReport(Statement):
+    """The claims of one chip about one interval, signed by its alias key; registered EAT labels where there are any.
+
+    The interval is [window_start_ms, window_end_ms) and holds one job: one workload class, one precision, one
+    licence or none.
+
+    Attributes:
+        nonces: the verifier's challenge and the digest of the newest checkpoint the chip knows (eat_nonce).
+        debug_status: see ``DebugStatus`` (dbgstat).
+        boot_count: how often the chip has started (bootcount); each start has its own alias key.
+        hw_model: the model name in ASCII (hwmodel).
+        counter: 1 for the first report of the chip, then one more each time, over all boots.
+        previous_digest: SHA-256 of the previous report as signed, ``NO_DIGEST`` before the first.
+        licence_id, proposal_digest: what the chip ran under; both or neither.
+        cumulative_flop: all that the chip computed in its life, whatever the precision or licence.
+        energy_j: of the interval, rounded up to whole kilojoules: enough for plausibility, too coarse for more.
+        out_of_set_bytes: traffic of the interval with chips outside the licence's device set.
+        firmware_digest: what the chip measured when it started.
+    """
+
+    TYPE: ClassVar[str] = "compute-report"
+    MAX_BYTES: ClassVar[int] = 2048
+
+    nonces: tuple[bytes, ...] = member(10, many(bstr(32), minimum=2, maximum=2))
+    ueid: bytes = member(256, bstr(UEID_BYTES))
+    hw_model: bytes = member(259, bstr(1, MAX_MODEL_BYTES))
+    debug_status: int = member(263, uint(max(DebugStatus)))
+    profile: str = member(265, tstr(64))
+    boot_count: int = member(267, uint(2**32))
+    counter: int = member(-70001, uint(MAX_COUNTER))
+    previous_digest: bytes = member(-70002, DIGEST)
+    window_start_ms: int = member(-70003, uint(MAX_TIME_MS))
+    window_end_ms: int = member(-70004, uint(MAX_TIME_MS))
+    licence_id: int | None = member(-70005, uint(2**53), optional=True)
+    proposal_digest: bytes | None = member(-70006, DIGEST, optional=True)
+    workload: WorkloadClass = member(-70007, one_of(WorkloadClass))
+    precision: Precision = member(-70008, one_of(Precision))
+    cumulative_flop: int = member(-70009, uint(MAX_FLOP))
+    energy_j: int = member(-70010, uint(2**48))
+    out_of_set_bytes: int = member(-70011, uint(2**63))
+    firmware_digest: bytes = member(-70012, DIGEST)
+
+    def __post_init__(self) -> None:
+        """Refuse an empty interval, a counter of zero, half a licence and a first report with a predecessor (VN-9.1)."""
+        if self.profile != EAT_PROFILE:
+            msg = f"expected the profile {EAT_PROFILE}"
+            raise ValueError(msg)
+        if self.window_start_ms >= self.window_end_ms:
+            msg = "expected an interval that ends after it starts"
+            raise ValueError(msg)
+        if self.counter < 1 or (self.counter == 1) != (self.previous_digest == NO_DIGEST):
+            msg = "expected a counter from 1 and a previous report exactly after the first"
+            raise ValueError(msg)
+        if (self.licence_id is None) != (self.proposal_digest is None):
+            msg = "expected a licence with its proposal, or neither"
+            raise ValueError(msg)
+        if self.energy_j % ENERGY_STEP_J:
+            msg = "expected energy in whole kilojoules"
+            raise ValueError(msg)
+
+    @property
+    def challenge(self) -> bytes:
+        """What the verifier asked with: the report is no older."""
+        return self.nonces[0]
+
+    @property
+    def checkpoint_digest(self) -> bytes:
+        """The newest checkpoint the chip knew (``NO_DIGEST`` where none): the report is no older than that."""
+        return self.nonces[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportBatch(Statement):
+    """An operator's commitment to all reports of one window; this is what goes into the log (VN-9.4).
+
+    Attributes:
+        operator_id: whose chips reported.
+        licence_id: the licence of all these reports, or None for work without one.
+        window_start_ms, window_end_ms: every report's interval lies inside.
+        report_count: how many reports.
+        root_hash: RFC 9162 root over the reports as signed, sorted by ueid and counter.
+    """
+
+    TYPE: ClassVar[str] = "report-batch"
+
+    operator_id: str = member(1, tstr(64))
+    licence_id: int | None = member(2, uint(2**53), optional=True)
+    window_start_ms: int = member(3, uint(MAX_TIME_MS))
+    window_end_ms: int = member(4, uint(MAX_TIME_MS))
+    report_count: int = member(5, uint(MAX_BATCH))
+    root_hash: bytes = member(6, DIGEST)
+
+    def __post_init__(self) -> None:
+        """Refuse a batch of nothing and a window that does not pass."""
+        if self.report_count < 1 or self.window_start_ms >= self.window_end_ms:
+            msg = "expected at least one report and a window that ends after it starts"
+            raise ValueError(msg)
+
+
+Chunk: TypeAlias = Sequence[bytes]
+Opened: TypeAlias = list[Signed[ComputeReport]]
+Mapper: TypeAlias = Callable[[Callable[[Chunk], Opened], Iterable[Chunk]], Iterable[Opened]]
+"""``map``, or the ``map`` of a pool of threads: libsodium lets them verify at the same time."""
+
+
+def compute_report_digest(data: bytes) -> bytes:
+    """Return what the next report of the chip names as its predecessor: SHA-256 of the report as signed."""
+    return sha256(data).digest()
+
+
+def open_report(data: bytes, aliases: Keys) -> Signed[ComputeReport]:
+    """Return a report that one of these alias keys signed.
+
+    Raises:
+        EncodingError: not a report.
+        UnknownPartyError: no such alias key.
+        InvalidSignatureError: the signature does not verify.
+    """
+    return open_statement(data, ComputeReport, aliases)
+
+
+def open_reports(items: Iterable[bytes], aliases: Keys, *, mapper: Mapper = map) -> Opened:
+    """Return all reports, in their order, after verifying each; the first bad one ends it.
+
+    Args:
+        items: untrusted bytes of one report each.
+        aliases: the keys that may sign, by key id.
+        mapper: how chunks of the work are spread; the ``map`` of a thread pool uses more than one core.
+
+    Raises:
+        EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_report``.
+    """
+
+    def open_chunk(chunk: Chunk) -> Opened:
+        return [open_statement(data, ComputeReport, aliases) for data in chunk]
+
+    return [report for chunk in mapper(open_chunk, _chunks(items)) for report in chunk]
+
+
+def compute_batch_order(reports: Iterable[Signed[ComputeReport]]) -> Opened:
+    """Return the reports as a batch counts them: by ueid, counter, and bytes where a chip forked."""
+    return sorted(reports, key=lambda report: (report.statement.ueid, report.statement.counter, report.data))
+
+
+def compute_batch_root(reports: Iterable[Signed[ComputeReport]]) -> bytes:
+    """Return the Merkle root over the reports as signed, in batch order (RFC 9162 section 2.1.1)."""
+    return compute_root(compute_leaf_hash(report.data) for report in compute_batch_order(reports))
+
+
+def compute_batch(
+    reports: Sequence[Signed[ComputeReport]], *, operator_id: str, licence_id: int | None
+) -> ReportBatch:
+    """Return the batch of these reports, its window as narrow as they allow.
+
+    Raises:
+        RefusedError: no report, one report twice, or a report under another licence.
+    """
+    _verify_members(reports, licence_id)
+    return ReportBatch(
+        operator_id=operator_id,
+        licence_id=licence_id,
+        window_start_ms=min(report.statement.window_start_ms for report in reports),
+        window_end_ms=max(report.statement.window_end_ms for report in reports),
+        report_count=len(reports),
+        root_hash=compute_batch_root(reports),
+    )
+
+
+def verify_batch(batch: ReportBatch, reports: Sequence[Signed[ComputeReport]]) -> None:
+    """Hold that a batch is exactly about these reports.
+
+    Raises:
+        RefusedError: one report twice, or a report under another licence.
+        ProofError: another number of reports, another root, or an interval outside the window.
+    """
+    _verify_members(reports, batch.licence_id)
+    if (len(reports), compute_batch_root(reports)) != (batch.report_count, batch.root_hash):
+        detail = f"expected the {batch.report_count} reports under {batch.root_hash.hex()[:16]}, got {len(reports)}"
+        raise _batch_error("batch-mismatch", detail, batch.operator_id)
+    for report in reports:
+        claims = report.statement
+        if not batch.window_start_ms <= claims.window_start_ms < claims.window_end_ms <= batch.window_end_ms:
+            detail = (
+                f"report {claims.counter} of {claims.ueid.hex()[:16]} lies outside the window of its batch"
+            )
+            raise _batch_error("batch-mismatch", detail, batch.operator_id)
+
+
+def _verify_members(reports: Sequence[Signed[ComputeReport]], licence_id: int | None) -> None:
+    if not reports or len({report.data for report in reports}) < len(reports):
+        msg = "expected at least one report and none twice"
+        raise RefusedError(msg, clause="VN-9.4")
+    for report in reports:
+        if report.statement.licence_id != licence_id:
+            msg = f"a report under licence {report.statement.licence_id} in a batch of licence {licence_id}"
+            raise RefusedError(msg, culprit=report.statement.ueid.hex(), clause="VN-9.4")
+
+
+def _batch_error(reason: str, detail: str, culprit: str) -> ProofError:
+    return ProofError(detail, problems=(Problem(reason=reason, detail=detail, culprit=culprit),))
+
+
+def _chunks(items: Iterable[bytes]) -> Iterable[Chunk]:
+    source = iter(items)
+    while chunk := list(islice(source, CHUNK)):
+        yield chunk

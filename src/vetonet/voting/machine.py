@@ -146,7 +146,7 @@ def _close_when_due(state: Voting, event: TimePassed, now: Milliseconds) -> Outc
     if decision is Decision.PENDING:
         return state, EFFECTS_NONE
     if decision is Decision.GRANTED and _is_band_open(state, event.licensed):
-        return _begin_round(state, attempt=0, now=now)
+        return _begin_round(state, attempt=state.spent_attempts, now=now)
     ended = Decision.VETOED if decision is Decision.VETOED else Decision.EXPIRED
     return replace(state, phase=Phase(ended.value)), (Conclude(decision=ended),)
 

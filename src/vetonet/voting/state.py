@@ -71,6 +71,7 @@ class Voting:
     """One proposal's life so far; everything in it follows from the log but ``signing``, which may be redone.
 
     Attributes:
+        spent_attempts: how many signing attempts were requested before a restart; their nonces are burnt.
         excluded: parties left out of further signing attempts, because of a bad share or silence.
         licence: the licence, once it exists.
     """
@@ -81,6 +82,7 @@ class Voting:
     phase: Phase = Phase.OPEN
     ballots: tuple[LoggedBallot, ...] = ()
     signing: SigningRound | None = None
+    spent_attempts: int = 0
     excluded: frozenset[str] = frozenset()
     licence: Signed[Licence] | None = None
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Final
+
+BLOCK_BYTES: Final = 64
 
 
 class SeededRng:
@@ -21,12 +24,15 @@ class SeededRng:
 
     def __call__(self, size: int) -> bytes:
         """Return the next ``size`` bytes of the stream."""
-        while len(self._buffer) < size:
-            block = hashlib.sha512(self._seed + self._counter.to_bytes(8, "big")).digest()
-            self._counter += 1
-            self._buffer += block
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        missing = max(0, size - len(self._buffer))
+        start, self._counter = self._counter, self._counter - (-missing // BLOCK_BYTES)
+        blocks = map(self._compute_block, range(start, self._counter))
+        stream = self._buffer + b"".join(blocks)
+        taken, self._buffer = stream[:size], stream[size:]
         return taken
+
+    def _compute_block(self, counter: int) -> bytes:
+        return hashlib.sha512(self._seed + counter.to_bytes(8, "big")).digest()
 
     def spawn(self, name: str) -> SeededRng:
         """Return an independent stream named below this one; the order of spawning does not matter."""

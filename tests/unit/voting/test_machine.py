@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.floor import Floor, spoil
+from support.world import NOW_MS, make_council
+
+from vetonet.crypto.statement import sign
+from vetonet.errors import (
+    EpochError,
+    EquivocationError,
+    ExpiredError,
+    RefusedError,
+    UnexpectedEventError,
+    UnknownPartyError,
+)
+from vetonet.policy.ballot import open_ballot
+from vetonet.policy.quorum import Choice, Decision
+from vetonet.voting.machine import TABLE, begin, derive, step
+from vetonet.voting.state import (
+    Conclude,
+    LicenceLogged,
+    NameCulprits,
+    Phase,
+    RequestShares,
+    ShareReceived,
+    TimePassed,
+)
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return Floor.open(make_council(5, 3, veto_holders=["p1"]))
+
+
+def grant(floor: Floor, *parties: str) -> None:
+    for party in parties:
+        floor.cast(party)
+
+
+def sign_round(floor: Floor) -> tuple[object, ...]:
+    signing = floor.vote.signing
+    assert signing is not None
+    effects: tuple[object, ...] = ()
+    for party in signing.signers:
+        effects = floor.send_share(party)
+    return effects
+
+
+def test_a_quorum_of_grants_gives_a_licence_that_the_group_key_verifies(floor: Floor) -> None:
+    grant(floor, "p2", "p3", "p4")
+    (request,) = floor.pass_time(floor.close_ms)
+    assert isinstance(request, RequestShares)
+    effects = sign_round(floor)
+    assert floor.vote.phase is Phase.LICENSED
+    assert effects[-1] == Conclude(decision=Decision.GRANTED)
+    assert floor.vote.licence is not None
+    assert floor.vote.licence.statement == derive(floor.vote)
+    assert floor.leaves[-1] == floor.vote.licence.data
+
+
+def test_nothing_is_decided_before_the_window_closes(floor: Floor) -> None:
+    grant(floor, "p1", "p2", "p3", "p4", "p5")
+    assert floor.pass_time(floor.close_ms - 1) == ()
+    assert floor.vote.decision is Decision.PENDING
+
+
+def test_one_grant_too_few_expires(floor: Floor) -> None:
+    grant(floor, "p2", "p3")
+    floor.cast("p4", Choice.ABSTAIN)
+    assert floor.pass_time(floor.close_ms) == (Conclude(decision=Decision.EXPIRED),)
+    assert floor.vote.phase is Phase.EXPIRED
+
+
+def test_a_lone_grant_does_not_pass_for_want_of_other_votes(floor: Floor) -> None:
+    """Cosmos SDK #2482: a single yes passed because absent votes were not in the denominator."""
+    grant(floor, "p2")
+    floor.pass_time(floor.close_ms)
+    assert floor.vote.decision is Decision.EXPIRED
+
+
+def test_a_veto_of_a_holder_beats_any_number_of_grants(floor: Floor) -> None:
+    grant(floor, "p2", "p3", "p4", "p5")
+    floor.cast("p1", Choice.VETO)
+    assert floor.pass_time(floor.close_ms) == (Conclude(decision=Decision.VETOED),)
+
+
+def test_a_veto_of_a_party_without_veto_right_is_only_a_missing_grant(floor: Floor) -> None:
+    grant(floor, "p1", "p2", "p3")
+    floor.cast("p5", Choice.VETO)
+    floor.pass_time(floor.close_ms)
+    assert floor.vote.phase is Phase.SIGNING
+
+
+def test_the_operators_own_party_cannot_grant() -> None:
+    """VN-4.5; Vault #19214: a requester approved its own request."""
+    council = make_council(5, 3)
+    floor = Floor.open(council, council.sign_proposal(operator_id="op2"))
+    grant(floor, "p1", "p2", "p3")
+    floor.pass_time(floor.close_ms)
+    assert floor.vote.phase is Phase.EXPIRED
+
+
+def test_the_operators_own_party_can_still_veto() -> None:
+    council = make_council(5, 3, veto_holders=["p1"])
+    floor = Floor.open(council, council.sign_proposal(operator_id="op2"))
+    grant(floor, "p2", "p3", "p4")
+    floor.cast("p1", Choice.VETO)
+    floor.pass_time(floor.close_ms)
+    assert floor.vote.phase is Phase.VETOED
+
+
+def test_the_same_ballot_again_is_no_news(floor: Floor) -> None:
+    ballot = floor.cast("p2")
+    assert floor.receive(ballot) == ()
+    assert len(floor.vote.ballots) == 1
+
+
+def test_a_second_different_ballot_is_equivocation_and_names_the_party(floor: Floor) -> None:
+    """VN-6.4."""
+    floor.cast("p2")
+    with pytest.raises(EquivocationError, match="leaf 2") as caught:
+        floor.cast("p2", Choice.ABSTAIN)
+    assert caught.value.culprit == "p2"
+    assert floor.vote.choices == {"p2": Choice.GRANT}
+
+
+def test_a_ballot_that_arrives_at_the_close_is_late(floor: Floor) -> None:
+    """VN-6.3."""
+    ballot = floor.council.sign_ballot("p2", floor.proposal)
+    with pytest.raises(ExpiredError, match="closed") as caught:
+        floor.receive(ballot, now=floor.close_ms)
+    assert caught.value.culprit == "p2"
+
+
+@pytest.mark.parametrize("phase", [Phase.SIGNING, Phase.VETOED, Phase.EXPIRED, Phase.LICENSED])
+def test_a_ballot_after_the_decision_is_late(phase: Phase) -> None:
+    floor = Floor.open(make_council(3, 2, veto_holders=["p1"]))
+    late = floor.council.sign_ballot("p3", floor.proposal)
+    if phase is not Phase.EXPIRED:
+        grant(floor, "p2")
+        floor.cast("p1", Choice.VETO if phase is Phase.VETOED else Choice.GRANT)
+    floor.pass_time(floor.close_ms)
+    if phase is Phase.LICENSED:
+        sign_round(floor)
+    assert floor.vote.phase is phase
+    with pytest.raises(ExpiredError, match="p3"):
+        floor.receive(late, now=floor.close_ms)
+
+
+@pytest.mark.parametrize("cast_ms", [NOW_MS - 1, NOW_MS + 3_600_000])
+def test_a_ballot_that_says_it_was_cast_outside_the_window_is_refused(floor: Floor, cast_ms: int) -> None:
+    ballot = floor.council.sign_ballot("p2", floor.proposal, cast_ms=cast_ms)
+    with pytest.raises(ExpiredError, match="window"):
+        floor.receive(ballot)
+
+
+def test_a_ballot_that_expires_before_the_close_is_refused(floor: Floor) -> None:
+    ballot = floor.council.sign_ballot("p2", floor.proposal, expires_ms=floor.close_ms - 1)
+    with pytest.raises(ExpiredError, match="expires"):
+        floor.receive(ballot)
+
+
+def test_a_ballot_on_another_proposal_cannot_be_replayed_here(floor: Floor) -> None:
+    """VN-6.2."""
+    other = floor.council.sign_proposal()
+    ballot = floor.council.sign_ballot("p2", other)
+    with pytest.raises(RefusedError, match="another|expected") as caught:
+        floor.receive(ballot)
+    assert caught.value.clause == "VN-6.2"
+
+
+def test_a_ballot_of_another_epoch_is_refused(floor: Floor) -> None:
+    """VN-2.4."""
+    ballot = floor.council.cast("p2", floor.proposal, Choice.GRANT, epoch=2)
+    with pytest.raises(EpochError, match="epoch 2"):
+        open_ballot(sign(ballot, floor.council.party_keys["p2"]), floor.council.treaty)
+
+
+def test_a_ballot_signed_by_an_operator_is_nobodys(floor: Floor) -> None:
+    """VN-2.2."""
+    ballot = floor.council.cast("p2", floor.proposal, Choice.ABSTAIN)
+    with pytest.raises(UnknownPartyError):
+        open_ballot(sign(ballot, floor.council.operator_keys["op1"]), floor.council.treaty)
+
+
+def test_a_grant_with_another_participants_commitments_is_refused(floor: Floor) -> None:
+    """VN-6.1: else a party could spoil another's signature."""
+    borrowed = floor.council.cast("p3", floor.proposal, Choice.GRANT).commitments
+    ballot = floor.council.cast("p2", floor.proposal, Choice.GRANT, commitments=borrowed)
+    with pytest.raises(RefusedError, match="participant 2") as caught:
+        open_ballot(sign(ballot, floor.council.party_keys["p2"]), floor.council.treaty)
+    assert caught.value.culprit == "p2"
+
+
+def test_a_bad_share_names_its_signer_and_the_next_attempt_succeeds_without_it(floor: Floor) -> None:
+    """VN-7.4, VN-7.5."""
+    grant(floor, "p1", "p2", "p3", "p4")
+    floor.pass_time(floor.close_ms)
+    floor.send_share("p1")
+    floor.send_share("p2", spoil(floor.make_share("p2")))
+    effects = floor.send_share("p3")
+    assert effects[0] == NameCulprits(party_ids=("p2",), reason="bad signature share")
+    assert floor.vote.signing is not None
+    assert (floor.vote.signing.attempt, floor.vote.signing.signers) == (1, ("p1", "p3", "p4"))
+    sign_round(floor)
+    assert floor.vote.phase is Phase.LICENSED
+
+
+def test_a_silent_signer_is_replaced_after_the_deadline(floor: Floor) -> None:
+    """VN-7.5."""
+    grant(floor, "p1", "p2", "p3", "p4")
+    floor.pass_time(floor.close_ms)
+    floor.send_share("p1")
+    floor.send_share("p2")
+    assert floor.vote.signing is not None
+    deadline = floor.vote.signing.deadline_ms
+    assert floor.pass_time(deadline - 1) == ()
+    effects = floor.pass_time(deadline)
+    assert effects[0] == NameCulprits(party_ids=("p3",), reason="no signature share in time")
+    sign_round(floor)
+    assert floor.vote.phase is Phase.LICENSED
+
+
+def test_without_enough_honest_signers_the_proposal_expires_and_no_licence_exists(floor: Floor) -> None:
+    grant(floor, "p2", "p3", "p4")
+    floor.pass_time(floor.close_ms)
+    floor.send_share("p2")
+    floor.send_share("p3")
+    effects = floor.send_share("p4", spoil(floor.make_share("p4")))
+    assert effects[-1] == Conclude(decision=Decision.EXPIRED)
+    assert floor.vote.phase is Phase.EXPIRED
+    assert floor.vote.licence is None
+
+
+def test_after_three_attempts_the_proposal_expires() -> None:
+    floor = Floor.open(make_council(7, 4))
+    grant(floor, *(f"p{i}" for i in range(1, 8)))
+    floor.pass_time(floor.close_ms)
+    for _ in range(3):
+        assert floor.vote.signing is not None
+        *honest, bad = floor.vote.signing.signers
+        for party in honest:
+            floor.send_share(party)
+        floor.send_share(bad, spoil(floor.make_share(bad)))
+    assert floor.vote.phase is Phase.EXPIRED
+
+
+def test_each_attempt_uses_commitments_that_no_attempt_used_before() -> None:
+    floor = Floor.open(make_council(5, 3))
+    grant(floor, "p1", "p2", "p3", "p4", "p5")
+    floor.pass_time(floor.close_ms)
+    seen: set[bytes] = set()
+    while floor.vote.signing is not None:
+        used = {commitments.to_bytes() for commitments in floor.vote.signing.package.commitments}
+        assert not used & seen
+        seen |= used
+        floor.pass_time(floor.vote.signing.deadline_ms)
+    assert len(seen) == 3
+
+
+def test_a_share_of_a_party_that_was_not_asked_is_refused(floor: Floor) -> None:
+    grant(floor, "p1", "p2", "p3", "p4")
+    floor.pass_time(floor.close_ms)
+    honest = floor.make_share("p1")
+    with pytest.raises(RefusedError, match="p4"):
+        floor.send_share("p4", honest)
+
+
+def test_a_share_for_an_attempt_that_is_over_is_refused(floor: Floor) -> None:
+    grant(floor, "p1", "p2", "p3", "p4")
+    floor.pass_time(floor.close_ms)
+    share = floor.make_share("p1")
+    event = ShareReceived(party_id="p1", attempt=1, share=share, leaf_index=9)
+    with pytest.raises(RefusedError, match="attempt 1"):
+        step(floor.vote, event, floor.close_ms)
+
+
+def test_a_share_under_another_participants_identifier_is_refused(floor: Floor) -> None:
+    grant(floor, "p1", "p2", "p3")
+    floor.pass_time(floor.close_ms)
+    with pytest.raises(RefusedError, match="identifier") as caught:
+        floor.send_share("p1", floor.make_share("p2"))
+    assert caught.value.culprit == "p1"
+
+
+def test_two_different_shares_of_one_signer_are_equivocation(floor: Floor) -> None:
+    grant(floor, "p1", "p2", "p3")
+    floor.pass_time(floor.close_ms)
+    share = floor.make_share("p1")
+    floor.send_share("p1", share)
+    assert floor.send_share("p1", share) == ()
+    with pytest.raises(EquivocationError):
+        floor.send_share("p1", spoil(share))
+
+
+def test_a_licence_that_rests_on_other_ballots_is_refused(floor: Floor) -> None:
+    """VN-7.6: k colluding signers can make a signature, not a licence that follows from the log."""
+    council = floor.council
+    ballots = {party: council.sign_ballot(party, floor.proposal) for party in ("p2", "p3", "p4")}
+    for ballot in ballots.values():
+        floor.receive(ballot)
+    forged = council.sign_licence(floor.proposal, ballots, total_flop=floor.proposal.statement.total_flop - 1)
+    with pytest.raises(RefusedError) as caught:
+        step(floor.vote, LicenceLogged(licence=forged, licensed={}), floor.close_ms)
+    assert caught.value.clause == "VN-7.6"
+
+
+def test_a_licence_over_a_logged_veto_is_refused(floor: Floor) -> None:
+    council = floor.council
+    ballots = {party: council.sign_ballot(party, floor.proposal) for party in ("p2", "p3", "p4")}
+    for ballot in ballots.values():
+        floor.receive(ballot)
+    floor.cast("p1", Choice.VETO)
+    licence = council.sign_licence(floor.proposal, ballots, ballot_leaf_indices=(2, 3, 4, 5))
+    with pytest.raises(RefusedError):
+        step(floor.vote, LicenceLogged(licence=licence, licensed={}), floor.close_ms)
+
+
+def test_a_proposal_outside_its_window_is_refused() -> None:
+    """VN-5.3."""
+    council = make_council()
+    proposal = council.sign_proposal()
+    for now in (proposal.statement.opens_ms - 1, proposal.statement.closes_ms):
+        with pytest.raises(ExpiredError):
+            begin(proposal.data, 1, council.treaty, {}, now)
+
+
+def test_a_proposal_in_the_forbidden_band_cannot_even_be_voted_on() -> None:
+    """VN-5.5."""
+    council = make_council()
+    proposal = council.sign_proposal(total_flop=10**27, per_device_flop=10**27)
+    with pytest.raises(RefusedError, match="forbidden"):
+        begin(proposal.data, 1, council.treaty, {}, NOW_MS)
+
+
+def test_linked_runs_that_sum_into_the_forbidden_band_are_refused() -> None:
+    """VN-5.4: one long run declared as many short ones (Shavit section 5.1)."""
+    council = make_council()
+    earlier = council.sign_proposal(total_flop=6 * 10**26, per_device_flop=6 * 10**26)
+    later = council.sign_proposal(total_flop=4 * 10**26, per_device_flop=4 * 10**26)
+    licensed = {earlier.payload_digest: earlier.statement}
+    with pytest.raises(RefusedError, match="linked"):
+        begin(later.data, 5, council.treaty, licensed, NOW_MS)
+    stranger = replace(earlier.statement, beneficial_owner="Somebody Else")
+    begin(later.data, 5, council.treaty, {earlier.payload_digest: stranger}, NOW_MS)
+
+
+def test_a_linked_run_licensed_during_the_vote_closes_the_band(floor: Floor) -> None:
+    grant(floor, "p2", "p3", "p4")
+    other = floor.council.sign_proposal(total_flop=10**27 - 10**24, per_device_flop=5 * 10**26)
+    event = TimePassed(licensed={other.payload_digest: other.statement})
+    vote, effects = step(floor.vote, event, floor.close_ms)
+    assert (vote.phase, effects) == (Phase.EXPIRED, (Conclude(decision=Decision.EXPIRED),))
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_an_event_without_a_row_is_unexpected(floor: Floor, phase: Phase) -> None:
+    share = frost_share(floor)
+    event = ShareReceived(party_id="p1", attempt=0, share=share, leaf_index=2)
+    if (phase, ShareReceived) in TABLE:
+        return
+    with pytest.raises(UnexpectedEventError, match=phase.value):
+        step(replace(floor.vote, phase=phase), event, NOW_MS)
+
+
+def frost_share(floor: Floor):  # noqa: ANN201
+    probe = Floor.open(floor.council)
+    grant(probe, "p1", "p2", "p3")
+    probe.pass_time(probe.close_ms)
+    return probe.make_share("p1")
+
+
+def test_every_phase_knows_what_to_do_with_time() -> None:
+    assert all((phase, TimePassed) in TABLE for phase in Phase)

@@ -24,10 +24,15 @@ class Check:
     command: tuple[str, ...]
 
 
+# mypy refuses a folder without a Python file.
+TYPED = [
+    name for name in ("src", "tests", "benchmarks", "simulations", ".ci") if any((ROOT / name).rglob("*.py"))
+]
+
 LINT = (
     Check(name="ruff check", command=(str(BIN / "ruff"), "check", ".")),
     Check(name="ruff format", command=(str(BIN / "ruff"), "format", "--check", ".")),
-    Check(name="mypy", command=(str(BIN / "mypy"),)),
+    Check(name="mypy", command=(str(BIN / "mypy"), *TYPED)),
     Check(name="import contracts", command=(str(BIN / "lint-imports"), "--no-logo")),
     Check(name="buf lint", command=(str(BIN / "buf"), "lint")),
     Check(name="buf format", command=(str(BIN / "buf"), "format", "--diff", "--exit-code")),

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+
 from support.floor import Floor
 from support.world import make_council
-
 from vetonet.errors import ExpiredError, ProtocolError, RefusedError, VetonetError
 from vetonet.policy.quorum import Choice
 from vetonet.voting.ledger import Ledger, read_leaf, read_leaves

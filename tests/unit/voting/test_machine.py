@@ -3,9 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from support.floor import Floor, spoil
 from support.world import NOW_MS, make_council
-
+from vetonet.crypto import frost
 from vetonet.crypto.statement import sign
 from vetonet.errors import (
     EpochError,
@@ -166,7 +167,7 @@ def test_a_ballot_on_another_proposal_cannot_be_replayed_here(floor: Floor) -> N
     """VN-6.2."""
     other = floor.council.sign_proposal()
     ballot = floor.council.sign_ballot("p2", other)
-    with pytest.raises(RefusedError, match="another|expected") as caught:
+    with pytest.raises(RefusedError, match="expected") as caught:
         floor.receive(ballot)
     assert caught.value.clause == "VN-6.2"
 
@@ -365,7 +366,7 @@ def test_an_event_without_a_row_is_unexpected(floor: Floor, phase: Phase) -> Non
         step(replace(floor.vote, phase=phase), event, NOW_MS)
 
 
-def frost_share(floor: Floor):  # noqa: ANN201
+def frost_share(floor: Floor) -> frost.SignatureShare:
     probe = Floor.open(floor.council)
     grant(probe, "p1", "p2", "p3")
     probe.pass_time(probe.close_ms)

@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from support.floor import Floor
 from support.world import make_council
-
 from vetonet.crypto import frost
 from vetonet.errors import ExpiredError, RefusedError
 from vetonet.policy.quorum import Choice
@@ -150,4 +150,12 @@ def test_no_second_licence_for_a_proposal(floor: Floor) -> None:
     for party in signing.signers:
         floor.send_share(party)
     with pytest.raises(RefusedError, match="already"):
-        review(floor, package=signing.package, attempt=0)
+        review_signing(
+            floor.read_ledger(),
+            floor.proposal.payload_digest,
+            signing.package,
+            signing.attempt,
+            party_id="p2",
+            direct_ballots=(),
+            now=floor.close_ms,
+        )

@@ -1,4 +1,4 @@
-"""Enrolment: which chip is whose, endorsed by its maker and its owner, and the alias keys of its boots (VN-8)."""
+"""Enrolment: which chip is whose, endorsed by its maker and its owner, and the keys of its boots (VN-8)."""
 
 from __future__ import annotations
 

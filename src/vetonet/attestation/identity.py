@@ -7,6 +7,7 @@ one spelling.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -31,8 +32,12 @@ _ALGORITHM_DER: Final = {
     SignatureAlgorithmOID.ECDSA_WITH_SHA256: bytes.fromhex("300a06082a8648ce3d040302"),
     SignatureAlgorithmOID.ECDSA_WITH_SHA384: bytes.fromhex("300a06082a8648ce3d040303"),
 }
+_LONG_FORM: Final = 0x80
 _MAX_ATTEMPTS: Final = 128
-_HASHES: Final = {Algorithm.ES256: hashes.SHA256(), Algorithm.ES384: hashes.SHA384()}
+_HASHES: Final[Mapping[Algorithm, hashes.SHA256 | hashes.SHA384]] = {
+    Algorithm.ES256: hashes.SHA256(),
+    Algorithm.ES384: hashes.SHA384(),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,7 @@ def issue_device_certificate(
     not_before_ms: Milliseconds,
     not_after_ms: Milliseconds,
 ) -> bytes:
-    """Return a device certificate (DER) by a maker's P-256 or P-384 root; equal arguments give equal bytes."""
+    """Return a device certificate (DER) by a maker's root key (ECDSA); equal arguments give equal bytes."""
     builder = _start(device_key, "vetonet device", endorser_id, not_before_ms, not_after_ms)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_compute_key_usage(is_root=False), critical=True)
@@ -130,7 +135,7 @@ def issue_device_certificate(
 def issue_root_certificate(
     root: EcdsaSigningKey, *, endorser_id: str, not_before_ms: Milliseconds, not_after_ms: Milliseconds
 ) -> bytes:
-    """Return the maker's self-signed root (DER): for people and other tools, since the treaty pins only the key."""
+    """Return the maker's self-signed root (DER): for other tools; the treaty pins only the key."""
     builder = _start(root.public_key, endorser_id, endorser_id, not_before_ms, not_after_ms)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_compute_key_usage(is_root=True), critical=True)
@@ -242,7 +247,7 @@ def _compute_key_usage(*, is_root: bool) -> x509.KeyUsage:
 def _der(tag: int, content: bytes) -> bytes:
     """Return one DER element; its length in the shortest form (X.690 section 10.1)."""
     size = len(content)
-    if size < 0x80:  # the short form ends here
+    if size < _LONG_FORM:
         return bytes([tag, size]) + content
     length = size.to_bytes((size.bit_length() + 7) // 8, "big")
     return bytes([tag, 0x80 | len(length)]) + length + content

@@ -28,10 +28,9 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "wrong-device": Finding.CONTRADICTION,
         "wrong-boot": Finding.CONTRADICTION,
         "wrong-model": Finding.CONTRADICTION,
-        "wrong-nonce": Finding.CONTRADICTION,
         "unknown-firmware": Finding.CONTRADICTION,
         "debug-enabled": Finding.CONTRADICTION,
-        "unknown-precision": Finding.CONTRADICTION,
+        # a report against the peak rate of its chip
         "impossible-rate": Finding.CONTRADICTION,
         # the reports of one chip against each other
         "report-gap": Finding.MISSING,
@@ -46,7 +45,7 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "batch-mismatch": Finding.CONTRADICTION,
     }
 )
-"""Every reason code that this package puts into a ``Problem``."""
+"""Every reason code about evidence of a chip."""
 
 
 def is_missing_evidence(reason: str) -> bool:

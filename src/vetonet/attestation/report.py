@@ -44,7 +44,7 @@ class DebugStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeReport(Statement):
-    """The claims of one chip about one interval, signed by its alias key; registered EAT labels where there are any.
+    """The claims of one chip about one interval, signed by its alias key, with EAT's labels where EAT has any.
 
     The interval is [window_start_ms, window_end_ms) and holds one job: one workload class, one precision, one
     licence or none.
@@ -58,7 +58,7 @@ class ComputeReport(Statement):
         previous_digest: SHA-256 of the previous report as signed, ``NO_DIGEST`` before the first.
         licence_id, proposal_digest: what the chip ran under; both or neither.
         cumulative_flop: all that the chip computed in its life, whatever the precision or licence.
-        energy_j: of the interval, rounded up to whole kilojoules: enough for plausibility, too coarse for more.
+        energy_j: of the interval, rounded up to whole kilojoules: coarse on purpose.
         out_of_set_bytes: traffic of the interval with chips outside the licence's device set.
         firmware_digest: what the chip measured when it started.
     """
@@ -86,7 +86,7 @@ class ComputeReport(Statement):
     firmware_digest: bytes = member(-70012, DIGEST)
 
     def __post_init__(self) -> None:
-        """Refuse an empty interval, a counter of zero, half a licence and a first report with a predecessor (VN-9.1)."""
+        """Refuse an empty interval, counter zero, half a licence, a predecessor of the first (VN-9.1)."""
         if self.profile != EAT_PROFILE:
             msg = f"expected the profile {EAT_PROFILE}"
             raise ValueError(msg)
@@ -110,7 +110,7 @@ class ComputeReport(Statement):
 
     @property
     def checkpoint_digest(self) -> bytes:
-        """The newest checkpoint the chip knew (``NO_DIGEST`` where none): the report is no older than that."""
+        """The newest checkpoint the chip knew (``NO_DIGEST`` where none): no older either."""
         return self.nonces[1]
 
 
@@ -220,7 +220,9 @@ def verify_batch(batch: ReportBatch, reports: Sequence[Signed[ComputeReport]]) -
     """
     _verify_members(reports, batch.licence_id)
     if (len(reports), compute_batch_root(reports)) != (batch.report_count, batch.root_hash):
-        detail = f"expected the {batch.report_count} reports under {batch.root_hash.hex()[:16]}, got {len(reports)}"
+        detail = (
+            f"not the {batch.report_count} reports under {batch.root_hash.hex()[:16]}: {len(reports)} others"
+        )
         raise _batch_error("batch-mismatch", detail, batch.operator_id)
     for report in reports:
         claims = report.statement

@@ -1,0 +1,152 @@
+"""Appraise reports: one against what is known of its chip, and a chip's reports against each other (VN-9.3).
+
+Both return every problem they find, with the reason codes of ``vetonet.attestation.reasons``; a twin raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+
+from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
+from vetonet.attestation.report import ComputeReport, DebugStatus, compute_report_digest
+from vetonet.crypto.statement import Signed
+from vetonet.errors import AppraisalError, Problem
+
+
+def appraise(
+    report: Signed[ComputeReport],
+    device: EnrolledDevice,
+    alias: Signed[AliasEndorsement],
+    *,
+    reference_firmware: AbstractSet[bytes] | None = None,
+) -> tuple[Problem, ...]:
+    """Return everything that is wrong with a report, given what its chip's endorsements say.
+
+    Args:
+        report: opened, so its signature holds.
+        device: the chip that must have made it.
+        alias: what that chip endorsed for the boot in question.
+        reference_firmware: the digests that are accepted; by default the one of the enrolment.
+    """
+    accepted = {device.enrolment.firmware_digest} if reference_firmware is None else reference_firmware
+    found = _compare(report, device, alias.statement, accepted)
+    culprit = device.enrolment.owner
+    where = f"report {report.statement.counter} of {device.ueid.hex()[:16]}"
+    return tuple(
+        Problem(reason=reason, detail=f"{where} {detail}", culprit=culprit) for reason, detail in found
+    )
+
+
+def verify_report(
+    report: Signed[ComputeReport],
+    device: EnrolledDevice,
+    alias: Signed[AliasEndorsement],
+    *,
+    reference_firmware: AbstractSet[bytes] | None = None,
+) -> None:
+    """Hold that ``appraise`` finds nothing wrong.
+
+    Raises:
+        AppraisalError: it does; ``problems`` says what.
+    """
+    _raise_problems(appraise(report, device, alias, reference_firmware=reference_firmware))
+
+
+def verify_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, ...]:
+    """Return everything that is wrong with the reports of one chip, given in counter order.
+
+    They must begin at counter 1. A gap says that evidence is missing; every other reason is a
+    contradiction: two reports with one counter prove that a key was cloned or a state was rolled back,
+    whoever tells of it.
+    """
+    problems: list[Problem] = []
+    latest: Signed[ComputeReport] | None = None
+    for report in reports:
+        found = list(_find_first_gap(report) if latest is None else _follow(latest, report))
+        problems += found
+        if latest is None or report.statement.counter > latest.statement.counter:
+            latest = report
+    return tuple(problems)
+
+
+def verify_continuity(reports: Sequence[Signed[ComputeReport]]) -> None:
+    """Hold that ``verify_chain`` finds nothing wrong.
+
+    Raises:
+        AppraisalError: it does; ``problems`` says what.
+    """
+    _raise_problems(verify_chain(reports))
+
+
+def _compare(
+    report: Signed[ComputeReport],
+    device: EnrolledDevice,
+    alias: AliasEndorsement,
+    accepted: AbstractSet[bytes],
+) -> Iterator[tuple[str, str]]:
+    claims = report.statement
+    if (claims.ueid, alias.ueid, report.signer) != (device.ueid, device.ueid, alias.alias):
+        yield "wrong-device", f"names device {claims.ueid.hex()[:16]} or is signed by another's alias key"
+    if claims.boot_count != alias.boot_count:
+        yield "wrong-boot", f"names boot {claims.boot_count}, its alias key is of boot {alias.boot_count}"
+    if claims.hw_model != device.enrolment.hw_model:
+        yield "wrong-model", f"is of another model than the enrolled {device.enrolment.model!r}"
+    if claims.firmware_digest not in accepted or claims.firmware_digest != alias.firmware_digest:
+        yield "unknown-firmware", f"measured unknown firmware {claims.firmware_digest.hex()[:16]}"
+    # DISABLED (1) does not say that debugging was off when the keys were released; from 2 on it does.
+    if claims.debug_status < DebugStatus.DISABLED_SINCE_BOOT:
+        yield "debug-enabled", f"has debug status {claims.debug_status}, expected disabled since boot"
+
+
+def _find_first_gap(report: Signed[ComputeReport]) -> Iterator[Problem]:
+    if report.statement.counter != 1:
+        yield _about(report, "report-gap", f"is the first there is; 1 to {report.statement.counter - 1} lack")
+
+
+def _follow(latest: Signed[ComputeReport], report: Signed[ComputeReport]) -> Iterator[Problem]:
+    """Yield what keeps ``report`` from following ``latest``."""
+    before, after = latest.statement, report.statement
+    if after.ueid != before.ueid:
+        yield _about(report, "wrong-device", f"stands among those of {before.ueid.hex()[:16]}")
+        return
+    if after.counter <= before.counter:
+        yield _tell_repetition(latest, report)
+        return
+    if after.counter > before.counter + 1:
+        yield _about(report, "report-gap", f"follows report {before.counter}; what was between is missing")
+    elif after.previous_digest != compute_report_digest(latest.data):
+        yield _about(report, "report-fork", f"follows another report {before.counter} than the one there is")
+    yield from _compare_windows(before, report)
+    if after.cumulative_flop < before.cumulative_flop:
+        yield _about(report, "meter-rollback", f"counts less than report {before.counter}")
+    if after.boot_count < before.boot_count:
+        yield _about(report, "boot-rollback", f"is of an earlier boot than report {before.counter}")
+
+
+def _tell_repetition(latest: Signed[ComputeReport], report: Signed[ComputeReport]) -> Problem:
+    if report.data == latest.data:
+        return _about(report, "report-replayed", "stands there twice")
+    if report.statement.counter == latest.statement.counter:
+        return _about(report, "report-fork", "differs from another one with the same counter")
+    return _about(report, "report-reordered", f"stands after report {latest.statement.counter}")
+
+
+def _compare_windows(before: ComputeReport, report: Signed[ComputeReport]) -> Iterator[Problem]:
+    after = report.statement
+    if after.window_start_ms < before.window_end_ms:
+        yield _about(report, "window-overlap", f"starts before report {before.counter} ends")
+    elif after.window_start_ms > before.window_end_ms and after.counter == before.counter + 1:
+        yield _about(report, "window-gap", f"leaves out time after report {before.counter}")
+
+
+def _about(report: Signed[ComputeReport], reason: str, detail: str) -> Problem:
+    claims = report.statement
+    where = f"report {claims.counter} of {claims.ueid.hex()[:16]}"
+    return Problem(reason=reason, detail=f"{where} {detail}", culprit=claims.ueid.hex())
+
+
+def _raise_problems(problems: tuple[Problem, ...]) -> None:
+    if problems:
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise AppraisalError(f"{problems[0]}{more}", problems=problems)

@@ -1,0 +1,196 @@
+"""The registry: every enrolled chip and every alias key, read leaf by leaf from the log (VN-8.3, VN-8.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+from vetonet.attestation.enrolment import (
+    AliasEndorsement,
+    EnrolledDevice,
+    open_alias,
+    open_enrolment,
+)
+from vetonet.crypto.keys import PublicKey
+from vetonet.crypto.statement import Keys, Signed, read_unverified
+from vetonet.errors import EquivocationError, RefusedError, UnknownPartyError
+from vetonet.units import Milliseconds
+
+
+class Maker(Protocol):
+    """A chip maker as a treaty names it."""
+
+    @property
+    def endorser_id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def root_key(self) -> PublicKey:
+        """The pinned key of its root."""
+        ...
+
+    @property
+    def attester_kind(self) -> str:
+        """The only kind of attester it vouches for."""
+        ...
+
+
+class Owner(Protocol):
+    """An operator as a treaty names it."""
+
+    @property
+    def operator_id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def key(self) -> PublicKey:
+        """Its statement key."""
+        ...
+
+
+class TrustAnchors(Protocol):
+    """Whom a treaty lets enrol chips; ``vetonet.policy.treaty.Treaty`` is one."""
+
+    @property
+    def endorsers(self) -> Sequence[Maker]:
+        """The makers."""
+        ...
+
+    @property
+    def operators(self) -> Sequence[Owner]:
+        """The operators."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAlias:
+    """An alias key and the chip it speaks for."""
+
+    device: EnrolledDevice
+    alias: Signed[AliasEndorsement]
+
+
+class Registry:
+    """Chips by ueid and alias keys by key id; grows as the log is read, refuses contradictions."""
+
+    __slots__ = ("_alias_keys", "_aliases", "_devices", "_newest")
+
+    def __init__(self) -> None:
+        """Start without any chip."""
+        self._devices: dict[bytes, EnrolledDevice] = {}
+        self._aliases: dict[bytes, KnownAlias] = {}
+        self._alias_keys: dict[bytes, PublicKey] = {}
+        self._newest: dict[bytes, KnownAlias] = {}
+
+    @property
+    def devices(self) -> Mapping[bytes, EnrolledDevice]:
+        """Every enrolled chip by ueid."""
+        return MappingProxyType(self._devices)
+
+    @property
+    def aliases(self) -> Keys:
+        """Every alias key by key id: the keys that may sign reports."""
+        return MappingProxyType(self._alias_keys)
+
+    def read_enrolment(self, data: bytes, anchors: TrustAnchors, now: Milliseconds) -> EnrolledDevice:
+        """Open an enrolment under these trust anchors, and enrol its chip; return it.
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError, AppraisalError: as ``open_enrolment``.
+            RefusedError: its maker does not vouch for this kind of attester, or the chip is enrolled.
+            EquivocationError: the same key is enrolled for another owner or with other facts.
+        """
+        device = open_enrolment(
+            data,
+            endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
+            operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
+            now=now,
+        )
+        kinds = {maker.endorser_id: maker.attester_kind for maker in anchors.endorsers}
+        enrolment = device.enrolment
+        if kinds[enrolment.endorser_id] != enrolment.attester_kind:
+            msg = f"the treaty takes no {enrolment.attester_kind!r} attesters from {enrolment.endorser_id!r}"
+            raise RefusedError(msg, culprit=enrolment.endorser_id, clause="VN-8.2")
+        self.enrol(device)
+        return device
+
+    def enrol(self, device: EnrolledDevice) -> None:
+        """Add a chip: one key, one owner, once (VN-8.3).
+
+        Raises:
+            RefusedError: it is enrolled already, by the very same statement, or its key is an alias key.
+            EquivocationError: its maker and an owner signed another enrolment of the same key.
+        """
+        earlier = self._devices.get(device.ueid)
+        if earlier is None and device.device_key.key_id not in self._aliases:
+            self._devices[device.ueid] = device
+            return
+        name = device.ueid.hex()[:16]
+        if earlier is None or earlier.enrolment == device.enrolment:
+            msg = f"the key of device {name} is registered already"
+            raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-8.3")
+        msg = f"device {name} of {earlier.enrolment.owner!r} is enrolled again for {device.enrolment.owner!r}"
+        raise EquivocationError(msg, culprit=device.enrolment.endorser_id, clause="VN-8.3")
+
+    def read_alias(self, data: bytes) -> Signed[AliasEndorsement]:
+        """Open an alias endorsement of an enrolled chip, and add its key; return it.
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_alias``, or no such chip.
+            RefusedError, EquivocationError: as ``add_alias``.
+        """
+        device = self.find_device(read_unverified(data, AliasEndorsement).ueid)
+        alias = open_alias(data, device)
+        self.add_alias(device, alias)
+        return alias
+
+    def add_alias(self, device: EnrolledDevice, alias: Signed[AliasEndorsement]) -> None:
+        """Add the alias key of a chip's next boot (VN-8.4).
+
+        Raises:
+            RefusedError: the key is registered already, or the boot count does not rise.
+            EquivocationError: the chip endorsed two keys for one boot.
+        """
+        claims, culprit = alias.statement, device.ueid.hex()
+        if claims.alias.key_id in self._aliases:
+            msg = f"the alias key {claims.alias.key_id.hex()[:16]} is registered already"
+            raise RefusedError(msg, culprit=culprit, clause="VN-8.4")
+        newest = self._newest.get(device.ueid)
+        boot_count = 0 if newest is None else newest.alias.statement.boot_count
+        if newest is not None and claims.boot_count == boot_count:
+            msg = f"device {culprit[:16]} endorsed two alias keys for boot {boot_count}"
+            raise EquivocationError(msg, culprit=culprit, clause="VN-8.4")
+        if claims.boot_count <= boot_count:
+            msg = f"an alias of boot {claims.boot_count}, expected a boot after {boot_count}"
+            raise RefusedError(msg, culprit=culprit, clause="VN-8.4")
+        known = KnownAlias(device=device, alias=alias)
+        self._newest[device.ueid] = self._aliases[claims.alias.key_id] = known
+        self._alias_keys[claims.alias.key_id] = claims.alias
+
+    def find_device(self, ueid: bytes) -> EnrolledDevice:
+        """Return the chip with this ueid.
+
+        Raises:
+            UnknownPartyError: none is enrolled.
+        """
+        device = self._devices.get(ueid)
+        if device is None:
+            msg = f"no device {ueid.hex()[:16]} is enrolled"
+            raise UnknownPartyError(msg, culprit=ueid.hex(), clause="VN-8.3")
+        return device
+
+    def find_alias(self, key_id: bytes) -> KnownAlias:
+        """Return the alias with this key id and its chip.
+
+        Raises:
+            UnknownPartyError: no chip endorsed such a key.
+        """
+        known = self._aliases.get(key_id)
+        if known is None:
+            msg = f"no device endorsed the alias key {key_id.hex()[:16]}"
+            raise UnknownPartyError(msg, culprit=key_id.hex(), clause="VN-8.4")
+        return known

@@ -1,1 +1,1 @@
-"""A party's side: its key share and ballots kept safe, and the client that talks to the coordinator."""
+"""A party: its keys and founding, its view of the log, its client of the coordinator, its daemon and peers."""

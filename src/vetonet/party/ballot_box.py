@@ -1,0 +1,130 @@
+"""Ballots that reached a party directly: what makes a veto bind when the coordinator drops it (S2).
+
+Storage is bounded. On a proposal that is known, each party's first ballot of each choice is kept, so that no
+flood of grants crowds out a veto. Ballots may come before their proposal does; of those each party has a
+small allowance of its own, so that nobody uses up another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vetonet.crypto.statement import Signed
+from vetonet.errors import ExpiredError, ProtocolError, RefusedError
+from vetonet.policy.ballot import Ballot, open_ballot, verify_ballot_for
+from vetonet.policy.quorum import Choice
+from vetonet.policy.treaty import Treaty
+from vetonet.units import Milliseconds
+from vetonet.voting.ledger import Ledger
+from vetonet.voting.state import Voting
+
+MAX_EARLY_BALLOTS: Final = 16
+"""How many of a party's ballots on proposals that are not in the log yet are kept."""
+
+Slot = tuple[str, Choice]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectBallot:
+    """A verified ballot, who cast it and when it came."""
+
+    party_id: str
+    ballot: Signed[Ballot]
+    received_ms: Milliseconds
+
+
+class BallotBox:
+    """Direct ballots by proposal, one of each party and choice."""
+
+    __slots__ = ("_slots", "_treaty")
+
+    def __init__(self, treaty: Signed[Treaty]) -> None:
+        """Begin empty."""
+        self._treaty = treaty
+        self._slots: dict[bytes, dict[Slot, DirectBallot]] = {}
+
+    def add(self, data: bytes, ledger: Ledger, now: Milliseconds) -> DirectBallot:
+        """Return the ballot that was handed over, now kept unless its like already was.
+
+        Args:
+            data: a signed ballot, from whomever.
+            ledger: what the log says so far.
+            now: when it came.
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: not a ballot of this treaty.
+            ExpiredError: it is outside the window of its proposal, or that has closed.
+            RefusedError: its party has handed over too many on proposals that nobody knows.
+        """
+        ballot = open_ballot(data, self._treaty)
+        party_id = self._treaty.statement.find_party(ballot.signer).party_id
+        direct = DirectBallot(party_id=party_id, ballot=ballot, received_ms=now)
+        vote = ledger.votes.get(ballot.statement.proposal_digest)
+        if vote is None:
+            self._require_allowance(party_id, ledger)
+        else:
+            _verify_in_time(direct, vote)
+        slots = self._slots.setdefault(ballot.statement.proposal_digest, {})
+        return slots.setdefault((party_id, ballot.statement.choice), direct)
+
+    def list_on(self, proposal_digest: bytes) -> tuple[Signed[Ballot], ...]:
+        """Return the ballots on one proposal in the order in which they came."""
+        return tuple(direct.ballot for direct in self._slots.get(proposal_digest, {}).values())
+
+    def count_unlogged(self, vote: Voting) -> int:
+        """Return how many ballots on this proposal are not those in the log."""
+        logged = {entry.ballot.payload_digest for entry in vote.ballots}
+        ballots = self.list_on(vote.proposal.payload_digest)
+        return sum(ballot.payload_digest not in logged for ballot in ballots)
+
+    def settle(self, ledger: Ledger, now: Milliseconds) -> None:
+        """Early ballots are held to the window of a proposal now known; what cannot matter is let go.
+
+        An unfavourable tally lets nothing go: a coordinator could log withheld grants later.
+        """
+        settled = {
+            digest: _settle(slots, ledger.votes.get(digest), now) for digest, slots in self._slots.items()
+        }
+        self._slots = {digest: slots for digest, slots in settled.items() if slots}
+
+    def _require_allowance(self, party_id: str, ledger: Ledger) -> None:
+        early = (slots for digest, slots in self._slots.items() if digest not in ledger.votes)
+        if sum(name == party_id for slots in early for name, _ in slots) >= MAX_EARLY_BALLOTS:
+            msg = f"{party_id} already has {MAX_EARLY_BALLOTS} ballots here on unknown proposals"
+            raise RefusedError(msg, culprit=party_id)
+
+
+def _settle(
+    slots: Mapping[Slot, DirectBallot], vote: Voting | None, now: Milliseconds
+) -> dict[Slot, DirectBallot]:
+    if vote is None:
+        return {slot: direct for slot, direct in slots.items() if now < direct.ballot.statement.expires_ms}
+    if is_over(vote, now):
+        return {}
+    return {slot: direct for slot, direct in slots.items() if _is_in_time(direct, vote)}
+
+
+def is_over(vote: Voting, now: Milliseconds) -> bool:
+    """Whether no signature on this proposal can be of use any more."""
+    return vote.licence is not None or now >= vote.proposal.statement.ends_ms
+
+
+def _is_in_time(direct: DirectBallot, vote: Voting) -> bool:
+    try:
+        _verify_in_time(direct, vote)
+    except ProtocolError:
+        return False
+    return True
+
+
+def _verify_in_time(direct: DirectBallot, vote: Voting) -> None:
+    """The ballot is cast within the window, and came before that closed (VN-6.2, VN-6.3)."""
+    verify_ballot_for(direct.ballot, vote.proposal, direct.party_id)
+    closes_ms = vote.proposal.statement.closes_ms
+    if direct.received_ms >= closes_ms:
+        msg = (
+            f"a ballot of {direct.party_id} that came at {direct.received_ms}, after the close at {closes_ms}"
+        )
+        raise ExpiredError(msg, culprit=direct.party_id, clause="VN-6.3")

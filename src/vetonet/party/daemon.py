@@ -1,0 +1,417 @@
+"""A party's daemon: follows the log itself, votes, and signs only what it would have licensed (VN-7.3).
+
+It trusts no server. What the log holds it learns from leaves under signed checkpoints; what its peers voted
+it also learns from them directly; what its peers were shown it compares with what it was shown. Time and
+randomness are given to it, and every step can be made one by one, so a demonstration or a test can drive it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from vetonet.crypto import frost
+from vetonet.crypto.statement import Signed
+from vetonet.errors import EquivocationError, ExpiredError, ProofError, RefusedError, VetonetError
+from vetonet.party.ballot_box import BallotBox, is_over
+from vetonet.party.calls import Sleep
+from vetonet.party.grants import Grants
+from vetonet.party.keys import PartySecrets, verify_secrets
+from vetonet.party.logview import LogView
+from vetonet.party.peer import Peer
+from vetonet.party.views import (
+    PartyStatus,
+    ProposalStatus,
+    ProposalView,
+    SigningAsked,
+    WatchEvent,
+)
+from vetonet.policy.ballot import VetoReason, is_current
+from vetonet.policy.quorum import Choice, Decision
+from vetonet.policy.treaty import Treaty
+from vetonet.tlog.proof import LogProof
+from vetonet.units import Milliseconds, Rng
+from vetonet.voting.ledger import Ledger
+from vetonet.voting.machine import decide
+from vetonet.voting.signer import review_signing
+from vetonet.voting.state import Phase, Voting
+from vetonet.wire.convert import parse_proposal_name, proposal_name
+
+MAX_REFUSALS: Final = 256
+RECONNECT_PAUSE_S: Final = 1.0
+
+Clock = Callable[[], Milliseconds]
+
+_PHASES: Final[Mapping[Decision, Phase]] = {
+    Decision.PENDING: Phase.OPEN,
+    Decision.GRANTED: Phase.SIGNING,
+    Decision.VETOED: Phase.VETOED,
+    Decision.EXPIRED: Phase.EXPIRED,
+}
+
+
+class Coordinator(Protocol):
+    """What a daemon needs of a coordinator: ``CoordinatorClient`` is one."""
+
+    async def get_checkpoint(self) -> bytes:
+        """Return the newest signed checkpoint."""
+        ...
+
+    async def fetch_leaves(self, start: int, end: int) -> tuple[bytes, ...]:
+        """Return the leaves from ``start`` up to ``end``."""
+        ...
+
+    async def cast_ballot(self, proposal_digest: bytes, statement: bytes) -> LogProof:
+        """Return the verified proof that this ballot is in the log."""
+        ...
+
+    async def submit_share(self, name: str, attempt: int, share: frost.SignatureShare) -> ProposalView:
+        """Return the proposal after the coordinator took this share."""
+        ...
+
+    def watch(self, name: str = ..., *, resume_sequence: int = ...) -> AsyncGenerator[WatchEvent, None]:
+        """Yield what changes, for ever."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A signature share that the party did not give.
+
+    Attributes:
+        at_ms: when, by the party's own clock.
+        name: the proposal's resource name, as asked for.
+        attempt: which signing attempt.
+        reason: the error's stable code.
+        why: one line for people.
+    """
+
+    at_ms: Milliseconds
+    name: str
+    attempt: int
+    reason: str
+    why: str
+
+
+class PartyDaemon:
+    """One party's part in every vote and licence.
+
+    A restarted daemon finds its ballots in the log and casts no second one. Until the log holds it, a ballot
+    is known to this process and to the peers only: a daemon that died in between could sign another.
+    """
+
+    def __init__(
+        self,
+        *,
+        secrets: PartySecrets,
+        treaty: Signed[Treaty],
+        coordinator: Coordinator,
+        peers: Mapping[str, Peer],
+        clock: Clock,
+        rng: Rng,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Begin with an empty view of the log.
+
+        Args:
+            secrets: the party's.
+            treaty: in force.
+            coordinator: whom nobody trusts.
+            peers: the other parties' daemons by party id; one that is left out is never told anything.
+            clock: milliseconds since the Unix epoch, by the party's own clock.
+            rng: for nonces.
+            sleep: how ``run`` waits between connections.
+
+        Raises:
+            UnknownPartyError, ConfigError: these are not the secrets of a party of this treaty.
+        """
+        verify_secrets(secrets, treaty)
+        self._party_id: Final = secrets.party_id
+        self._treaty = treaty
+        self._coordinator = coordinator
+        self._peers = {name: peer for name, peer in peers.items() if name != secrets.party_id}
+        self._clock = clock
+        self._sleep = sleep
+        self._view = LogView(treaty)
+        self._box = BallotBox(treaty)
+        self._grants = Grants(secrets, rng)
+        self._undelivered: dict[tuple[str, bytes], bytes] = {}
+        self._refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
+        self._following = asyncio.Lock()
+
+    @property
+    def party_id(self) -> str:
+        """Whose daemon it is."""
+        return self._party_id
+
+    @property
+    def view(self) -> LogView:
+        """The log as this party verified it."""
+        return self._view
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the log amounted to when it was last followed."""
+        return self._view.ledger
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """The newest shares that were not given, oldest first."""
+        return tuple(self._refusals)
+
+    @property
+    def undelivered(self) -> frozenset[str]:
+        """Peers that could not be told of a ballot yet; every ``sync`` tries again."""
+        return frozenset(name for name, _ in self._undelivered)
+
+    async def sync(self) -> Ledger:
+        """Return the ledger after following the log to its newest checkpoint.
+
+        Raises:
+            LogForkedError: the log signed two histories; nothing of it is believed any more.
+            ProofError, RefusedError: what the coordinator shows is not what the log signed.
+            VetonetError: a leaf that the rules forbid, or the coordinator cannot be reached.
+        """
+        async with self._following:
+            await self._follow()
+        await self._redeliver()
+        return self._view.ledger
+
+    async def vote(
+        self, proposal_digest: bytes, choice: Choice, reason: VetoReason | None = None
+    ) -> LogProof:
+        """Return the proof that this party's ballot is in the log; the peers were told directly before.
+
+        Where the coordinator failed to log it, the same vote may be called again and sends the same ballot.
+
+        Args:
+            proposal_digest: what is voted on.
+            choice: grant, veto or abstain.
+            reason: for a veto, why.
+
+        Raises:
+            RefusedError: the party has voted on this proposal.
+            ExpiredError: its window is not open by the party's clock.
+            ProtocolError: the log has no such proposal.
+            ProofError: the coordinator's receipt does not hold; the ballot is not in the log.
+            VetonetError: the coordinator refuses it, or cannot be reached.
+        """
+        await self.sync()
+        vote = self._view.ledger.find(proposal_digest)
+        data = self._sign_ballot(vote, choice, reason)
+        self._undelivered |= {(name, proposal_digest): data for name in self._peers}
+        await self._redeliver()
+        receipt = await self._coordinator.cast_ballot(proposal_digest, data)
+        self._grants.mark_logged(proposal_digest)
+        return receipt
+
+    def receive_ballot(self, data: bytes) -> None:
+        """A ballot that reached this party directly is verified and kept; from now on it counts here.
+
+        Raises:
+            EncodingError, VerificationError, ProtocolError: it is not one that can count.
+        """
+        self._box.add(data, self._view.ledger, self._clock())
+
+    async def answer(self, asked: SigningAsked) -> frost.SignatureShare:
+        """Return the signature share that the coordinator now has, after reviewing everything afresh.
+
+        Raises:
+            RefusedError: a rule of VN-7.3 says no, or the nonces are spent or gone.
+            LogForkedError: somebody was shown another log.
+            VetonetError: the log or the coordinator fails; no share left, or only for what was reviewed.
+        """
+        try:
+            share = await self._review_and_sign(asked)
+            await self._coordinator.submit_share(asked.name, asked.attempt, share)
+        except VetonetError as error:
+            self._note_refusal(asked, error)
+            raise
+        return share
+
+    async def compare_views(self) -> None:
+        """No peer that answers was shown a log that contradicts this party's.
+
+        A peer that is away or lies proves nothing, so it holds nothing up; two signed checkpoints do.
+
+        Raises:
+            LogForkedError: the log signed two histories.
+            ProofError: the coordinator keeps leaves back that the log signed towards a peer.
+            VetonetError: following the log further failed.
+        """
+        answers = await asyncio.gather(
+            *(peer.get_status() for peer in self._peers.values()), return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, PartyStatus) and answer.checkpoint:
+                await self._compare(answer.checkpoint)
+            elif isinstance(answer, BaseException) and not isinstance(answer, VetonetError):
+                raise answer
+
+    def get_status(self) -> PartyStatus:
+        """Return what this party knows, from the log as it last followed it."""
+        ledger, now = self._view.ledger, self._clock()
+        return PartyStatus(
+            party_id=self._party_id,
+            epoch=self._treaty.statement.epoch,
+            checkpoint=self._view.signed_checkpoint,
+            proposals=tuple(self._describe(ledger.votes[digest], now) for digest in ledger.order),
+        )
+
+    async def run(self) -> None:
+        """Follow the coordinator's news and answer what it asks, for ever; reconnects whenever it must.
+
+        Raises:
+            EquivocationError: the log signed two histories: somebody has to look.
+        """
+        while True:
+            try:
+                async with contextlib.aclosing(self._coordinator.watch()) as events:
+                    async for event in events:
+                        await self._react(event)
+            except EquivocationError:
+                raise
+            except VetonetError:
+                await self._sleep(RECONNECT_PAUSE_S)
+
+    async def _react(self, event: WatchEvent) -> None:
+        if not isinstance(event, SigningAsked):
+            await self.sync()
+            return
+        if self._party_id not in event.signers:
+            return
+        try:
+            await self.answer(event)
+        except EquivocationError:
+            raise
+        except VetonetError:
+            return  # kept among the refusals
+
+    async def _follow(self) -> None:
+        signed = await self._coordinator.get_checkpoint()
+        size = self._view.confront(signed).tree_size
+        new_leaves = await self._coordinator.fetch_leaves(self._view.tree_size, size)
+        try:
+            self._view.advance(new_leaves, signed)
+        except ProofError:
+            await self._investigate(signed, size)
+            raise
+        self._settle()
+
+    async def _investigate(self, signed: bytes, size: int) -> None:
+        """Either the leaves were wrong, or the log rewrote what this party already has: that is provable.
+
+        Raises:
+            LogForkedError: it rewrote it.
+        """
+        try:
+            history = await self._coordinator.fetch_leaves(0, size)
+        except VetonetError:
+            return  # the first error says enough
+        self._view.confront(signed, history)
+
+    def _settle(self) -> None:
+        """What the log now says about this party's own ballots, and about those it was handed, is noted."""
+        ledger, now = self._view.ledger, self._clock()
+        self._box.settle(ledger, now)
+        over = frozenset(digest for digest, vote in ledger.votes.items() if is_over(vote, now))
+        self._grants.forget(over)
+        self._undelivered = {
+            key: data
+            for key, data in self._undelivered.items()
+            if is_current(now, ledger.find(key[1]).proposal.statement)
+        }
+
+    async def _redeliver(self) -> None:
+        """Every peer that can be reached has the ballots it was not told of yet."""
+        pending = list(self._undelivered.items())
+        await asyncio.gather(*(self._deliver(name, digest, data) for (name, digest), data in pending))
+
+    async def _deliver(self, name: str, proposal_digest: bytes, data: bytes) -> None:
+        try:
+            await self._peers[name].deliver_ballot(data)
+        except VetonetError:
+            return  # it is away, or refuses: the next sync tries again while the window is open
+        self._undelivered.pop((name, proposal_digest), None)
+
+    def _sign_ballot(self, vote: Voting, choice: Choice, reason: VetoReason | None) -> bytes:
+        now, asked = self._clock(), vote.proposal.statement
+        if (choice is Choice.VETO) != (reason is not None):
+            msg = "a veto needs a reason, and nothing else has one"
+            raise RefusedError(msg, culprit=self._party_id, clause="VN-6.1")
+        if not is_current(now, asked):
+            msg = f"no vote at {now}: the window runs from {asked.opens_ms} to {asked.closes_ms}"
+            raise ExpiredError(msg, culprit=self._party_id, clause="VN-6.3")
+        logged = vote.find_ballot(self._party_id)
+        if logged is not None:
+            msg = f"{self._party_id} voted {logged.ballot.statement.choice} in leaf {logged.leaf_index}"
+            raise RefusedError(msg, culprit=self._party_id, clause="VN-6.4")
+        return self._grants.sign_ballot(vote, choice, reason, now)
+
+    async def _review_and_sign(self, asked: SigningAsked) -> frost.SignatureShare:
+        """Look at the log, at what the peers were shown and at the direct ballots; then sign, in one go."""
+        await self.sync()
+        await self.compare_views()
+        vote = self._find(asked.name)
+        digest, now = vote.proposal.payload_digest, self._clock()
+        if is_over(vote, now):
+            msg = f"no signature share: {asked.name} is licensed, or the run's time is over"
+            raise RefusedError(msg, clause="VN-7.3")
+        review_signing(
+            self._view.ledger,
+            digest,
+            asked.package,
+            asked.attempt,
+            party_id=self._party_id,
+            direct_ballots=self._box.list_on(digest),
+            now=now,
+        )
+        return self._grants.sign_share(digest, asked.attempt, asked.package)
+
+    async def _compare(self, signed: bytes) -> None:
+        try:
+            seen = self._view.confront(signed)
+        except EquivocationError:
+            raise
+        except VetonetError:
+            return  # not a checkpoint of this log: the peer cannot prove anything by it
+        if seen.tree_size <= self._view.tree_size:
+            return
+        await self.sync()
+        if self._view.confront(signed).tree_size > self._view.tree_size:
+            msg = f"the log signed {seen.tree_size} leaves, the coordinator shows {self._view.tree_size}"
+            raise ProofError(msg)
+
+    def _find(self, name: str) -> Voting:
+        prefix = parse_proposal_name(name)
+        matches = [vote for digest, vote in self._view.ledger.votes.items() if digest.startswith(prefix)]
+        if len(matches) != 1:
+            msg = f"expected one proposal {name} in the log, found {len(matches)}"
+            raise RefusedError(msg, clause="VN-7.3")
+        return matches[0]
+
+    def _describe(self, vote: Voting, now: Milliseconds) -> ProposalStatus:
+        decision = Decision.GRANTED if vote.licence is not None else decide(vote, now)
+        roster = (party.party_id for party in self._treaty.statement.parties)
+        return ProposalStatus(
+            name=proposal_name(vote.proposal.payload_digest),
+            decision=decision,
+            phase=Phase.LICENSED if vote.licence is not None else _PHASES[decision],
+            missing=tuple(party for party in roster if vote.find_ballot(party) is None),
+            unlogged_ballots=self._box.count_unlogged(vote),
+        )
+
+    def _note_refusal(self, asked: SigningAsked, error: VetonetError) -> None:
+        self._refusals.append(
+            Refusal(
+                at_ms=self._clock(),
+                name=asked.name,
+                attempt=asked.attempt,
+                reason=error.reason,
+                why=str(error),
+            )
+        )

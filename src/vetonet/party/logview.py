@@ -1,0 +1,176 @@
+"""A follower's view of the log: verified before it is believed, never smaller, never rewritten (VN-8.2).
+
+The coordinator is not trusted to say what the log holds. A view advances only by leaves that, after those it
+already has, give exactly the root of a checkpoint that the treaty's log signed. Two signed checkpoints that
+cannot both be true are kept: they prove the log's cheating to anybody, and the view believes nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from vetonet.crypto.merkle import compute_leaf_hash, compute_root
+from vetonet.crypto.statement import Signed
+from vetonet.errors import EquivocationError, ProofError, RefusedError, VetonetError
+from vetonet.policy.treaty import Treaty
+from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
+from vetonet.tlog.log import Log
+from vetonet.tlog.note import LogKey
+from vetonet.voting.ledger import Ledger, read_leaf
+
+
+class LogForkedError(EquivocationError):
+    """The log signed two histories.
+
+    Attributes:
+        evidence: the two signed checkpoints, the one believed first and the one that contradicts it.
+    """
+
+    def __init__(self, message: str, *, culprit: str, evidence: tuple[bytes, bytes]) -> None:
+        super().__init__(message, culprit=culprit, clause="VN-8.2")
+        self.evidence: Final = evidence
+
+
+class LogView:
+    """The log as one party verified it: the last checkpoint, all leaves, and the ledger they amount to.
+
+    Once the log has been caught in a contradiction, or has published a leaf that the rules forbid, every
+    further call of ``advance`` raises the same error: doubt means no.
+    """
+
+    __slots__ = ("_checkpoint", "_halted", "_ledger", "_log", "_log_key", "_signed")
+
+    def __init__(self, treaty: Signed[Treaty]) -> None:
+        """Begin with the empty log of this treaty."""
+        self._log_key = LogKey(name=treaty.statement.log_origin, public_key=treaty.statement.log_key)
+        self._log = Log(self._log_key.name)
+        self._ledger = Ledger(treaty=treaty)
+        self._checkpoint = self._log.checkpoint()
+        self._signed = b""
+        self._halted: VetonetError | None = None
+
+    @property
+    def tree_size(self) -> int:
+        """How many leaves the last verified checkpoint covers."""
+        return self._checkpoint.tree_size
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The last verified checkpoint; before the first, that of the empty log."""
+        return self._checkpoint
+
+    @property
+    def signed_checkpoint(self) -> bytes:
+        """The last verified checkpoint as the log signed it; empty before the first."""
+        return self._signed
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the leaves amount to."""
+        return self._ledger
+
+    @property
+    def log_key(self) -> LogKey:
+        """The key and origin that checkpoints must have."""
+        return self._log_key
+
+    def leaf(self, leaf_index: int) -> bytes:
+        """Return a verified leaf.
+
+        Raises:
+            RefusedError: the view has no such leaf.
+        """
+        return self._log.leaf(leaf_index)
+
+    def advance(self, new_leaves: Sequence[bytes], checkpoint_bytes: bytes) -> Checkpoint:
+        """Return the checkpoint that the view now stands at: these leaves after the old ones give its root.
+
+        Args:
+            new_leaves: every leaf from ``tree_size`` up to the size that the checkpoint states.
+            checkpoint_bytes: a signed checkpoint as received.
+
+        Raises:
+            EncodingError, InvalidSignatureError: not a checkpoint of the treaty's log.
+            LogForkedError: it contradicts what the log signed before.
+            RefusedError: the tree would shrink.
+            ProofError: leaves are missing, too many, or not those that the checkpoint commits to.
+            ProtocolError, VerificationError: a leaf that the rules would not have let in (VN-8.4).
+        """
+        self._raise_if_halted()
+        checkpoint = self.confront(checkpoint_bytes)
+        if checkpoint.tree_size < self.tree_size:
+            msg = f"the log shrank from {self.tree_size} leaves to {checkpoint.tree_size}"
+            raise RefusedError(msg, culprit=self._log_key.name, clause="VN-8.2")
+        first = self.tree_size
+        self._extend(new_leaves, checkpoint)
+        self._checkpoint, self._signed = checkpoint, checkpoint_bytes
+        self._read(first, new_leaves)
+        return checkpoint
+
+    def confront(self, checkpoint_bytes: bytes, history: Sequence[bytes] = ()) -> Checkpoint:
+        """Return a checkpoint of the treaty's log, from wherever, that contradicts nothing known here.
+
+        Args:
+            checkpoint_bytes: a signed checkpoint, such as one that another party was shown.
+            history: for a larger tree than is known here, all of its leaves from 0: if they give the root
+                that the log signed, they also say whether that tree extends this one.
+
+        Raises:
+            EncodingError, InvalidSignatureError: not a checkpoint of the treaty's log.
+            LogForkedError: it and the last verified checkpoint cannot both be true.
+        """
+        checkpoint = verify_checkpoint(checkpoint_bytes, self._log_key, strict=True)
+        if not self._agrees(checkpoint, history):
+            self._accuse(checkpoint, checkpoint_bytes)
+        return checkpoint
+
+    def _agrees(self, checkpoint: Checkpoint, history: Sequence[bytes]) -> bool:
+        """Whether nothing here shows that the log rewrote itself between the two checkpoints."""
+        if checkpoint.tree_size <= self.tree_size:
+            return self._log.root_hash(checkpoint.tree_size) == checkpoint.root_hash
+        if len(history) != checkpoint.tree_size or _root_of(history) != checkpoint.root_hash:
+            return True  # these are not the leaves of that tree, so they say nothing about it
+        return _root_of(history[: self.tree_size]) == self._checkpoint.root_hash
+
+    def _extend(self, new_leaves: Sequence[bytes], checkpoint: Checkpoint) -> None:
+        """The log holds the new leaves too, or is as it was."""
+        known, missing = self.tree_size, checkpoint.tree_size - self.tree_size
+        if len(new_leaves) != missing:
+            msg = f"expected the {missing} leaves from {known} on, got {len(new_leaves)}"
+            raise ProofError(msg)
+        try:
+            for leaf in new_leaves:
+                self._log.append(leaf)
+            if self._log.root_hash() != checkpoint.root_hash:
+                msg = f"the leaves from {known} on do not give the root that the checkpoint signs"
+                raise ProofError(msg)
+        except VetonetError:
+            self._log = Log(self._log_key.name, (self._log.leaf(index) for index in range(known)))
+            raise
+
+    def _read(self, first: int, new_leaves: Sequence[bytes]) -> None:
+        """The ledger has read the new leaves; one that the rules forbid is published for good and ends it."""
+        try:
+            for leaf_index, data in enumerate(new_leaves, start=first):
+                self._ledger = read_leaf(self._ledger, leaf_index, data)
+        except VetonetError as error:
+            self._halted = error
+            raise
+
+    def _accuse(self, checkpoint: Checkpoint, checkpoint_bytes: bytes) -> None:
+        msg = (
+            f"log {self._log_key.name!r} signed two histories: "
+            f"its checkpoint of {checkpoint.tree_size} leaves contradicts that of {self.tree_size}"
+        )
+        evidence = (self._signed, checkpoint_bytes)
+        self._halted = LogForkedError(msg, culprit=self._log_key.name, evidence=evidence)
+        raise self._halted
+
+    def _raise_if_halted(self) -> None:
+        if self._halted is not None:
+            raise self._halted
+
+
+def _root_of(leaves: Sequence[bytes]) -> bytes:
+    return compute_root(compute_leaf_hash(leaf) for leaf in leaves)

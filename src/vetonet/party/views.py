@@ -1,0 +1,250 @@
+"""What a party or operator gets out of the services' messages: parsed values, believed as far as they verify.
+
+A coordinator's word on phases and tallies is a convenience; a party decides by its own ``LogView``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from vetonet.crypto import frost
+from vetonet.crypto.statement import Signed
+from vetonet.errors import EncodingError
+from vetonet.policy.licence import Licence
+from vetonet.policy.proposal import Proposal, open_proposal
+from vetonet.policy.quorum import Choice, Decision
+from vetonet.policy.treaty import Treaty
+from vetonet.tlog.proof import LogProof
+from vetonet.units import Milliseconds
+from vetonet.v1 import coordinator_pb2, party_pb2, resources_pb2
+from vetonet.voting.state import Phase
+from vetonet.wire import convert
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BallotView:
+    """A ballot as the coordinator counted it."""
+
+    party_id: str
+    choice: Choice
+    leaf_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalView:
+    """A proposal as the coordinator shows it.
+
+    Attributes:
+        name: its resource name, which follows from the statement.
+        proposal: the operator's statement, verified.
+        licence_leaf_index: where the licence is, once there is one.
+        etag: changes whenever anything else does.
+    """
+
+    name: str
+    proposal: Signed[Proposal]
+    leaf_index: int
+    decision: Decision
+    phase: Phase
+    ballots: tuple[BallotView, ...]
+    licence_leaf_index: int | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedLicence:
+    """A licence, verified, and the verified proof that it is in the log."""
+
+    licence: Signed[Licence]
+    proof: LogProof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalUpdated:
+    """Something about a proposal changed."""
+
+    sequence: int
+    proposal: ProposalView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningAsked:
+    """The coordinator asks for signature shares; whether to give one is for each signer to review.
+
+    Attributes:
+        name: the proposal's resource name.
+        attempt: from 0.
+        package: what the coordinator wants signed.
+        signers: ids of the parties that are asked.
+        deadline_ms: after this the silent are left out.
+    """
+
+    sequence: int
+    name: str
+    attempt: int
+    package: frost.SigningPackage
+    signers: tuple[str, ...]
+    deadline_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CulpritsNamed:
+    """The coordinator names who spoilt an attempt at the signature."""
+
+    sequence: int
+    name: str
+    party_ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """Nothing happened, and the server is still there."""
+
+    sequence: int
+
+
+WatchEvent: TypeAlias = ProposalUpdated | SigningAsked | CulpritsNamed | Heartbeat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalStatus:
+    """One proposal as a party read it from the log itself.
+
+    Attributes:
+        missing: parties whose ballots the log does not hold.
+        unlogged_ballots: ballots that reached the party but are not in the log.
+    """
+
+    name: str
+    decision: Decision
+    phase: Phase
+    missing: tuple[str, ...]
+    unlogged_ballots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyStatus:
+    """What a party's daemon knows.
+
+    Attributes:
+        checkpoint: the newest signed checkpoint that it verified, or empty.
+        proposals: in the order of the log.
+    """
+
+    party_id: str
+    epoch: int
+    checkpoint: bytes = field(repr=False)
+    proposals: tuple[ProposalStatus, ...]
+
+
+def read_proposal(message: resources_pb2.Proposal, treaty: Signed[Treaty]) -> ProposalView:
+    """Return a proposal whose statement its operator signed under this treaty, and whose name is its own.
+
+    Raises:
+        EncodingError: a malformed field, or a name that is not that of the statement.
+        ProtocolError, VerificationError: the statement is not a proposal under this treaty.
+    """
+    proposal = open_proposal(message.statement, treaty)
+    if message.name != convert.proposal_name(proposal.payload_digest):
+        msg = f"the name {message.name[:64]!r} is not that of the proposal with it"
+        raise EncodingError(msg)
+    return ProposalView(
+        name=message.name,
+        proposal=proposal,
+        leaf_index=message.leaf_index,
+        decision=convert.read_decision(message),
+        phase=convert.read_phase(message),
+        ballots=tuple(_read_ballot(ballot) for ballot in message.ballots),
+        licence_leaf_index=message.licence_leaf_index if message.HasField("licence_leaf_index") else None,
+        etag=message.etag,
+    )
+
+
+def read_event(message: coordinator_pb2.ProposalEvent, treaty: Signed[Treaty]) -> WatchEvent:
+    """Return what a watch brought.
+
+    Raises:
+        EncodingError: an event that this version does not know, or a malformed one.
+        ProtocolError, VerificationError: it shows a proposal that is none under this treaty.
+    """
+    match message.WhichOneof("event"):
+        case "proposal_updated":
+            proposal = read_proposal(message.proposal_updated, treaty)
+            return ProposalUpdated(sequence=message.sequence, proposal=proposal)
+        case "signing_requested":
+            return _read_signing(message.sequence, message.signing_requested)
+        case "culprits_named":
+            named = message.culprits_named
+            return CulpritsNamed(
+                sequence=message.sequence,
+                name=named.name,
+                party_ids=tuple(named.party_ids),
+                reason=named.reason,
+            )
+        case "heartbeat":
+            return Heartbeat(sequence=message.sequence)
+    msg = "an event of a kind that this version does not know"
+    raise EncodingError(msg)
+
+
+def status_message(status: PartyStatus) -> party_pb2.PartyStatus:
+    """Return what a daemon tells others of what it knows."""
+    return party_pb2.PartyStatus(
+        party_id=status.party_id,
+        epoch=status.epoch,
+        checkpoint=status.checkpoint,
+        proposals=[
+            party_pb2.ProposalStatus(
+                name=entry.name,
+                decision=convert.DECISIONS[entry.decision],
+                phase=convert.PHASES[entry.phase],
+                missing=entry.missing,
+                unlogged_ballots=entry.unlogged_ballots,
+            )
+            for entry in status.proposals
+        ],
+    )
+
+
+def read_status(message: party_pb2.PartyStatus) -> PartyStatus:
+    """Return what another daemon says it knows.
+
+    Raises:
+        EncodingError: a malformed field.
+    """
+    return PartyStatus(
+        party_id=message.party_id,
+        epoch=message.epoch,
+        checkpoint=message.checkpoint,
+        proposals=tuple(_read_proposal_status(entry) for entry in message.proposals),
+    )
+
+
+def _read_proposal_status(message: party_pb2.ProposalStatus) -> ProposalStatus:
+    shown = resources_pb2.Proposal(decision=message.decision, phase=message.phase)
+    return ProposalStatus(
+        name=message.name,
+        decision=convert.read_decision(shown),
+        phase=convert.read_phase(shown),
+        missing=tuple(message.missing),
+        unlogged_ballots=message.unlogged_ballots,
+    )
+
+
+def _read_ballot(message: resources_pb2.BallotSummary) -> BallotView:
+    return BallotView(
+        party_id=message.party_id, choice=convert.read_choice(message), leaf_index=message.leaf_index
+    )
+
+
+def _read_signing(sequence: int, message: coordinator_pb2.SigningRequested) -> SigningAsked:
+    return SigningAsked(
+        sequence=sequence,
+        name=message.name,
+        attempt=message.attempt,
+        package=convert.read_signing_package(message.package),
+        signers=tuple(message.signers),
+        deadline_ms=message.deadline_ms,
+    )

@@ -58,9 +58,9 @@ class Limits:
 class Boundary(grpc.aio.ServerInterceptor):
     """Wraps every method of package vetonet.v1; health and reflection pass by."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Hold calls to these limits."""
-        self._limits = limits
+    def __init__(self, limits: Limits, *, trust_domain: str | None) -> None:
+        """Hold calls to these limits and callers to this trust domain; None where nobody has a certificate."""
+        self._limits, self._trust_domain = limits, trust_domain
 
     async def intercept_service(
         self,
@@ -103,6 +103,7 @@ class Boundary(grpc.aio.ServerInterceptor):
     def _bound_unary(self, method: str, parse: Callable[[bytes], Message], call: Unary) -> Unary:
         async def bound(data: bytes, context: Context) -> Any:
             try:
+                read_caller(context, trust_domain=self._trust_domain)
                 async with asyncio.timeout(self._limits.rpc_timeout_s):
                     return await call(parse(data), context)
             except TimeoutError:
@@ -118,6 +119,7 @@ class Boundary(grpc.aio.ServerInterceptor):
     def _bound_stream(self, method: str, parse: Callable[[bytes], Message], call: Stream) -> Unary:
         async def bound(data: bytes, context: Context) -> None:
             try:
+                read_caller(context, trust_domain=self._trust_domain)
                 async with contextlib.aclosing(call(parse(data), context)) as events:
                     async for event in events:
                         await self._write(method, context, event)

@@ -66,12 +66,13 @@ class BoundServer:
         Raises:
             ConfigError: the address is in use, is not this machine's, or would be plaintext to others.
         """
+        trust_domain = None if credential is None else credential.identity.trust_domain
+        boundary = Boundary(limits, trust_domain=trust_domain)
         server = grpc.aio.server(
-            interceptors=(Boundary(limits),), options=_OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS
+            interceptors=(boundary,), options=_OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS
         )
         port = _listen(server, address, credential)
         host = address.rpartition(":")[0]
-        trust_domain = None if credential is None else credential.identity.trust_domain
         return cls(server=server, address=f"{host}:{port}", trust_domain=trust_domain)
 
     async def start(self, services: Iterable[str]) -> None:

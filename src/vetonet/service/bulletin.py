@@ -1,0 +1,96 @@
+"""What watchers have not seen yet: the newest news of each kind on each proposal, in the order of posting.
+
+Nothing is queued for a watcher: it asks for what came after the last thing it saw. So a slow one misses
+intermediate states, never the newest, and costs no memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from vetonet.voting.state import NameCulprits, SigningRound
+
+_INCARNATION_BITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A proposal is no longer as it was; its present state is what counts."""
+
+
+News: TypeAlias = Changed | SigningRound | NameCulprits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One piece of news; ``sequence`` rises from notice to notice, across restarts too."""
+
+    sequence: int
+    proposal_digest: bytes
+    news: News
+
+
+class Bulletin:
+    """Notices in order; an older one about the same thing gives way to the newer."""
+
+    def __init__(self, incarnation: int) -> None:
+        """Start empty.
+
+        Args:
+            incarnation: higher at every start, so that no sequence is ever given twice.
+        """
+        self._last = incarnation << _INCARNATION_BITS
+        self._notices: dict[Hashable, Notice] = {}
+        self._posted = asyncio.Event()
+        self._is_closed = False
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of the newest notice; before the first, a number below its."""
+        return self._last
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more will be posted."""
+        return self._is_closed
+
+    def post(self, proposal_digest: bytes, news: News) -> None:
+        """Every watcher of the proposal learns this."""
+        self._last += 1
+        # Each spoilt attempt is news of its own; of a state and of a round only the newest counts.
+        key = (proposal_digest, news if isinstance(news, NameCulprits) else type(news))
+        self._notices.pop(key, None)
+        self._notices[key] = Notice(sequence=self._last, proposal_digest=proposal_digest, news=news)
+        self._wake()
+
+    def retract_round(self, proposal_digest: bytes) -> None:
+        """Nobody is asked for shares of this proposal any more."""
+        self._notices.pop((proposal_digest, SigningRound), None)
+
+    def list_after(self, sequence: int, proposal_digest: bytes | None = None) -> tuple[Notice, ...]:
+        """Return what was posted after ``sequence`` on one proposal, or on all, oldest first."""
+        return tuple(reversed(tuple(self._iterate_back_to(sequence, proposal_digest))))
+
+    async def wait_beyond(self, sequence: int) -> None:
+        """Something was posted after ``sequence``, or nothing more will be."""
+        while self._last <= sequence and not self._is_closed:
+            await self._posted.wait()
+
+    def close(self) -> None:
+        """Whoever waits is woken, and nobody waits again."""
+        self._is_closed = True
+        self._wake()
+
+    def _iterate_back_to(self, sequence: int, proposal_digest: bytes | None) -> Iterator[Notice]:
+        for notice in reversed(self._notices.values()):
+            if notice.sequence <= sequence:
+                return
+            if proposal_digest in {None, notice.proposal_digest}:
+                yield notice
+
+    def _wake(self) -> None:
+        woken, self._posted = self._posted, asyncio.Event()
+        woken.set()

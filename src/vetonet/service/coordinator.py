@@ -1,0 +1,412 @@
+"""The coordinator: the imperative shell around the votes' machine, with its ports for journal and clock.
+
+For every event the pure step comes first, then the durable append, then the new state counts, then the
+watchers learn. Where the append fails the state is not adopted, so nothing is ever acknowledged that a
+restart would lose. Nobody trusts a coordinator: it can stall, but everything it says can be verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar
+
+from vetonet.crypto import frost
+from vetonet.crypto.keys import SigningKey
+from vetonet.crypto.statement import Signed
+from vetonet.errors import ConfigError, RefusedError, StorageError, UnknownPartyError
+from vetonet.policy.ballot import open_ballot
+from vetonet.policy.proposal import open_proposal
+from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.service.bulletin import Bulletin, Changed
+from vetonet.service.history import (
+    LEAF,
+    SIGNING_ATTEMPT,
+    START,
+    History,
+    SigningAttempt,
+    require_leaf_sizes,
+)
+from vetonet.service.public_view import NAME_BYTES, PublicView
+from vetonet.storage.journal import Record, RequestConflictError, StoredRecord
+from vetonet.tlog.proof import LogProof
+from vetonet.units import Milliseconds
+from vetonet.voting.machine import begin, step
+from vetonet.voting.state import (
+    AppendLeaf,
+    BallotReceived,
+    Effect,
+    Event,
+    NameCulprits,
+    Phase,
+    RequestShares,
+    ShareReceived,
+    TimePassed,
+    Voting,
+)
+from vetonet.wire.identity import Identity, Role, require_caller
+
+Clock: TypeAlias = Callable[[], Milliseconds]
+T = TypeVar("T")
+
+PAGE_RECORDS: Final = 1_000
+MAX_BATCH: Final = 1_024
+
+
+class JournalPort(Protocol):
+    """What a coordinator needs of its journal; ``vetonet.storage.AsyncJournal`` has it."""
+
+    async def append_all(self, records: Sequence[Record]) -> tuple[int, ...]:
+        """All records are durable, one after the other, or none is; return their sequences."""
+        ...
+
+    async def read(self, start: int, limit: int) -> tuple[StoredRecord, ...]:
+        """Return at most ``limit`` records from sequence ``start`` on."""
+        ...
+
+    async def find_request(self, request_id: str) -> StoredRecord | None:
+        """Return the record under this request id, or None."""
+        ...
+
+    async def close(self) -> None:
+        """Everything taken in has its answer, and nothing more is taken in."""
+        ...
+
+
+class Coordinator:
+    """One treaty's votes and log, over one journal.
+
+    Attributes:
+        treaty: in force.
+        bulletin: what watchers follow.
+        view: what anybody may read.
+    """
+
+    __slots__ = (
+        "_active", "_clock", "_history", "_journal", "_lock", "_tasks", "bulletin", "treaty", "view",
+    )  # fmt: skip
+
+    def __init__(self, *, history: History, journal: JournalPort, log_key: SigningKey, clock: Clock) -> None:
+        """Take over what a journal says; use ``start`` instead."""
+        self.treaty: Final = history.ledger.treaty
+        self.bulletin: Final = Bulletin(incarnation=history.record_count)
+        self.view: Final = PublicView(history, log_key)
+        self._history, self._journal, self._clock = history, journal, clock
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._active: dict[bytes, None] = {}
+        for digest in history.ledger.order:
+            self._note_activity(history.ledger.votes[digest])
+            self.bulletin.post(digest, Changed())
+
+    @classmethod
+    async def start(
+        cls, journal: JournalPort, *, treaty_bytes: bytes, log_key: SigningKey, clock: Clock
+    ) -> Self:
+        """Everything that the journal acknowledged counts; a new journal begins with the treaty as leaf 0.
+
+        Args:
+            journal: closed by ``close``; nobody else appends to it.
+            treaty_bytes: the treaty in force as its parties signed it.
+            log_key: signs checkpoints; the one that the treaty names.
+            clock: milliseconds since the Unix epoch.
+
+        Raises:
+            EncodingError, InvalidSignatureError: not a treaty.
+            ConfigError: the log key is not the treaty's, or the journal is another treaty's.
+            StorageError: the journal cannot be read or written, or breaks the rules.
+        """
+        treaty = open_treaty(treaty_bytes)
+        if log_key.public_key != treaty.statement.log_key:
+            raise ConfigError("expected the log key that the treaty names, got another")
+        history = await _read_history(journal, treaty)
+        leaves = () if history.log.tree_size else (treaty.data,)
+        records = [_record(LEAF, data, clock()) for data in leaves] + [_record(START, b"", clock())]
+        require_leaf_sizes(leaves)
+        await _append(journal, history, records)
+        history.adopt(records)
+        return cls(history=history, journal=journal, log_key=log_key, clock=clock)
+
+    async def close(self) -> None:
+        """Whatever was under way has ended, watchers are let go, and the journal is closed.
+
+        Raises:
+            StorageError: the journal could not be closed.
+        """
+        self.bulletin.close()
+        async with self._lock:
+            await self._journal.close()
+
+    async def create_proposal(self, data: bytes, *, request_id: str, caller: Identity | None) -> Voting:
+        """The proposal is logged and its vote open; the same proposal again changes nothing.
+
+        Args:
+            data: the proposal as its operator signed it.
+            request_id: the idempotency key, unique among all callers.
+            caller: who sent it, or None where there are no certificates.
+
+        Raises:
+            WrongIdentityError: the caller is not the operator.
+            EncodingError, ProtocolError, InvalidSignatureError: the rules of VN-5 say no.
+            RequestConflictError: the request id was used for something else.
+            StorageError: it could not be made durable.
+        """
+        proposal = open_proposal(data, self.treaty)
+        require_caller(caller, Role.OPERATOR, proposal.statement.operator_id)
+        await self._require_same_request(request_id, data)
+        return await self._run(self._open_vote(proposal.payload_digest, data, request_id))
+
+    async def cast_ballot(
+        self, name: bytes, data: bytes, *, request_id: str, caller: Identity | None
+    ) -> LogProof:
+        """The ballot is logged; return the proof. The same ballot again gets the proof of the first.
+
+        Args:
+            name: the first 16 bytes of the digest of the proposal that the caller means.
+            data: the ballot as its party signed it.
+            request_id: the idempotency key, unique among all callers.
+            caller: who sent it, or None where there are no certificates.
+
+        Raises:
+            NotFoundError: there is no such proposal.
+            WrongIdentityError: the caller is not the party.
+            EncodingError, ProtocolError, InvalidSignatureError: the rules of VN-6 say no.
+            RequestConflictError: the request id was used for something else.
+            StorageError: it could not be made durable.
+        """
+        digest = self.view.find_vote(name).proposal.payload_digest
+        ballot = open_ballot(data, self.treaty)
+        party_id = self.treaty.statement.find_party(ballot.signer).party_id
+        require_caller(caller, Role.PARTY, party_id)
+        await self._require_same_request(request_id, data)
+        vote = await self._run(
+            self._advance(
+                digest, lambda place: BallotReceived(ballot=ballot, leaf_index=place), request_id=request_id
+            )
+        )
+        logged = vote.find_ballot(party_id)
+        if logged is None:
+            raise StorageError(f"the ballot of {party_id} was not counted; retry")
+        return self.view.prove(logged.leaf_index)
+
+    async def submit_share(
+        self, name: bytes, attempt: int, share: frost.SignatureShare, *, caller: Identity | None
+    ) -> Voting:
+        """The share is taken in; the last one of a round makes the licence, logged before anyone sees it.
+
+        A share is not journalled: a round does not outlive a restart, its shares would be of no use.
+
+        Args:
+            name: the first 16 bytes of the proposal's digest.
+            attempt: which round the share is for.
+            share: the signature share.
+            caller: who sent it, or None where there are no certificates.
+
+        Raises:
+            NotFoundError: there is no such proposal.
+            UnknownPartyError: nobody has this share's identifier.
+            UnexpectedEventError: no signature is being made.
+            ProtocolError: the rules of VN-7 say no.
+            StorageError: the licence could not be made durable; the share may be sent again.
+        """
+        digest = self.view.find_vote(name).proposal.payload_digest
+        party_id = _find_participant(self.treaty.statement, share.identifier)
+        require_caller(caller, Role.PARTY, party_id)
+        return await self._run(self._collect(digest, party_id, attempt, share))
+
+    async def append_statements(
+        self, statements: Sequence[bytes], *, request_id: str, caller: Identity | None
+    ) -> tuple[int, ...]:
+        """All statements are logged, in order; those that were already, are not again.
+
+        Args:
+            statements: enrolments, alias endorsements and report batches, signed.
+            request_id: the idempotency key of the whole, unique among all callers.
+            caller: who sent them, or None where there are no certificates.
+
+        Returns:
+            The leaf index of each.
+
+        Raises:
+            WrongIdentityError: the caller is not the operator whose statement one is.
+            EncodingError, ProtocolError, VerificationError: one breaks VN-8 or VN-9; none is in.
+            RequestConflictError: the request id was used for something else.
+            StorageError: they could not be made durable.
+        """
+        if not 0 < len(statements) <= MAX_BATCH:
+            raise RefusedError(f"expected 1 to {MAX_BATCH} statements, got {len(statements)}")
+        require_leaf_sizes(statements)
+        await self._require_same_request(_part(request_id, 0), statements[0])
+        return await self._run(self._log_statements(statements, request_id, caller))
+
+    async def tick(self) -> None:
+        """Every vote that is due has moved on: windows closed, silent signers replaced.
+
+        Raises:
+            StorageError: a vote could not move on; the others did, and the next tick tries again.
+        """
+        failure: StorageError | None = None
+        for digest in [digest for digest in self._active if self._is_due(digest)]:
+            try:
+                await self._run(self._advance(digest, self._let_time_pass))
+            except StorageError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+
+    # ------------------------------------------------------------------ one writer at a time
+
+    async def _run(self, change: Coroutine[Any, Any, T]) -> T:
+        """Carry a change through, also where its caller goes away: durable and adopted stay together."""
+        task = asyncio.create_task(self._change_alone(change))
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    async def _change_alone(self, change: Coroutine[Any, Any, T]) -> T:
+        async with self._lock:
+            return await change
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may be gone, and asyncio complains of errors that nobody saw
+
+    async def _require_same_request(self, request_id: str, data: bytes) -> None:
+        """The request id is new, or a retry of the same content (VN-13.2)."""
+        stored = await self._journal.find_request(request_id)
+        if stored is not None and stored.record.payload != data:
+            raise RequestConflictError(request_id=request_id, sequence=stored.sequence)
+
+    async def _open_vote(self, digest: bytes, data: bytes, request_id: str) -> Voting:
+        history = self._history
+        if digest in history.ledger.votes:
+            return history.ledger.votes[digest]
+        if self.view.has_name(digest):
+            raise RefusedError("another proposal has the same name; draw another serial")
+        vote, effects = begin(
+            data, history.log.tree_size, self.treaty, history.ledger.licensed, now=self._clock()
+        )
+        await self._carry_out(vote, effects, request_id)
+        self.view.name_proposal(digest)
+        return vote
+
+    async def _collect(
+        self, digest: bytes, party_id: str, attempt: int, share: frost.SignatureShare
+    ) -> Voting:
+        vote = self._history.ledger.votes[digest]
+        if vote.phase is Phase.LICENSED:
+            return vote  # a retry of the share that completed it, or one that nobody needs any more
+
+        def receive(place: int) -> Event:
+            return ShareReceived(party_id=party_id, attempt=attempt, share=share, leaf_index=place)
+
+        # The id makes the database itself refuse a second licence of one proposal (VN-7.6).
+        return await self._advance(digest, receive, request_id=f"licence.{digest[:NAME_BYTES].hex()}")
+
+    async def _advance(
+        self, digest: bytes, make_event: Callable[[int], Event], *, request_id: str | None = None
+    ) -> Voting:
+        """Take one step of one vote: pure first, then durable, then adopted, then published."""
+        ledger = self._history.ledger
+        vote = ledger.votes[digest]
+        following, effects = step(vote, make_event(self.view.tree_size), self._clock())
+        if following is not vote:
+            await self._carry_out(following, effects, request_id)
+        return following
+
+    async def _carry_out(self, vote: Voting, effects: Sequence[Effect], request_id: str | None) -> None:
+        records = [record for effect in effects for record in self._list_records(vote, effect, request_id)]
+        await _append(self._journal, self._history, records)
+        self._history.adopt(records, ledger=self._history.ledger.with_vote(vote))
+        self._note_activity(vote)
+        self._publish(vote, effects)
+
+    def _list_records(self, vote: Voting, effect: Effect, request_id: str | None) -> tuple[Record, ...]:
+        """Return what has to be durable before an effect is."""
+        now = self._clock()
+        if isinstance(effect, AppendLeaf):
+            if effect.leaf_index != self.view.tree_size:
+                raise ValueError("a step that appends elsewhere than at the end of the log")
+            require_leaf_sizes((effect.data,))
+            return (_record(LEAF, effect.data, now, request_id),)
+        if isinstance(effect, RequestShares):
+            spent = SigningAttempt(
+                proposal_digest=vote.proposal.payload_digest, attempt=effect.signing.attempt
+            )
+            return (_record(SIGNING_ATTEMPT, spent.to_bytes(), now),)
+        return ()
+
+    async def _log_statements(
+        self, statements: Sequence[bytes], request_id: str, caller: Identity | None
+    ) -> tuple[int, ...]:
+        history, now = self._history, self._clock()
+        staged = history.admission.stage()
+        records: list[Record] = []
+        for part, data in enumerate(dict.fromkeys(statements)):
+            if history.find_leaf(data) is None:
+                require_caller(caller, Role.OPERATOR, staged.admit(data, now))
+                records.append(_record(LEAF, data, now, _part(request_id, part)))
+        await _append(self._journal, history, records)
+        history.adopt(records, staged=staged)
+        places = [history.find_leaf(data) for data in statements]
+        return tuple(place for place in places if place is not None)
+
+    # ------------------------------------------------------------------ bookkeeping
+
+    def _let_time_pass(self, place: int) -> Event:
+        del place
+        return TimePassed(licensed=self._history.ledger.licensed)
+
+    def _is_due(self, digest: bytes) -> bool:
+        vote = self._history.ledger.votes[digest]
+        deadline = vote.proposal.statement.closes_ms if vote.signing is None else vote.signing.deadline_ms
+        return self._clock() >= deadline
+
+    def _note_activity(self, vote: Voting) -> None:
+        digest = vote.proposal.payload_digest
+        if vote.phase in {Phase.OPEN, Phase.SIGNING}:
+            self._active[digest] = None
+        else:
+            self._active.pop(digest, None)
+
+    def _publish(self, vote: Voting, effects: Sequence[Effect]) -> None:
+        digest = vote.proposal.payload_digest
+        self.bulletin.post(digest, Changed())
+        for effect in effects:
+            if isinstance(effect, NameCulprits):
+                self.bulletin.post(digest, effect)
+            elif isinstance(effect, RequestShares):
+                self.bulletin.post(digest, effect.signing)
+        if vote.signing is None:
+            self.bulletin.retract_round(digest)
+
+
+def _find_participant(treaty: Treaty, identifier: int) -> str:
+    if not 1 <= identifier <= len(treaty.parties):
+        raise UnknownPartyError(f"no participant {identifier} on the roster", clause="VN-7.4")
+    return treaty.parties[identifier - 1].party_id
+
+
+async def _read_history(journal: JournalPort, treaty: Signed[Treaty]) -> History:
+    history = History(treaty)
+    while page := await journal.read(history.record_count, PAGE_RECORDS):
+        for stored in page:
+            history.replay(stored)
+    return history
+
+
+async def _append(journal: JournalPort, history: History, records: Sequence[Record]) -> None:
+    """The records are durable, next after those that the history knows."""
+    sequences = await journal.append_all(records)
+    expected = tuple(range(history.record_count, history.record_count + len(records)))
+    if sequences != expected:
+        raise StorageError("the journal holds records that this coordinator did not write; restart it")
+
+
+def _record(kind: str, payload: bytes, now: Milliseconds, request_id: str | None = None) -> Record:
+    return Record(kind=kind, request_id=request_id, payload=payload, recorded_at_ms=now)
+
+
+def _part(request_id: str, index: int) -> str:
+    return f"{request_id}.{index}"

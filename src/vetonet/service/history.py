@@ -1,0 +1,133 @@
+"""What a coordinator knows: everything in it follows from the journal, record by record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vetonet.crypto.statement import Signed, peek
+from vetonet.encoding.record import DIGEST, Record, member, uint
+from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
+from vetonet.policy.ballot import SIGNING_ATTEMPTS
+from vetonet.policy.treaty import Treaty
+from vetonet.service.admission import Admission
+from vetonet.storage.journal import Record as JournalRecord
+from vetonet.storage.journal import StoredRecord
+from vetonet.tlog.log import MAX_LEAF_BYTES, Log
+from vetonet.units import Milliseconds
+from vetonet.voting.ledger import KINDS, Ledger, read_leaf
+
+LEAF: Final = "leaf"
+SIGNING_ATTEMPT: Final = "signing-attempt"
+START: Final = "start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningAttempt(Record):
+    """That the shares of an attempt were about to be asked for: its signers burn their nonces (VN-7.2)."""
+
+    proposal_digest: bytes = member(1, DIGEST)
+    attempt: int = member(2, uint(SIGNING_ATTEMPTS - 1))
+
+
+class History:
+    """The log and what it amounts to; grows in place, one adopted record after the other.
+
+    Attributes:
+        log: the leaves.
+        ledger: the votes.
+        admission: the chips.
+        record_count: how many journal records are behind this.
+    """
+
+    __slots__ = ("_places", "admission", "ledger", "log", "record_count")
+
+    def __init__(self, treaty: Signed[Treaty]) -> None:
+        """Start with an empty log under this treaty."""
+        self.log = Log(treaty.statement.log_origin)
+        self.ledger = Ledger(treaty=treaty)
+        self.admission = Admission.begin(treaty.statement)
+        self.record_count = 0
+        self._places: dict[bytes, int] = {}
+
+    def find_leaf(self, data: bytes) -> int | None:
+        """Return where the log holds exactly these bytes, or None where it does not."""
+        return self._places.get(_digest(data))
+
+    def replay(self, stored: StoredRecord) -> None:
+        """One more record of the journal is part of this.
+
+        Raises:
+            ConfigError: the journal is another treaty's.
+            StorageError: the rules would not have let the record in here (VN-11.3).
+        """
+        try:
+            self._replay(stored.record)
+        except ConfigError:
+            raise
+        except VetonetError as error:
+            raise StorageError(f"journal record {stored.sequence} breaks the rules: {error}") from error
+
+    def adopt(
+        self,
+        records: Iterable[JournalRecord],
+        *,
+        ledger: Ledger | None = None,
+        staged: Admission | None = None,
+    ) -> None:
+        """These records are durable, and this is what they amount to: the whole ledger, the chips' news."""
+        for record in records:
+            self.record_count += 1
+            if record.kind == LEAF:
+                self._add_leaf(record.payload)
+        self.ledger = ledger or self.ledger
+        if staged is not None:
+            self.admission.adopt(staged)
+
+    def _replay(self, record: JournalRecord) -> None:
+        self.record_count += 1
+        if record.kind == LEAF:
+            self._read_leaf(record.payload, record.recorded_at_ms)
+        elif record.kind == SIGNING_ATTEMPT:
+            self._read_attempt(SigningAttempt.from_bytes(record.payload))
+        elif record.kind != START:
+            raise StorageError(f"a record of unknown kind {record.kind!r}")
+
+    def _read_leaf(self, data: bytes, recorded_at_ms: Milliseconds) -> None:
+        leaf_index = self.log.tree_size
+        if leaf_index == 0:
+            self._require_treaty(data)
+        elif peek(data).kind in KINDS:
+            self.ledger = read_leaf(self.ledger, leaf_index, data)
+        else:
+            self.admission.admit(data, recorded_at_ms)
+        self._add_leaf(data)
+
+    def _require_treaty(self, data: bytes) -> None:
+        if data != self.ledger.treaty.data:
+            digest = self.ledger.treaty.payload_digest.hex()[:16]
+            raise ConfigError(f"the journal does not begin with treaty {digest}: it is another treaty's")
+
+    def _read_attempt(self, spent: SigningAttempt) -> None:
+        vote = self.ledger.find(spent.proposal_digest)
+        self.ledger = self.ledger.with_vote(replace(vote, spent_attempts=spent.attempt + 1))
+
+    def _add_leaf(self, data: bytes) -> None:
+        self._places[_digest(data)] = self.log.append(data)
+
+
+def require_leaf_sizes(leaves: Sequence[bytes]) -> None:
+    """Every one of these fits into the log, so that an append that is durable never fails afterwards.
+
+    Raises:
+        RefusedError: one does not.
+    """
+    largest = max(map(len, leaves), default=0)
+    if largest > MAX_LEAF_BYTES:
+        raise RefusedError(f"a leaf has at most {MAX_LEAF_BYTES} bytes, got {largest}", clause="VN-11.2")
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

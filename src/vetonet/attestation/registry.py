@@ -86,6 +86,13 @@ class Registry:
         self._alias_keys: dict[bytes, PublicKey] = {}
         self._newest: dict[bytes, KnownAlias] = {}
 
+    def copy(self) -> Registry:
+        """Return a registry that knows the same and grows on its own: for what is not durable yet."""
+        twin = Registry()
+        for slot in self.__slots__:
+            setattr(twin, slot, getattr(self, slot).copy())
+        return twin
+
     @property
     def devices(self) -> Mapping[bytes, EnrolledDevice]:
         """Every enrolled chip by ueid."""

@@ -348,7 +348,7 @@ class Coordinator:
                 require_caller(caller, Role.OPERATOR, staged.admit(data, now))
                 records.append(_record(LEAF, data, now, _part(request_id, part)))
         await _append(self._journal, history, records)
-        history.adopt(records, staged=staged)
+        history.adopt(records, registry=staged.registry)
         places = [history.find_leaf(data) for data in statements]
         return tuple(place for place in places if place is not None)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from vetonet.attestation.registry import Registry
 from vetonet.crypto.statement import Signed, peek
 from vetonet.encoding.record import DIGEST, Record, member, uint
 from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
@@ -48,7 +49,7 @@ class History:
         """Start with an empty log under this treaty."""
         self.log = Log(treaty.statement.log_origin)
         self.ledger = Ledger(treaty=treaty)
-        self.admission = Admission.begin(treaty.statement)
+        self.admission = Admission(treaty.statement, Registry())
         self.record_count = 0
         self._places: dict[bytes, int] = {}
 
@@ -75,16 +76,15 @@ class History:
         records: Iterable[JournalRecord],
         *,
         ledger: Ledger | None = None,
-        staged: Admission | None = None,
+        registry: Registry | None = None,
     ) -> None:
-        """These records are durable, and this is what they amount to: the whole ledger, the chips' news."""
+        """These records are durable, and this is what they amount to."""
         for record in records:
             self.record_count += 1
             if record.kind == LEAF:
                 self._add_leaf(record.payload)
         self.ledger = ledger or self.ledger
-        if staged is not None:
-            self.admission.adopt(staged)
+        self.admission.registry = registry or self.admission.registry
 
     def _replay(self, record: JournalRecord) -> None:
         self.record_count += 1

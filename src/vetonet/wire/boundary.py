@@ -59,7 +59,7 @@ class Boundary(grpc.aio.ServerInterceptor):
     """Wraps every method of package vetonet.v1; health and reflection pass by."""
 
     def __init__(self, limits: Limits, *, trust_domain: str | None) -> None:
-        """Hold calls to these limits and callers to this trust domain; None where nobody has a certificate."""
+        """Hold calls to these limits, and callers to this trust domain (None: there are no certificates)."""
         self._limits, self._trust_domain = limits, trust_domain
 
     async def intercept_service(

@@ -67,7 +67,7 @@ def run_quietly(check: Check) -> bool:
 
 def run_tests(workers: str, arguments: Sequence[str]) -> bool:
     """Return whether pytest passed; what it prints goes straight through."""
-    command = (PYTHON, "-m", "pytest", "-q", "-n", workers, "--dist", "worksteal", *arguments)
+    command = (PYTHON, "-m", "pytest", "-n", workers, "--dist", "worksteal", *arguments)
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 

@@ -88,7 +88,7 @@ class PublicKey:
     key_id: bytes = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse a key that is malformed, of small order, or not on its curve."""
+        """Refuse a key that is malformed, of small order, or not on its curve (VN-2.3)."""
         family = _FAMILIES[self.algorithm]
         if len(self.point) != family.point_bytes:
             msg = f"expected a key of {family.point_bytes} bytes, got {len(self.point)}"

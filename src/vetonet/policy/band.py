@@ -28,7 +28,7 @@ class Band(Record):
 
 
 def verify_bands(bands: tuple[Band, ...]) -> None:
-    """Hold that the bands cover every total once: first floor 0, floors rising, names and rules in order.
+    """Hold that the bands cover every total once, from 0 up, with rules that never loosen (VN-3.3).
 
     Raises:
         ValueError: they do not.

@@ -149,7 +149,7 @@ class Treaty(Statement):
 
 
 def open_treaty(data: bytes) -> Signed[Treaty]:
-    """Return a treaty that all its parties signed; whether it is the right one, its digest must say.
+    """Return a treaty that all its parties signed (VN-3.1); whether it is the right one, its digest must say.
 
     Raises:
         EncodingError: not a treaty.

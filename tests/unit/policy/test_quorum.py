@@ -77,7 +77,7 @@ def test_every_subset_of_up_to_seven_parties_grants_exactly_when_it_is_large_eno
 
 @pytest.mark.parametrize("n", range(1, 8))
 def test_a_recused_party_never_makes_up_the_quorum(n: int) -> None:
-    # VN-4.5: its grant is not counted, and the denominator stays.
+    # VN-4.2, VN-4.5: its grant is not counted, and the denominator stays.
     for k in range(1, n + 1):
         quorum = make_threshold(n, k)
         for granting in subsets(quorum.electorate):
@@ -104,6 +104,7 @@ def test_a_veto_of_another_party_is_only_no_grant() -> None:
 
 
 def test_no_quorum_means_no() -> None:
+    # VN-4.2
     quorum = make_threshold(3, 2)
     few: tuple[Mapping[str, Choice], ...] = (
         {},
@@ -123,10 +124,17 @@ def test_strangers_count_for_nothing() -> None:
     assert quorum.decide(choices, recused={"stranger"}, is_closed=True) is Decision.GRANTED
 
 
+def test_empty_electorate_is_refused() -> None:
+    # VN-4.1
+    for min_grants in (0, 1):
+        for minority in (0, 1):
+            with pytest.raises(ValueError, match="non-empty"):
+                Threshold(min_grants=min_grants, electorate=(), veto_holders=(), minority=minority)
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        pytest.param({"electorate": ()}, "non-empty", id="empty electorate"),
         pytest.param(
             {"electorate": (), "min_grants": 0, "minority": 1}, "non-empty", id="nobody needs nobody"
         ),

@@ -207,6 +207,7 @@ def test_zero_and_one_are_no_signatures(key: SigningKey) -> None:
 
 @pytest.mark.parametrize("point", [pytest.param(v, id=k) for k, v in SMALL_ORDER.items()])
 def test_a_small_order_key_is_refused_when_parsed(point: str) -> None:
+    # VN-2.3
     with pytest.raises(EncodingError, match="small order"):
         PublicKey(algorithm=Algorithm.EDDSA, point=bytes.fromhex(point))
 
@@ -251,6 +252,7 @@ def test_the_twin_of_an_ed25519_signature_is_refused() -> None:
 
 @pytest.mark.parametrize(("key", "order"), [(KEYS[1], P256_ORDER), (KEYS[2], P384_ORDER)])
 def test_the_twin_of_an_ecdsa_signature_is_refused_though_it_is_valid(key: SigningKey, order: int) -> None:
+    # VN-2.3
     signature = key.sign(b"m")
     half = len(signature) // 2
     s = int.from_bytes(signature[half:], "big")
@@ -327,6 +329,7 @@ def test_a_point_of_another_size_is_refused(algorithm: Algorithm, size: int) -> 
 
 @pytest.mark.parametrize("key", KEYS[1:], ids=["ES256", "ES384"])
 def test_a_point_off_the_curve_is_refused(key: SigningKey) -> None:
+    # VN-2.3
     point = key.public_key.point
     half = len(point) // 2
     off = [

@@ -44,7 +44,7 @@ class DebugStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeReport(Statement):
-    """The claims of one chip about one interval, signed by its alias key, with EAT's labels where EAT has any.
+    """The claims of one chip about one interval, signed by its alias key (EAT, RFC 9711).
 
     The interval is [window_start_ms, window_end_ms) and holds one job: one workload class, one precision, one
     licence or none.

@@ -1,0 +1,267 @@
+"""The gate: whether a chip accepts a licence, a checkpoint, a piece of work (VN-12.1, VN-12.2).
+
+Each rule is a function that raises, in a table beside its reason code, so a refusal always names one rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from vetonet.attester.state import ChipState, LicenceOffered, Phase, Refused, WorkRequested
+from vetonet.crypto.merkle import ConsistencyProof, compute_leaf_hash, verify_consistency, verify_inclusion
+from vetonet.crypto.statement import Signed
+from vetonet.errors import (
+    EncodingError,
+    EpochError,
+    InvalidSignatureError,
+    ProofError,
+    RefusedError,
+    UnknownPartyError,
+    VetonetError,
+)
+from vetonet.policy.band import BandRule
+from vetonet.policy.licence import Licence, open_licence
+from vetonet.policy.treaty import Treaty
+from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
+from vetonet.tlog.note import LogKey
+from vetonet.tlog.proof import verify_log_proof
+from vetonet.units import Flop, Milliseconds
+
+LicenceRule: TypeAlias = Callable[[ChipState, Licence, LicenceOffered, Milliseconds], None]
+WorkRule: TypeAlias = Callable[[ChipState, WorkRequested, Milliseconds], None]
+
+_OPENING: Final[Mapping[type[VetonetError], str]] = {
+    EncodingError: "licence-malformed",
+    UnknownPartyError: "licence-forged",
+    InvalidSignatureError: "licence-forged",
+    EpochError: "wrong-epoch",
+}
+
+
+def find_allowance(treaty: Treaty) -> Flop | None:
+    """Return the total from which on a run needs a licence, or None where none ever does.
+
+    It is also what one chip may compute in its life without any licence. A chip cannot know what others do
+    under the same declaration: many chips that each stay below add up to more. That is for the verifier,
+    who sees the reports of all (VN-10.6, step 16).
+    """
+    return next((band.floor_flop for band in treaty.bands if band.rule is not BandRule.FREE), None)
+
+
+def judge_licence(
+    state: ChipState, offer: LicenceOffered, now: Milliseconds
+) -> tuple[Signed[Licence], Checkpoint] | Refused:
+    """Return a licence that holds for this chip with the checkpoint that shows it, or why it does not."""
+    try:
+        signed = open_licence(offer.data, state.treaty)
+    except tuple(_OPENING) as error:
+        return Refused(reason=_OPENING[type(error)], detail=str(error))
+    for reason, rule in LICENCE_RULES:
+        try:
+            rule(state, signed.statement, offer, now)
+        except VetonetError as error:
+            return Refused(reason=reason, detail=str(error))
+    checkpoint = judge_checkpoint(state, offer.log_proof.checkpoint, offer.consistency)
+    return checkpoint if isinstance(checkpoint, Refused) else (signed, checkpoint)
+
+
+def judge_checkpoint(
+    state: ChipState, data: bytes, consistency: ConsistencyProof | None
+) -> Checkpoint | Refused:
+    """Return a checkpoint of the treaty's log that extends the newest one the chip knows, or why it is none.
+
+    A chip that knows none believes the first it sees: whoever starts to follow a log has nothing to compare.
+    """
+    try:
+        checkpoint = verify_checkpoint(data, _log_key(state), strict=True)
+    except EncodingError as error:
+        return Refused(reason="checkpoint-malformed", detail=str(error))
+    except InvalidSignatureError as error:
+        return Refused(reason="checkpoint-forged", detail=str(error))
+    known = state.checkpoint
+    if known is not None and checkpoint.tree_size < known.tree_size:
+        detail = f"a checkpoint of size {checkpoint.tree_size}, known is {known.tree_size}"
+        return Refused(reason="checkpoint-stale", detail=detail)
+    try:
+        _verify_extension(known, checkpoint, consistency)
+    except ProofError as error:
+        return Refused(reason="log-fork", detail=str(error))
+    return checkpoint
+
+
+def judge_work(state: ChipState, request: WorkRequested, now: Milliseconds) -> Refused | None:
+    """Return why a piece of work must not start, or None where it may."""
+    for reason, rule in WORK_RULES:
+        try:
+            rule(state, request, now)
+        except RefusedError as error:
+            return Refused(reason=reason, detail=str(error))
+    return None
+
+
+def _log_key(state: ChipState) -> LogKey:
+    treaty = state.treaty.statement
+    return LogKey(name=treaty.log_origin, public_key=treaty.log_key)
+
+
+def _verify_extension(
+    known: Checkpoint | None, checkpoint: Checkpoint, consistency: ConsistencyProof | None
+) -> None:
+    if known is None or known == checkpoint or known.tree_size == 0:
+        return
+    if known.tree_size < checkpoint.tree_size and consistency is None:
+        raise ProofError(f"no proof that size {checkpoint.tree_size} extends size {known.tree_size}")
+    verify_consistency(
+        old_size=known.tree_size,
+        old_root=known.root_hash,
+        new_size=checkpoint.tree_size,
+        new_root=checkpoint.root_hash,
+        proof=consistency.hashes if consistency else (),
+    )
+
+
+def _verify_not_expired(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
+    del state, offer
+    if now >= licence.expires_ms:
+        raise RefusedError(f"a licence that expired at {licence.expires_ms}", clause="VN-12.2")
+
+
+def _verify_unused(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
+    del offer, now
+    if licence.licence_id == state.last_licence_id:
+        raise RefusedError(f"licence {licence.licence_id} was accepted before", clause="VN-12.2")
+
+
+def _verify_newer(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
+    del offer, now
+    if state.last_licence_id is not None and licence.licence_id < state.last_licence_id:
+        detail = f"licence {licence.licence_id} is older than {state.last_licence_id}, accepted before"
+        raise RefusedError(detail, clause="VN-12.2")
+
+
+def _verify_membership(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
+    """The size of the tree is the licence's: an inclusion proof does not bind its own."""
+    del now
+    verify_inclusion(
+        leaf_hash=compute_leaf_hash(state.ueid),
+        leaf_index=offer.membership.leaf_index,
+        tree_size=licence.device_count,
+        proof=offer.membership.hashes,
+        root_hash=licence.device_set_root,
+    )
+
+
+def _verify_log_signature(
+    state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds
+) -> None:
+    del licence, now
+    verify_checkpoint(offer.log_proof.checkpoint, _log_key(state), strict=True)
+
+
+def _verify_logged(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
+    """A licence stands in the log after the last ballot that it rests on."""
+    del now
+    verify_log_proof(offer.data, offer.log_proof, _log_key(state))
+    if offer.log_proof.leaf_index <= licence.licence_id:
+        raise ProofError(f"a licence at leaf {offer.log_proof.leaf_index}, before its ballots")
+
+
+def _verify_precision(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    if request.precision not in state.model.precisions:
+        raise RefusedError(f"{state.model.name} does not compute in {request.precision}", clause="VN-12.1")
+
+
+def _verify_below_band(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    allowance = find_allowance(state.treaty.statement)
+    if request.licence_id is None and allowance is not None and request.total_flop >= allowance:
+        detail = f"a run of {request.total_flop} FLOP, from {allowance} on it needs a licence"
+        raise RefusedError(detail, clause="VN-12.1")
+
+
+def _verify_licence_held(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    if request.licence_id is not None and request.licence_id != _held_id(state):
+        raise RefusedError(f"no licence {request.licence_id} on this chip", clause="VN-12.2")
+
+
+def _verify_licence_left(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    if request.licence_id is not None and state.phase is Phase.SPENT:
+        raise RefusedError(f"licence {request.licence_id} is used up or over", clause="VN-12.3")
+
+
+def _verify_licence_started(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    licence = _licence_for(state, request)
+    if licence is not None and now < licence.not_before_ms:
+        raise RefusedError(
+            f"licence {licence.licence_id} starts at {licence.not_before_ms}", clause="VN-12.2"
+        )
+
+
+def _verify_workload(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    licence = _licence_for(state, request)
+    if licence is not None and request.workload is not licence.workload:
+        raise RefusedError(f"licensed is {licence.workload}, not {request.workload}", clause="VN-12.2")
+
+
+def _verify_licensed_precision(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    licence = _licence_for(state, request)
+    if licence is not None and request.precision is not licence.precision:
+        raise RefusedError(f"licensed is {licence.precision}, not {request.precision}", clause="VN-12.2")
+
+
+def _verify_total(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    licence = _licence_for(state, request)
+    if licence is not None and request.total_flop > licence.total_flop:
+        detail = f"a run of {request.total_flop} FLOP, licensed are {licence.total_flop}"
+        raise RefusedError(detail, clause="VN-12.2")
+
+
+def _verify_same_job(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    """One interval, one job; and a licensed interval lies wholly in its licence's window."""
+    del now
+    job, wanted = state.job, (request.licence_id, request.workload, request.precision)
+    if job is not None and (job.licence_id, job.workload, job.precision) != wanted:
+        raise RefusedError("the open interval holds another job; report it first", clause="VN-9.1")
+    licence = _licence_for(state, request)
+    if licence is not None and state.window_start_ms < licence.not_before_ms:
+        detail = "the open interval began before the licence; report it first"
+        raise RefusedError(detail, clause="VN-9.1")
+
+
+def _held_id(state: ChipState) -> int | None:
+    return None if state.licence is None else state.licence.licence.licence_id
+
+
+def _licence_for(state: ChipState, request: WorkRequested) -> Licence | None:
+    return None if request.licence_id is None or state.licence is None else state.licence.licence
+
+
+LICENCE_RULES: Final[tuple[tuple[str, LicenceRule], ...]] = (
+    ("licence-expired", _verify_not_expired),
+    ("licence-replayed", _verify_unused),
+    ("licence-superseded", _verify_newer),
+    ("not-in-device-set", _verify_membership),
+    ("checkpoint-forged", _verify_log_signature),
+    ("not-in-log", _verify_logged),
+)
+"""What a licence must satisfy once its signature holds, in this order."""
+
+WORK_RULES: Final[tuple[tuple[str, WorkRule], ...]] = (
+    ("unknown-precision", _verify_precision),
+    ("licence-required", _verify_below_band),
+    ("no-licence", _verify_licence_held),
+    ("licence-spent", _verify_licence_left),
+    ("licence-not-started", _verify_licence_started),
+    ("other-workload", _verify_workload),
+    ("other-precision", _verify_licensed_precision),
+    ("total-above-licence", _verify_total),
+    ("interval-open", _verify_same_job),
+)
+"""What a piece of work must satisfy before it starts, in this order."""

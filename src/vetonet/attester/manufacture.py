@@ -1,0 +1,85 @@
+"""How a simulated chip comes into the world: keys, certificate, enrolment, first start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from vetonet.attestation.enrolment import DeviceEnrolment, PeakRate
+from vetonet.attestation.identity import issue_device_certificate
+from vetonet.attester.machine import step
+from vetonet.attester.models import ChipModel
+from vetonet.attester.state import ChipState, Outcome, PowerCycled
+from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, generate_ed25519
+from vetonet.crypto.statement import Signed, sign_jointly
+from vetonet.policy.treaty import Treaty
+from vetonet.units import Milliseconds, Rng
+
+SIMULATED: Final = "SIMULATED"
+"""The attester kind of chips whose secure element is software; a treaty takes them only by this name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """A chip maker with its root key in hand.
+
+    Attributes:
+        endorser_id: its name in the treaty.
+        root: the key that the treaty pins.
+        attester_kind: what it vouches for.
+        not_before_ms, not_after_ms: the validity of the certificates it issues.
+    """
+
+    endorser_id: str
+    root: EcdsaSigningKey = field(repr=False)
+    attester_kind: str = SIMULATED
+    not_before_ms: Milliseconds
+    not_after_ms: Milliseconds
+
+
+def manufacture(
+    model: ChipModel, maker: Maker, treaty: Signed[Treaty], rng: Rng, *, firmware_digest: bytes
+) -> ChipState:
+    """Return a chip of this model that never started, with a certified device key and the treaty burnt in."""
+    device_key = generate_ecdsa(rng)
+    certificate = issue_device_certificate(
+        device_key.public_key,
+        maker.root,
+        endorser_id=maker.endorser_id,
+        not_before_ms=maker.not_before_ms,
+        not_after_ms=maker.not_after_ms,
+    )
+    return ChipState(
+        treaty=treaty,
+        model=model,
+        certificate=certificate,
+        device_key=device_key,
+        firmware_digest=firmware_digest,
+    )
+
+
+def describe(chip: ChipState, maker: Maker, *, owner: str, site: str) -> DeviceEnrolment:
+    """Return what maker and owner sign to enrol a chip."""
+    peaks = chip.model.peak_flop_per_s
+    return DeviceEnrolment(
+        certificate=chip.certificate,
+        endorser_id=maker.endorser_id,
+        model=chip.model.name,
+        peaks=tuple(PeakRate(precision=precision, flop_per_s=rate) for precision, rate in peaks),
+        memory_bytes=chip.model.memory_bytes,
+        tdp_w=chip.model.tdp_w,
+        owner=owner,
+        site=site,
+        attester_kind=maker.attester_kind,
+        firmware_digest=chip.firmware_digest,
+    )
+
+
+def enrol(chip: ChipState, maker: Maker, *, owner: str, owner_key: SigningKey, site: str) -> bytes:
+    """Return the enrolment of a chip, signed by its maker and its owner: a leaf for the log (VN-8.2)."""
+    return sign_jointly(describe(chip, maker, owner=owner, site=site), (maker.root, owner_key))
+
+
+def power_on(chip: ChipState, rng: Rng, now: Milliseconds) -> Outcome:
+    """Return the chip started with a fresh alias key, and its alias endorsement: another leaf for the log."""
+    return step(chip, PowerCycled(alias_key=generate_ed25519(rng)), now)

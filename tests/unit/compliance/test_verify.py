@@ -1,0 +1,499 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from support.bundles import FIRMWARE, Scene, altered, enrol, make_compliant_scene, make_scene
+from support.world import NOW_MS, compute_device_set_root, make_council
+from vetonet.attestation.report import ComputeReport, DebugStatus
+from vetonet.compliance.bundle import DeviceSet
+from vetonet.compliance.claims import MAX_SHOWN
+from vetonet.compliance.result import REASONS, Claim, ComplianceResult, Verdict
+from vetonet.compliance.trust_root import TrustRoot
+from vetonet.compliance.verify import JUDGES, verify_bundle
+from vetonet.crypto.cose import parse_sign1
+from vetonet.crypto.keys import generate_ed25519
+from vetonet.crypto.statement import sign, sign_jointly
+from vetonet.errors import ComplianceError, EncodingError, VerificationError
+from vetonet.policy.band import Band, BandRule
+from vetonet.policy.quorum import Choice
+from vetonet.tlog.checkpoint import sign_checkpoint
+from vetonet.tlog.log import Log
+from vetonet.units import MS_PER_HOUR, Precision, WorkloadClass
+
+HOUR = MS_PER_HOUR
+
+
+def reasons(result: ComplianceResult) -> set[str]:
+    return {problem.reason for problem in result.problems}
+
+
+def resigned(scene: Scene, index: int, change: Callable[[ComputeReport], ComputeReport]) -> bytes:
+    """A report signed by its own chip, with other claims: the chip lies, or its key was taken."""
+    claims = ComputeReport.from_bytes(payload_of(scene.reports[index]))
+    chip = next(chip for chip in scene.chips if chip.ueid == claims.ueid)
+    return sign(change(claims), chip.alias_key)
+
+
+def payload_of(report: bytes) -> bytes:
+    return parse_sign1(report).payload
+
+
+def test_a_run_within_its_licence_is_compliant() -> None:
+    result = make_compliant_scene().judge()
+    assert result.verdict is Verdict.COMPLIANT
+    assert result.problems == ()
+    assert [claim.claim for claim in result.claims] == list(Claim)
+    assert result.report_count == 6
+
+
+def test_the_verdict_is_the_same_on_many_threads() -> None:
+    scene = make_compliant_scene()
+    scene.reports[2] = resigned(scene, 2, lambda claims: replace(claims, debug_status=0))
+    data = scene.bundle().to_bytes()
+    with ThreadPoolExecutor(2) as pool:
+        parallel = verify_bundle(data, scene.trust_root, scene.judged_ms, mapper=pool.map)
+    assert parallel == verify_bundle(data, scene.trust_root, scene.judged_ms)
+
+
+def test_the_verdict_does_not_depend_on_the_order_in_which_parts_are_given() -> None:
+    scene = make_compliant_scene()
+    first = scene.bundle().to_bytes()
+    scene.reports.reverse()
+    assert scene.bundle().to_bytes() == first
+
+
+def test_every_claim_has_its_judge() -> None:
+    assert list(JUDGES) == list(Claim)
+
+
+# --- bundles that cannot be judged --------------------------------------------------------------------------
+
+
+def test_a_bundle_of_another_treaty_is_refused_not_judged() -> None:
+    """VN-10.4 step 1."""
+    scene = make_compliant_scene()
+    other = TrustRoot(treaty_digest=bytes(32), treaty_name="Other")
+    with pytest.raises(ComplianceError, match="Other") as caught:
+        verify_bundle(scene.bundle().to_bytes(), other, scene.judged_ms)
+    assert caught.value.problems[0].reason == "other-treaty"
+
+
+def test_a_checkpoint_of_another_log_is_refused() -> None:
+    """VN-10.4 step 2."""
+    scene = make_compliant_scene()
+    stranger = generate_ed25519(scene.council.rng)
+    forged = sign_checkpoint(scene.log.checkpoint(), stranger).to_bytes()
+    with pytest.raises(VerificationError):
+        scene.judge(checkpoint=forged)
+
+
+@pytest.mark.parametrize("index", [1, 5, -1])
+def test_a_leaf_left_out_of_the_bundle_is_refused(index: int) -> None:
+    """VN-10.4 step 3."""
+    scene = make_compliant_scene()
+    leaves = [scene.log.leaf(place) for place in range(scene.log.tree_size)]
+    del leaves[index]
+    with pytest.raises(ComplianceError, match="leaves"):
+        scene.judge(leaves=leaves)
+
+
+def test_an_older_checkpoint_than_the_leaves_is_refused() -> None:
+    scene = make_compliant_scene()
+    older = sign_checkpoint(scene.log.checkpoint(scene.log.tree_size - 1), scene.council.log_key).to_bytes()
+    with pytest.raises(ComplianceError):
+        scene.judge(checkpoint=older)
+
+
+def test_a_treaty_that_one_party_did_not_sign_is_refused() -> None:
+    """VN-3.1."""
+    scene = make_compliant_scene()
+    keys = list(scene.council.party_keys.values())[:-1]
+    partial = sign_jointly(scene.council.treaty.statement, keys)
+    leaves = [partial, *(scene.log.leaf(place) for place in range(1, scene.log.tree_size))]
+    log = Log(scene.log.origin, leaves)
+    forged = sign_checkpoint(log.checkpoint(), scene.council.log_key).to_bytes()
+    with pytest.raises(VerificationError, match="signers"):
+        scene.judge(leaves=leaves, checkpoint=forged)
+
+
+# --- the record ---------------------------------------------------------------------------------------------
+
+
+def test_a_leaf_that_breaks_the_rules_makes_the_record_inconsistent_and_accuses_nobody() -> None:
+    """VN-11.3."""
+    scene = make_compliant_scene()
+    scene.log.append(scene.log.leaf(1))
+    result = scene.judge()
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert reasons(result) == {"inconsistent-record"}
+    assert result.problems[0].culprit is None
+
+
+def test_a_leaf_of_an_unknown_type_makes_the_record_inconsistent() -> None:
+    scene = make_compliant_scene()
+    scene.log.append(b"not a statement")
+    assert reasons(scene.judge()) == {"inconsistent-record"}
+
+
+def test_a_licence_without_its_ballots_is_no_licence() -> None:
+    """VN-7.6: k colluding parties sign a licence for a proposal on which nobody voted."""
+    scene = make_scene()
+    council = scene.council
+    proposal = council.sign_proposal(starts_ms=NOW_MS + 3 * HOUR)
+    place = scene.log.append(proposal.data)
+    ballots = {party: council.sign_ballot(party, proposal) for party in council.party_ids[:2]}
+    forged = council.sign_licence(proposal, ballots, proposal_leaf_index=place)
+    scene.log.append(forged.data)
+    scene.run()
+    result = scene.judge()
+    assert "inconsistent-record" in reasons(result)
+    assert forged.statement.licence_id not in result.licence_ids
+
+
+def test_a_log_without_a_licence_proves_nothing() -> None:
+    council = make_council(3, 2)
+    scene = make_compliant_scene(council=council)
+    empty = Log(scene.log.origin, [council.treaty.data])
+    checkpoint = sign_checkpoint(empty.checkpoint(), council.log_key).to_bytes()
+    result = scene.judge(leaves=[council.treaty.data], checkpoint=checkpoint, reports=[], device_sets=[])
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"nothing-to-judge"})
+
+
+# --- authority ----------------------------------------------------------------------------------------------
+
+
+def judge_with(change: Callable[[ComputeReport], ComputeReport], **arguments: object) -> ComplianceResult:
+    scene = make_scene(**arguments)  # type: ignore[arg-type]
+    scene.run(change)
+    return scene.judge()
+
+
+def test_a_run_under_a_licence_that_the_log_does_not_hold_is_a_violation() -> None:
+    result = judge_with(lambda claims: replace(claims, licence_id=999))
+    assert result.verdict is Verdict.VIOLATION
+    assert "licence-unknown" in reasons(result)
+
+
+def test_a_chip_outside_the_device_set_is_a_violation() -> None:
+    """A licence transferred to another chip (Petrie; RFD 034)."""
+    scene = make_scene(chips=2, device_count=1)
+    licensed = sorted(chip.ueid for chip in scene.chips)[:1]
+    scene = make_scene(
+        chips=2, device_count=1, device_set_root=compute_device_set_root(licensed), total_flop=3 * 10**18
+    )
+    scene.run()
+    result = scene.judge(device_sets=[DeviceSet(ueids=tuple(licensed))])
+    assert result.verdict is Verdict.VIOLATION
+    assert "device-not-in-set" in reasons(result)
+
+
+def test_without_the_device_set_membership_cannot_be_judged() -> None:
+    result = make_compliant_scene().judge(device_sets=[])
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"device-set-missing"})
+
+
+@pytest.mark.parametrize("shift_ms", [-1, 1])
+def test_work_outside_the_licences_window_is_a_violation(shift_ms: int) -> None:
+    def shift(claims: ComputeReport) -> ComputeReport:
+        return replace(
+            claims,
+            window_start_ms=claims.window_start_ms + shift_ms,
+            window_end_ms=claims.window_end_ms + shift_ms,
+        )
+
+    result = judge_with(shift)
+    assert result.verdict is Verdict.VIOLATION
+    assert "outside-validity" in reasons(result)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"workload": WorkloadClass.INFERENCE},
+        {"precision": Precision.FP8},
+        {"proposal_digest": bytes([1]) * 32},
+    ],
+)
+def test_other_work_than_the_licence_allows_is_a_violation(changes: dict[str, object]) -> None:
+    result = judge_with(altered(**changes))
+    assert result.verdict is Verdict.VIOLATION
+    assert "other-workload" in reasons(result)
+
+
+# --- genuineness --------------------------------------------------------------------------------------------
+
+
+def test_a_forged_report_is_a_violation_of_whoever_owns_the_chip() -> None:
+    """The operator lowers a count and keeps the chip's signature."""
+    scene = make_compliant_scene()
+    data = scene.reports[3]
+    payload = payload_of(data)
+    honest = ComputeReport.from_bytes(payload)
+    lower = replace(honest, cumulative_flop=honest.cumulative_flop - 10**15).to_bytes()
+    scene.reports[3] = data.replace(payload, lower)
+    result = scene.judge()
+    forged = [problem for problem in result.problems if problem.reason == "report-forged"]
+    assert result.verdict is Verdict.VIOLATION
+    assert [problem.culprit for problem in forged] == ["op1"]
+
+
+def test_a_report_by_an_unknown_key_is_a_violation() -> None:
+    scene = make_compliant_scene()
+    claims = ComputeReport.from_bytes(payload_of(scene.reports[0]))
+    scene.reports[0] = sign(claims, generate_ed25519(scene.council.rng))
+    result = scene.judge()
+    assert result.verdict is Verdict.VIOLATION
+    assert "signer-unknown" in reasons(result)
+
+
+def test_bytes_that_are_no_report_are_a_violation() -> None:
+    scene = make_compliant_scene()
+    scene.reports.append(b"nonsense")
+    assert "report-malformed" in reasons(scene.judge())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"debug_status": int(DebugStatus.ENABLED)}, "debug-enabled"),
+        ({"firmware_digest": bytes([8]) * 32}, "unknown-firmware"),
+        ({"boot_count": 2}, "wrong-boot"),
+        ({"hw_model": b"Other Chip"}, "wrong-model"),
+    ],
+)
+def test_a_chip_in_a_state_that_nobody_vouched_for_is_a_violation(
+    changes: dict[str, object], reason: str
+) -> None:
+    """VN-9.3."""
+    result = judge_with(altered(**changes))
+    assert result.verdict is Verdict.VIOLATION
+    assert reason in reasons(result)
+
+
+def test_a_report_in_another_chips_name_is_a_violation() -> None:
+    scene = make_scene()
+    other = scene.chips[1].ueid
+    scene.run(lambda claims: replace(claims, ueid=other))
+    assert "wrong-device" in reasons(scene.judge())
+
+
+def test_one_key_enrolled_for_two_owners_makes_the_record_inconsistent() -> None:
+    """VN-8.3; requirement 1: a twice-registered key is rejected."""
+    scene = make_compliant_scene()
+    enrol(scene.council, replace(scene.chips[0], owner="op2"), scene.log)
+    assert reasons(scene.judge()) == {"inconsistent-record"}
+
+
+# --- freshness ----------------------------------------------------------------------------------------------
+
+
+def test_a_report_that_names_a_checkpoint_of_no_log_is_a_violation() -> None:
+    """VN-9.2."""
+    result = judge_with(lambda claims: replace(claims, nonces=(claims.challenge, bytes([9]) * 32)))
+    assert {"checkpoint-unknown"} <= reasons(result)
+    assert result.verdict is Verdict.VIOLATION
+
+
+def test_a_report_older_than_its_licence_is_a_violation() -> None:
+    scene = make_scene()
+    before = scene.log.checkpoint(scene.log.tree_size - 1).digest
+    scene.run(lambda claims: replace(claims, nonces=(claims.challenge, before)))
+    assert "checkpoint-stale" in reasons(scene.judge())
+
+
+def test_a_report_that_answers_another_challenge_is_a_violation() -> None:
+    result = judge_with(lambda claims: replace(claims, nonces=(bytes(32), claims.checkpoint_digest)))
+    assert reasons(result) == {"challenge-wrong"}
+
+
+# --- continuity ---------------------------------------------------------------------------------------------
+
+
+def test_two_reports_with_one_counter_are_a_violation() -> None:
+    """A cloned key or a state rolled back."""
+    scene = make_compliant_scene()
+    scene.reports.append(resigned(scene, 2, lambda claims: replace(claims, energy_j=2_000)))
+    result = scene.judge()
+    assert result.verdict is Verdict.VIOLATION
+    assert "report-fork" in reasons(result)
+
+
+def test_a_meter_that_runs_backwards_is_a_violation() -> None:
+    def fall(claims: ComputeReport) -> ComputeReport:
+        return replace(claims, cumulative_flop=10**18 - claims.counter)
+
+    assert "meter-rollback" in reasons(judge_with(fall))
+
+
+def test_a_report_left_out_everywhere_is_a_gap_and_inconclusive() -> None:
+    scene = make_scene(chips=1)
+    scene.run(publish=False)
+    del scene.reports[1]
+    scene.publish(scene.reports)
+    result = scene.judge()
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert {"report-gap", "interval-uncovered"} <= reasons(result)
+
+
+# --- publication --------------------------------------------------------------------------------------------
+
+
+def test_withheld_reports_are_inconclusive_and_name_the_operator() -> None:
+    scene = make_compliant_scene()
+    del scene.reports[-2:]
+    result = scene.judge()
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert {"report-withheld", "interval-uncovered"} == reasons(result)
+    assert {problem.culprit for problem in result.problems} == {"op1"}
+
+
+def test_a_report_swapped_after_its_batch_was_logged_is_a_violation() -> None:
+    scene = make_compliant_scene()
+    scene.reports[-1] = resigned(scene, -1, lambda claims: replace(claims, energy_j=2_000))
+    result = scene.judge()
+    assert result.verdict is Verdict.VIOLATION
+    assert "batch-mismatch" in reasons(result)
+
+
+@pytest.mark.parametrize(("late_ms", "reason"), [(-1, "report-pending"), (0, "report-unpublished")])
+def test_a_report_in_no_batch_is_pending_until_its_deadline(late_ms: int, reason: str) -> None:
+    scene = make_scene(windows=1)
+    scene.run(publish=False)
+    deadline = scene.windows[0][1] + scene.council.treaty.statement.report_grace_ms
+    result = scene.judge(now=deadline + late_ms)
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {reason})
+
+
+# --- budget -------------------------------------------------------------------------------------------------
+
+
+def test_one_operation_over_the_budget_is_a_violation() -> None:
+    scene = make_scene(chips=2, windows=2, per_device_flop=3 * 10**18, total_flop=4 * 10**18)
+
+    def meter(claims: ComputeReport) -> ComputeReport:
+        is_last = claims.counter == 2 and claims.ueid == scene.chips[0].ueid
+        return replace(claims, cumulative_flop=claims.counter * 10**18 + is_last)
+
+    scene.run(meter)
+    result = scene.judge()
+    assert (result.verdict, reasons(result)) == (Verdict.VIOLATION, {"budget-exceeded"})
+
+
+def test_the_whole_budget_to_the_last_operation_is_compliant() -> None:
+    scene = make_scene(chips=2, windows=2, per_device_flop=3 * 10**18, total_flop=4 * 10**18)
+    scene.run(lambda claims: replace(claims, cumulative_flop=claims.counter * 10**18))
+    assert scene.judge().verdict is Verdict.COMPLIANT
+
+
+def test_one_chip_over_its_share_is_a_violation_though_the_total_fits() -> None:
+    scene = make_scene(chips=2, windows=1, per_device_flop=10**18, total_flop=2 * 10**18)
+
+    def meter(claims: ComputeReport) -> ComputeReport:
+        greedy = claims.ueid == scene.chips[0].ueid
+        return replace(claims, cumulative_flop=10**18 + 1 if greedy else 10**17)
+
+    scene.run(meter)
+    assert reasons(scene.judge()) == {"device-budget-exceeded"}
+
+
+# --- coverage -----------------------------------------------------------------------------------------------
+
+
+def test_an_enrolled_chip_that_never_reports_is_inconclusive() -> None:
+    scene = make_scene(chips=3)
+    silent = scene.chips[2].ueid
+    scene.run(publish=False)
+    scene.reports = [data for data in scene.reports if silent not in data]
+    for number in range(3):
+        scene.publish(scene.reports[2 * number : 2 * number + 2])
+    result = scene.judge()
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"interval-uncovered"})
+
+
+def test_time_that_is_not_due_yet_need_not_be_covered() -> None:
+    scene = make_scene()
+    scene.windows = scene.windows[:1]
+    scene.run(lambda claims: replace(claims, cumulative_flop=10**18))
+    treaty = scene.council.treaty.statement
+    due = scene.windows[0][1] + treaty.report_interval_ms + treaty.report_grace_ms
+    assert scene.judge(now=due).verdict is Verdict.COMPLIANT
+    assert reasons(scene.judge(now=due + 1)) == {"interval-uncovered"}
+
+
+# --- plausibility -------------------------------------------------------------------------------------------
+
+
+def test_more_operations_than_the_peak_allows_are_a_violation() -> None:
+    most = 10**15 * 3600
+    scene = make_scene(chips=1, windows=1, per_device_flop=2 * most, total_flop=2 * most)
+    scene.run(lambda claims: replace(claims, cumulative_flop=most))
+    assert scene.judge().verdict is Verdict.COMPLIANT
+    scene = make_scene(chips=1, windows=1, per_device_flop=2 * most, total_flop=2 * most)
+    scene.run(lambda claims: replace(claims, cumulative_flop=most + 1))
+    assert reasons(scene.judge()) == {"impossible-rate"}
+
+
+def test_more_energy_than_the_chip_can_draw_is_implausible() -> None:
+    result = judge_with(altered(energy_j=10_000_000))
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"implausible-energy"})
+
+
+# --- aggregation --------------------------------------------------------------------------------------------
+
+
+def test_unlicensed_work_that_sums_into_a_licensed_band_is_a_violation() -> None:
+    """Split over chips below the threshold (Rahman; MIRI V.2)."""
+    bands = (
+        Band(name="free", floor_flop=0, rule=BandRule.FREE),
+        Band(name="licensed", floor_flop=10**18, rule=BandRule.LICENSED),
+    )
+    for per_chip, expected in ((10**18 // 2, {"unlicensed-total"}), (10**18 // 2 - 1, set())):
+        scene = make_scene(chips=2, windows=1, council=make_council(3, 2, bands=bands))
+        meter = altered(licence_id=None, proposal_digest=None, cumulative_flop=per_chip)
+        scene.run(meter)
+        assert reasons(scene.judge()) == expected
+
+
+# --- the result ---------------------------------------------------------------------------------------------
+
+
+def test_many_problems_of_one_kind_are_counted_not_listed() -> None:
+    scene = make_scene(chips=1, windows=MAX_SHOWN + 5, per_device_flop=10**20, total_flop=10**20)
+    scene.run(altered(debug_status=0))
+    listed = [problem for problem in scene.judge().problems if problem.reason == "debug-enabled"]
+    assert len(listed) == MAX_SHOWN + 1
+    assert listed[-1].detail == "and 5 more of the same kind"
+
+
+def test_every_reason_that_the_steps_give_is_in_the_table() -> None:
+    scene = make_compliant_scene()
+    plain = scene.judge().to_plain()
+    assert plain["verdict"] == "COMPLIANT"
+    assert set(REASONS.values()) == {Verdict.VIOLATION, Verdict.INCONCLUSIVE}
+
+
+def test_a_vetoed_proposal_in_the_log_is_no_obstacle_to_a_compliant_run() -> None:
+    council = make_council(3, 2, veto_holders=["p3"])
+    scene = make_scene(council=council)
+    vetoed = council.sign_proposal()
+    scene.log.append(vetoed.data)
+    scene.log.append(council.sign_ballot("p3", vetoed, Choice.VETO).data)
+    scene.run()
+    assert scene.judge().verdict is Verdict.COMPLIANT
+
+
+def test_an_enrolment_with_other_firmware_than_its_reports_is_found() -> None:
+    assert bytes([7]) * 32 == FIRMWARE
+    result = judge_with(altered(firmware_digest=bytes(32)))
+    assert "unknown-firmware" in reasons(result)
+
+
+def test_garbage_is_not_a_bundle() -> None:
+    scene = make_scene()
+    for data in (b"", b"x", b"\x82\x00", bytes(100), scene.bundle().to_bytes()[:-1]):
+        with pytest.raises(EncodingError):
+            verify_bundle(data, scene.trust_root, NOW_MS)

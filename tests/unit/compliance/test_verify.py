@@ -180,11 +180,9 @@ def test_a_run_under_a_licence_that_the_log_does_not_hold_is_a_violation() -> No
 
 def test_a_chip_outside_the_device_set_is_a_violation() -> None:
     """A licence transferred to another chip (Petrie; RFD 034)."""
-    scene = make_scene(chips=2, device_count=1)
-    licensed = sorted(chip.ueid for chip in scene.chips)[:1]
-    scene = make_scene(
-        chips=2, device_count=1, device_set_root=compute_device_set_root(licensed), total_flop=3 * 10**18
-    )
+    licensed = sorted(chip.ueid for chip in make_scene().chips)[:1]
+    root = compute_device_set_root(licensed)
+    scene = make_scene(device_count=1, device_set_root=root, total_flop=3 * 10**18)
     scene.run()
     result = scene.judge(device_sets=[DeviceSet(ueids=tuple(licensed))])
     assert result.verdict is Verdict.VIOLATION

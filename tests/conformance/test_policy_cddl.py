@@ -1,0 +1,233 @@
+"""What we emit against proto/vetonet/statements/policy.cddl, judged by a CDDL tool that is not ours."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.world import make_council
+from vetonet.crypto import cose
+from vetonet.crypto.statement import Signed, Statement
+from vetonet.encoding import cbor
+from vetonet.encoding.record import Record, compute_layout
+from vetonet.policy.ballot import Ballot, VetoReason
+from vetonet.policy.band import BandRule
+from vetonet.policy.licence import Licence
+from vetonet.policy.proposal import Proposal
+from vetonet.policy.quorum import Choice
+from vetonet.policy.treaty import Treaty
+from vetonet.units import Precision, WorkloadClass
+
+pycddl = pytest.importorskip("pycddl", reason="pycddl has no wheel for this platform")
+
+RULES = Path(__file__).resolve().parents[2] / "proto" / "vetonet" / "statements" / "policy.cddl"
+
+COUNCIL = make_council(3, 2, ("p1",))
+PROPOSAL = COUNCIL.sign_proposal(total_flop=2**64 + 1, per_device_flop=2**64)
+BALLOTS = {choice: COUNCIL.sign_ballot("p1", PROPOSAL, choice) for choice in Choice}
+LICENCE = COUNCIL.sign_licence(PROPOSAL, {name: COUNCIL.sign_ballot(name, PROPOSAL) for name in ("p1", "p3")})
+
+EMITTED: dict[str, tuple[str, Signed[Any]]] = {
+    "treaty": ("treaty", COUNCIL.treaty),
+    "proposal": ("proposal", PROPOSAL),
+    "proposal on P-256": ("proposal", COUNCIL.sign_proposal(operator_id="op2", lineage=(bytes(32),))),
+    "proposal of one FLOP": ("proposal", COUNCIL.sign_proposal(total_flop=1, per_device_flop=1)),
+    "ballot to grant": ("grant", BALLOTS[Choice.GRANT]),
+    "ballot to veto": ("veto", BALLOTS[Choice.VETO]),
+    "ballot to abstain": ("abstention", BALLOTS[Choice.ABSTAIN]),
+    "licence": ("licence", LICENCE),
+}
+each_statement = pytest.mark.parametrize(
+    ("rule", "signed"), [pytest.param(*entry, id=name) for name, entry in EMITTED.items()]
+)
+
+
+@cache
+def load(rule: str) -> Any:
+    return pycddl.Schema(f"start = {rule}\n{RULES.read_text(encoding='utf-8')}")
+
+
+def judge(rule: str, value: object) -> None:
+    load(rule).validate_cbor(value if isinstance(value, bytes) else cbor.to_bytes(value))
+
+
+def refuse(rule: str, value: object) -> None:
+    with pytest.raises(pycddl.ValidationError):
+        judge(rule, value)
+
+
+def envelope_of(data: bytes) -> str:
+    # The tool lets an untagged array pass a choice between tags, so each envelope is judged by its own rule.
+    return "all-signers" if data.startswith(cose.TAG_SIGN) else "one-signer"
+
+
+def take_apart(data: bytes) -> list[Any]:
+    tag = cose.TAG_SIGN if data.startswith(cose.TAG_SIGN) else cose.TAG_SIGN1
+    parts: list[Any] = cbor.from_bytes(data[len(tag) :], max_bytes=100_000)
+    return parts
+
+
+@each_statement
+def test_what_we_emit_fits_the_rules(rule: str, signed: Signed[Statement]) -> None:
+    judge(rule, signed.statement.to_bytes())
+    judge(envelope_of(signed.data), signed.data)
+    protected, _, payload, last = take_apart(signed.data)
+    judge(rule, payload)
+    judge("joint-header" if isinstance(last, list) else "statement-header", protected)
+    for own, _, _ in last if isinstance(last, list) else ():
+        judge("signer-header", own)
+
+
+@each_statement
+def test_an_unknown_label_does_not_fit(rule: str, signed: Signed[Statement]) -> None:
+    item = signed.statement.to_item()
+    for label in (0, 99, -1, "extra"):
+        refuse(rule, item | {label: 0})
+
+
+@each_statement
+def test_a_missing_field_does_not_fit(rule: str, signed: Signed[Statement]) -> None:
+    item = signed.statement.to_item()
+    for label in item:
+        refuse(rule, {key: value for key, value in item.items() if key != label})
+
+
+@each_statement
+def test_a_field_of_another_kind_does_not_fit(rule: str, signed: Signed[Statement]) -> None:
+    item = signed.statement.to_item()
+    for label in item:
+        for value in (None, True, -(2**40), {"x": 1}):
+            refuse(rule, item | {label: value})
+
+
+@each_statement
+def test_a_short_or_long_byte_string_does_not_fit(rule: str, signed: Signed[Statement]) -> None:
+    item = signed.statement.to_item()
+    for label, value in item.items():
+        if isinstance(value, bytes) and (rule, label) != ("treaty", 5):
+            refuse(rule, item | {label: value[:-1]})
+            refuse(rule, item | {label: value + b"\x00"})
+
+
+def test_the_rules_name_every_optional_field_too() -> None:
+    for kind in (Treaty, Proposal, Ballot, Licence):
+        emitted = [signed.statement for _, signed in EMITTED.values() if type(signed.statement) is kind]
+        labels = {label for statement in emitted for label in statement.to_item()}
+        assert labels == {declared.label for declared in compute_layout(kind)}
+
+
+@pytest.mark.parametrize(
+    ("rule", "label", "names"),
+    [
+        ("proposal", 5, WorkloadClass),
+        ("proposal", 6, Precision),
+        ("licence", -70111, WorkloadClass),
+        ("licence", -70112, Precision),
+    ],
+)
+def test_the_rules_know_every_word_of_the_code_and_no_other(rule: str, label: int, names: Any) -> None:
+    item = EMITTED[rule][1].statement.to_item()
+    for name in names:
+        judge(rule, item | {label: name.value})
+    refuse(rule, item | {label: "other"})
+
+
+def test_the_rules_know_every_veto_reason_and_band_rule() -> None:
+    item = BALLOTS[Choice.VETO].statement.to_item()
+    for reason in VetoReason:
+        judge("veto", item | {7: reason.value})
+    refuse("veto", item | {7: "mood"})
+    band = COUNCIL.treaty.statement.bands[0].to_item()
+    for rule in BandRule:
+        judge("band", band | {3: rule.value})
+    refuse("band", band | {3: "open"})
+
+
+def test_a_ballot_fits_only_with_what_its_choice_carries() -> None:
+    # VN-6.1
+    grant, veto, abstention = (BALLOTS[choice].statement.to_item() for choice in Choice)
+    for item in (grant, veto, abstention):
+        judge("ballot", item)  # of a choice the tool sees less than of each alternative
+    refuse("grant", grant | {7: "scale"})
+    refuse("grant", grant | {8: []})
+    refuse("grant", grant | {8: grant[8][:2]})
+    refuse("grant", grant | {8: [*grant[8], grant[8][0]]})
+    refuse("grant", grant | {8: [entry[:-1] for entry in grant[8]]})
+    refuse("veto", veto | {8: grant[8]})
+    refuse("veto", veto | {4: "abstain"})
+    refuse("abstention", abstention | {4: "veto"})
+    refuse("abstention", abstention | {7: "other"})
+    refuse("abstention", abstention | {8: grant[8][:1]})
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        (3, []),
+        (3, [{1: "p1"}]),
+        (3, [{1: "p1", 2: bytes(43)}]),
+        (6, []),
+        (7, 0),
+        (8, 0),
+        (9, 0),
+        (14, bytes(91)),
+    ],
+)
+def test_a_malformed_part_of_a_treaty_does_not_fit(label: int, value: object) -> None:
+    refuse("treaty", COUNCIL.treaty.statement.to_item() | {label: value})
+
+
+@pytest.mark.parametrize(
+    ("rule", "part"),
+    [
+        ("party", COUNCIL.treaty.statement.parties[0]),
+        ("operator", COUNCIL.treaty.statement.operators[1]),
+        ("endorser", COUNCIL.treaty.statement.endorsers[0]),
+        ("threshold", COUNCIL.treaty.statement.quorum),
+        ("band", COUNCIL.treaty.statement.bands[0]),
+    ],
+)
+def test_a_part_of_a_treaty_fits_alone_and_no_other_does(rule: str, part: Record) -> None:
+    # The tool looks for unknown labels in the outermost map only, so each part is judged alone as well.
+    item = part.to_item()
+    judge(rule, item)
+    refuse(rule, item | {9: 0})
+    refuse(rule, list(item.values()))
+    for label in item:
+        refuse(rule, item | {label: None})
+        refuse(rule, item | {label: -1})
+        if (rule, label) != ("operator", 3):
+            refuse(rule, {key: value for key, value in item.items() if key != label})
+
+
+@pytest.mark.parametrize("name", ["treaty", "proposal"])
+def test_another_envelope_does_not_fit(name: str) -> None:
+    # VN-2.1
+    data = EMITTED[name][1].data
+    rule, parts, tag = envelope_of(data), take_apart(data), data[: 2 if name == "treaty" else 1]
+    refuse(rule, parts)
+    refuse(rule, b"\xd1" + cbor.to_bytes(parts))
+    refuse(rule, tag + cbor.to_bytes(parts[:3]))
+    refuse(rule, tag + cbor.to_bytes([*parts, b""]))
+    refuse(rule, tag + cbor.to_bytes([*parts[:2], None, parts[3]]))
+    refuse(rule, tag + cbor.to_bytes([*parts[:3], [] if name == "treaty" else bytes(63)]))
+
+
+def test_another_protected_header_does_not_fit() -> None:
+    # VN-2.1
+    header = cbor.from_bytes(take_apart(PROPOSAL.data)[0], max_bytes=1000)
+    judge("statement-header", header)
+    for changed in (
+        header | {2: [4]},
+        header | {1: -36},
+        header | {4: bytes(31)},
+        header | {16: "application/other.proposal+cbor"},
+        header | {16: 61},
+        {label: header[label] for label in (1, 4)},
+        {label: header[label] for label in (4, 16)},
+        {},
+    ):
+        refuse("statement-header", changed)

@@ -1,1 +1,1 @@
-"""A party: its keys and founding, its view of the log, its client of the coordinator, its daemon and peers."""
+"""A party: keys and founding, its own view of the log, the coordinator's client, the daemon and its peers."""

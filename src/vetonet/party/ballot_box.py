@@ -20,7 +20,7 @@ from vetonet.units import Milliseconds
 from vetonet.voting.ledger import Ledger
 from vetonet.voting.state import Voting
 
-MAX_EARLY_BALLOTS: Final = 16
+MAX_EARLY_BALLOTS: Final = 64
 """How many of a party's ballots on proposals that are not in the log yet are kept."""
 
 Slot = tuple[str, Choice]

@@ -16,7 +16,7 @@ import grpc.aio
 from vetonet.crypto import frost
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
-from vetonet.errors import EncodingError, EpochError, ProofError
+from vetonet.errors import EncodingError, EpochError, ProofError, RefusedError
 from vetonet.party.calls import Caller, CallPolicy, Sleep, is_retryable
 from vetonet.party.views import LoggedLicence, ProposalView, WatchEvent, read_event, read_proposal
 from vetonet.policy.licence import open_licence
@@ -39,6 +39,10 @@ from vetonet.wire.pki import Credential
 from vetonet.wire.status import RpcError, to_error
 
 DEFAULT_POLICY: Final = CallPolicy()
+MAX_FETCHED_LEAVES: Final = 2**22
+"""A log that claims to have grown by more since it was last followed is not believed."""
+
+MAX_LEAVES_PER_PAGE: Final = 4_096
 
 
 class CoordinatorClient:
@@ -264,14 +268,12 @@ class CoordinatorClient:
         if len(answer.leaf_indices) != len(statements):
             msg = f"expected {len(statements)} leaf indices, got {len(answer.leaf_indices)}"
             raise ProofError(msg)
-        size = self._size_of(answer.checkpoint)
-        proofs = []
-        for statement, leaf_index in zip(statements, answer.leaf_indices, strict=True):
-            inclusion = await self.get_inclusion_proof(leaf_index, size)
-            proof = LogProof(leaf_index=leaf_index, hashes=inclusion.hashes, checkpoint=answer.checkpoint)
-            verify_log_proof(statement, proof, self._log_key)
-            proofs.append(proof)
-        return tuple(proofs)
+        pairs = zip(statements, answer.leaf_indices, strict=True)
+        return tuple(
+            await asyncio.gather(
+                *(self._place(statement, leaf_index, answer.checkpoint) for statement, leaf_index in pairs)
+            )
+        )
 
     async def get_checkpoint(self) -> bytes:
         """Return the newest checkpoint, its signature verified.
@@ -289,15 +291,19 @@ class CoordinatorClient:
 
         Raises:
             ProofError: the coordinator does not hand out all of them.
+            RefusedError: they are more than a follower can hold.
             VetonetError: as every call.
         """
+        if end - start > MAX_FETCHED_LEAVES:
+            msg = f"expected at most {MAX_FETCHED_LEAVES} leaves at a time, got {end - start} to fetch"
+            raise RefusedError(msg)
         leaves: list[bytes] = []
         while start + len(leaves) < end:
-            missing = end - start - len(leaves)
-            request = log_pb2.ListLeavesRequest(start=start + len(leaves), limit=missing)
+            limit = min(end - start - len(leaves), MAX_LEAVES_PER_PAGE)
+            request = log_pb2.ListLeavesRequest(start=start + len(leaves), limit=limit)
             answer = await self._caller.call(self._log.ListLeaves, request)
-            if not 0 < len(answer.leaves) <= missing:
-                msg = f"asked for at most {missing} leaves, got {len(answer.leaves)}"
+            if not 0 < len(answer.leaves) <= limit:
+                msg = f"asked for at most {limit} leaves, got {len(answer.leaves)}"
                 raise ProofError(msg)
             leaves += answer.leaves
         return tuple(leaves)
@@ -338,6 +344,12 @@ class CoordinatorClient:
             raise RpcError(msg, code=grpc.StatusCode.DEADLINE_EXCEEDED) from error
         finally:
             stream.cancel()
+
+    async def _place(self, statement: bytes, leaf_index: int, checkpoint: bytes) -> LogProof:
+        inclusion = await self.get_inclusion_proof(leaf_index, self._size_of(checkpoint))
+        proof = LogProof(leaf_index=leaf_index, hashes=inclusion.hashes, checkpoint=checkpoint)
+        verify_log_proof(statement, proof, self._log_key)
+        return proof
 
     def _view(self, message: resources_pb2.Proposal) -> ProposalView:
         return read_proposal(message, self._treaty)

@@ -111,8 +111,9 @@ class Grants:
         return share
 
     def forget(self, proposal_digests: Container[bytes]) -> None:
-        """The nonces of these proposals are gone for good."""
+        """The nonces and shares of these proposals are gone for good; that the party voted is not."""
         self._nonces = {key: pair for key, pair in self._nonces.items() if key[0] not in proposal_digests}
+        self._answers = {key: past for key, past in self._answers.items() if key[0] not in proposal_digests}
 
     def _commit(
         self, choice: Choice

@@ -1,0 +1,162 @@
+"""A party's secrets on disk: only their owner's, or refused."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from support.world import Council, make_council
+from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, generate_ecdsa
+from vetonet.crypto.rng import SeededRng
+from vetonet.errors import ConfigError, UnknownPartyError
+from vetonet.party.keys import (
+    KEY_SHARE_FILE,
+    PARTY_ID_FILE,
+    STATEMENT_KEY_FILE,
+    PartySecrets,
+    load_signing_key,
+    save_signing_key,
+    verify_secrets,
+)
+
+FILES = (KEY_SHARE_FILE, PARTY_ID_FILE, STATEMENT_KEY_FILE)
+
+
+@pytest.fixture(scope="module")
+def council() -> Council:
+    return make_council()
+
+
+@pytest.fixture
+def secrets(council: Council) -> PartySecrets:
+    return secrets_of(council, "p1")
+
+
+def secrets_of(
+    council: Council, party_id: str, key: str | None = None, share: str | None = None
+) -> PartySecrets:
+    return PartySecrets(
+        party_id=party_id,
+        statement_key=council.party_keys[key or party_id],
+        key_share=council.key_shares[share or party_id],
+    )
+
+
+def test_saved_secrets_come_back(secrets: PartySecrets, tmp_path: Path) -> None:
+    secrets.save(tmp_path / "keys")
+    loaded = PartySecrets.load(tmp_path / "keys")
+    assert loaded.party_id == "p1"
+    assert loaded.key_share == secrets.key_share
+    assert loaded.statement_key.public_key == secrets.statement_key.public_key
+
+
+def test_only_the_owner_may_open_what_is_saved(secrets: PartySecrets, tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        secrets.save(tmp_path / "keys")
+    finally:
+        os.umask(old)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "keys").iterdir()}
+    assert modes == dict.fromkeys(FILES, 0o600)
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
+def test_a_secret_that_others_may_open_is_refused(
+    secrets: PartySecrets, tmp_path: Path, name: str, mode: int
+) -> None:
+    secrets.save(tmp_path)
+    (tmp_path / name).chmod(mode)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        PartySecrets.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_secret_is_refused(secrets: PartySecrets, tmp_path: Path, name: str) -> None:
+    secrets.save(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ConfigError, match=name):
+        PartySecrets.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", [KEY_SHARE_FILE, STATEMENT_KEY_FILE])
+def test_a_malformed_secret_is_refused_without_quoting_it(
+    secrets: PartySecrets, tmp_path: Path, name: str
+) -> None:
+    secrets.save(tmp_path)
+    content = (tmp_path / name).read_text()
+    body = content.splitlines()[1]
+    for wrong in ("", content[:-2], content.replace(body, "A" * len(body)), "\xff" * 10):
+        (tmp_path / name).write_text(wrong, encoding="latin-1")
+        with pytest.raises(ConfigError) as caught:
+            PartySecrets.load(tmp_path)
+        assert body[:12] not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+
+def test_an_oversize_secret_is_refused(secrets: PartySecrets, tmp_path: Path) -> None:
+    secrets.save(tmp_path)
+    (tmp_path / KEY_SHARE_FILE).write_bytes(b"A" * 5000)
+    with pytest.raises(ConfigError, match="at most"):
+        PartySecrets.load(tmp_path)
+
+
+def test_a_link_is_not_followed(secrets: PartySecrets, tmp_path: Path) -> None:
+    secrets.save(tmp_path)
+    (tmp_path / KEY_SHARE_FILE).rename(tmp_path / "elsewhere")
+    (tmp_path / KEY_SHARE_FILE).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError):
+        PartySecrets.load(tmp_path)
+
+
+def test_secrets_are_never_overwritten(secrets: PartySecrets, tmp_path: Path) -> None:
+    secrets.save(tmp_path)
+    before = (tmp_path / STATEMENT_KEY_FILE).read_bytes()
+    with pytest.raises(ConfigError, match="exists"):
+        secrets.save(tmp_path)
+    assert (tmp_path / STATEMENT_KEY_FILE).read_bytes() == before
+
+
+def test_secrets_show_nothing(secrets: PartySecrets) -> None:
+    assert isinstance(secrets.statement_key, Ed25519SigningKey)
+    shown = repr(secrets)
+    assert secrets.statement_key.seed.hex() not in shown
+    assert str(secrets.key_share.signing_share) not in shown
+    assert shown == "PartySecrets(party_id='p1')"
+
+
+def test_an_ecdsa_key_comes_back(tmp_path: Path, rng: SeededRng) -> None:
+    key = generate_ecdsa(rng)
+    save_signing_key(tmp_path / "operator.pem", key)
+    loaded = load_signing_key(tmp_path / "operator.pem")
+    assert isinstance(loaded, EcdsaSigningKey)
+    assert loaded.public_key == key.public_key
+
+
+def test_the_secrets_of_a_party_fit_its_treaty(council: Council) -> None:
+    for party_id in council.party_ids:
+        verify_secrets(secrets_of(council, party_id), council.treaty)
+
+
+@pytest.mark.parametrize(("key", "share"), [("p2", "p1"), ("p1", "p2")])
+def test_another_partys_secrets_are_refused(council: Council, key: str, share: str) -> None:
+    with pytest.raises(ConfigError):
+        verify_secrets(secrets_of(council, "p1", key, share), council.treaty)
+
+
+def test_a_share_of_another_group_is_refused(council: Council) -> None:
+    other = make_council(rng=SeededRng(b"other"))
+    mixed = PartySecrets(
+        party_id="p1", statement_key=council.party_keys["p1"], key_share=other.key_shares["p1"]
+    )
+    with pytest.raises(ConfigError):
+        verify_secrets(mixed, council.treaty)
+
+
+def test_a_stranger_has_no_secrets_in_the_treaty(council: Council) -> None:
+    with pytest.raises(UnknownPartyError):
+        verify_secrets(secrets_of(council, "p9", "p1", "p1"), council.treaty)

@@ -136,13 +136,11 @@ def read_signing_package(message: coordinator_pb2.SigningPackage) -> frost.Signi
     """Return the package that a signer is asked to sign; whether it should is for the signer to review.
 
     Raises:
-        EncodingError: commitments that are malformed, repeated or out of order.
+        EncodingError: malformed commitments.
+        ProtocolError: no signers, or one that stands twice.
     """
     commitments = tuple(frost.SigningCommitments.from_bytes(data) for data in message.commitments)
-    try:
-        return frost.SigningPackage(message=message.message, commitments=commitments)
-    except ValueError as error:
-        raise EncodingError(f"not a signing package: {error}") from error
+    return frost.SigningPackage(message=message.message, commitments=commitments)
 
 
 def culprits_named(proposal_digest: bytes, named: NameCulprits) -> coordinator_pb2.CulpritsNamed:

@@ -120,7 +120,7 @@ def _parse(
 def _parse_key(key: Mapping[str, object]) -> PublicKey:
     algorithm = _ALGORITHMS.get((str(key.get("kty")), str(key.get("crv"))))
     if algorithm is None:
-        msg = f"not recognised: vetonet has no algorithm for a {key.get('kty')} key on {key.get('crv')}"
+        msg = f"not recognised: no algorithm of ours for a {key.get('kty')} key on {key.get('crv')}"
         raise ConfigError(msg)
     names = ("x",) if algorithm is Algorithm.EDDSA else ("x", "y")
     return PublicKey(algorithm=algorithm, point=b"".join(_parse_coordinate(key, name) for name in names))

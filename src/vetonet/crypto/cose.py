@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 import cbor2
@@ -20,6 +22,7 @@ TAG_SIGN1: Final = b"\xd2"  # tag 18, RFC 9052 section 4.2
 TAG_SIGN: Final = b"\xd8\x62"  # tag 98, RFC 9052 section 4.1
 MAX_COSE_BYTES: Final = 64 * 1024
 MAX_SIGNATURES: Final = 256
+_SMALL_HEADER_BYTES: Final = 128
 
 LABEL_ALG: Final = 1  # RFC 9052 section 3.1
 LABEL_CRIT: Final = 2
@@ -192,6 +195,16 @@ def parse_header(data: bytes) -> Header:
     Raises:
         EncodingError: not deterministic CBOR, or not a map.
     """
+    return _parse_small_header(data) if len(data) <= _SMALL_HEADER_BYTES else _parse_header(data)
+
+
+@lru_cache(maxsize=4096)
+def _parse_small_header(data: bytes) -> Header:
+    """Cached, because all headers of one signer are alike; bounded, because strangers send headers too."""
+    return MappingProxyType(_parse_header(data))
+
+
+def _parse_header(data: bytes) -> dict[cbor.Item, cbor.Item]:
     header = cbor.from_bytes(data, max_bytes=MAX_COSE_BYTES) if data else {}
     if type(header) is not dict:
         msg = f"expected the protected header to be a map, got {type(header).__name__}"

@@ -116,8 +116,12 @@ def _is_arranged(value: Item, depth: int) -> bool:
 
 
 def _are_arranged(items: Iterable[Item], depth: int) -> bool:
-    for item in items:  # noqa: SIM110  (half the time of all() over a generator, and this is the hot path)
-        if type(item) is not bytes and not _is_arranged(item, depth):
+    for item in items:
+        kind = type(item)  # most items are leaves, and a call for each would cost the most
+        if kind is int:
+            if not MIN_INTEGER <= item <= MAX_INTEGER:
+                return False
+        elif kind not in _ATOMS and not _is_arranged(item, depth):
             return False
     return True
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar
 
 from vetonet.encoding import cbor
 from vetonet.errors import EncodingError
@@ -43,8 +43,7 @@ def member(label: int, codec: Codec[Any], *, optional: bool = False) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
+class _Member(NamedTuple):
     label: int
     name: str
     codec: Codec[Any]
@@ -89,7 +88,14 @@ class Record:
             msg = f"{cls.__name__}: expected a map, got {type(item).__name__}"
             raise EncodingError(msg)
         layout = compute_layout(cls)
-        fields = {m.name: _decoded(cls, m, item[m.label]) for m in layout if m.label in item}
+        fields, reading = {}, ""
+        try:
+            for label, reading, codec, _ in layout:
+                if label in item:
+                    fields[reading] = codec.from_item(item[label])
+        except EncodingError as error:
+            msg = f"{cls.__name__}.{reading}: {error}"
+            raise EncodingError(msg) from error
         if len(fields) != len(item) or len(fields) < len(layout):
             _refuse_labels(cls, item)
         try:
@@ -128,14 +134,6 @@ def _encoded(holder: Record, declared: _Member, value: object) -> cbor.Item:
         return declared.codec.to_item(value)
     except EncodingError as error:
         msg = f"{type(holder).__name__}.{declared.name}: {error}"
-        raise EncodingError(msg) from error
-
-
-def _decoded(cls: type[Record], declared: _Member, item: cbor.Item) -> Any:
-    try:
-        return declared.codec.from_item(item)
-    except EncodingError as error:
-        msg = f"{cls.__name__}.{declared.name}: {error}"
         raise EncodingError(msg) from error
 
 

@@ -173,7 +173,7 @@ class Fleet:
         return self._drive(lambda _: IntervalEnded(), now)
 
     def sign_batch(self, reports: Sequence[bytes]) -> bytes:
-        """Return the operator's batch over these reports, all of one window and licence: a leaf for the log."""
+        """Return the operator's batch over these reports of one window and licence: a leaf for the log."""
         aliases = {
             chip.alias_key.public_key.key_id: chip.alias_key.public_key
             for chip in self._chips

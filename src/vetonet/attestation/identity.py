@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from vetonet.crypto.keys import Algorithm, EcdsaSigningKey, PublicKey
-from vetonet.errors import AppraisalError, EncodingError, InvalidSignatureError, Problem
+from vetonet.errors import AppraisalError, EncodingError, InvalidSignatureError, Problem, VetonetError
 from vetonet.units import Milliseconds
 
 MAX_CERTIFICATE_BYTES: Final = 4096
@@ -27,10 +27,14 @@ MS_PER_S: Final = 1_000
 SERIAL_BYTES: Final = 16  # RFC 5280 section 4.1.2.2 allows 20; the first bit stays clear
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# AlgorithmIdentifier without parameters, by signature algorithm (RFC 5758 section 3.2).
+_ALGORITHMS: Final = {
+    SignatureAlgorithmOID.ECDSA_WITH_SHA256: Algorithm.ES256,
+    SignatureAlgorithmOID.ECDSA_WITH_SHA384: Algorithm.ES384,
+}
+# AlgorithmIdentifier without parameters (RFC 5758 section 3.2).
 _ALGORITHM_DER: Final = {
-    SignatureAlgorithmOID.ECDSA_WITH_SHA256: bytes.fromhex("300a06082a8648ce3d040302"),
-    SignatureAlgorithmOID.ECDSA_WITH_SHA384: bytes.fromhex("300a06082a8648ce3d040303"),
+    Algorithm.ES256: bytes.fromhex("300a06082a8648ce3d040302"),
+    Algorithm.ES384: bytes.fromhex("300a06082a8648ce3d040303"),
 }
 _LONG_FORM: Final = 0x80
 _MAX_ATTEMPTS: Final = 128
@@ -49,7 +53,8 @@ class DeviceCertificate:
         device_key: the P-256 key it is about.
         not_before_ms, not_after_ms: its validity, both ends included (RFC 5280 section 4.1.2.5).
         signed_bytes: the part that the maker signed.
-        signature: r || s.
+        algorithm: how the maker says it signed; nothing but the maker's key confirms it.
+        signature: DER of r and s (X9.62).
     """
 
     data: bytes = field(repr=False)
@@ -57,6 +62,7 @@ class DeviceCertificate:
     not_before_ms: Milliseconds
     not_after_ms: Milliseconds
     signed_bytes: bytes = field(repr=False)
+    algorithm: Algorithm
     signature: bytes = field(repr=False)
 
     @classmethod
@@ -70,17 +76,19 @@ class DeviceCertificate:
         if len(data) > MAX_CERTIFICATE_BYTES:
             msg = f"expected a certificate of at most {MAX_CERTIFICATE_BYTES} bytes, got {len(data)}"
             raise EncodingError(msg)
-        parsed = _load(data)
         try:
-            _verify_form(parsed, data)
+            parsed = x509.load_der_x509_certificate(data)
+            algorithm = _verify_form(parsed, data)
             _verify_extensions(parsed.extensions)
-            return cls._of(parsed, data)
-        except (ValueError, TypeError) as error:  # the library parses lazily, so any field may fail here
+            return cls._of(parsed, data, algorithm)
+        except VetonetError:
+            raise
+        except Exception as error:  # any field may fail, when it is first read, with a class of its own
             msg = f"not a certificate that can be read: {str(error)[:80]}"
             raise EncodingError(msg) from error
 
     @classmethod
-    def _of(cls, parsed: x509.Certificate, data: bytes) -> DeviceCertificate:
+    def _of(cls, parsed: x509.Certificate, data: bytes, algorithm: Algorithm) -> DeviceCertificate:
         spki = parsed.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -93,6 +101,7 @@ class DeviceCertificate:
             not_before_ms=_to_ms(parsed.not_valid_before_utc),
             not_after_ms=_to_ms(parsed.not_valid_after_utc),
             signed_bytes=parsed.tbs_certificate_bytes,
+            algorithm=algorithm,
             signature=parsed.signature,
         )
 
@@ -111,6 +120,9 @@ def verify_device_certificate(data: bytes, root_key: PublicKey, now: Millisecond
         AppraisalError: not a device certificate, or not valid now.
     """
     certificate = DeviceCertificate.from_bytes(data)
+    if certificate.algorithm is not root_key.algorithm:
+        msg = f"a certificate by {certificate.algorithm.name}, the maker's key is {root_key.algorithm.name}"
+        raise InvalidSignatureError(msg)
     root_key.verify(certificate.signed_bytes, _to_fixed_width(certificate.signature, root_key))
     if not certificate.not_before_ms <= now <= certificate.not_after_ms:
         _refuse("certificate-expired", f"a device certificate that is not valid at {now}")
@@ -142,24 +154,17 @@ def issue_root_certificate(
     return _sign(builder, root.public_key, root)
 
 
-def _load(data: bytes) -> x509.Certificate:
-    try:
-        return x509.load_der_x509_certificate(data)
-    except (ValueError, TypeError) as error:
-        msg = f"not an X.509 certificate: {str(error)[:80]}"
-        raise EncodingError(msg) from error
-
-
-def _verify_form(parsed: x509.Certificate, data: bytes) -> None:
-    """Hold that the outside of the certificate is spelled in the one way; all that is inside is signed."""
-    algorithm = _ALGORITHM_DER.get(parsed.signature_algorithm_oid)
+def _verify_form(parsed: x509.Certificate, data: bytes) -> Algorithm:
+    """Return the algorithm of a certificate whose outside has the one spelling; all that is inside is signed."""
+    algorithm = _ALGORITHMS.get(parsed.signature_algorithm_oid)
     if algorithm is None:
         _refuse("certificate-unusable", "expected a certificate signed with ECDSA and SHA-256 or SHA-384")
     r, s = utils.decode_dss_signature(parsed.signature)
     signature = _der(0x03, b"\x00" + utils.encode_dss_signature(r, s))
-    if _der(0x30, parsed.tbs_certificate_bytes + algorithm + signature) != data:
+    if _der(0x30, parsed.tbs_certificate_bytes + _ALGORITHM_DER[algorithm] + signature) != data:
         msg = "not the one spelling of this certificate"
         raise EncodingError(msg)
+    return algorithm
 
 
 def _verify_extensions(extensions: x509.Extensions) -> None:

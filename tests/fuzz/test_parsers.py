@@ -1,0 +1,314 @@
+"""Any bytes give a value or a VetonetError, in every parser there is, and a value has one spelling.
+
+The parsers are found, not listed: a class of the core that gains ``from_bytes`` or ``from_text`` is fuzzed
+from then on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vetonet
+from support.world import make_council
+from vetonet.crypto import cose, frost
+from vetonet.crypto.frost.vectors import iter_vector_cases as iter_frost_cases
+from vetonet.crypto.merkle.vectors import iter_vector_cases as iter_merkle_cases
+from vetonet.crypto.rng import SeededRng
+from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
+from vetonet.crypto.vectors_cose import iter_sign1_cases
+from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases
+from vetonet.encoding import cbor
+from vetonet.encoding.record import Record, compute_layout
+from vetonet.errors import VetonetError
+from vetonet.policy.ballot import Ballot, open_ballot
+from vetonet.policy.licence import open_licence
+from vetonet.policy.proposal import Proposal, open_proposal
+from vetonet.policy.quorum import Choice
+from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.voting.ledger import Ledger, read_leaf
+
+CORE = (
+    "encoding",
+    "crypto",
+    "policy",
+    "attestation",
+    "tlog",
+    "confidential",
+    "voting",
+    "attester",
+    "compliance",
+)
+
+COUNCIL = make_council(2, 2, ("p1",))
+TREATY = COUNCIL.treaty
+PROPOSAL = COUNCIL.sign_proposal()
+BALLOT = COUNCIL.sign_ballot("p1", PROPOSAL)
+VETO = COUNCIL.sign_ballot("p2", PROPOSAL, Choice.VETO)
+LICENCE = COUNCIL.sign_licence(PROPOSAL, {"p1": BALLOT, "p2": COUNCIL.sign_ballot("p2", PROPOSAL)})
+SHARE = COUNCIL.key_shares["p1"]
+ROUND1 = frost.generate_round1(
+    identifier=SHARE.identifier, min_signers=2, max_signers=2, context=b"fuzz", rng=SeededRng(b"fuzz")
+)[1]
+
+
+def find_classes(method: str) -> Iterator[type[Any]]:
+    """Every class of the core that can be made from one argument by this method, by name."""
+    for layer in CORE:
+        package = importlib.import_module(f"vetonet.{layer}")
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            for name, value in vars(importlib.import_module(info.name)).items():
+                is_own = inspect.isclass(value) and value.__module__ == info.name and not name.startswith("_")
+                if is_own and not issubclass(value, int) and callable(getattr(value, method, None)):
+                    yield value
+
+
+def takes_one_argument(parse: Callable[..., object]) -> bool:
+    required = [
+        p for p in inspect.signature(parse).parameters.values() if p.default is inspect.Parameter.empty
+    ]
+    return len(required) == 1
+
+
+BINARY = [
+    cls for cls in find_classes("from_bytes") if cls is not Record and takes_one_argument(cls.from_bytes)
+]
+TEXTUAL = [cls for cls in find_classes("from_text") if takes_one_argument(cls.from_text)]
+RECORDS = [cls for cls in BINARY if issubclass(cls, Record) and compute_layout(cls)]
+
+EXAMPLES: dict[str, bytes] = {
+    "treaty": TREATY.statement.to_bytes(),
+    "proposal": PROPOSAL.statement.to_bytes(),
+    "grant": BALLOT.statement.to_bytes(),
+    "veto": VETO.statement.to_bytes(),
+    "licence": LICENCE.statement.to_bytes(),
+    "threshold": TREATY.statement.quorum.to_bytes(),
+    "ed25519 key": COUNCIL.log_key.public_key.to_bytes(),
+    "p256 key": COUNCIL.operator_keys["op2"].public_key.to_bytes(),
+    "p384 key": COUNCIL.endorser_root.public_key.to_bytes(),
+    "group": TREATY.statement.group.to_bytes(),
+    "key share": SHARE.to_bytes(),
+    "commitments": BALLOT.statement.commitments[0].to_bytes(),
+    "round 1": ROUND1.to_bytes(),
+}
+OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
+    "treaty": (open_treaty, TREATY.data),
+    "proposal": (lambda data: open_proposal(data, TREATY), PROPOSAL.data),
+    "ballot": (lambda data: open_ballot(data, TREATY), BALLOT.data),
+    "licence": (lambda data: open_licence(data, TREATY), LICENCE.data),
+    "statement": (lambda data: open_statement(data, Ballot, TREATY.statement.party_keys), VETO.data),
+    "joint statement": (lambda data: open_joint_statement(data, Treaty, TREATY.signers), TREATY.data),
+    "peek": (peek, BALLOT.data),
+    "peek at many": (peek, TREATY.data),
+    "unverified": (lambda data: read_unverified(data, Proposal), PROPOSAL.data),
+    "unverified of many": (lambda data: read_unverified(data, Treaty), TREATY.data),
+    "sign1": (cose.parse_sign1, BALLOT.data),
+    "untagged sign1": (partial(cose.parse_sign1, tagged=False), BALLOT.data[1:]),
+    "sign": (cose.parse_sign, TREATY.data),
+    "leaf": (lambda data: read_leaf(Ledger(treaty=TREATY), 1, data), PROPOSAL.data),
+    "header": (cose.parse_header, b"\xa1\x01\x27"),
+    "cbor": (partial(cbor.from_bytes, max_bytes=4096), TREATY.statement.to_bytes()),
+}
+
+ATOMS = st.one_of(
+    st.integers(-(2**64), 2**128 - 1),
+    st.binary(max_size=70),
+    st.sampled_from([bytes(size) for size in (16, 32, 33, 44, 64, 66, 91, 120)]),
+    st.text(max_size=12),
+    st.booleans(),
+    st.none(),
+)
+KEYS = st.one_of(st.integers(-5, 30), st.text(max_size=2), st.binary(max_size=2))
+ITEMS = st.recursive(
+    ATOMS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=10
+)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(["00", "ff" * 32]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def attempt(parse: Callable[[Any], object], data: Any) -> object | None:
+    """Return the value, or None where it was refused as it should be; anything else raised is a bug."""
+    try:
+        return parse(data)
+    except VetonetError as error:
+        message = str(error)
+    assert "\n" not in message
+    assert len(message) < 600
+    return None
+
+
+def attempt_and_compare(cls: type[Any], data: bytes) -> None:
+    value = attempt(cls.from_bytes, data)
+    if value is not None:
+        assert cls.to_bytes(value) == data
+
+
+@st.composite
+def mutations(draw: st.DrawFn, data: bytes) -> bytes:
+    """The bytes with one to three edits: replaced, inserted, removed, repeated, or cut."""
+    changed = bytearray(data)
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(changed)))
+        stop = min(len(changed), start + draw(st.sampled_from([0, 0, 1, 1, 2, 32])))
+        insert = draw(
+            st.binary(max_size=3) | st.sampled_from([b"\xf6", b"\xa0", b"\x80", b"\xc2\x49", b"\xff"])
+        )
+        changed[start:stop] = changed[start:stop] * 2 if draw(st.booleans()) else insert
+    return bytes(changed)
+
+
+def test_the_parsers_were_found() -> None:
+    found = {cls.__name__ for cls in BINARY}
+    assert {"Treaty", "Proposal", "Ballot", "Licence", "PublicKey", "PublicKeyPackage", "KeyShare"} <= found
+    assert all(attempt(parse, data) is not None for parse, data in OPENERS.values())
+    for name, data in EXAMPLES.items():
+        assert any(attempt(cls.from_bytes, data) is not None for cls in BINARY), name
+
+
+@pytest.mark.parametrize("cls", BINARY, ids=lambda cls: cls.__name__)
+@settings(max_examples=25)
+@given(data=st.binary(max_size=150))
+def test_any_bytes_are_a_value_or_refused(cls: type[Any], data: bytes) -> None:
+    attempt_and_compare(cls, data)
+
+
+@pytest.mark.parametrize("cls", TEXTUAL, ids=lambda cls: cls.__name__)
+@settings(max_examples=40)
+@given(text=st.text(max_size=80))
+def test_any_text_is_a_value_or_refused(cls: type[Any], text: str) -> None:
+    value = attempt(cls.from_text, text)
+    if value is not None and hasattr(cls, "to_text"):
+        assert cls.to_text(value) == text
+
+
+@pytest.mark.parametrize("cls", RECORDS, ids=lambda cls: cls.__name__)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_any_map_with_the_labels_of_a_record_is_a_value_or_refused(
+    cls: type[Any], data: st.DataObject
+) -> None:
+    labels = [declared.label for declared in compute_layout(cls)]
+    encoded = cbor.to_bytes({label: data.draw(ITEMS) for label in labels})
+    attempt_and_compare(cls, encoded)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_mutated_bytes_are_a_value_or_refused(name: str, data: st.DataObject) -> None:
+    mutated = data.draw(mutations(EXAMPLES[name]))
+    for cls in BINARY:
+        attempt_and_compare(cls, mutated)
+
+
+@pytest.mark.parametrize("name", ["treaty", "proposal", "grant", "veto", "licence", "threshold"])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_a_record_with_one_field_replaced_is_a_value_or_refused(name: str, data: st.DataObject) -> None:
+    item = cbor.from_bytes(EXAMPLES[name], max_bytes=10_000)
+    item[data.draw(st.sampled_from(list(item)))] = data.draw(ITEMS)
+    for cls in (cls for cls in RECORDS if cls.__name__.lower() in {name, "ballot"}):
+        attempt_and_compare(cls, cbor.to_bytes(item))
+
+
+@pytest.mark.parametrize("name", OPENERS)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_mutated_statements_are_opened_or_refused(name: str, data: st.DataObject) -> None:
+    parse, example = OPENERS[name]
+    attempt(parse, data.draw(st.binary(max_size=120) | mutations(example)))
+
+
+@pytest.mark.parametrize("name", OPENERS)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_any_cose_structure_is_opened_or_refused(name: str, data: st.DataObject) -> None:
+    parse, _ = OPENERS[name]
+    header = data.draw(st.dictionaries(st.sampled_from([1, 2, 4, 16]), ITEMS, max_size=4))
+    signers = [[cbor.to_bytes(header), {}, data.draw(st.binary(max_size=64))], data.draw(ITEMS)]
+    parts = [
+        data.draw(st.just(cbor.to_bytes(header)) | ITEMS),
+        data.draw(st.just({}) | ITEMS),
+        data.draw(st.just(PROPOSAL.statement.to_bytes()) | ITEMS),
+        data.draw(st.just(bytes(64)) | st.just(signers) | ITEMS),
+    ]
+    tag = data.draw(st.sampled_from([cose.TAG_SIGN1, cose.TAG_SIGN, b"", b"\xd1"]))
+    attempt(parse, tag + cbor.to_bytes(parts))
+
+
+JUDGES = {
+    "frost": iter_frost_cases,
+    "merkle": iter_merkle_cases,
+    "cose": iter_sign1_cases,
+    "ed25519": iter_ed25519_cases,
+    "ecdsa": iter_ecdsa_p256_cases,
+}
+KEY = {"kty": "EC", "crv": "P-256", "x_hex": "00" * 32, "y_hex": "00" * 32}
+DOCUMENTS: list[dict[str, Any]] = [
+    {
+        "title": "t",
+        "input": {"sign0": {"key": KEY, "external": "00"}, "failures": {}},
+        "output": {"cbor": "d284"},
+    },
+    {
+        "testGroups": [
+            {
+                "type": "EddsaVerify",
+                "publicKey": {"curve": "edwards25519"},
+                "publicKeyDer": "30",
+                "tests": [{"tcId": 1, "msg": "", "sig": "", "result": "valid"}],
+            }
+        ]
+    },
+    {"leafIdx": 0, "treeSize": 1, "root": "AA==", "leafHash": "AA==", "proof": None, "wantErr": False},
+    {"config": {"name": "FROST(Ed25519, SHA-512)", "MAX_PARTICIPANTS": "3"}, "inputs": {"message": "00"}},
+]
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> object:
+    """A vector file with one value somewhere replaced by any JSON."""
+    document = json.loads(json.dumps(draw(st.sampled_from(DOCUMENTS))))
+    node: Any = document
+    while True:
+        places = list(node) if isinstance(node, dict) else list(range(len(node)))
+        place = draw(st.sampled_from(places)) if places else None
+        inner = node[place] if place is not None else None
+        if place is None:
+            return document
+        if not isinstance(inner, dict | list) or draw(st.integers(0, 3)) == 0:
+            node[place] = draw(JSON)
+            return document
+        node = inner
+
+
+@pytest.mark.parametrize("name", JUDGES)
+@settings(max_examples=40)
+@given(document=documents() | st.dictionaries(st.text(max_size=6), JSON, max_size=3))
+def test_any_vector_document_is_judged_or_refused(name: str, document: Any) -> None:
+    cases = attempt(lambda doc: list(JUDGES[name](doc)), document)
+    for _, judge in cases if isinstance(cases, list) else ():
+        attempt(lambda run: run(), judge)
+
+
+def test_every_module_of_the_core_can_be_imported() -> None:
+    assert {info.name.split(".")[1] for info in pkgutil.iter_modules(vetonet.__path__, "vetonet.")} >= set(
+        CORE
+    )

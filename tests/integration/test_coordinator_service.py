@@ -720,3 +720,22 @@ def test_an_address_of_another_machine_is_told_in_one_line() -> None:
                 await CoordinatorServer.start(coordinator, settings)
 
     asyncio.run(main())
+
+
+def test_a_watch_of_a_quiet_proposal_beats_however_busy_the_others_are(tmp_path: Path) -> None:
+    async def scene(site: Site, council: Council) -> None:
+        quiet = await propose(site, council)
+        name = convert.proposal_name(quiet.payload_digest)
+        stream = site.party("p1").WatchProposal(coordinator_pb2.WatchProposalRequest(name=name))
+
+        async def keep_busy() -> None:
+            while True:
+                await propose(site, council)
+
+        busy = asyncio.create_task(keep_busy())
+        await watch_until(stream, "heartbeat")
+        busy.cancel()
+        await asyncio.gather(busy, return_exceptions=True)
+        stream.cancel()
+
+    play(scene, tmp_path)

@@ -153,9 +153,14 @@ def read_clock() -> Milliseconds:
 
 
 async def _tick_for_ever(coordinator: Coordinator, interval_s: float) -> None:
+    """Look at the clock for ever; a journal that fails is told once, until it works again."""
+    is_failing = False
     while True:
         await asyncio.sleep(interval_s)
         try:
             await coordinator.tick()
+            is_failing = False
         except StorageError as error:
-            _logger.warning("a vote could not move on yet: %s", error)
+            if not is_failing:
+                _logger.warning("votes cannot move on until the journal works again: %s", error)
+            is_failing = True

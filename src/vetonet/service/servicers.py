@@ -16,7 +16,7 @@ from typing import Final
 
 from vetonet.crypto import frost
 from vetonet.errors import EncodingError
-from vetonet.service.bulletin import Changed, Notice
+from vetonet.service.bulletin import Bulletin, Changed, Notice
 from vetonet.service.coordinator import Coordinator
 from vetonet.v1 import (
     coordinator_pb2,
@@ -150,18 +150,27 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
     async def _follow(
         self, digest: bytes | None, resume_sequence: int
     ) -> AsyncGenerator[coordinator_pb2.ProposalEvent, None]:
-        bulletin = self._coordinator.bulletin
+        bulletin, read_time = self._coordinator.bulletin, asyncio.get_running_loop().time
         # A sequence that we never gave is somebody else's: begin with how things stand.
         seen = resume_sequence if resume_sequence <= bulletin.last_sequence else 0
+        spoken_at = read_time()
         while not bulletin.is_closed:
-            for notice in bulletin.list_after(seen, digest):
+            notices, seen = bulletin.list_after(seen, digest), bulletin.last_sequence
+            for notice in notices:
                 yield self._tell(notice)
-            seen = bulletin.last_sequence
-            try:
-                await asyncio.wait_for(bulletin.wait_beyond(seen), self._heartbeat_s)
-            except TimeoutError:
-                heartbeat = coordinator_pb2.Heartbeat()
-                yield coordinator_pb2.ProposalEvent(sequence=seen, heartbeat=heartbeat)
+            if read_time() - spoken_at >= self._heartbeat_s:
+                yield coordinator_pb2.ProposalEvent(sequence=seen, heartbeat=coordinator_pb2.Heartbeat())
+            elif not notices:
+                await self._wait(bulletin, seen, until=spoken_at + self._heartbeat_s)
+                continue
+            spoken_at = read_time()
+
+    @staticmethod
+    async def _wait(bulletin: Bulletin, seen: int, *, until: float) -> None:
+        """Something was posted, or it is time to say that nothing was."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await bulletin.wait_beyond(seen)
 
     def _tell(self, notice: Notice) -> coordinator_pb2.ProposalEvent:
         event = coordinator_pb2.ProposalEvent(sequence=notice.sequence)

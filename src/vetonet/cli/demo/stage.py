@@ -1,0 +1,274 @@
+"""Where the demonstration plays: seven parties' daemons, an operator and a coordinator, over real gRPC.
+
+Everything runs on loopback under mutual TLS, with the journal in a SQLite database. Only the clock is a
+stage clock, so that hours pass in seconds and the same seed gives the same log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from vetonet.cli.demo.turncoat import TurncoatCoordinator
+from vetonet.cli.founding import COORDINATOR_ID, Founded, TreatyPlan, found_treaty
+from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
+from vetonet.crypto.rng import SeededRng
+from vetonet.crypto.statement import Signed, sign
+from vetonet.errors import RefusedError, VetonetError
+from vetonet.party.client import CoordinatorClient
+from vetonet.party.daemon import PartyDaemon
+from vetonet.party.peer import connect_peers, serve_party
+from vetonet.party.views import LoggedLicence, PartyStatus, SigningAsked
+from vetonet.policy.ballot import VetoReason
+from vetonet.policy.proposal import Proposal, open_proposal
+from vetonet.policy.quorum import Choice, Decision
+from vetonet.service.coordinator import Coordinator
+from vetonet.service.server import CoordinatorServer, ServerSettings
+from vetonet.storage import AsyncJournal, SqliteJournal
+from vetonet.units import MS_PER_HOUR, Milliseconds
+from vetonet.voting.state import Phase
+from vetonet.wire.convert import proposal_name
+from vetonet.wire.identity import Role
+
+LOOPBACK: Final = "127.0.0.1:0"
+OPERATOR_ID: Final = "meridian"
+MAKER_ID: Final = "chipworks"
+PARTY_IDS: Final = ("alder", "birch", "cedar", "elm", "hazel", "oak", "rowan")
+VETO_IDS: Final = ("alder", "birch")
+MIN_GRANTS: Final = 5
+INTERVAL_MS: Final = 15 * 60_000
+CHUNK_STATEMENTS: Final = 128
+
+PLAN: Final = TreatyPlan(
+    name="Compute Treaty of the Seven",
+    party_ids=PARTY_IDS,
+    min_grants=MIN_GRANTS,
+    veto_ids=VETO_IDS,
+    licensed_flop=10**21,
+    operators=((OPERATOR_ID, None),),
+    maker_ids=(MAKER_ID,),
+    window_ms=MS_PER_HOUR,
+    signing_ms=60_000,
+    report_interval_ms=INTERVAL_MS,
+    report_grace_ms=INTERVAL_MS,
+)
+
+
+@dataclass(slots=True)
+class StageClock:
+    """Everybody's clock; it moves when the stage says so, and never back."""
+
+    now: Milliseconds
+
+    def __call__(self) -> Milliseconds:
+        """Return the time, in milliseconds since the Unix epoch."""
+        return self.now
+
+    def advance_to(self, now: Milliseconds) -> None:
+        """It is this late now, or later."""
+        self.now = max(self.now, now)
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """Everybody who takes part, connected.
+
+    Attributes:
+        founded: the treaty and all keys.
+        rng: for what the operator draws.
+        coordinator: behind its server; nobody on stage touches it but through gRPC, save to corrupt it.
+        operator: the operator's client.
+        daemons: the parties', by id.
+    """
+
+    founded: Founded
+    clock: StageClock
+    rng: SeededRng
+    coordinator: TurncoatCoordinator
+    operator: CoordinatorClient
+    daemons: dict[str, PartyDaemon] = field(default_factory=dict)
+
+    async def propose(self, proposal: Proposal) -> Signed[Proposal]:
+        """Return the proposal after the coordinator logged it."""
+        data = sign(proposal, self.founded.operators[proposal.operator_id])
+        await self.operator.create_proposal(data)
+        return open_proposal(data, self.founded.treaty)
+
+    async def vote(self, proposal: Signed[Proposal], choices: Mapping[str, Choice]) -> Mapping[str, str]:
+        """Let parties vote in turn; return why, for each whose ballot the coordinator did not log."""
+        failed: dict[str, str] = {}
+        for party_id, choice in choices.items():
+            reason = VetoReason.SCALE if choice is Choice.VETO else None
+            try:
+                await self.daemons[party_id].vote(proposal.payload_digest, choice, reason)
+            except VetonetError as error:
+                failed[party_id] = str(error)
+        return failed
+
+    async def close(self, proposal: Signed[Proposal]) -> tuple[Decision, Mapping[str, str]]:
+        """Let the window pass and the signers answer; return the outcome, and why shares were refused."""
+        self.clock.advance_to(proposal.statement.closes_ms)
+        await self.coordinator.tick()
+        name, refused = proposal_name(proposal.payload_digest), dict[str, str]()
+        while (view := await self.operator.get_proposal(name)).phase is Phase.SIGNING:
+            await self._answer(await self._read_request(name), refused)
+            self.clock.advance_to(self.clock.now + self.founded.treaty.statement.signing_ms)
+            await self.coordinator.tick()
+        return view.decision, refused
+
+    async def _answer(self, asked: SigningAsked, refused: dict[str, str]) -> None:
+        for party_id in asked.signers:
+            try:
+                await self.daemons[party_id].answer(asked)
+            except VetonetError as error:
+                refused[party_id] = str(error)
+
+    async def _read_request(self, name: str) -> SigningAsked:
+        async with contextlib.aclosing(self.operator.watch(name)) as events:
+            async for event in events:
+                if isinstance(event, SigningAsked):
+                    return event
+        msg = f"the coordinator's watch on {name} ended"
+        raise ValueError(msg)
+
+    async def get_licence(self, proposal: Signed[Proposal]) -> LoggedLicence:
+        """Return the licence that the log holds for a proposal."""
+        return await self.operator.get_licence(proposal.payload_digest)
+
+    async def publish(self, statements: Iterable[bytes]) -> None:
+        """The log holds these statements of the operator's."""
+        waiting = tuple(statements)
+        for start in range(0, len(waiting), CHUNK_STATEMENTS):
+            await self.operator.append_statements(waiting[start : start + CHUNK_STATEMENTS])
+
+    async def export(self, device_sets: Iterable[DeviceSet], reports: Iterable[bytes]) -> Bundle:
+        """Return the operator's bundle over the whole log as it stands."""
+        view = self.coordinator.view
+        leaves = await self.operator.fetch_leaves(0, view.tree_size)
+        return assemble_bundle(leaves, await self.operator.get_checkpoint(), device_sets, reports)
+
+
+@contextlib.asynccontextmanager
+async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerator[Stage, None]:
+    """Within, a founded treaty's council is connected and at work.
+
+    Args:
+        seed: everything but the TLS certificates follows from it.
+        directory: for the journal.
+        now: when the play begins.
+
+    Raises:
+        StorageError: the directory cannot hold a journal.
+        ConfigError: no port is to be had.
+    """
+    rng = SeededRng(f"demo {seed}".encode())
+    founded = await asyncio.to_thread(found_treaty, PLAN, rng.spawn, _read_wall_clock())
+    clock = StageClock(now)
+    async with contextlib.AsyncExitStack() as stack:
+        journal = await stack.enter_async_context(AsyncJournal(SqliteJournal.open(directory)))
+        coordinator = await _start_coordinator(founded, journal, clock)
+        server = await _serve(founded, coordinator)
+        stack.push_async_callback(server.stop, 0)
+        operator = _connect(founded, server, Role.OPERATOR, OPERATOR_ID, rng)
+        stack.push_async_callback(operator.close)
+        stage = Stage(
+            founded=founded, clock=clock, rng=rng.spawn("play"), coordinator=coordinator, operator=operator
+        )
+        await _introduce(stage, server, rng, stack)
+        yield stage
+
+
+def _read_wall_clock() -> Milliseconds:
+    """Return the real time: TLS checks it, whatever the stage clock says."""
+    return time.time_ns() // 1_000_000
+
+
+async def _start_coordinator(
+    founded: Founded, journal: AsyncJournal, clock: StageClock
+) -> TurncoatCoordinator:
+    started: Coordinator = await TurncoatCoordinator.start(
+        journal, treaty_bytes=founded.treaty.data, log_key=founded.log_key, clock=clock
+    )
+    if not isinstance(started, TurncoatCoordinator):
+        msg = "expected the coordinator's own class"
+        raise TypeError(msg)
+    return started
+
+
+async def _serve(founded: Founded, coordinator: Coordinator) -> CoordinatorServer:
+    credential = founded.credentials[Role.COORDINATOR, COORDINATOR_ID]
+    settings = ServerSettings(address=LOOPBACK, credential=credential, tick_s=None)
+    return await CoordinatorServer.start(coordinator, settings)
+
+
+def _connect(
+    founded: Founded, server: CoordinatorServer, role: Role, name: str, rng: SeededRng
+) -> CoordinatorClient:
+    return CoordinatorClient.connect(
+        server.address,
+        treaty=founded.treaty,
+        credential=founded.credentials[role, name],
+        server=founded.credentials[Role.COORDINATOR, COORDINATOR_ID].identity,
+        rng=rng.spawn(f"client {name}"),
+    )
+
+
+@dataclass(slots=True)
+class _FrontDesk:
+    """A party's server needs a daemon, and a daemon needs to know where the others' servers are."""
+
+    party_id: str
+    daemon: PartyDaemon | None = None
+
+    def receive_ballot(self, data: bytes) -> None:
+        """Hand a peer's ballot to the daemon."""
+        self._find_daemon().receive_ballot(data)
+
+    def get_status(self) -> PartyStatus:
+        """Return what the daemon knows."""
+        return self._find_daemon().get_status()
+
+    def _find_daemon(self) -> PartyDaemon:
+        if self.daemon is None:
+            msg = f"{self.party_id} is not at work yet"
+            raise RefusedError(msg)
+        return self.daemon
+
+
+async def _introduce(
+    stage: Stage, server: CoordinatorServer, rng: SeededRng, stack: contextlib.AsyncExitStack
+) -> None:
+    """Every party has a daemon behind a server of its own, and a connection to every other's."""
+    founded = stage.founded
+    desks = {party_id: _FrontDesk(party_id) for party_id in PARTY_IDS}
+    addresses = {party_id: await _open_desk(founded, desk, stack) for party_id, desk in desks.items()}
+    for party_id, desk in desks.items():
+        client = _connect(founded, server, Role.PARTY, party_id, rng)
+        stack.push_async_callback(client.close)
+        peers = connect_peers(
+            {name: address for name, address in addresses.items() if name != party_id},
+            credential=founded.credentials[Role.PARTY, party_id],
+            rng=rng.spawn(f"peers {party_id}"),
+        )
+        for peer in peers.values():
+            stack.push_async_callback(peer.close)
+        desk.daemon = stage.daemons[party_id] = PartyDaemon(
+            secrets=founded.parties[party_id],
+            treaty=founded.treaty,
+            coordinator=client,
+            peers=peers,
+            clock=stage.clock,
+            rng=rng.spawn(f"daemon {party_id}"),
+        )
+
+
+async def _open_desk(founded: Founded, desk: _FrontDesk, stack: contextlib.AsyncExitStack) -> str:
+    credential = founded.credentials[Role.PARTY, desk.party_id]
+    bound = await serve_party(desk, founded.treaty.statement, LOOPBACK, credential=credential)
+    stack.push_async_callback(bound.stop, 0)
+    return bound.address

@@ -264,7 +264,7 @@ def test_a_negative_key_follows_every_natural_number() -> None:
         cbor2.CBORTag(1, 0),
         cbor2.undefined,
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_outside_the_model_are_not_written(value: object) -> None:
     with pytest.raises(EncodingError):

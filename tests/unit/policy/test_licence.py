@@ -13,7 +13,15 @@ from vetonet.crypto import frost
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed, attach_signature, sign
 from vetonet.encoding import cbor
-from vetonet.errors import EncodingError, EpochError, InvalidSignatureError, ProtocolError, UnknownPartyError
+from vetonet.errors import (
+    EncodingError,
+    EpochError,
+    InvalidSignatureError,
+    ProtocolError,
+    RefusedError,
+    UnknownPartyError,
+)
+from vetonet.policy.ballot import SIGNING_ATTEMPTS
 from vetonet.policy.licence import Licence, derive_licence, is_valid_at, open_licence
 from vetonet.policy.proposal import Proposal
 
@@ -70,6 +78,25 @@ def test_fewer_than_a_quorum_cannot_sign(names: tuple[str, ...]) -> None:
     # S1
     with pytest.raises(ProtocolError, match="fewer signers"):
         sign_with(COUNCIL, names, PROPOSAL)
+
+
+def test_each_attempt_uses_its_own_commitments_once() -> None:
+    # VN-7.2
+    names = ("p1", "p3", "p5")
+    ballots = {name: COUNCIL.sign_ballot(name, PROPOSAL) for name in names}
+    for attempt in range(SIGNING_ATTEMPTS):
+        COUNCIL.sign_licence(PROPOSAL, ballots, attempt=attempt)
+        with pytest.raises(RefusedError, match="used before"):
+            COUNCIL.sign_licence(PROPOSAL, ballots, attempt=attempt)
+
+
+def test_nonces_of_one_attempt_do_not_sign_under_the_commitments_of_another() -> None:
+    # VN-7.2
+    ballots = {name: COUNCIL.sign_ballot(name, PROPOSAL) for name in ("p1", "p2", "p3")}
+    licence = derive_licence(TREATY, PROPOSAL, 1, (2, 3, 4))
+    package = COUNCIL.make_signing_package(licence, ballots, attempt=1)
+    with pytest.raises(ProtocolError, match="own commitments"):
+        COUNCIL.sign_share("p1", licence, package, attempt=0)
 
 
 def test_a_share_over_another_licence_names_its_author() -> None:

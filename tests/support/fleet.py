@@ -166,8 +166,8 @@ def _license(
     )
     ballots = {name: council.sign_ballot(name, proposal) for name in ("p1", "p2")}
     licence = council.sign_licence(proposal, ballots)
-    logged = (council.treaty, proposal, *ballots.values(), licence)
-    return proposal, licence, [signed.data for signed in logged] + [b"later leaf"]
+    votes = [ballot.data for ballot in ballots.values()]
+    return proposal, licence, [council.treaty.data, proposal.data, *votes, licence.data, b"later leaf"]
 
 
 def tell(effects: Sequence[Effect]) -> list[str]:

@@ -155,7 +155,7 @@ def issue_root_certificate(
 
 
 def _verify_form(parsed: x509.Certificate, data: bytes) -> Algorithm:
-    """Return the algorithm of a certificate whose outside has the one spelling; all that is inside is signed."""
+    """Return the algorithm of a certificate whose outside has the one spelling; the inside is signed."""
     algorithm = _ALGORITHMS.get(parsed.signature_algorithm_oid)
     if algorithm is None:
         _refuse("certificate-unusable", "expected a certificate signed with ECDSA and SHA-256 or SHA-384")

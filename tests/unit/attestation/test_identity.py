@@ -45,7 +45,7 @@ def build(
         ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False
     )
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
-    public = key or serialization.load_der_public_key(DEVICE.public_key.to_bytes())
+    public: Any = key or serialization.load_der_public_key(DEVICE.public_key.to_bytes())
     for serial in range(1, 100):
         builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(public)
         builder = builder.not_valid_before(datetime(2024, 1, 1, tzinfo=UTC))

@@ -1,0 +1,167 @@
+"""Appraisal: one report against its chip, and a chip's reports against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from support.fleet import FIRMWARE, drive, make_fleet
+from vetonet.attestation.appraise import appraise, verify_chain, verify_continuity, verify_report
+from vetonet.attestation.reasons import REASONS, Finding, is_missing_evidence
+from vetonet.attestation.report import ComputeReport, open_report
+from vetonet.attester.machine import step
+from vetonet.attester.state import IntervalEnded, PowerCycled, ReportSigned
+from vetonet.crypto.keys import generate_ed25519
+from vetonet.crypto.rng import SeededRng
+from vetonet.crypto.statement import Signed, sign
+from vetonet.errors import AppraisalError, Problem
+from vetonet.units import MS_PER_HOUR
+
+FLEET = make_fleet()
+CHIP = FLEET.chips[0]
+LATER, REPORTS = FLEET.run(CHIP, hours=4)
+KNOWN = FLEET.registry.find_alias(REPORTS[0].signer.key_id)
+OTHER = FLEET.registry.find_alias(FLEET.run(FLEET.chips[1], hours=0)[1][0].signer.key_id)
+KEY = CHIP.alias_key
+assert KEY is not None
+
+Chain = Sequence[Signed[ComputeReport]]
+
+
+def sign_changed(index: int, **changes: Any) -> Signed[ComputeReport]:
+    """A report that the chip's own key signed over other claims."""
+    assert KEY is not None
+    data = sign(replace(REPORTS[index].statement, **changes), KEY)
+    return open_report(data, FLEET.registry.aliases)
+
+
+def reasons_of(problems: Sequence[Problem]) -> list[str]:
+    return [problem.reason for problem in problems]
+
+
+def test_honest_reports_have_no_problems() -> None:
+    for report in REPORTS:
+        assert appraise(report, KNOWN.device, KNOWN.alias) == ()
+        verify_report(report, KNOWN.device, KNOWN.alias)
+    assert verify_chain(REPORTS) == ()
+    verify_continuity(REPORTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ueid": FLEET.chips[1].ueid}, "wrong-device"),
+        ({"boot_count": 2}, "wrong-boot"),
+        ({"hw_model": b"NVIDIA H200 SXM"}, "wrong-model"),
+        ({"firmware_digest": bytes(32)}, "unknown-firmware"),
+        ({"debug_status": 0}, "debug-enabled"),
+        ({"debug_status": 1}, "debug-enabled"),
+    ],
+)
+def test_a_wrong_claim_has_its_reason_code(change: dict[str, Any], reason: str) -> None:
+    found = appraise(sign_changed(1, **change), KNOWN.device, KNOWN.alias)
+    assert reasons_of(found) == [reason]
+    assert found[0].culprit == "op1"
+    assert not is_missing_evidence(reason)
+
+
+@pytest.mark.parametrize("status", [2, 3, 4])
+def test_debugging_disabled_since_boot_is_enough(status: int) -> None:
+    # RFC 9711 section 4.2.9
+    assert appraise(sign_changed(1, debug_status=status), KNOWN.device, KNOWN.alias) == ()
+
+
+def test_a_report_of_one_chip_under_the_alias_of_another_is_refused() -> None:
+    assert reasons_of(appraise(REPORTS[1], OTHER.device, OTHER.alias)) == ["wrong-device"]
+    assert reasons_of(appraise(REPORTS[1], KNOWN.device, OTHER.alias)) == ["wrong-device"]
+
+
+def test_firmware_is_judged_by_the_reference_values_given() -> None:
+    updated = bytes.fromhex("f2") * 32
+    found = appraise(REPORTS[1], KNOWN.device, KNOWN.alias, reference_firmware={updated})
+    assert reasons_of(found) == ["unknown-firmware"]
+    assert not appraise(REPORTS[1], KNOWN.device, KNOWN.alias, reference_firmware={updated, FIRMWARE})
+    assert appraise(REPORTS[1], KNOWN.device, KNOWN.alias, reference_firmware=frozenset())
+
+
+def test_all_problems_of_a_report_are_told_at_once() -> None:
+    report = sign_changed(1, boot_count=9, debug_status=0, firmware_digest=bytes(32))
+    with pytest.raises(AppraisalError) as caught:
+        verify_report(report, KNOWN.device, KNOWN.alias)
+    assert reasons_of(caught.value.problems) == ["wrong-boot", "unknown-firmware", "debug-enabled"]
+
+
+FORK = sign_changed(2, cumulative_flop=REPORTS[1].statement.cumulative_flop)
+ROLLED_BACK_METER = sign_changed(2, cumulative_flop=0)
+ROLLED_BACK_BOOT = sign_changed(2, boot_count=0)
+OVERLAPPING = sign_changed(2, window_start_ms=REPORTS[1].statement.window_end_ms - 1)
+SKIPPING = sign_changed(2, window_start_ms=REPORTS[1].statement.window_end_ms + 1)
+FOREIGN = FLEET.run(FLEET.chips[1], hours=4)[1]
+
+BROKEN_CHAINS: dict[str, tuple[Callable[[], Chain], list[str]]] = {
+    "the first is missing": (lambda: REPORTS[1:], ["report-gap"]),
+    "one in the middle is missing": (lambda: [*REPORTS[:2], *REPORTS[3:]], ["report-gap"]),
+    "two gaps": (lambda: [REPORTS[0], REPORTS[2], REPORTS[4]], ["report-gap", "report-gap"]),
+    "one twice": (lambda: [*REPORTS[:2], *REPORTS[1:]], ["report-replayed"]),
+    "two with one counter": (lambda: [*REPORTS[:3], FORK, *REPORTS[3:]], ["report-fork"]),
+    "another one in its place": (lambda: [*REPORTS[:2], FORK, *REPORTS[3:]], ["report-fork"]),
+    "out of order": (lambda: [REPORTS[0], REPORTS[2], REPORTS[1]], ["report-gap", "report-reordered"]),
+    "an old one again": (lambda: [*REPORTS[:4], REPORTS[1]], ["report-reordered"]),
+    "the meter falls": (lambda: [*REPORTS[:2], ROLLED_BACK_METER], ["meter-rollback"]),
+    "the boot count falls": (lambda: [*REPORTS[:2], ROLLED_BACK_BOOT], ["boot-rollback"]),
+    "windows overlap": (lambda: [*REPORTS[:2], OVERLAPPING], ["window-overlap"]),
+    "time is left out": (lambda: [*REPORTS[:2], SKIPPING], ["window-gap"]),
+    "another chip's": (lambda: [*REPORTS[:2], FOREIGN[2]], ["wrong-device"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"), [pytest.param(*entry, id=name) for name, entry in BROKEN_CHAINS.items()]
+)
+def test_a_broken_chain_has_its_reason_codes(make: Callable[[], Chain], expected: list[str]) -> None:
+    found = verify_chain(make())
+    assert reasons_of(found) == expected
+    with pytest.raises(AppraisalError) as caught:
+        verify_continuity(make())
+    assert caught.value.problems == found
+
+
+def test_missing_evidence_is_told_apart_from_contradiction() -> None:
+    missing = {reason for reason, finding in REASONS.items() if finding is Finding.MISSING}
+    assert missing == {"report-gap", "window-gap"}
+    assert is_missing_evidence("report-gap")
+    assert not is_missing_evidence("report-fork")
+
+
+def test_every_reason_that_tests_expect_is_in_the_table() -> None:
+    assert {reason for _, expected in BROKEN_CHAINS.values() for reason in expected} <= set(REASONS)
+
+
+def test_a_rolled_back_state_forks_the_chain() -> None:
+    # The chip's state is copied, time passes, the copy is put back: two reports with one counter.
+    one, _ = FLEET.run(CHIP, hours=1)
+    first = drive(one, (FLEET.request(), one.latest_ms))[0]
+    _, ran = step(first, IntervalEnded(), first.latest_ms)
+    _, hidden = step(one, IntervalEnded(), first.latest_ms)
+    both = [FLEET.open(effect.data) for effect in (*ran, *hidden) if isinstance(effect, ReportSigned)]
+    assert reasons_of(verify_chain([*FLEET.run(CHIP, hours=1)[1], *both])) == ["report-fork"]
+
+
+def test_a_chain_goes_on_over_a_loss_of_power_in_the_middle_of_an_interval() -> None:
+    chip, reports = FLEET.run(CHIP, hours=1)
+    alias = generate_ed25519(SeededRng(b"boot 2"))
+    chip, _ = drive(chip, (FLEET.request(), chip.latest_ms))
+    chip, _ = drive(chip, (PowerCycled(alias_key=alias), chip.latest_ms + MS_PER_HOUR))
+    _, effects = step(chip, IntervalEnded(), chip.latest_ms)
+    (signed,) = [effect.data for effect in effects if isinstance(effect, ReportSigned)]
+    report = open_report(signed, {alias.public_key.key_id: alias.public_key})
+    assert verify_chain([*reports, report]) == ()
+    assert (report.statement.boot_count, report.statement.counter) == (2, 3)
+    assert report.statement.cumulative_flop == 2 * reports[1].statement.cumulative_flop
+
+
+def test_no_reports_break_nothing() -> None:
+    assert verify_chain([]) == ()

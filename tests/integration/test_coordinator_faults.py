@@ -97,7 +97,7 @@ async def spawn_server(
     )
     assert child.stdout is not None
     try:
-        line = await asyncio.wait_for(child.stdout.readline(), 20)
+        line = await asyncio.wait_for(child.stdout.readline(), 60)
         yield child, line.decode().strip()
     finally:
         if child.returncode is None:

@@ -34,7 +34,7 @@ from vetonet.wire.pki import Authority, Credential, generate_authority
 
 TRUST_DOMAIN: Final = "treaty.example"
 CLOSE_MS: Final = NOW_MS + MS_PER_HOUR
-TIMEOUT_S: Final = 5.0
+TIMEOUT_S: Final = 15.0
 
 
 class ManualClock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,6 +108,8 @@ def judge_freshness(case: Case) -> Iterator[Problem]:
         newest = 0
         for usage in chain:
             claims = usage.claims
+            if claims.window_end_ms > case.now:
+                yield _about(usage, "ahead-of-clock", f"is about a time after the verifier's {case.now}")
             size = sizes.get(claims.checkpoint_digest)
             if size is None:
                 yield _about(usage, "checkpoint-unknown", "names a checkpoint that is none of this log")
@@ -147,26 +150,29 @@ def judge_publication(case: Case) -> Iterator[Problem]:
 
 
 _Waiting = dict[tuple[str, int | None], list[Usage]]
+"""Reports that no batch has claimed yet, by owner and licence, in the order of their beginnings."""
 
 
 def _group_for_batches(usages: Iterable[Usage]) -> _Waiting:
     waiting: _Waiting = defaultdict(list)
-    for usage in usages:
+    for usage in sorted(usages, key=_start_of):
         waiting[usage.device.enrolment.owner, usage.claims.licence_id].append(usage)
     return waiting
 
 
+def _start_of(usage: Usage) -> Milliseconds:
+    return usage.claims.window_start_ms
+
+
 def _take_batch(waiting: _Waiting, batch: ReportBatch) -> list[Usage]:
     """Take the reports of a batch's operator and licence whose intervals lie in its window."""
-    key = (batch.operator_id, batch.licence_id)
-    inside = [u for u in waiting[key] if _lies_within(u, batch.window_start_ms, batch.window_end_ms)]
-    taken = {id(usage) for usage in inside}
-    waiting[key] = [usage for usage in waiting[key] if id(usage) not in taken]
+    candidates = waiting[batch.operator_id, batch.licence_id]
+    first = bisect_left(candidates, batch.window_start_ms, key=_start_of)
+    last = bisect_left(candidates, batch.window_end_ms, key=_start_of)
+    begun = candidates[first:last]
+    inside = [usage for usage in begun if usage.claims.window_end_ms <= batch.window_end_ms]
+    candidates[first:last] = [usage for usage in begun if usage.claims.window_end_ms > batch.window_end_ms]
     return inside
-
-
-def _lies_within(usage: Usage, start_ms: Milliseconds, end_ms: Milliseconds) -> bool:
-    return start_ms <= usage.claims.window_start_ms and usage.claims.window_end_ms <= end_ms
 
 
 def _judge_batch(leaf_index: int, batch: ReportBatch, usages: Sequence[Usage]) -> Iterator[Problem]:
@@ -204,10 +210,16 @@ def _judge_licence_budget(licence: Licence, by_chip: Mapping[bytes, int]) -> Ite
 
 def judge_coverage(case: Case) -> Iterator[Problem]:
     """Step 14: every enrolled chip accounts for all the time in which any licence of the log ran."""
-    licences = case.record.licences.values()
+    licences, treaty = case.record.licences.values(), case.record.treaty.statement
+    for usage in case.evidence.iter_usages():
+        duration_ms = usage.claims.window_end_ms - usage.claims.window_start_ms
+        if duration_ms > treaty.report_interval_ms:
+            detail = (
+                f"is about {duration_ms} ms, the treaty asks for one every {treaty.report_interval_ms} ms"
+            )
+            yield _about(usage, "interval-too-long", detail)
     if not licences:
         return
-    treaty = case.record.treaty.statement
     due = case.now - treaty.report_grace_ms - treaty.report_interval_ms
     start = min(licence.not_before_ms for licence in licences)
     end = min(max(licence.expires_ms for licence in licences), due)

@@ -59,6 +59,7 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "checkpoint-unknown": Verdict.VIOLATION,
         "checkpoint-stale": Verdict.VIOLATION,
         "challenge-wrong": Verdict.VIOLATION,
+        "ahead-of-clock": Verdict.INCONCLUSIVE,
         # publication
         "report-withheld": Verdict.INCONCLUSIVE,
         "report-unpublished": Verdict.INCONCLUSIVE,
@@ -68,6 +69,7 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "device-budget-exceeded": Verdict.VIOLATION,
         # coverage
         "interval-uncovered": Verdict.INCONCLUSIVE,
+        "interval-too-long": Verdict.INCONCLUSIVE,
         # plausibility
         "implausible-energy": Verdict.INCONCLUSIVE,
         # aggregation

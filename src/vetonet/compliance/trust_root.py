@@ -52,8 +52,20 @@ class TrustRoot:
             if set(fields) != {"format", "treaty_name", "treaty_sha256"} or fields["format"] != FORMAT:
                 raise ValueError  # noqa: TRY301  (one message for all ways in which it is not a trust root)
             return cls(
-                treaty_digest=bytes.fromhex(fields["treaty_sha256"]), treaty_name=str(fields["treaty_name"])
+                treaty_digest=_read_hex(fields["treaty_sha256"]), treaty_name=str(fields["treaty_name"])
             )
         except (ValueError, TypeError, RecursionError) as error:
             msg = f'expected a trust root: JSON with format "{FORMAT}", treaty_name, treaty_sha256 in hex'
             raise ConfigError(msg) from error
+
+
+def _read_hex(text: str) -> bytes:
+    """Return the bytes of hex digits without anything between them.
+
+    Raises:
+        ValueError: other characters, or another length than a digest's.
+    """
+    if len(text) != 2 * DIGEST_BYTES:
+        msg = "not a digest in hex"
+        raise ValueError(msg)
+    return bytes.fromhex(text)

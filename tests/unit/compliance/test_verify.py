@@ -422,6 +422,20 @@ def test_time_that_is_not_due_yet_need_not_be_covered() -> None:
     assert reasons(scene.judge(now=due + 1)) == {"interval-uncovered"}
 
 
+def test_intervals_longer_than_the_treaty_asks_for_are_inconclusive() -> None:
+    """VN-12.4."""
+    scene = make_scene(chips=1, council=make_council(3, 2, report_interval_ms=HOUR - 1))
+    scene.run()
+    assert reasons(scene.judge()) == {"interval-too-long"}
+
+
+def test_a_report_about_the_future_is_inconclusive() -> None:
+    """Requirement 9: either the chip's clock is wrong, or the verifier's."""
+    scene = make_compliant_scene()
+    result = scene.judge(now=scene.windows[-1][1] - 1)
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"ahead-of-clock"})
+
+
 # --- plausibility -------------------------------------------------------------------------------------------
 
 

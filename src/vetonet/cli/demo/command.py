@@ -18,6 +18,7 @@ from vetonet.cli.files import make_folder, write_output
 from vetonet.cli.output import json_option, note, print_json, print_line, print_table
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
+from vetonet.sim.mlperf import MlperfWorkload
 from vetonet.sim.recorded_run import build_workload
 from vetonet.units import MS_PER_HOUR
 
@@ -61,7 +62,7 @@ def demo(*, seed: int, out: Path | None, as_json: bool) -> None:
     """
     folder = Path(tempfile.mkdtemp(prefix="vetonet-demo-")) if out is None else out
     make_folder(folder)
-    performance = asyncio.run(perform(seed))
+    performance = asyncio.run(perform(seed, build_workload()))
     bundle, trust_root = folder / BUNDLE_FILE, folder / TRUST_ROOT_FILE
     write_output(bundle, performance.bundle)
     write_output(trust_root, performance.trust_root.to_text().encode())
@@ -72,14 +73,14 @@ def demo(*, seed: int, out: Path | None, as_json: bool) -> None:
     raise SystemExit(Exit.OK if performance.is_as_expected else Exit.NEGATIVE)
 
 
-async def perform(seed: int) -> Performance:
-    """Return how the demonstration with this seed went.
+async def perform(seed: int, workload: MlperfWorkload) -> Performance:
+    """Return how the demonstration with this seed and this work went.
 
     Raises:
         VetonetError: the stage could not be set up, or an honest step failed.
     """
-    note(f"seed {seed}: founding a treaty, generating keys, making 512 chips")
-    workload, played = build_workload(), list[Scene]()
+    note(f"seed {seed}: founding a treaty, generating keys, making {workload.chips} chips")
+    played: list[Scene] = []
     with tempfile.TemporaryDirectory(prefix="vetonet-journal-") as journal:
         async with set_up(seed, Path(journal), workload.start_ms - LEAD_MS) as stage:
             play = begin(stage, workload, note)

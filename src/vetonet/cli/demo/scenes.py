@@ -253,7 +253,7 @@ async def _unlock(play: Play, proposal: Signed[Proposal]) -> int:
     """Switch the chips on, hand them the licence; return how many accepted it."""
     logged = await play.stage.get_licence(proposal)
     play.licence = logged.licence
-    on_ms = play.starts_ms - INTERVAL_MS
+    on_ms = play.workload.start_ms - INTERVAL_MS
     play.stage.clock.advance_to(on_ms)
     await play.stage.publish(play.fleet.power_on(play.stage.rng.spawn("alias keys"), on_ms))
     proof: LogProof = logged.proof

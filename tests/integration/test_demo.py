@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vetonet.cli.demo.command import Performance, perform
+from vetonet.compliance.bundle import Bundle
+from vetonet.sim.mlperf import MlperfWorkload, derive_workload
+from vetonet.sim.recorded_run import PARAMETERS, build_run, build_system
+from vetonet.units import Precision
+
+
+def build_small_workload() -> MlperfWorkload:
+    """One of the 64 nodes with a 64th of each batch: the same rate per chip, for eight chips."""
+    run, system = build_run(), build_system()
+    steps = tuple(replace(step, samples=step.samples // 64) for step in run.steps)
+    small = replace(run, global_batch_size=18, samples=run.samples // 64, steps=steps)
+    return derive_workload(small, replace(system, nodes=1), parameters=PARAMETERS, precision=Precision.FP8)
+
+
+@pytest.fixture(scope="module")
+def played() -> Performance:
+    return asyncio.run(perform(7, build_small_workload()))
+
+
+@pytest.fixture(scope="module")
+def files(played: Performance, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("demo")
+    bundle, trust_root = folder / "bundle.vetonet", folder / "trust-root.json"
+    bundle.write_bytes(played.bundle)
+    trust_root.write_text(played.trust_root.to_text())
+    return bundle, trust_root
+
+
+def vetonet(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vetonet.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_every_scene_goes_as_expected(played: Performance) -> None:
+    outcomes = {scene.name: (scene.expected, scene.outcome) for scene in played.scenes}
+    assert list(outcomes) == [
+        "found",
+        "benchmark-405b",
+        "llama-3.1-405b",
+        "withheld-reports",
+        "forged-report",
+        "dropped-veto",
+    ]
+    assert all(expected == outcome for expected, outcome in outcomes.values()), outcomes
+    assert played.is_as_expected
+
+
+def test_the_same_seed_gives_the_same_log_root_and_another_seed_another(played: Performance) -> None:
+    workload = build_small_workload()
+    again, other = asyncio.run(perform(7, workload)), asyncio.run(perform(8, workload))
+    assert again.result.root_hash == played.result.root_hash
+    assert again.bundle == played.bundle
+    assert other.result.root_hash != played.result.root_hash
+
+
+def test_a_scene_that_went_wrong_is_not_called_a_success(played: Performance) -> None:
+    broken = replace(played.scenes[0], outcome="NOT FOUNDED")
+    assert not replace(played, scenes=(broken, *played.scenes[1:])).is_as_expected
+
+
+def test_verify_exits_0_on_the_demos_bundle(files: tuple[Path, Path]) -> None:
+    bundle, trust_root = files
+    result = vetonet("verify", bundle, "--trust-root", trust_root, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["verdict"] == "COMPLIANT"
+
+
+def test_verify_exits_1_on_a_forged_report(files: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle = Bundle.from_bytes(files[0].read_bytes())
+    forged = bytearray(bundle.reports[5])
+    forged[-1] ^= 1
+    reports = tuple(sorted({*bundle.reports[:5], *bundle.reports[6:], bytes(forged)}))
+    path = tmp_path / "forged"
+    path.write_bytes(replace(bundle, reports=reports).to_bytes())
+    result = vetonet("verify", path, "--trust-root", files[1])
+    assert result.returncode == 1
+    assert "report-forged" in result.stdout
+
+
+def test_verify_exits_3_when_reports_are_withheld(files: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle = Bundle.from_bytes(files[0].read_bytes())
+    path = tmp_path / "withheld"
+    path.write_bytes(replace(bundle, reports=bundle.reports[1:]).to_bytes())
+    result = vetonet("verify", path, "--trust-root", files[1])
+    assert result.returncode == 3
+    assert "report-withheld" in result.stdout
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
+def test_verify_exits_4_on_what_is_no_bundle(files: tuple[Path, Path], tmp_path: Path, damage: str) -> None:
+    data = files[0].read_bytes()
+    flipped = data[:1000] + bytes([data[1000] ^ 1]) + data[1001:]
+    content = {"cut": data[:-1], "flip": flipped, "empty": b"", "text": b"hello"}[damage]
+    path = tmp_path / "damaged"
+    path.write_bytes(content)
+    result = vetonet("verify", path, "--trust-root", files[1])
+    assert result.returncode == 4
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_verify_exits_4_on_a_bundle_of_another_treaty(files: tuple[Path, Path], tmp_path: Path) -> None:
+    other = tmp_path / "root.json"
+    fields = json.loads(files[1].read_text())
+    other.write_text(json.dumps(fields | {"treaty_sha256": "00" * 32}))
+    result = vetonet("verify", files[0], "--trust-root", other)
+    assert result.returncode == 4
+
+
+def test_verify_exits_2_without_a_trust_root(files: tuple[Path, Path], tmp_path: Path) -> None:
+    assert vetonet("verify", files[0]).returncode == 2
+    assert vetonet("verify", files[0], "--trust-root", tmp_path / "missing").returncode == 2
+
+
+def test_nothing_private_is_in_the_bundle(played: Performance) -> None:
+    """What the operator runs is committed to by a digest, and secrets stay with their owners."""
+    assert b"llama" not in played.bundle.lower()
+    assert b"PRIVATE KEY" not in played.bundle

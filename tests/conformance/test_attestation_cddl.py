@@ -1,0 +1,153 @@
+"""What chips emit against attestation.cddl, judged by a CDDL tool that is not ours."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.fleet import make_fleet
+from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
+from vetonet.attestation.report import ComputeReport, ReportBatch, compute_batch
+from vetonet.attester.machine import step
+from vetonet.attester.state import IntervalEnded, ReportSigned
+from vetonet.crypto.statement import Statement, read_unverified
+from vetonet.encoding import cbor
+from vetonet.encoding.record import compute_layout
+from vetonet.units import Precision, WorkloadClass
+
+pycddl = pytest.importorskip("pycddl", reason="pycddl has no wheel for this platform")
+
+RULES = Path(__file__).resolve().parents[2] / "proto" / "vetonet" / "statements" / "attestation.cddl"
+
+FLEET = make_fleet()
+_, REPORTS = FLEET.run(FLEET.chips[0])
+LICENCE_ID = FLEET.licence.statement.licence_id
+FREE, LICENSED = REPORTS[0].statement, REPORTS[1].statement
+
+EMITTED: dict[str, tuple[str, Statement]] = {
+    "enrolment": ("device-enrolment", read_unverified(FLEET.enrolments[0], DeviceEnrolment)),
+    "alias": ("alias-endorsement", read_unverified(FLEET.aliases[0], AliasEndorsement)),
+    "idle report": ("unlicensed-report", FREE),
+    "licensed report": ("licensed-report", LICENSED),
+    "batch": ("report-batch", compute_batch(REPORTS[1:], operator_id="op1", licence_id=LICENCE_ID)),
+    "idle batch": ("report-batch", compute_batch(REPORTS[:1], operator_id="op1", licence_id=None)),
+}
+OPTIONAL = {"device-enrolment": {6}, "report-batch": {2}}
+each_statement = pytest.mark.parametrize(
+    ("rule", "statement"), [pytest.param(*entry, id=name) for name, entry in EMITTED.items()]
+)
+
+
+@cache
+def load(rule: str) -> Any:
+    return pycddl.Schema(f"start = {rule}\n{RULES.read_text(encoding='utf-8')}")
+
+
+def judge(rule: str, value: object) -> None:
+    load(rule).validate_cbor(value if isinstance(value, bytes) else cbor.to_bytes(value))
+
+
+def refuse(rule: str, value: object) -> None:
+    with pytest.raises(pycddl.ValidationError):
+        judge(rule, value)
+
+
+@each_statement
+def test_what_chips_emit_fits_the_rules(rule: str, statement: Statement) -> None:
+    judge(rule, statement.to_bytes())
+
+
+def test_every_report_of_a_busy_chip_fits_the_rules() -> None:
+    chip = FLEET.license(FLEET.chips[1])
+    for hour in range(6):
+        request = FLEET.request() if hour % 2 else FLEET.free_request()
+        chip, _ = step(chip, request, chip.latest_ms)
+        chip, effects = step(chip, IntervalEnded(), chip.latest_ms)
+        (data,) = [effect.data for effect in effects if isinstance(effect, ReportSigned)]
+        judge("compute-report", read_unverified(data, ComputeReport).to_bytes())
+
+
+@each_statement
+def test_an_unknown_label_does_not_fit(rule: str, statement: Statement) -> None:
+    for label in (0, 99, -1, 6_000, "extra"):
+        refuse(rule, statement.to_item() | {label: 0})
+
+
+@each_statement
+def test_a_missing_field_does_not_fit(rule: str, statement: Statement) -> None:
+    item = statement.to_item()
+    for label in set(item) - OPTIONAL.get(rule, set()):
+        refuse(rule, {key: value for key, value in item.items() if key != label})
+
+
+@each_statement
+def test_a_field_of_another_kind_does_not_fit(rule: str, statement: Statement) -> None:
+    item = statement.to_item()
+    for label in item:
+        for value in (None, True, -(2**40), {"x": 1}):
+            refuse(rule, item | {label: value})
+
+
+@each_statement
+def test_a_short_or_long_byte_string_does_not_fit(rule: str, statement: Statement) -> None:
+    item = statement.to_item()
+    free = {("device-enrolment", 1), ("licensed-report", 259), ("unlicensed-report", 259)}
+    for label, value in item.items():
+        if isinstance(value, bytes) and (rule, label) not in free:
+            refuse(rule, item | {label: value[:-1]})
+            refuse(rule, item | {label: value + b"\x00"})
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        (10, [bytes(32)]),
+        (10, [bytes(32)] * 3),
+        (10, [bytes(31), bytes(32)]),
+        (10, bytes(32)),
+        (259, b""),
+        (259, bytes(33)),
+        (263, 5),
+        (265, "tag:vetonet.example,2026:compute-report#2"),
+        (-70001, 0),
+        (-70005, 2**53 + 1),
+        (-70007, "mining"),
+        (-70008, "fp7"),
+    ],
+)
+def test_a_claim_out_of_range_does_not_fit(label: int, value: object) -> None:
+    refuse("licensed-report", LICENSED.to_item() | {label: value})
+
+
+def test_half_a_licence_does_not_fit() -> None:
+    item = LICENSED.to_item()
+    for label in (-70005, -70006):
+        half = {key: value for key, value in item.items() if key != label}
+        refuse("licensed-report", half)
+        refuse("unlicensed-report", half)
+
+
+def test_the_rules_know_every_word_of_the_code() -> None:
+    item = LICENSED.to_item()
+    for name in Precision:
+        judge("licensed-report", item | {-70008: name.value})
+        judge("peak-rate", {1: name.value, 2: 1})
+    for workload in WorkloadClass:
+        judge("licensed-report", item | {-70007: workload.value})
+
+
+@pytest.mark.parametrize(
+    "value", [{1: "bf16"}, {1: "bf16", 2: 0}, {1: "x", 2: 1}, {1: "bf16", 2: 1, 3: 1}, []]
+)
+def test_a_malformed_peak_rate_does_not_fit(value: object) -> None:
+    refuse("peak-rate", value)
+
+
+def test_the_rules_name_every_optional_field_too() -> None:
+    for kind in (DeviceEnrolment, AliasEndorsement, ComputeReport, ReportBatch):
+        emitted = [statement for _, statement in EMITTED.values() if type(statement) is kind]
+        labels = {label for statement in emitted for label in statement.to_item()}
+        assert labels == {declared.label for declared in compute_layout(kind)}

@@ -1,0 +1,201 @@
+"""A whole founding on one machine: the group's key, everybody's keys and certificates, the signed treaty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from vetonet.attester.manufacture import SIMULATED
+from vetonet.compliance.trust_root import TrustRoot
+from vetonet.crypto.keys import (
+    EcdsaSigningKey,
+    Ed25519SigningKey,
+    generate_ecdsa,
+    generate_ed25519,
+)
+from vetonet.crypto.statement import Signed, sign_jointly
+from vetonet.errors import ConfigError
+from vetonet.party.founding import Membership, found_group
+from vetonet.party.keys import PartySecrets
+from vetonet.policy.band import Band, BandRule
+from vetonet.policy.quorum import Threshold
+from vetonet.policy.treaty import Endorser, Operator, Party, Treaty, open_treaty
+from vetonet.units import MS_PER_HOUR, Flop, Milliseconds, Rng
+from vetonet.wire.identity import Role
+from vetonet.wire.pki import Authority, Credential, generate_authority
+
+ATTESTER_KIND: Final = SIMULATED
+COORDINATOR_ID: Final = "coordinator"
+FIRST_EPOCH: Final = 1
+
+DEFAULT_WINDOW_MS: Final = MS_PER_HOUR
+DEFAULT_SIGNING_MS: Final = 30_000
+DEFAULT_REPORT_INTERVAL_MS: Final = 10 * 60_000
+DEFAULT_REPORT_GRACE_MS: Final = 5 * 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreatyPlan:
+    """What a treaty is to say, before anybody has a key.
+
+    Attributes:
+        name: for people.
+        party_ids: the roster, in order.
+        min_grants: how many of them must grant.
+        veto_ids: those whose veto alone ends a proposal.
+        is_minority: whether fewer than half may decide; otherwise such a treaty is refused.
+        licensed_flop: from this total on a run needs a licence.
+        forbidden_flop: from this total on nobody may license it, or None for no such band.
+        operators: ids, each with the party it belongs to, if any.
+        maker_ids: chip makers.
+    """
+
+    name: str
+    party_ids: tuple[str, ...]
+    min_grants: int
+    veto_ids: tuple[str, ...] = ()
+    is_minority: bool = False
+    licensed_flop: Flop
+    forbidden_flop: Flop | None = None
+    operators: tuple[tuple[str, str | None], ...]
+    maker_ids: tuple[str, ...]
+    window_ms: Milliseconds = DEFAULT_WINDOW_MS
+    signing_ms: Milliseconds = DEFAULT_SIGNING_MS
+    report_interval_ms: Milliseconds = DEFAULT_REPORT_INTERVAL_MS
+    report_grace_ms: Milliseconds = DEFAULT_REPORT_GRACE_MS
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The bands that the two floors give."""
+        bands = [
+            Band(name="free", floor_flop=0, rule=BandRule.FREE),
+            Band(name="licensed", floor_flop=self.licensed_flop, rule=BandRule.LICENSED),
+        ]
+        if self.forbidden_flop is not None:
+            bands.append(Band(name="forbidden", floor_flop=self.forbidden_flop, rule=BandRule.FORBIDDEN))
+        return tuple(bands)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Everybody's own signing keys, by id where there are several."""
+
+    parties: Mapping[str, Ed25519SigningKey]
+    operators: Mapping[str, Ed25519SigningKey]
+    makers: Mapping[str, EcdsaSigningKey]
+    log: Ed25519SigningKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Founded:
+    """A founded treaty and every secret behind it; on one machine, so for trials only.
+
+    Attributes:
+        treaty: signed by all parties.
+        parties: each party's secrets.
+        operators: each operator's statement key.
+        makers: each chip maker's root key.
+        log_key: what the coordinator signs checkpoints with.
+        authority: what issued the certificates.
+        credentials: certificates for mutual TLS, by role and id.
+    """
+
+    treaty: Signed[Treaty]
+    parties: Mapping[str, PartySecrets] = field(repr=False)
+    operators: Mapping[str, Ed25519SigningKey] = field(repr=False)
+    makers: Mapping[str, EcdsaSigningKey] = field(repr=False)
+    log_key: Ed25519SigningKey = field(repr=False)
+    authority: Authority = field(repr=False)
+    credentials: Mapping[tuple[Role, str], Credential] = field(repr=False)
+
+    @property
+    def trust_root(self) -> TrustRoot:
+        """What a verifier needs to trust, and nothing else."""
+        return TrustRoot(treaty_digest=self.treaty.payload_digest, treaty_name=self.treaty.statement.name)
+
+
+def found_treaty(plan: TreatyPlan, rng_for: Callable[[str], Rng], now: Milliseconds) -> Founded:
+    """Return the treaty of a plan, signed by all its parties, with all keys behind it.
+
+    Args:
+        plan: what the treaty is to say.
+        rng_for: the randomness of one participant; certificates alone take the system's.
+        now: when the certificates begin to hold.
+
+    Raises:
+        ConfigError: no treaty can say that: too high a quorum, a strange veto holder, bands in disorder.
+        ProtocolError, VerificationError: the key generation failed.
+    """
+    keys = _generate_keys(plan, rng_for)
+    origin = f"vetonet.invalid/{rng_for('origin')(8).hex()}"
+    members = found_group(
+        plan.party_ids, plan.min_grants, origin.encode(), lambda name: rng_for(f"group {name}")
+    )
+    treaty = _write_treaty(plan, keys, members, origin)
+    signed = open_treaty(sign_jointly(treaty, tuple(keys.parties.values())))
+    authority = generate_authority(f"treaty-{signed.payload_digest.hex()[:16]}", now=now)
+    return Founded(
+        treaty=signed,
+        parties={
+            name: PartySecrets(party_id=name, statement_key=keys.parties[name], key_share=share)
+            for name, (share, _) in members.items()
+        },
+        operators=keys.operators,
+        makers=keys.makers,
+        log_key=keys.log,
+        authority=authority,
+        credentials=_issue_credentials(plan, authority, now),
+    )
+
+
+def _generate_keys(plan: TreatyPlan, rng_for: Callable[[str], Rng]) -> Keys:
+    return Keys(
+        parties={name: generate_ed25519(rng_for(f"party {name}")) for name in plan.party_ids},
+        operators={name: generate_ed25519(rng_for(f"operator {name}")) for name, _ in plan.operators},
+        makers={name: generate_ecdsa(rng_for(f"maker {name}")) for name in plan.maker_ids},
+        log=generate_ed25519(rng_for("log")),
+    )
+
+
+def _write_treaty(plan: TreatyPlan, keys: Keys, members: Mapping[str, Membership], origin: str) -> Treaty:
+    try:
+        return Treaty(
+            name=plan.name,
+            epoch=FIRST_EPOCH,
+            parties=tuple(Party(party_id=name, key=key.public_key) for name, key in keys.parties.items()),
+            quorum=Threshold(
+                min_grants=plan.min_grants,
+                electorate=plan.party_ids,
+                veto_holders=plan.veto_ids,
+                minority=int(plan.is_minority),
+            ),
+            group=next(group for _, group in members.values()),
+            bands=plan.bands,
+            window_ms=plan.window_ms,
+            signing_ms=plan.signing_ms,
+            report_interval_ms=plan.report_interval_ms,
+            report_grace_ms=plan.report_grace_ms,
+            operators=tuple(
+                Operator(operator_id=name, key=keys.operators[name].public_key, party_id=party)
+                for name, party in plan.operators
+            ),
+            endorsers=tuple(
+                Endorser(endorser_id=name, root_key=key.public_key, attester_kind=ATTESTER_KIND)
+                for name, key in keys.makers.items()
+            ),
+            log_origin=origin,
+            log_key=keys.log.public_key,
+        )
+    except ValueError as error:
+        msg = f"no treaty can say that: {error}"
+        raise ConfigError(msg) from error
+
+
+def _issue_credentials(
+    plan: TreatyPlan, authority: Authority, now: Milliseconds
+) -> Mapping[tuple[Role, str], Credential]:
+    named = [(Role.COORDINATOR, COORDINATOR_ID)]
+    named += [(Role.PARTY, name) for name in plan.party_ids]
+    named += [(Role.OPERATOR, name) for name, _ in plan.operators]
+    return {(role, name): authority.issue(role, name, now=now) for role, name in named}

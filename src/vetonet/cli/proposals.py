@@ -1,0 +1,122 @@
+"""Proposals in words: what is asked for, from the signed statement itself, and how the vote stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vetonet.cli.output import format_duration, format_flop, format_time
+from vetonet.crypto.statement import Signed, compute_digest
+from vetonet.policy.proposal import Proposal, compute_linked_flop
+from vetonet.policy.quorum import Choice
+from vetonet.policy.treaty import Treaty
+from vetonet.units import Milliseconds
+from vetonet.wire.convert import proposal_name
+
+
+def describe_proposal(
+    signed: Signed[Proposal], treaty: Treaty, licensed: Mapping[bytes, Proposal]
+) -> dict[str, Any]:
+    """Return a proposal as plain values, for JSON; the digest is computed here.
+
+    Args:
+        signed: the operator's statement.
+        treaty: in force.
+        licensed: runs that hold a licence, for the band.
+    """
+    asked = signed.statement
+    linked = compute_linked_flop(asked, licensed)
+    digest = compute_digest(asked)
+    return {
+        "name": proposal_name(digest),
+        "digest": digest.hex(),
+        "operator": asked.operator_id,
+        "owner": asked.beneficial_owner,
+        "workload": asked.workload.value,
+        "precision": asked.precision.value,
+        "total_flop": asked.total_flop,
+        "per_device_flop": asked.per_device_flop,
+        "linked_flop": linked,
+        "band": treaty.find_band(linked).name,
+        "chips": asked.device_count,
+        "device_set_root": asked.device_set_root.hex(),
+        "opens_ms": asked.opens_ms,
+        "closes_ms": asked.closes_ms,
+        "starts_ms": asked.starts_ms,
+        "ends_ms": asked.ends_ms,
+        "specification_sha256": asked.specification_digest.hex(),
+        "lineage": [parent.hex() for parent in asked.lineage],
+    }
+
+
+def list_rows(described: Mapping[str, Any], now: Milliseconds) -> list[tuple[str, str]]:
+    """Return a described proposal as rows of a table for people."""
+    left = described["closes_ms"] - now
+    closes = (
+        f"{format_time(described['closes_ms'])} ({f'in {format_duration(left)}' if left > 0 else 'over'})"
+    )
+    run_ms = described["ends_ms"] - described["starts_ms"]
+    starts, ends = format_time(described["starts_ms"]), format_time(described["ends_ms"])
+    linked = described["linked_flop"]
+    with_linked = "" if linked == described["total_flop"] else f"; with its linked runs {format_flop(linked)}"
+    rows = [
+        ("digest", described["digest"]),
+        ("operator", f"{described['operator']}, for {described['owner']}"),
+        ("work", f"{described['workload']} in {described['precision']}"),
+        (
+            "compute",
+            f"up to {format_flop(described['total_flop'])} FLOP ({described['total_flop']}){with_linked}",
+        ),
+        ("band", described["band"]),
+        ("chips", f"{described['chips']}, each up to {format_flop(described['per_device_flop'])} FLOP"),
+        ("chip set", described["device_set_root"]),
+        ("vote closes", closes),
+        (
+            "run",
+            f"{starts} to {ends} ({format_duration(run_ms)})",
+        ),
+    ]
+    return rows + [("continues", parent) for parent in described["lineage"]]
+
+
+def describe_tally(choices: Mapping[str, Choice], treaty: Treaty, *, operator_id: str) -> dict[str, Any]:
+    """Return how a vote stands as plain values, for JSON.
+
+    Args:
+        choices: one for each party that voted.
+        treaty: in force.
+        operator_id: who proposed: the grant of its own party does not count.
+    """
+    quorum = treaty.quorum
+    party_id = treaty.find_operator(operator_id).party_id
+    recused = frozenset() if party_id is None else frozenset({party_id})
+    granted = [p for p in quorum.electorate if choices.get(p) is Choice.GRANT and p not in recused]
+    return {
+        "granted": granted,
+        "vetoed": [p for p in quorum.electorate if choices.get(p) is Choice.VETO],
+        "abstained": [p for p in quorum.electorate if choices.get(p) is Choice.ABSTAIN],
+        "missing": [p for p in quorum.electorate if p not in choices],
+        "recused": sorted(recused),
+        "min_grants": quorum.min_grants,
+        "has_quorum": quorum.has_quorum(choices, recused),
+        "is_vetoed": quorum.is_vetoed(choices),
+        "can_still_veto": [p for p in quorum.veto_holders if p not in choices],
+    }
+
+
+def say_tally(tally: Mapping[str, Any]) -> str:
+    """Return how a vote stands in one line: ``2 of 5 granted, P1 can still veto; missing: P1, P4``."""
+    said = f"{len(tally['granted'])} of {tally['min_grants']} granted"
+    if tally["is_vetoed"]:
+        said += f", vetoed by {', '.join(tally['vetoed'])}"
+    elif tally["vetoed"]:
+        said += f", no by {', '.join(tally['vetoed'])} (no veto holder)"
+    if tally["can_still_veto"] and not tally["is_vetoed"]:
+        said += f", {', '.join(tally['can_still_veto'])} can still veto"
+    parts = [said]
+    if tally["abstained"]:
+        parts.append(f"abstained: {', '.join(tally['abstained'])}")
+    if tally["recused"]:
+        parts.append(f"recused: {', '.join(tally['recused'])}")
+    parts.append(f"missing: {', '.join(tally['missing']) or 'nobody'}")
+    return "; ".join(parts)

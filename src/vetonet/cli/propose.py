@@ -1,0 +1,262 @@
+"""``vetonet propose``: an operator declares a large run before it starts."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.files import read_input, read_text_input
+from vetonet.cli.output import (
+    examples,
+    format_duration,
+    json_option,
+    print_json,
+    print_line,
+    print_table,
+    warn,
+)
+from vetonet.cli.parameters import COUNT, DURATION, FLOP, TIME, show
+from vetonet.cli.session import (
+    connect,
+    directory_option,
+    insecure_option,
+    list_licensed,
+    read_clock,
+    run_async,
+    server_option,
+)
+from vetonet.units import MS_PER_S, Flop, Milliseconds, Precision, WorkloadClass
+
+if TYPE_CHECKING:
+    from vetonet.cli.directory import Member
+    from vetonet.party.views import ProposalView
+    from vetonet.policy.proposal import Proposal
+
+MAX_CHIPS: Final = 2**20
+UEID_HEX_CHARS: Final = 66
+DIGEST_HEX_CHARS: Final = 64
+SERIAL_BYTES: Final = 16
+
+
+@click.command(
+    epilog=examples(
+        "vetonet propose --dir trial --operator op1 --total-flop 5.5e21 --chips 512 --duration 4h",
+        "vetonet propose --dir trial --operator op1 --total-flop 1e22 --device-set chips.txt --duration 9h",
+    ),
+)
+@directory_option
+@click.option("--operator", "operator_id", required=True, help="Who proposes, as the treaty names it.")
+@server_option
+@click.option("--total-flop", required=True, type=FLOP, help="Ceiling of the whole run: 5.5e21.")
+@click.option("--per-device-flop", type=FLOP, help="Ceiling of each chip.  [default: an even share]")
+@click.option("--chips", type=COUNT, help="How many chips, made up for a trial; or give --device-set.")
+@click.option(
+    "--device-set", type=click.Path(path_type=Path), help="The chips: a text file, one ueid in hex per line."
+)
+@click.option("--chip-model", help="Say whether chips of this model could do it at all: H100.")
+@click.option(
+    "--duration", "duration_ms", required=True, type=DURATION, help="How long the run may take: 4h."
+)
+@click.option(
+    "--start", "starts_ms", type=TIME, help="When the run may start.  [default: once the vote is signed]"
+)
+@click.option(
+    "--window", "window_ms", type=DURATION, help="How long the vote is open.  [default: as long as may be]"
+)
+@click.option(
+    "--precision", type=click.Choice([p.value for p in Precision]), default="bf16", show_default=True
+)
+@click.option(
+    "--workload", type=click.Choice([w.value for w in WorkloadClass]), default="training", show_default=True
+)
+@click.option("--owner", help="Whose runs count together.  [default: the operator]")
+@click.option(
+    "--parent", "parents", multiple=True, metavar="DIGEST", help="A run that this one continues; repeat."
+)
+@click.option(
+    "--specification",
+    type=click.Path(path_type=Path),
+    help="The private specification; only its SHA-256 is sent.",
+)
+@insecure_option
+@json_option
+def propose(
+    directory: Path, operator_id: str, server: str, *, insecure_loopback: bool, as_json: bool, **options: Any
+) -> None:
+    """Propose a large run; its vote is open as soon as this command returns."""
+    from vetonet.cli.directory import load_operator
+
+    member = load_operator(directory, operator_id)
+    chip_model = options.pop("chip_model")
+    proposal = _draw_up(member, **options)
+    if chip_model:
+        _warn_if_impossible(proposal, chip_model)
+    view, licensed = run_async(lambda: _send(member, server, proposal, is_insecure=insecure_loopback))
+    _print_view(view, member, licensed, as_json=as_json)
+
+
+def _draw_up(
+    member: Member,
+    *,
+    total_flop: Flop,
+    per_device_flop: Flop | None,
+    chips: int | None,
+    device_set: Path | None,
+    duration_ms: Milliseconds,
+    starts_ms: Milliseconds | None,
+    window_ms: Milliseconds | None,
+    precision: str,
+    workload: str,
+    owner: str | None,
+    parents: tuple[str, ...],
+    specification: Path | None,
+) -> Proposal:
+    from vetonet.compliance.bundle import DeviceSet
+    from vetonet.policy.proposal import Proposal
+
+    terms, serial = member.treaty.statement, secrets.token_bytes(SERIAL_BYTES)
+    devices = DeviceSet(ueids=_choose_devices(chips, device_set, serial))
+    opens_ms = read_clock()
+    closes_ms = _round_down(opens_ms + (window_ms or terms.window_ms))
+    begins_ms = _round_up(starts_ms or closes_ms + terms.signing_ms)
+    try:
+        return Proposal(
+            treaty_digest=member.treaty.payload_digest,
+            epoch=terms.epoch,
+            operator_id=member.name,
+            beneficial_owner=owner or member.name,
+            workload=WorkloadClass(workload),
+            precision=Precision(precision),
+            total_flop=total_flop,
+            per_device_flop=per_device_flop or -(-total_flop // len(devices.ueids)),
+            device_set_root=devices.root_hash,
+            device_count=len(devices.ueids),
+            opens_ms=opens_ms,
+            closes_ms=closes_ms,
+            starts_ms=begins_ms,
+            ends_ms=_round_up(begins_ms + duration_ms),
+            specification_digest=_digest_specification(specification),
+            lineage=tuple(map(_parse_digest, parents)),
+            serial=serial,
+        )
+    except ValueError as error:
+        raise Failure(
+            f"no proposal can say that: {error}; see --window, --start and --per-device-flop"
+        ) from error
+
+
+def _choose_devices(chips: int | None, path: Path | None, serial: bytes) -> tuple[bytes, ...]:
+    """Return the ueids of the chips, sorted."""
+    if (chips is None) == (path is None):
+        raise Failure("expected either --chips or --device-set, to say which chips the run is for")
+    if path is not None:
+        return _read_device_set(path)
+    if chips is None or chips > MAX_CHIPS:
+        raise Failure(f"--chips: expected at most {MAX_CHIPS} chips, got {chips}")
+    warn(
+        f"the {chips} chips are made up: none will ever run under this licence; --device-set names real ones"
+    )
+    numbered = (
+        hashlib.sha256(b"vetonet synthetic chip" + serial + index.to_bytes(8, "big"))
+        for index in range(chips)
+    )
+    return tuple(sorted(b"\x01" + hashed.digest() for hashed in numbered))
+
+
+def _read_device_set(path: Path) -> tuple[bytes, ...]:
+    text = read_text_input(path, "a list of chips")
+    ueids = [
+        _parse_ueid(line.strip(), path, number)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip()
+    ]
+    if not 0 < len(set(ueids)) == len(ueids) <= MAX_CHIPS:
+        raise Failure(
+            f"{path}: expected 1 to {MAX_CHIPS} chips, each once, got {len(ueids)} lines",
+            code=Exit.INVALID,
+            reason="input",
+        )
+    return tuple(sorted(ueids))
+
+
+def _parse_ueid(text: str, path: Path, line: int) -> bytes:
+    try:
+        ueid = bytes.fromhex(text) if len(text) == UEID_HEX_CHARS else b""
+    except ValueError:
+        ueid = b""
+    if not ueid:
+        message = f"{path}:{line}: expected a ueid of {UEID_HEX_CHARS} hexadecimal digits, got {show(text)}"
+        raise Failure(message, code=Exit.INVALID, reason="input")
+    return ueid
+
+
+def _parse_digest(text: str) -> bytes:
+    try:
+        digest = bytes.fromhex(text) if len(text) == DIGEST_HEX_CHARS else b""
+    except ValueError:
+        digest = b""
+    if not digest:
+        raise Failure(
+            f"--parent: expected a digest of {DIGEST_HEX_CHARS} hexadecimal digits, got {show(text)}"
+        )
+    return digest
+
+
+def _digest_specification(path: Path | None) -> bytes:
+    return hashlib.sha256(b"" if path is None else read_input(path, "a specification")).digest()
+
+
+def _round_down(time_ms: Milliseconds) -> Milliseconds:
+    """A licence states whole seconds (RFC 8392 section 2)."""
+    return time_ms - time_ms % MS_PER_S
+
+
+def _round_up(time_ms: Milliseconds) -> Milliseconds:
+    return -(-time_ms // MS_PER_S) * MS_PER_S
+
+
+def _warn_if_impossible(proposal: Proposal, chip_model: str) -> None:
+    from vetonet.attester.models import find_chip_model
+
+    chip = find_chip_model(chip_model)
+    duration_ms = proposal.ends_ms - proposal.starts_ms
+    limit = chip.peak_at(proposal.precision) * proposal.device_count * duration_ms // MS_PER_S
+    if proposal.total_flop > limit:
+        warn(
+            f"{proposal.device_count} x {chip.name} cannot do that in {format_duration(duration_ms)}: "
+            f"their peak at {proposal.precision} allows {limit} FLOP"
+        )
+
+
+async def _send(
+    member: Member, address: str, proposal: Proposal, *, is_insecure: bool
+) -> tuple[ProposalView, Mapping[bytes, Proposal]]:
+    """Return the proposal as logged, and the runs that were licensed before."""
+    from vetonet.crypto.statement import sign
+
+    async with connect(member, address, is_insecure=is_insecure) as client:
+        view = await client.create_proposal(sign(proposal, member.key))
+        return view, await list_licensed(client)
+
+
+def _print_view(
+    view: ProposalView, member: Member, licensed: Mapping[bytes, Proposal], *, as_json: bool
+) -> None:
+    from vetonet.cli.proposals import describe_proposal, list_rows
+
+    described = describe_proposal(view.proposal, member.treaty.statement, licensed)
+    if described["band"] == member.treaty.statement.bands[0].name:
+        warn("a run of this size needs no licence under this treaty; the vote is open all the same")
+    if as_json:
+        print_json({**described, "leaf_index": view.leaf_index, "phase": view.phase.value})
+        return
+    print_line(f"proposed {view.name}, leaf {view.leaf_index} of the log")
+    print_table(("", ""), list_rows(described, read_clock()))
+    print_line()
+    print_line(f"next, as a party: vetonet vote grant|veto|abstain {view.name} --dir DIR --party ID")

@@ -1,0 +1,305 @@
+"""``vetonet treaty``: found a treaty with all its keys, or read one in plain words."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vetonet.cli.exits import Failure
+from vetonet.cli.output import (
+    examples,
+    format_duration,
+    format_flop,
+    json_option,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    warn,
+)
+from vetonet.cli.parameters import DURATION, FLOP, NAME, parse_name
+from vetonet.units import Flop, Milliseconds, Rng
+
+if TYPE_CHECKING:
+    from vetonet.cli.founding import TreatyPlan
+    from vetonet.crypto.statement import Signed
+    from vetonet.policy.band import Band
+    from vetonet.policy.treaty import Treaty
+
+MAX_PARTIES = 128
+DEFAULT_PARTIES = 5
+
+
+@click.group(
+    epilog=examples(
+        "vetonet treaty new --out trial --parties 7 --min-grants 5 --veto P1 --veto P2",
+        "vetonet treaty show trial",
+    ),
+)
+def treaty() -> None:
+    """Found a treaty, or read one."""
+
+
+@treaty.command(
+    epilog=examples(
+        "vetonet treaty new --out trial --parties 3 --min-grants 2 --veto P1 --monitored-flop 1e21",
+        "vetonet treaty new --out trial --party Alfa --party Bravo --party Cito --operator lab:Alfa",
+    ),
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="A new or empty folder for the result."
+)
+@click.option("--name", default="Trial treaty", show_default=True, help="What the treaty is called.")
+@click.option(
+    "--parties",
+    type=click.IntRange(1, MAX_PARTIES),
+    help=f"So many, called P1, P2, ...  [default: {DEFAULT_PARTIES}]",
+)
+@click.option(
+    "--party", "party_ids", type=NAME, multiple=True, help="A party by name; repeat, instead of --parties."
+)
+@click.option(
+    "--min-grants", type=click.IntRange(min=1), help="How many must grant.  [default: a bare majority]"
+)
+@click.option(
+    "--minority", "is_minority", is_flag=True, help="Allow --min-grants of half the parties or fewer."
+)
+@click.option("--veto", "veto_ids", type=NAME, multiple=True, help="A party that can veto alone; repeat.")
+@click.option(
+    "--monitored-flop",
+    type=FLOP,
+    default="1e21",
+    show_default=True,
+    help="From this total on a run needs a licence.",
+)
+@click.option("--forbidden-flop", type=FLOP, help="From this total on nobody may license it.")
+@click.option(
+    "--operator",
+    "operators",
+    multiple=True,
+    metavar="NAME[:PARTY]",
+    help="Who may propose; repeat.  [default: op1]",
+)
+@click.option(
+    "--maker", "maker_ids", type=NAME, multiple=True, help="A chip maker; repeat.  [default: maker1]"
+)
+@click.option("--window", "window_ms", type=DURATION, default="1h", show_default=True, help="Longest vote.")
+@click.option(
+    "--signing",
+    "signing_ms",
+    type=DURATION,
+    default="30s",
+    show_default=True,
+    help="For one signing attempt.",
+)
+@click.option(
+    "--report-interval",
+    "report_interval_ms",
+    type=DURATION,
+    default="10m",
+    show_default=True,
+    help="Chips report so often.",
+)
+@click.option(
+    "--report-grace",
+    "report_grace_ms",
+    type=DURATION,
+    default="5m",
+    show_default=True,
+    help="A report may be so late.",
+)
+@click.option("--seed", type=int, help="Make the same keys every time. For reproducible trials only.")
+@json_option
+def new(out: Path, seed: int | None, *, as_json: bool, **options: Any) -> None:
+    """Found a treaty on this machine, with the keys and certificates of everybody it names.
+
+    All secrets are on this machine for a moment, and below --out until you hand them out: fit for trials.
+    """
+    from vetonet.cli.directory import write_directory
+    from vetonet.cli.files import require_empty
+    from vetonet.cli.founding import found_treaty
+
+    plan = _plan(**options)
+    require_empty(out)
+    if seed is not None:
+        warn("anybody who knows --seed has every key of this treaty: for reproducible trials only")
+    note(f"generating the group's key among {len(plan.party_ids)} parties ...")
+    founded = found_treaty(plan, _choose_randomness(seed), time.time_ns() // 1_000_000)
+    write_directory(out, founded)
+    if as_json:
+        print_json({"directory": str(out), **describe_treaty(founded.treaty)})
+    else:
+        _print_treaty(founded.treaty)
+        print_line()
+        print_line(f"written to {out}; next: vetonet serve --dir {out}")
+
+
+@treaty.command(
+    epilog=examples(
+        "vetonet treaty show trial",
+        "vetonet treaty show trial/treaty.cbor --json",
+    ),
+)
+@click.argument("path", metavar="FILE|DIR", type=click.Path(path_type=Path))
+@json_option
+def show(path: Path, *, as_json: bool) -> None:
+    """Say in plain words what the treaty in FILE or DIR says; digests are computed here, not read."""
+    from vetonet.cli.directory import read_treaty, read_treaty_file
+
+    opened = read_treaty(path) if path.is_dir() else read_treaty_file(path)
+    if as_json:
+        print_json(describe_treaty(opened))
+    else:
+        _print_treaty(opened)
+
+
+def _plan(
+    *,
+    name: str,
+    parties: int | None,
+    party_ids: tuple[str, ...],
+    min_grants: int | None,
+    is_minority: bool,
+    veto_ids: tuple[str, ...],
+    monitored_flop: Flop,
+    forbidden_flop: Flop | None,
+    operators: tuple[str, ...],
+    maker_ids: tuple[str, ...],
+    **intervals: Milliseconds,
+) -> TreatyPlan:
+    from vetonet.cli.founding import TreatyPlan
+
+    if parties and party_ids:
+        raise Failure("--parties and --party both name the roster; give one of them")
+    roster = party_ids or tuple(f"P{number}" for number in range(1, (parties or DEFAULT_PARTIES) + 1))
+    return TreatyPlan(
+        name=name,
+        party_ids=roster,
+        min_grants=min_grants or len(roster) // 2 + 1,
+        veto_ids=veto_ids,
+        is_minority=is_minority,
+        licensed_flop=monitored_flop,
+        forbidden_flop=forbidden_flop,
+        operators=tuple(map(_parse_operator, operators)) or (("op1", None),),
+        maker_ids=maker_ids or ("maker1",),
+        **intervals,
+    )
+
+
+def _parse_operator(text: str) -> tuple[str, str | None]:
+    operator_id, colon, party_id = text.partition(":")
+    try:
+        return parse_name(operator_id), parse_name(party_id) if colon else None
+    except ValueError as error:
+        raise Failure(f"--operator: expected NAME or NAME:PARTY: {error}") from error
+
+
+def _choose_randomness(seed: int | None) -> Callable[[str], Rng]:
+    from vetonet.crypto.rng import SeededRng
+
+    if seed is None:
+        return lambda _: secrets.token_bytes
+    return lambda who: SeededRng(f"vetonet treaty {seed} {who}".encode())
+
+
+def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
+    """Return a treaty as plain values, for JSON."""
+    terms = signed.statement
+    return {
+        "treaty": signed.payload_digest.hex(),
+        "name": terms.name,
+        "epoch": terms.epoch,
+        "parties": [
+            {
+                "id": party.party_id,
+                "key_id": party.key.key_id.hex(),
+                "can_veto": party.party_id in terms.quorum.veto_holders,
+            }
+            for party in terms.parties
+        ],
+        "min_grants": terms.quorum.min_grants,
+        "quorum": describe_quorum(terms),
+        "group_key_id": terms.group_key.key_id.hex(),
+        "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in terms.bands],
+        "operators": [
+            {"id": o.operator_id, "key_id": o.key.key_id.hex(), "party": o.party_id} for o in terms.operators
+        ],
+        "makers": [
+            {"id": e.endorser_id, "root_key_id": e.root_key.key_id.hex(), "attester_kind": e.attester_kind}
+            for e in terms.endorsers
+        ],
+        "window_ms": terms.window_ms,
+        "signing_ms": terms.signing_ms,
+        "report_interval_ms": terms.report_interval_ms,
+        "report_grace_ms": terms.report_grace_ms,
+        "log_origin": terms.log_origin,
+        "log_key_id": terms.log_key.key_id.hex(),
+    }
+
+
+def describe_quorum(terms: Treaty) -> str:
+    """Return in one sentence what it takes to license a run."""
+    quorum = terms.quorum
+    holders = quorum.veto_holders
+    veto = (
+        f"{_join(holders)} can veto{' alone' if len(holders) == 1 else ', each alone'}"
+        if holders
+        else "nobody has a veto"
+    )
+    return (
+        f"{quorum.min_grants} of {len(quorum.electorate)} must grant; {veto}; "
+        "an absent or abstaining party counts as not granting"
+    )
+
+
+def _join(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _print_treaty(signed: Signed[Treaty]) -> None:
+    terms = signed.statement
+    print_line(f"{terms.name}, epoch {terms.epoch}")
+    print_line(f"treaty {signed.payload_digest.hex()}")
+    print_line()
+    print_line(describe_quorum(terms))
+    print_line(
+        f"a vote lasts at most {format_duration(terms.window_ms)}; chips report every "
+        f"{format_duration(terms.report_interval_ms)}, at most {format_duration(terms.report_grace_ms)} late"
+    )
+    print_line()
+    ceilings = [format_flop(band.floor_flop) for band in terms.bands[1:]] + ["no limit"]
+    print_table(
+        ("total of a run and its linked runs", "rule"), list(map(_to_band_row, terms.bands, ceilings))
+    )
+    print_line()
+    print_table(("who", "role", "key"), _list_roles(terms))
+    print_line()
+    print_line(f"log {terms.log_origin}")
+
+
+def _to_band_row(band: Band, ceiling: str) -> tuple[str, str]:
+    rules = {"free": "needs no licence", "licensed": "needs a licence", "forbidden": "nobody may license it"}
+    span = f"{format_flop(band.floor_flop)} FLOP up to {ceiling}"
+    return span, rules[band.rule.value]
+
+
+def _list_roles(terms: Treaty) -> list[tuple[str, str, str]]:
+    holders = set(terms.quorum.veto_holders)
+    rows = [
+        (p.party_id, "party, can veto" if p.party_id in holders else "party", p.key) for p in terms.parties
+    ]
+    rows += [
+        (o.operator_id, f"operator of {o.party_id}" if o.party_id else "operator", o.key)
+        for o in terms.operators
+    ]
+    rows += [(e.endorser_id, f"chip maker ({e.attester_kind})", e.root_key) for e in terms.endorsers]
+    rows += [
+        ("all parties", "licence key (threshold)", terms.group_key),
+        ("coordinator", "log key", terms.log_key),
+    ]
+    return [(name, role, key.key_id.hex()[:16]) for name, role, key in rows]

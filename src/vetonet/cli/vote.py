@@ -1,0 +1,324 @@
+"""``vetonet vote``: a party reads what is asked, says its word, and signs what it granted."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.output import examples, json_option, note, print_json, print_line, print_table, warn
+from vetonet.cli.parameters import ADDRESS, parse_address, show
+from vetonet.cli.session import (
+    connect,
+    directory_option,
+    insecure_option,
+    parse_prefix,
+    pick,
+    read_clock,
+    run_async,
+    server_option,
+)
+from vetonet.errors import EquivocationError, VetonetError
+from vetonet.policy.ballot import SIGNING_ATTEMPTS, VetoReason
+from vetonet.policy.quorum import Choice
+
+if TYPE_CHECKING:
+    from vetonet.cli.directory import Member
+    from vetonet.party.client import CoordinatorClient
+    from vetonet.party.daemon import PartyDaemon
+    from vetonet.party.views import SigningAsked, WatchEvent
+    from vetonet.units import Milliseconds
+
+PATIENCE_MS: Final = 30_000
+"""How long after the last signing attempt a coordinator may take to say how it ended."""
+
+UNKNOWN: Final = "unknown"
+LICENSED: Final = "licensed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the user asked for.
+
+    Attributes:
+        choice: the party's word.
+        reason: of a veto.
+        prefix: how the proposal's id begins.
+        is_waiting: whether to stay until the vote has ended.
+        needs_consent: whether to ask before the ballot leaves.
+        peers: where other parties' daemons are.
+        listen: where to take ballots from them, or None.
+        is_insecure: no certificates.
+        as_json: no words on standard output.
+    """
+
+    choice: Choice
+    reason: VetoReason | None
+    prefix: str
+    is_waiting: bool
+    needs_consent: bool
+    peers: Mapping[str, str]
+    listen: str | None
+    is_insecure: bool
+    as_json: bool
+
+
+@click.command(
+    epilog=examples(
+        "vetonet vote grant proposals/5f0e... --dir trial --party P3",
+        "vetonet vote veto 5f0e --dir trial --party P1 --reason scale",
+    ),
+)
+@click.argument("choice", type=click.Choice([c.value for c in Choice]))
+@click.argument("proposal")
+@directory_option
+@click.option("--party", "party_id", required=True, help="Who votes, as the treaty names it.")
+@server_option
+@click.option(
+    "--reason",
+    type=click.Choice([r.value for r in VetoReason]),
+    help="Why; needed with a veto, and only there.",
+)
+@click.option(
+    "--wait/--no-wait",
+    "is_waiting",
+    default=None,
+    help="Stay until the vote has ended.  [default: stay after a grant, to sign]",
+)
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    metavar="ID=HOST:PORT",
+    help="Tell this party's daemon directly, too; repeat.",
+)
+@click.option(
+    "--listen",
+    type=ADDRESS,
+    metavar="HOST:PORT",
+    help="Take ballots from other parties' daemons here while waiting.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before the ballot leaves.")
+@insecure_option
+@json_option
+def vote(
+    *,
+    choice: str,
+    proposal: str,
+    directory: Path,
+    party_id: str,
+    server: str,
+    reason: str | None,
+    is_waiting: bool | None,
+    peers: tuple[str, ...],
+    listen: str | None,
+    yes: bool,
+    insecure_loopback: bool,
+    as_json: bool,
+) -> int:
+    """Say a party's word on PROPOSAL: grant, veto or abstain. It is said once and stands.
+
+    What is voted on is shown from the log, which this command reads and verifies itself. A grant stays until
+    the vote has ended, because the nonces that it signs the licence with live in its memory and nowhere else.
+
+    Exits with 0 if the outcome is the one voted for (or nobody waited for it), 1 if not, 3 if nobody knows.
+    """
+    from vetonet.cli.directory import load_party
+
+    chosen = Choice(choice)
+    if (chosen is Choice.VETO) != (reason is not None):
+        raise Failure(f"expected --reason with a veto and only there; one of {', '.join(VetoReason)}")
+    member = load_party(directory, party_id)
+    order = Order(
+        choice=chosen,
+        reason=None if reason is None else VetoReason(reason),
+        prefix=parse_prefix(proposal),
+        is_waiting=chosen is Choice.GRANT if is_waiting is None else is_waiting,
+        needs_consent=not (yes or as_json) and sys.stdin.isatty(),
+        peers=_parse_peers(peers, member),
+        listen=listen,
+        is_insecure=insecure_loopback,
+        as_json=as_json,
+    )
+    return run_async(lambda: _vote(member, server, order))
+
+
+def _parse_peers(texts: tuple[str, ...], member: Member) -> dict[str, str]:
+    roster = {party.party_id for party in member.treaty.statement.parties}
+    peers = {}
+    for text in texts:
+        party_id, _, address = text.partition("=")
+        if party_id not in roster - {member.name}:
+            others = ", ".join(sorted(roster - {member.name}))
+            raise Failure(f"--peer: expected ID=HOST:PORT of another party ({others}), got {show(text)}")
+        try:
+            peers[party_id] = parse_address(address)
+        except ValueError as error:
+            raise Failure(f"--peer {party_id}: {error}") from error
+    return peers
+
+
+async def _vote(member: Member, address: str, order: Order) -> int:
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connect(member, address, is_insecure=order.is_insecure))
+        daemon = await _start_daemon(member, client, order, stack)
+        digest = await _show_proposal(daemon, member, order)
+        if order.choice is Choice.GRANT and not order.is_waiting:
+            warn(
+                "with --no-wait this grant counts but cannot sign: the licence needs enough others that wait"
+            )
+        receipt = await daemon.vote(digest, order.choice, order.reason)
+        note(f"{member.name}'s {order.choice} is leaf {receipt.leaf_index} of the log")
+        if daemon.undelivered:
+            warn(
+                f"not told directly, because they cannot be reached: {', '.join(sorted(daemon.undelivered))}"
+            )
+        outcome = await _follow(client, daemon, digest, member) if order.is_waiting else None
+        return await _conclude(daemon, order, digest, leaf_index=receipt.leaf_index, claimed=outcome)
+
+
+async def _start_daemon(
+    member: Member, client: CoordinatorClient, order: Order, stack: contextlib.AsyncExitStack
+) -> PartyDaemon:
+    from vetonet.party.daemon import PartyDaemon
+    from vetonet.party.peer import connect_peers, serve_party
+
+    if member.secrets is None:
+        msg = "a party without secrets"
+        raise ValueError(msg)
+    credential = None if order.is_insecure else member.credential
+    peers = connect_peers(order.peers, credential=credential, rng=secrets.token_bytes)
+    for peer in peers.values():
+        stack.push_async_callback(peer.close)
+    daemon = PartyDaemon(
+        secrets=member.secrets,
+        treaty=member.treaty,
+        coordinator=client,
+        peers=peers,
+        clock=read_clock,
+        rng=secrets.token_bytes,
+    )
+    if order.listen is not None:
+        bound = await serve_party(daemon, member.treaty.statement, order.listen, credential=credential)
+        stack.push_async_callback(bound.stop, 1.0)
+        note(f"taking ballots of other parties at {bound.address}")
+    return daemon
+
+
+async def _show_proposal(daemon: PartyDaemon, member: Member, order: Order) -> bytes:
+    """Return what is voted on, having shown it as the log has it."""
+    from vetonet.cli.proposals import describe_proposal, list_rows
+
+    ledger = await daemon.sync()
+    digest = pick(order.prefix, list(ledger.order))
+    described = describe_proposal(ledger.find(digest).proposal, member.treaty.statement, ledger.licensed)
+    if not order.as_json:
+        print_line(f"{member.name} votes {order.choice} on {described['name']}")
+        print_table(("", ""), list_rows(described, read_clock()))
+        print_line()
+    if order.needs_consent:
+        click.confirm("Cast this ballot? It cannot be changed.", abort=True, err=True)
+    return digest
+
+
+async def _follow(client: CoordinatorClient, daemon: PartyDaemon, digest: bytes, member: Member) -> str:
+    """Return the phase in which the vote ended, having signed what the party's own review lets it sign."""
+    from vetonet.party.views import SigningAsked
+    from vetonet.wire.convert import proposal_name
+
+    terms, asked = member.treaty.statement, daemon.ledger.find(digest).proposal.statement
+    deadline = asked.closes_ms + SIGNING_ATTEMPTS * terms.signing_ms + PATIENCE_MS
+    note("waiting for the vote to close ...")
+    async with contextlib.aclosing(client.watch(proposal_name(digest))) as events:
+        async for event in events:
+            if isinstance(event, SigningAsked):
+                await _answer(daemon, event)
+            ended = _find_end(event, deadline)
+            if ended is not None:
+                return ended
+    return UNKNOWN
+
+
+def _find_end(event: WatchEvent, deadline: Milliseconds) -> str | None:
+    from vetonet.party.views import ProposalUpdated
+    from vetonet.voting.state import Phase
+
+    if isinstance(event, ProposalUpdated) and event.proposal.phase not in {Phase.OPEN, Phase.SIGNING}:
+        return event.proposal.phase.value
+    return UNKNOWN if read_clock() > deadline else None
+
+
+async def _answer(daemon: PartyDaemon, asked: SigningAsked) -> None:
+    """A share was given, or the user knows why not; proof that the log cheats ends the command."""
+    if daemon.party_id not in asked.signers:
+        note(f"attempt {asked.attempt + 1} at the signature goes without us: {', '.join(asked.signers)} sign")
+        return
+    try:
+        await daemon.answer(asked)
+    except EquivocationError:
+        raise
+    except VetonetError as error:
+        warn(str(error))
+        return
+    note(f"signed our share of the licence, attempt {asked.attempt + 1}")
+
+
+async def _conclude(
+    daemon: PartyDaemon, order: Order, digest: bytes, *, leaf_index: int, claimed: str | None
+) -> int:
+    """Print how it ended as the log has it, whatever the coordinator said."""
+    from vetonet.cli.proposals import describe_tally, say_tally
+
+    ledger = await daemon.sync()
+    state = ledger.find(digest)
+    asked = state.proposal.statement
+    tally = describe_tally(state.choices, state.treaty.statement, operator_id=asked.operator_id)
+    outcome = _read_outcome(state, claimed)
+    licence_id = None if state.licence is None else state.licence.statement.licence_id
+    if order.as_json:
+        print_json(
+            {
+                "party": daemon.party_id,
+                "choice": order.choice.value,
+                "proposal": digest.hex(),
+                "leaf_index": leaf_index,
+                "outcome": outcome,
+                "licence_id": licence_id,
+                "tally": tally,
+            }
+        )
+    else:
+        granted = "" if licence_id is None else f", licence {licence_id}"
+        print_line(f"{outcome}{granted}: {say_tally(tally)}")
+    return _to_exit(order.choice, outcome, is_waited=claimed is not None)
+
+
+def _read_outcome(state: Any, claimed: str | None) -> str:
+    """Return what the log itself shows of what the coordinator claims; ``open`` where nobody waited."""
+    from vetonet.policy.quorum import Decision
+    from vetonet.voting.machine import decide
+
+    decision = decide(state, read_clock())
+    if state.licence is not None:
+        return LICENSED
+    if claimed is None:
+        return "open" if decision is Decision.PENDING else decision.value
+    if claimed == LICENSED or (claimed == "vetoed") != (decision is Decision.VETOED):
+        warn(f"the coordinator says {claimed}, but the log does not show it")
+        return UNKNOWN
+    return claimed
+
+
+def _to_exit(choice: Choice, outcome: str, *, is_waited: bool) -> Exit:
+    if not is_waited or choice is Choice.ABSTAIN:
+        return Exit.INCONCLUSIVE if outcome == UNKNOWN else Exit.OK
+    if outcome == UNKNOWN:
+        return Exit.INCONCLUSIVE
+    return Exit.OK if (choice is Choice.GRANT) == (outcome == LICENSED) else Exit.NEGATIVE

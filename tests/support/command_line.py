@@ -1,0 +1,80 @@
+"""Runs ``vetonet`` as a user does: a process of its own, its exit code, its two outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+COMMAND: Final = (sys.executable, "-m", "vetonet.cli.main")
+ROOT: Final = Path(__file__).resolve().parents[2]
+TIMEOUT_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def value(self) -> Any:
+        """The one JSON object on standard output."""
+        return json.loads(self.out)
+
+
+def make_environment(**changes: str) -> dict[str, str]:
+    """Return the environment of a user without any special wishes; compiled code is kept aside."""
+    special = {"VETONET_DEBUG", "NO_COLOR", "PYTHONDONTWRITEBYTECODE"}
+    kept = {name: value for name, value in os.environ.items() if name not in special}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(ROOT / ".pytest_cache" / "compiled"), **changes}
+
+
+def start(*arguments: str | Path, **changes: str) -> subprocess.Popen[str]:
+    """Return a command that has begun."""
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=make_environment(**changes),
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Ended:
+    """Return how a command that was started ended."""
+    try:
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    finally:
+        process.kill()
+    return Ended(code=process.returncode, out=out, err=err)
+
+
+def vetonet(*arguments: str | Path, **changes: str) -> Ended:
+    """Return how a command ended; keywords are environment variables."""
+    return finish(start(*arguments, **changes))
+
+
+@contextmanager
+def served(directory: Path, *options: str | Path) -> Iterator[str]:
+    """Within, the coordinator of a treaty directory runs; yields its address."""
+    process = start("serve", "--dir", directory, "--listen", "127.0.0.1:0", "--json", *options)
+    try:
+        if process.stdout is None:
+            raise ValueError("started with a pipe")
+        ready = process.stdout.readline()
+        if not ready:
+            raise AssertionError(f"serve did not begin: {finish(process).err}")
+        yield json.loads(ready)["address"]
+    finally:
+        process.terminate()
+        finish(process)

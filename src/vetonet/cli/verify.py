@@ -1,0 +1,108 @@
+"""``vetonet verify``: one file, one trust root, one verdict; no network and no server."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.files import read_input, read_text_input
+from vetonet.cli.output import examples, format_time, json_option, print_json, print_line, print_table
+from vetonet.cli.parameters import TIME
+from vetonet.errors import ConfigError, EncodingError, VerificationError
+from vetonet.units import Milliseconds
+
+if TYPE_CHECKING:
+    from vetonet.compliance.result import ClaimResult, ComplianceResult
+    from vetonet.compliance.trust_root import TrustRoot
+
+MAX_BUNDLE_BYTES: Final = 2**30
+MAX_WORKERS: Final = 8
+VERDICT_EXITS: Final = {
+    "COMPLIANT": Exit.OK,
+    "VIOLATION": Exit.NEGATIVE,
+    "INCONCLUSIVE": Exit.INCONCLUSIVE,
+}
+
+
+@click.command(
+    epilog=examples(
+        "vetonet verify trial.bundle --trust-root trial/trust-root.json",
+        "vetonet verify trial.bundle --trust-root trust-root.json --at 2027-01-15T08:00:00Z --json",
+    ),
+)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--trust-root",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The trust root: the file that names the treaty. Get it from somebody you trust.",
+)
+@click.option("--at", "at_ms", type=TIME, metavar="TIME", help="Judge as of this time, instead of now.")
+@json_option
+def verify(bundle: Path, trust_root: Path, at_ms: Milliseconds | None, *, as_json: bool) -> int:
+    """Judge BUNDLE offline: was everything licensed, metered and reported?
+
+    Exits with 0 for COMPLIANT, 1 for VIOLATION, 3 for INCONCLUSIVE, 4 if BUNDLE is not a valid bundle.
+    """
+    root = _read_trust_root(trust_root)
+    data = read_input(bundle, "a bundle", maximum=MAX_BUNDLE_BYTES)
+    now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
+    result = _judge(data, root, now, bundle)
+    if as_json:
+        print_json(result.to_plain())
+    else:
+        _print_result(result, root)
+    return VERDICT_EXITS[result.verdict]
+
+
+def _read_trust_root(path: Path) -> TrustRoot:
+    from vetonet.compliance.trust_root import MAX_BYTES, TrustRoot
+
+    text = read_text_input(path, "a trust root", maximum=MAX_BYTES, code=Exit.USAGE)
+    try:
+        return TrustRoot.from_text(text)
+    except ConfigError as error:
+        raise Failure(f"{path}: {error}", code=Exit.USAGE, reason=error.reason) from error
+
+
+def _judge(data: bytes, root: TrustRoot, now: Milliseconds, path: Path) -> ComplianceResult:
+    """Return the result, the signatures checked on all processors."""
+    from vetonet.compliance.verify import verify_bundle
+
+    with ThreadPoolExecutor(max_workers=min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
+        try:
+            return verify_bundle(data, root, now, mapper=pool.map)
+        except (EncodingError, VerificationError) as error:
+            message = f"{path}: not a valid bundle under this trust root: {error}"
+            raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
+
+
+def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
+    print_line(
+        f"{result.verdict.value}   {root.treaty_name}, judged as of {format_time(result.judged_at_ms)}"
+    )
+    print_line()
+    print_table(("claim", "verdict", "reasons"), [_to_row(claim) for claim in result.claims])
+    problems = result.problems
+    if problems:
+        print_line()
+        print_table(
+            ("reason", "culprit", "detail"), [(p.reason, p.culprit or "-", p.detail) for p in problems]
+        )
+    print_line()
+    licences = ", ".join(str(licence_id) for licence_id in result.licence_ids) or "none"
+    print_line(f"licences {licences}; {result.report_count} reports; log of {result.tree_size} leaves")
+    print_line(f"log root {result.root_hash.hex()}")
+    print_line(f"treaty   {result.treaty_digest.hex()}")
+    print_line(f"bundle   {result.bundle_digest.hex()}")
+
+
+def _to_row(claim: ClaimResult) -> tuple[str, str, str]:
+    reasons = ", ".join(dict.fromkeys(problem.reason for problem in claim.problems)) or "-"
+    return claim.claim.value, claim.verdict.value, reasons

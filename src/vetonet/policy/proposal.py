@@ -163,8 +163,12 @@ def verify_band(proposal: Proposal, treaty: Treaty, licensed: Mapping[bytes, Pro
     """Return the band of a proposal and its linked runs, unless nobody may license it (VN-5.5).
 
     Raises:
-        RefusedError: the band is forbidden.
+        RefusedError: the band is forbidden, or the lineage names a run that holds no licence (VN-5.4).
     """
+    unknown = [digest for digest in proposal.lineage if digest not in licensed]
+    if unknown:
+        msg = f"the lineage names {unknown[0].hex()[:16]}, which holds no licence, so it cannot be counted"
+        raise RefusedError(msg, culprit=proposal.operator_id, clause="VN-5.4")
     total_flop = compute_linked_flop(proposal, licensed)
     band = treaty.find_band(total_flop)
     if band.rule is BandRule.FORBIDDEN:

@@ -7,7 +7,9 @@ import pytest
 from support.floor import Floor
 from support.world import make_council
 from vetonet.crypto import frost
+from vetonet.crypto.statement import sign
 from vetonet.errors import ExpiredError, RefusedError
+from vetonet.policy.ballot import open_ballot
 from vetonet.policy.quorum import Choice
 from vetonet.voting.machine import build_package, derive
 from vetonet.voting.signer import review_signing
@@ -53,18 +55,24 @@ def test_a_veto_that_reached_the_party_by_another_path_binds(floor: Floor) -> No
     assert caught.value.clause == "VN-7.3"
 
 
-@pytest.mark.parametrize("choice", [Choice.ABSTAIN, Choice.GRANT, Choice.VETO])
-def test_any_ballot_that_the_log_lost_stops_the_signature(floor: Floor, choice: Choice) -> None:
-    lost = floor.council.sign_ballot("p5", floor.proposal, choice)
-    with pytest.raises(RefusedError, match="not in the log"):
-        review(floor, direct_ballots=(lost,))
+def test_a_veto_beside_a_logged_grant_of_the_same_holder_binds() -> None:
+    """Whoever signs both has equivocated; doubt means no."""
+    floor = Floor.open(make_council(5, 3, veto_holders=["p2"]))
+    for party in ("p2", "p3", "p4"):
+        floor.cast(party)
+    veto = floor.council.sign_ballot("p2", floor.proposal, Choice.VETO)
+    with pytest.raises(RefusedError, match="p2 vetoed"):
+        review(floor, direct_ballots=(veto,), party_id="p3")
 
 
-def test_a_ballot_that_differs_from_the_logged_one_stops_the_signature(floor: Floor) -> None:
-    signing_of(floor)
-    other = floor.council.sign_ballot("p3", floor.proposal, Choice.ABSTAIN)
-    with pytest.raises(RefusedError, match="signed two"):
-        review(floor, direct_ballots=(other,))
+@pytest.mark.parametrize("choice", list(Choice))
+def test_a_party_without_a_veto_cannot_stop_a_licence_by_voting_past_the_log(
+    floor: Floor, choice: Choice
+) -> None:
+    unlogged = floor.council.sign_ballot("p5", floor.proposal, choice)
+    contradicting = floor.council.cast("p4", floor.proposal, Choice.ABSTAIN)
+    signed = open_ballot(sign(contradicting, floor.council.party_keys["p4"]), floor.council.treaty)
+    review(floor, direct_ballots=(unlogged, signed))
 
 
 def test_a_direct_ballot_that_is_in_the_log_is_no_obstacle(floor: Floor) -> None:

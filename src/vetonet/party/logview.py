@@ -21,7 +21,7 @@ from vetonet.voting.ledger import Ledger, read_leaf
 
 
 class LogForkedError(EquivocationError):
-    """The log signed two histories.
+    """The log signed two histories (VN-11.4).
 
     Attributes:
         evidence: the two signed checkpoints, the one believed first and the one that contradicts it.

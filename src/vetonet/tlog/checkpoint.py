@@ -1,4 +1,4 @@
-"""Checkpoints: the signed size and root of a log, as C2SP tlog-checkpoint spells them."""
+"""Checkpoints: the signed size and root of a log, as C2SP tlog-checkpoint spells them (VN-11.1)."""
 
 from __future__ import annotations
 

@@ -122,6 +122,7 @@ def test_an_enrolment_with_an_expired_certificate_is_refused() -> None:
     ],
 )
 def test_impossible_facts_are_refused(change: dict[str, Any]) -> None:
+    """VN-8.1."""
     with pytest.raises(ValueError, match="expected"):
         replace(ENROLMENT, **change)
 

@@ -165,6 +165,7 @@ REFUSED_LICENCES: dict[str, tuple[Callable[[], LicenceOffered], str]] = {
     ("make", "reason"), [pytest.param(*entry, id=name) for name, entry in REFUSED_LICENCES.items()]
 )
 def test_a_bad_licence_is_refused_with_its_reason(make: Callable[[], LicenceOffered], reason: str) -> None:
+    """VN-12.2."""
     chip, effects = step(CHIP, make(), NOW)
     assert tell(effects) == [reason]
     assert chip is CHIP

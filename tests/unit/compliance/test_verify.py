@@ -51,6 +51,7 @@ def test_a_run_within_its_licence_is_compliant() -> None:
 
 
 def test_the_verdict_is_the_same_on_many_threads() -> None:
+    """VN-10.3."""
     scene = make_compliant_scene()
     scene.reports[2] = resigned(scene, 2, lambda claims: replace(claims, debug_status=0))
     data = scene.bundle().to_bytes()
@@ -67,6 +68,7 @@ def test_the_verdict_does_not_depend_on_the_order_in_which_parts_are_given() -> 
 
 
 def test_every_claim_has_its_judge() -> None:
+    """VN-10.6."""
     assert list(JUDGES) == list(Claim)
 
 
@@ -74,7 +76,7 @@ def test_every_claim_has_its_judge() -> None:
 
 
 def test_a_bundle_of_another_treaty_is_refused_not_judged() -> None:
-    """VN-10.4 step 1."""
+    """VN-10.2, VN-10.4 step 1."""
     scene = make_compliant_scene()
     other = TrustRoot(treaty_digest=bytes(32), treaty_name="Other")
     with pytest.raises(ComplianceError, match="Other") as caught:
@@ -249,6 +251,7 @@ def test_a_report_by_an_unknown_key_is_a_violation() -> None:
 
 
 def test_bytes_that_are_no_report_are_a_violation() -> None:
+    """VN-10.5 step 5."""
     scene = make_compliant_scene()
     scene.reports.append(b"nonsense")
     assert "report-malformed" in reasons(scene.judge())

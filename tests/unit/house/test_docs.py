@@ -31,7 +31,8 @@ COMMAND: Final = re.compile(
     r"^\s*(?:\$ )?(?:\.venv/bin/)?vetonet ([a-z][a-z-]*)(?: ([a-z][a-z-]*)\b)?", re.MULTILINE
 )
 MAKE: Final = re.compile(r"\bmake ([a-z][a-z-]*)\b")
-MODULE: Final = re.compile(r"`(?:src/)?vetonet[./]([a-z0-9_]+(?:[./][a-z0-9_]+)*)(?:\.py)?(?:\.[A-Z]\w*)?`")
+PACKAGES: Final = sorted(path.parent.name for path in (ROOT / "src" / "vetonet").glob("*/__init__.py"))
+MODULE: Final = re.compile(rf"`(?:src/)?(?:vetonet[./])?((?:{'|'.join(PACKAGES)})(?:[./]\w+)+)`")
 TEST: Final = re.compile(r"`(test_[a-z0-9_]+)`")
 PATH: Final = re.compile(r"`((?:src|tests|docs|proto|benchmarks|simulations|requirements|\.ci)/[\w./-]*)`")
 
@@ -83,15 +84,17 @@ def _list_public_classes(package: str) -> frozenset[str]:
     )
 
 
-def _has_module(dotted: str) -> bool:
-    """Whether a dotted name under vetonet is a package, a module, or a name defined in one."""
-    *parents, last = dotted.replace("/", ".").removesuffix(".py").split(".")
-    base = (ROOT / "src" / "vetonet").joinpath(*parents)
-    if (base / last).is_dir() or (base / f"{last}.py").is_file():
+def _has_module(name: str) -> bool:
+    """Whether a dotted name below vetonet is a package, a module, or something that is defined in one."""
+    parts = name.replace("/", ".").removesuffix(".py").split(".")
+    path = ROOT / "src" / "vetonet"
+    while parts and (path / parts[0]).is_dir():
+        path /= parts.pop(0)
+    module = path / f"{parts[0]}.py" if parts else path / "__init__.py"
+    if not parts or (module.is_file() and len(parts) == 1):
         return True
-    module = base.with_suffix(".py") if base.with_suffix(".py").is_file() else base / "__init__.py"
-    defined = re.compile(rf"^(?:(?:async )?def |class )?{last}\b|^    (?:async )?def {last}\b", re.MULTILINE)
-    return module.is_file() and defined.search(module.read_text(encoding="utf-8")) is not None
+    source, wanted = (module, parts[1]) if module.is_file() else (path / "__init__.py", parts[0])
+    return re.search(rf"\b{wanted}\b", source.read_text(encoding="utf-8")) is not None
 
 
 def _is_command(name: str, second: str) -> bool:

@@ -98,6 +98,7 @@ def test_a_tree_that_shrinks_is_refused(council: Council, leaves: tuple[bytes, .
 def test_another_root_at_the_same_size_is_proof_of_a_fork(
     council: Council, leaves: tuple[bytes, ...], view: LogView
 ) -> None:
+    """VN-11.4."""
     view.advance(leaves, checkpoint_of(council, leaves))
     other = checkpoint_of(council, (*leaves[:4], b"other"))
     with pytest.raises(LogForkedError) as caught:

@@ -428,6 +428,7 @@ def test_the_last_share_again_after_the_licence_changes_nothing() -> None:
 
 
 def test_nothing_is_adopted_that_could_not_be_stored() -> None:
+    """VN-11.2."""
     journal = FailingJournal()
 
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:

@@ -62,6 +62,7 @@ def test_extension_lines_are_kept() -> None:
     ],
 )
 def test_what_is_not_a_checkpoint_in_its_one_spelling_is_refused(text: str) -> None:
+    """VN-11.1."""
     with pytest.raises(EncodingError):
         Checkpoint.from_text(text)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import cbor2
 
@@ -23,6 +23,14 @@ TAG_SIGN: Final = b"\xd8\x62"  # tag 98, RFC 9052 section 4.1
 MAX_COSE_BYTES: Final = 64 * 1024
 MAX_SIGNATURES: Final = 256
 _SMALL_HEADER_BYTES: Final = 128
+
+_SIGN1_CONTEXT: Final = b"\x84\x6aSignature1"  # array of four, and the context string
+_USUAL_HEAD: Final = TAG_SIGN1 + b"\x84\x58"
+_USUAL_MIDDLES: Final = frozenset({b"\xa0\x58", b"\xa0\x59"})
+_USUAL_BYTES: Final = 96
+_ONE_BYTE_SIZE: Final = 24  # sizes below stand in the head itself (RFC 8949 section 3)
+_TWO_BYTE_SIZE: Final = 256
+_SIGNATURE_PART: Final = 66
 
 LABEL_ALG: Final = 1  # RFC 9052 section 3.1
 LABEL_CRIT: Final = 2
@@ -97,7 +105,7 @@ class Sign:
 
 def compute_sign1_input(protected: bytes, payload: bytes, external_aad: bytes = b"") -> bytes:
     """Return the Sig_structure of a COSE_Sign1 (RFC 9052 section 4.4)."""
-    return b"\x84\x6aSignature1" + _bstr(_signed_form(protected)) + _bstr(external_aad) + _bstr(payload)
+    return _SIGN1_CONTEXT + _bstr(_signed_form(protected)) + _bstr(external_aad) + _bstr(payload)
 
 
 def compute_sign_input(protected: bytes, signer_protected: bytes, payload: bytes) -> bytes:
@@ -150,6 +158,62 @@ def parse_sign1(data: bytes, *, max_bytes: int = MAX_COSE_BYTES, tagged: bool = 
         payload=payload,
         signature=signature,
     )
+
+
+class Sign1Parts(NamedTuple):
+    """A COSE_Sign1 with an empty unprotected header, taken apart; nothing in it is trusted yet.
+
+    Attributes:
+        protected: the protected header as received.
+        payload: the content.
+        signature: as received.
+        message: the Sig_structure that the signature must be over.
+    """
+
+    protected: bytes
+    payload: bytes
+    signature: bytes
+    message: bytes
+
+
+def split_sign1(data: bytes, *, max_bytes: int = MAX_COSE_BYTES) -> Sign1Parts:
+    """Return the parts of a tagged COSE_Sign1 whose unprotected header is empty.
+
+    Raises:
+        EncodingError: not such a COSE_Sign1, or not deterministic CBOR.
+    """
+    parts = _split_usual_sign1(data) if len(data) <= max_bytes else None
+    if parts is not None:
+        parse_header(parts.protected)
+        return parts
+    parsed = parse_sign1(data, max_bytes=max_bytes)
+    if parsed.unprotected:
+        msg = "expected no unprotected header"
+        raise EncodingError(msg)
+    message = compute_sign1_input(parsed.protected_bytes, parsed.payload)
+    return Sign1Parts(parsed.protected_bytes, parsed.payload, parsed.signature, message)
+
+
+def _split_usual_sign1(data: bytes) -> Sign1Parts | None:
+    """Return the parts of a Sign1 with the sizes that statements usually have; None sends it the long way.
+
+    Reading these four heads by hand takes a tenth of the time of decoding and encoding them again, and a
+    verifier reads many thousands. Each head is matched in its one spelling, so nothing else gets through:
+    ``d2 84 | 58 n protected | a0 | 58 n payload, or 59 nn payload | 58 40 signature``.
+    """
+    if len(data) < _USUAL_BYTES or not data.startswith(_USUAL_HEAD) or data[3] < _ONE_BYTE_SIZE:
+        return None
+    map_at = 4 + data[3]
+    head, size_at = data[map_at : map_at + 2], map_at + 2
+    start = size_at + (1 if head == b"\xa0\x58" else 2)
+    size = int.from_bytes(data[size_at:start], "big")
+    end = start + size
+    is_shortest = size >= (_ONE_BYTE_SIZE if head == b"\xa0\x58" else _TWO_BYTE_SIZE)
+    is_whole = len(data) == end + _SIGNATURE_PART and data[end : end + 2] == b"\x58\x40"
+    if head not in _USUAL_MIDDLES or not is_shortest or not is_whole:
+        return None
+    message = _SIGN1_CONTEXT + data[2:map_at] + b"\x40" + data[map_at + 1 : end]
+    return Sign1Parts(data[4:map_at], data[start:end], data[end + 2 :], message)
 
 
 def parse_sign(data: bytes, *, max_bytes: int = MAX_COSE_BYTES) -> Sign:

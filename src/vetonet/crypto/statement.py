@@ -146,17 +146,14 @@ def open_statement(data: bytes, kind: type[S], keys: Keys) -> Signed[S]:
         UnknownPartyError: the key id is not among ``keys``.
         InvalidSignatureError: the signature does not verify.
     """
-    parsed = cose.parse_sign1(data, max_bytes=kind.MAX_BYTES)
-    algorithm, key_id = _parse_protected(parsed.protected_bytes, kind.TYPE)
-    if parsed.unprotected:
-        msg = f"a {kind.TYPE} statement has no unprotected header"
-        raise EncodingError(msg)
+    parts = cose.split_sign1(data, max_bytes=kind.MAX_BYTES)
+    algorithm, key_id = _parse_protected(parts.protected, kind.TYPE)
     key = keys.get(key_id)
     if key is None or key.algorithm != algorithm:
         msg = f"a {kind.TYPE} statement by an unknown key {key_id.hex()[:16]}"
         raise UnknownPartyError(msg, clause="VN-2.2")
-    key.verify(cose.compute_sign1_input(parsed.protected_bytes, parsed.payload), parsed.signature)
-    return _signed(kind, data, parsed.payload, (key,))
+    key.verify(parts.message, parts.signature)
+    return _signed(kind, data, parts.payload, (key,))
 
 
 def open_joint_statement(data: bytes, kind: type[S], keys: Iterable[PublicKey]) -> Signed[S]:

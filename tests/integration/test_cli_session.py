@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -97,6 +98,26 @@ def test_a_voter_sees_what_is_voted_on_from_the_log(council: Path, address: str)
     assert "0 of 2 granted, P1 can still veto; abstained: P3; missing: P1, P2" in once.out
 
 
+def test_a_veto_reaches_a_waiting_party_directly_and_an_interrupt_is_quiet(
+    council: Path, address: str
+) -> None:
+    name = propose(council, address).value["name"]
+    common = ("--dir", council, "--server", address)
+    waiting = start("vote", "grant", name, *common, "--party", "P2", "--listen", "127.0.0.1:0")
+    assert waiting.stderr is not None
+    said = waiting.stderr.readline()
+    assert said.startswith("taking ballots of other parties at 127.0.0.1:")
+    peers = ("--peer", f"P2={said.split()[-1]}", "--peer", "P3=127.0.0.1:1")
+    veto = vetonet("vote", "veto", name, "--reason", "operator-record", *common, "--party", "P1", *peers)
+    assert veto.code == 0, veto.err
+    assert "not told directly, because they cannot be reached: P3" in veto.err
+    while not waiting.stderr.readline().startswith("waiting"):
+        assert waiting.poll() is None
+    waiting.send_signal(signal.SIGINT)
+    ended = finish(waiting)
+    assert (ended.code, ended.err) == (130, "")
+
+
 def test_a_run_in_the_forbidden_band_is_refused_in_one_line(council: Path, address: str) -> None:
     refused = propose(council, address, "--total-flop", "1e26")
     assert refused.code == 1
@@ -111,13 +132,10 @@ def test_an_unknown_proposal_is_named_in_one_line(council: Path, address: str) -
     assert "watch --once" in ended.err
 
 
-def test_a_certificate_of_another_treaty_is_refused_in_one_line(
-    council: Path, address: str, tmp_path: Path
-) -> None:
+def test_a_certificate_of_another_treaty_is_refused_in_one_line(address: str, tmp_path: Path) -> None:
     other = tmp_path / "other"
     assert vetonet("treaty", "new", "--out", other, "--parties", "3", "--json").code == 0
     ended = vetonet("watch", "--once", "--dir", other, "--server", address)
-    assert council
     assert (ended.code, len(ended.err.splitlines())) == (3, 1), ended.err
     assert "--server and --dir belong together" in ended.err
 

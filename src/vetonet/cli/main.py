@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from vetonet.cli.output import examples
 from vetonet.errors import VetonetError
 
 DEBUG: Final = "VETONET_DEBUG"
+OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,14 +119,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """End the process with the exit code of the command on its command line."""
-    code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _silence_stdout()
-    except OSError as error:
-        code = _report(Failure(f"the output cannot be written: {error.strerror}"), as_json=False)
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -137,7 +132,7 @@ def run(arguments: Sequence[str]) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core writes to standard error on its own
     try:
         with _translate_errors():
-            return _to_code(cli.main(args=list(arguments), prog_name="vetonet", standalone_mode=False))
+            return _call(arguments)
     except Failure as failure:
         if os.environ.get(DEBUG):
             traceback.print_exc()
@@ -145,13 +140,23 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        return _silence_stdout()
+        _silence_stdout()
+        return Exit.BROKEN_PIPE
     except SystemExit as ended:
         return _to_code(ended.code)
     except Exception as error:  # noqa: BLE001  (the last resort: whatever leaks out is our bug, in one line)
         if os.environ.get(DEBUG):
             traceback.print_exc()
         return _report(_describe_bug(error), as_json=as_json)
+
+
+def _call(arguments: Sequence[str]) -> int:
+    """Return the exit code of a command; click's own ``main`` would print several lines, and swallow some."""
+    try:
+        with cli.make_context("vetonet", list(arguments)) as context:
+            return _to_code(cli.invoke(context))
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
 
 
 @contextmanager
@@ -161,6 +166,15 @@ def _translate_errors() -> Iterator[None]:
         yield
     except VetonetError as error:
         raise to_failure(error) from error
+    except OSError as error:
+        if error.errno not in OUTPUT_ERRORS or error.filename is not None:
+            raise  # a broken pipe, or a file that the command itself should have answered for
+        _silence_stdout()
+        message = f"the output cannot be written: {error.strerror}; free some space, or send it elsewhere"
+        raise Failure(message, reason="output") from error
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        raise SystemExit(Exit.USAGE) from error
     except click.UsageError as error:
         raise _explain_usage(error) from error
     except Failure:
@@ -203,10 +217,9 @@ def _to_code(result: Any) -> int:
     return int(result) if isinstance(result, int) else Exit.OK
 
 
-def _silence_stdout() -> int:
-    """Nobody reads any more: what Python flushes at its end must not complain either."""
+def _silence_stdout() -> None:
+    """Nobody takes the output any more: what Python flushes at its end must not complain either."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Exit.BROKEN_PIPE
 
 
 if __name__ == "__main__":

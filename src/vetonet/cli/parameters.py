@@ -15,8 +15,8 @@ MAX_DURATION_MS: Final = 366 * 24 * MS_PER_HOUR
 MAX_COUNT: Final = 10**18
 MAX_PORT: Final = 65_535
 
-_NUMBER: Final = re.compile(r"\d{1,60}(?:\.\d{1,60})?(?:[eE]\+?\d{1,2})?")
-_DURATION: Final = re.compile(r"(?:\d{1,12}(?:ms|s|m|h|d))+")
+_NUMBER: Final = re.compile(r"\d{1,60}(?:\.\d{1,60})?(?:[eE]\+?\d{1,2})?", re.ASCII)
+_DURATION: Final = re.compile(r"(?:\d{1,12}(?:ms|s|m|h|d))+", re.ASCII)
 _DURATION_PART: Final = re.compile(r"(\d+)(ms|s|m|h|d)")
 _UNITS_MS: Final = {"ms": 1, "s": MS_PER_S, "m": 60_000, "h": MS_PER_HOUR, "d": 24 * MS_PER_HOUR}
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\]")

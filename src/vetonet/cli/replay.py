@@ -330,7 +330,8 @@ def _print_epoch(report: EpochReport) -> None:
     print_line()
     judged, wrong, impossible = len(report.judgements), len(report.inconsistent), len(report.impossible)
     print_line(
-        f"{judged} of {report.rows} rows judged: {wrong} inconsistent, {impossible} of them in any format"
+        f"{judged} of {report.rows} rows judged: {wrong} inconsistent, "
+        f"of which {impossible} are impossible in any format"
     )
     skipped = ", ".join(f"{count} {reason.value}" for reason, count in report.skip_counts if count)
     print_line(f"skipped: {skipped or 'none'}")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -26,15 +26,20 @@ from vetonet.cli.session import (
     server_option,
 )
 from vetonet.errors import EquivocationError, VetonetError
-from vetonet.policy.ballot import SIGNING_ATTEMPTS, VetoReason
-from vetonet.policy.quorum import Choice
 
 if TYPE_CHECKING:
     from vetonet.cli.directory import Member
     from vetonet.party.client import CoordinatorClient
     from vetonet.party.daemon import PartyDaemon
     from vetonet.party.views import SigningAsked, WatchEvent
+    from vetonet.policy.ballot import VetoReason
+    from vetonet.policy.quorum import Choice
     from vetonet.units import Milliseconds
+    from vetonet.voting.state import Voting
+
+CHOICES: Final = ("grant", "veto", "abstain")
+REASONS: Final = ("scale", "safety-case", "information-missing", "operator-record", "treaty-breach", "other")
+"""What a ballot can say, known without importing what ballots are made of."""
 
 PATIENCE_MS: Final = 30_000
 """How long after the last signing attempt a coordinator may take to say how it ended."""
@@ -76,14 +81,14 @@ class Order:
         "vetonet vote veto 5f0e --dir trial --party P1 --reason scale",
     ),
 )
-@click.argument("choice", type=click.Choice([c.value for c in Choice]))
+@click.argument("choice", type=click.Choice(CHOICES))
 @click.argument("proposal")
 @directory_option
 @click.option("--party", "party_id", required=True, help="Who votes, as the treaty names it.")
 @server_option
 @click.option(
     "--reason",
-    type=click.Choice([r.value for r in VetoReason]),
+    type=click.Choice(REASONS),
     help="Why; needed with a veto, and only there.",
 )
 @click.option(
@@ -131,10 +136,12 @@ def vote(
     Exits with 0 if the outcome is the one voted for (or nobody waited for it), 1 if not, 3 if nobody knows.
     """
     from vetonet.cli.directory import load_party
+    from vetonet.policy.ballot import VetoReason
+    from vetonet.policy.quorum import Choice
 
     chosen = Choice(choice)
     if (chosen is Choice.VETO) != (reason is not None):
-        raise Failure(f"expected --reason with a veto and only there; one of {', '.join(VetoReason)}")
+        raise Failure(f"expected --reason with a veto and only there; one of {', '.join(REASONS)}")
     member = load_party(directory, party_id)
     order = Order(
         choice=chosen,
@@ -166,6 +173,8 @@ def _parse_peers(texts: tuple[str, ...], member: Member) -> dict[str, str]:
 
 
 async def _vote(member: Member, address: str, order: Order) -> int:
+    from vetonet.policy.quorum import Choice
+
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(connect(member, address, is_insecure=order.is_insecure))
         daemon = await _start_daemon(member, client, order, stack)
@@ -223,14 +232,15 @@ async def _show_proposal(daemon: PartyDaemon, member: Member, order: Order) -> b
         print_line(f"{member.name} votes {order.choice} on {described['name']}")
         print_table(("", ""), list_rows(described, read_clock()))
         print_line()
-    if order.needs_consent:
-        click.confirm("Cast this ballot? It cannot be changed.", abort=True, err=True)
+    if order.needs_consent and not click.confirm("Cast this ballot? It cannot be changed.", err=True):
+        raise Failure("no ballot was cast", code=Exit.NEGATIVE, reason="declined")
     return digest
 
 
 async def _follow(client: CoordinatorClient, daemon: PartyDaemon, digest: bytes, member: Member) -> str:
     """Return the phase in which the vote ended, having signed what the party's own review lets it sign."""
     from vetonet.party.views import SigningAsked
+    from vetonet.policy.ballot import SIGNING_ATTEMPTS
     from vetonet.wire.convert import proposal_name
 
     terms, asked = member.treaty.statement, daemon.ledger.find(digest).proposal.statement
@@ -300,7 +310,7 @@ async def _conclude(
     return _to_exit(order.choice, outcome, is_waited=claimed is not None)
 
 
-def _read_outcome(state: Any, claimed: str | None) -> str:
+def _read_outcome(state: Voting, claimed: str | None) -> str:
     """Return what the log itself shows of what the coordinator claims; ``open`` where nobody waited."""
     from vetonet.policy.quorum import Decision
     from vetonet.voting.machine import decide
@@ -317,6 +327,8 @@ def _read_outcome(state: Any, claimed: str | None) -> str:
 
 
 def _to_exit(choice: Choice, outcome: str, *, is_waited: bool) -> Exit:
+    from vetonet.policy.quorum import Choice
+
     if not is_waited or choice is Choice.ABSTAIN:
         return Exit.INCONCLUSIVE if outcome == UNKNOWN else Exit.OK
     if outcome == UNKNOWN:

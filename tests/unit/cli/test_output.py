@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vetonet.cli.output import format_duration, format_flop, format_time, print_table
+from vetonet.units import MAX_FLOP
+
+
+@pytest.mark.parametrize(
+    ("flop", "expected"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1000"),
+        (10**22, "1e22"),
+        (55 * 10**20, "5.5e21"),
+        (5503765708800000000000, "5.504e21"),
+        (99_996 * 10**10, "1e15"),
+    ],
+)
+def test_flop_are_short_for_people(flop: int, expected: str) -> None:
+    assert format_flop(flop) == expected
+
+
+@given(st.integers(min_value=1, max_value=MAX_FLOP))
+def test_short_flop_are_near_the_truth(flop: int) -> None:
+    assert float(format_flop(flop)) == pytest.approx(flop, rel=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "expected"),
+    [
+        (250, "250 ms"),
+        (3_000, "3 s"),
+        (600_000, "10 min"),
+        (13_837_001, "3 h 50 min 37 s"),
+        (90 * 3_600_000, "3 d 18 h"),
+    ],
+)
+def test_durations_are_short_for_people(duration_ms: int, expected: str) -> None:
+    assert format_duration(duration_ms) == expected
+
+
+def test_times_are_in_utc() -> None:
+    assert format_time(1_800_000_000_000) == "2027-01-15T08:00:00Z"
+    assert format_time(1_800_000_000_250) == "2027-01-15T08:00:00.250Z"
+
+
+def test_a_table_for_a_file_has_no_colour_and_shows_brackets_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_table(("who", "what"), [("[red]P1[/red]", "VIOLATION")])
+    assert capsys.readouterr().out.splitlines() == ["who            what", "[red]P1[/red]  VIOLATION"]

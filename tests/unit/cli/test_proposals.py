@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.world import make_council
+from vetonet.cli.proposals import describe_proposal, describe_tally, list_rows, say_tally
+from vetonet.policy.quorum import Choice
+
+GRANT, VETO, ABSTAIN = Choice.GRANT, Choice.VETO, Choice.ABSTAIN
+COUNCIL = make_council(5, 3, veto_holders=("p1", "p2"))
+
+
+def tally(operator_id: str = "op1", **choices: Choice) -> dict[str, Any]:
+    return describe_tally(choices, COUNCIL.treaty.statement, operator_id=operator_id)
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({}, "0 of 3 granted, p1, p2 can still veto; missing: p1, p2, p3, p4, p5"),
+        ({"p2": GRANT, "p3": GRANT}, "2 of 3 granted, p1 can still veto; missing: p1, p4, p5"),
+        ({"p1": VETO, "p3": GRANT}, "1 of 3 granted, vetoed by p1; missing: p2, p4, p5"),
+        (
+            {"p1": GRANT, "p2": GRANT, "p3": VETO, "p4": ABSTAIN, "p5": GRANT},
+            "3 of 3 granted, no by p3 (no veto holder); abstained: p4; missing: nobody",
+        ),
+    ],
+)
+def test_a_vote_is_told_in_one_line(choices: dict[str, Choice], expected: str) -> None:
+    assert say_tally(tally(**choices)) == expected
+
+
+def test_the_grant_of_the_operators_own_party_does_not_count() -> None:
+    told = tally("op2", p1=GRANT, p2=GRANT, p3=GRANT)
+    assert told["granted"] == ["p2", "p3"]
+    assert not told["has_quorum"]
+    assert "recused: p1" in say_tally(told)
+
+
+def test_a_veto_without_a_holder_is_not_a_veto() -> None:
+    told = tally(p3=VETO)
+    assert (told["is_vetoed"], told["vetoed"]) == (False, ["p3"])
+
+
+def test_a_proposal_is_told_with_a_digest_computed_here_and_its_linked_runs() -> None:
+    proposal = COUNCIL.sign_proposal()
+    earlier = COUNCIL.propose(total_flop=10**24)
+    told = describe_proposal(proposal, COUNCIL.treaty.statement, {b"earlier": earlier})
+    assert told["digest"] == proposal.payload_digest.hex()
+    assert told["linked_flop"] == proposal.statement.total_flop + 10**24
+    rows = dict(list_rows(told, proposal.statement.opens_ms))
+    assert rows["compute"].endswith("with its linked runs 5e24")
+    assert rows["vote closes"].endswith("(in 1 h)")
+    assert rows["band"] == "licensed"
+
+
+def test_a_closed_vote_is_told_as_over() -> None:
+    proposal = COUNCIL.sign_proposal()
+    told = describe_proposal(proposal, COUNCIL.treaty.statement, {})
+    assert dict(list_rows(told, proposal.statement.closes_ms))["vote closes"].endswith("(over)")

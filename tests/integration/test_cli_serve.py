@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import finish, served, start, vetonet
+from support.command_line import call, finish, served, start
 from vetonet.cli import main
 from vetonet.cli.exits import Exit
 
@@ -87,22 +87,22 @@ def test_a_killed_server_has_lost_nothing_that_it_acknowledged(council: Path, tm
     process = start("serve", "--dir", council, "--listen", "127.0.0.1:0", "--data", data, "--json")
     assert process.stdout is not None
     address = json.loads(process.stdout.readline())["address"]
-    proposed = vetonet(
+    proposed = call(
         *("propose", "--dir", council, "--server", address, "--operator", "op1", "--total-flop", "5.5e21"),
         *("--chips", "4", "--duration", "1h", "--json"),
     )
     process.kill()
     finish(process)
     with served(council, "--data", data) as again:
-        listed = vetonet("watch", "--dir", council, "--server", again, "--json")
+        listed = call("watch", "--dir", council, "--server", again, "--json")
     assert [entry["name"] for entry in listed.value["proposals"]] == [proposed.value["name"]]
 
 
 def test_without_certificates_everybody_is_warned(council: Path, tmp_path: Path) -> None:
     with served(council, "--data", tmp_path / "data", "--insecure-loopback") as address:
         plain = ("watch", "--once", "--dir", council, "--server", address)
-        open_minded = vetonet(*plain, "--insecure-loopback")
-        strict = vetonet(*plain)
+        open_minded = call(*plain, "--insecure-loopback")
+        strict = call(*plain)
     assert (open_minded.code, open_minded.out) == (0, "no proposals yet\n")
     assert open_minded.err.startswith("Warning: no certificates")
     assert strict.code == 3

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import Ended, finish, served, start, vetonet
+from support.command_line import Ended, call, finish, served, start
 
 # A loaded machine takes its time to start so many processes; who comes too late gets a longer window.
-WINDOWS = ("5s", "12s", "28s")
+WINDOWS = ("4s", "12s", "28s")
 
 
 @pytest.fixture(scope="module")
 def council(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("council") / "treaty"
-    founded = vetonet(
+    founded = call(
         *("treaty", "new", "--out", directory, "--parties", "3", "--min-grants", "2", "--veto", "P1"),
-        *("--window", "30s", "--signing", "5s", "--forbidden-flop", "1e26", "--operator", "op1", "--json"),
+        *("--window", "30s", "--signing", "2s", "--forbidden-flop", "1e26", "--operator", "op1", "--json"),
     )
     assert founded.code == 0, founded.err
     return directory
@@ -31,7 +31,7 @@ def address(council: Path) -> Iterator[str]:
 
 
 def propose(council: Path, address: str, *options: str, window: str = "30s") -> Ended:
-    return vetonet(
+    return call(
         *("propose", "--dir", council, "--server", address, "--operator", "op1", "--total-flop", "5.5e21"),
         *("--chips", "4", "--duration", "1h", "--window", window, "--json", *options),
     )
@@ -58,7 +58,7 @@ def test_two_grants_of_three_give_a_licence_that_everybody_sees(council: Path, a
     assert [end.code for end in ended.values()] == [0, 0], ended
     assert {end.value["outcome"] for end in ended.values()} == {"licensed"}
     assert len({end.value["licence_id"] for end in ended.values()}) == 1
-    watched = vetonet("watch", name, "--dir", council, "--server", address)
+    watched = call("watch", name, "--dir", council, "--server", address)
     assert watched.code == 0
     assert "licensed: 2 of 2 granted; missing: P3" in watched.out
 
@@ -68,9 +68,16 @@ def test_one_veto_of_a_holder_outweighs_two_grants(council: Path, address: str) 
     name, ended = decide(council, address, ballots, "Owner B")
     assert {end.value["outcome"] for end in ended.values()} == {"vetoed"}, ended
     assert [ended[party].code for party in ballots] == [0, 1, 1]
-    status = vetonet("watch", name, "--dir", council, "--server", address, "--json")
+    status = call("watch", name, "--dir", council, "--server", address, "--json")
     assert status.code == 1
     assert status.value["tally"]["vetoed"] == ["P1"]
+
+
+def test_a_quorum_that_does_not_sign_gives_no_licence_and_says_why(council: Path, address: str) -> None:
+    ballots = {"P2": ("grant", "--no-wait"), "P3": ("grant",)}
+    _, ended = decide(council, address, ballots, "Owner C")
+    assert (ended["P3"].code, ended["P3"].value["outcome"]) == (1, "expired"), ended
+    assert "too few of them signed in time" in ended["P3"].err
 
 
 def test_a_grant_without_waiting_warns_and_a_second_ballot_is_refused(council: Path, address: str) -> None:
@@ -78,10 +85,10 @@ def test_a_grant_without_waiting_warns_and_a_second_ballot_is_refused(council: P
     assert proposed.code == 0, proposed.err
     assert "made up" in proposed.err
     name, common = proposed.value["name"], ("--dir", council, "--server", address, "--party", "P2")
-    ended = vetonet("vote", "grant", name, *common, "--no-wait", "--json")
+    ended = call("vote", "grant", name, *common, "--no-wait", "--json")
     assert (ended.code, ended.value["outcome"]) == (0, "open"), ended.err
     assert "cannot sign" in ended.err
-    again = vetonet("vote", "abstain", name, *common, "--json")
+    again = call("vote", "abstain", name, *common, "--json")
     assert (again.code, again.out) == (1, "")
     error = json.loads(again.err.splitlines()[-1])["error"]
     assert (error["reason"], error["culprit"]) == ("refused", "P2")
@@ -90,11 +97,11 @@ def test_a_grant_without_waiting_warns_and_a_second_ballot_is_refused(council: P
 def test_a_voter_sees_what_is_voted_on_from_the_log(council: Path, address: str) -> None:
     proposed = propose(council, address)
     name, digest = proposed.value["name"], proposed.value["digest"]
-    ended = vetonet("vote", "abstain", name, "--dir", council, "--server", address, "--party", "P3")
+    ended = call("vote", "abstain", name, "--dir", council, "--server", address, "--party", "P3")
     assert ended.code == 0, ended.err
     assert digest in ended.out
     assert "5.5e21 FLOP (5500000000000000000000)" in ended.out
-    once = vetonet("watch", digest[:12], "--once", "--dir", council, "--server", address)
+    once = call("watch", digest[:12], "--once", "--dir", council, "--server", address)
     assert "0 of 2 granted, P1 can still veto; abstained: P3; missing: P1, P2" in once.out
 
 
@@ -108,7 +115,7 @@ def test_a_veto_reaches_a_waiting_party_directly_and_an_interrupt_is_quiet(
     said = waiting.stderr.readline()
     assert said.startswith("taking ballots of other parties at 127.0.0.1:")
     peers = ("--peer", f"P2={said.split()[-1]}", "--peer", "P3=127.0.0.1:1")
-    veto = vetonet("vote", "veto", name, "--reason", "operator-record", *common, "--party", "P1", *peers)
+    veto = call("vote", "veto", name, "--reason", "operator-record", *common, "--party", "P1", *peers)
     assert veto.code == 0, veto.err
     assert "not told directly, because they cannot be reached: P3" in veto.err
     while not waiting.stderr.readline().startswith("waiting"):
@@ -127,33 +134,33 @@ def test_a_run_in_the_forbidden_band_is_refused_in_one_line(council: Path, addre
 
 def test_an_unknown_proposal_is_named_in_one_line(council: Path, address: str) -> None:
     common = ("--dir", council, "--server", address, "--party", "P3")
-    ended = vetonet("vote", "grant", "proposals/ffffffffffffffffffffffffffffffff", *common)
+    ended = call("vote", "grant", "proposals/ffffffffffffffffffffffffffffffff", *common)
     assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
     assert "watch --once" in ended.err
 
 
 def test_a_certificate_of_another_treaty_is_refused_in_one_line(address: str, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    assert vetonet("treaty", "new", "--out", other, "--parties", "3", "--json").code == 0
-    ended = vetonet("watch", "--once", "--dir", other, "--server", address)
+    assert call("treaty", "new", "--out", other, "--parties", "3", "--json").code == 0
+    ended = call("watch", "--once", "--dir", other, "--server", address)
     assert (ended.code, len(ended.err.splitlines())) == (3, 1), ended.err
     assert "--server and --dir belong together" in ended.err
 
 
 def test_a_port_in_use_ends_a_second_server_in_one_line(council: Path, address: str, tmp_path: Path) -> None:
-    ended = vetonet("serve", "--dir", council, "--listen", address, "--data", tmp_path / "data")
+    ended = call("serve", "--dir", council, "--listen", address, "--data", tmp_path / "data")
     assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
     assert "in use" in ended.err
 
 
 def test_data_in_use_end_a_second_server_in_one_line(council: Path, address: str) -> None:
     assert address
-    ended = vetonet("serve", "--dir", council, "--listen", "127.0.0.1:0")
+    ended = call("serve", "--dir", council, "--listen", "127.0.0.1:0")
     assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
     assert "another --data" in ended.err
 
 
 def test_a_server_that_is_away_leaves_the_question_open(council: Path) -> None:
-    ended = vetonet("watch", "--once", "--dir", council, "--server", "127.0.0.1:1")
+    ended = call("watch", "--once", "--dir", council, "--server", "127.0.0.1:1")
     assert (ended.code, len(ended.err.splitlines())) == (3, 1), ended.err
     assert "cannot be reached" in ended.err

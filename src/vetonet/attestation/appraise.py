@@ -94,6 +94,8 @@ def _compare(
         yield "wrong-model", f"is of another model than the enrolled {device.enrolment.model!r}"
     if claims.firmware_digest not in accepted or claims.firmware_digest != alias.firmware_digest:
         yield "unknown-firmware", f"measured unknown firmware {claims.firmware_digest.hex()[:16]}"
+    if not device.certificate.is_valid_during(claims.window_start_ms, claims.window_end_ms):
+        yield "certificate-lapsed", "is about a time for which its maker does not vouch"
     # DISABLED (1) does not say that debugging was off when the keys were released; from 2 on it does.
     if claims.debug_status < DebugStatus.DISABLED_SINCE_BOOT:
         yield "debug-enabled", f"has debug status {claims.debug_status}, expected disabled since boot"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from vetonet.attestation.identity import MAX_CERTIFICATE_BYTES, verify_device_certificate
+from vetonet.attestation.identity import MAX_CERTIFICATE_BYTES, DeviceCertificate, verify_device_certificate
 from vetonet.attestation.report import MAX_MODEL_BYTES, UEID_BYTES
 from vetonet.crypto.keys import MAX_KEY_BYTES, Algorithm, PublicKey
 from vetonet.crypto.statement import Signed, Statement, open_joint_statement, open_statement, read_unverified
@@ -104,16 +104,21 @@ class EnrolledDevice:
 
     Attributes:
         signed: the enrolment as logged.
-        device_key: the key of its certificate, from which the ueid follows.
+        certificate: the maker's, verified.
     """
 
     signed: Signed[DeviceEnrolment]
-    device_key: PublicKey
+    certificate: DeviceCertificate
 
     @property
     def enrolment(self) -> DeviceEnrolment:
         """What was enrolled."""
         return self.signed.statement
+
+    @property
+    def device_key(self) -> PublicKey:
+        """The key of its certificate, from which the ueid follows."""
+        return self.certificate.device_key
 
     @property
     def ueid(self) -> bytes:
@@ -130,7 +135,7 @@ def open_enrolment(
     *,
     endorser_keys: Mapping[str, PublicKey],
     operator_keys: Mapping[str, PublicKey],
-    now: Milliseconds,
+    now: Milliseconds | None,
 ) -> EnrolledDevice:
     """Return a chip that its maker and its owner have both signed for and whose certificate holds (VN-8.2).
 
@@ -138,7 +143,7 @@ def open_enrolment(
         data: untrusted bytes of a COSE_Sign.
         endorser_keys: the makers' root keys by endorser id, as the treaty pins them.
         operator_keys: the operators' keys by operator id.
-        now: when the certificate must be valid.
+        now: when the certificate must be valid; None leaves that to the appraisal of its reports.
 
     Raises:
         EncodingError: not an enrolment, or not a certificate of the one accepted form.
@@ -150,8 +155,8 @@ def open_enrolment(
     root_key = _find(endorser_keys, claimed.endorser_id, "endorser")
     owner_key = _find(operator_keys, claimed.owner, "operator")
     signed = open_joint_statement(data, DeviceEnrolment, (root_key, owner_key))
-    device_key = verify_device_certificate(signed.statement.certificate, root_key, now)
-    return EnrolledDevice(signed=signed, device_key=device_key)
+    certificate = verify_device_certificate(signed.statement.certificate, root_key, now)
+    return EnrolledDevice(signed=signed, certificate=certificate)
 
 
 def open_alias(data: bytes, device: EnrolledDevice) -> Signed[AliasEndorsement]:

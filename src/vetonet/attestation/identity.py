@@ -65,6 +65,10 @@ class DeviceCertificate:
     algorithm: Algorithm
     signature: bytes = field(repr=False)
 
+    def is_valid_during(self, start_ms: Milliseconds, end_ms: Milliseconds) -> bool:
+        """Whether its validity covers all of this time."""
+        return self.not_before_ms <= start_ms and end_ms <= self.not_after_ms
+
     @classmethod
     def from_bytes(cls, data: bytes) -> DeviceCertificate:
         """Return the certificate that untrusted bytes spell.
@@ -106,13 +110,16 @@ class DeviceCertificate:
         )
 
 
-def verify_device_certificate(data: bytes, root_key: PublicKey, now: Milliseconds) -> PublicKey:
-    """Return the device key that a maker's certificate vouches for.
+def verify_device_certificate(
+    data: bytes, root_key: PublicKey, now: Milliseconds | None
+) -> DeviceCertificate:
+    """Return a certificate in which a maker vouches for a device key.
 
     Args:
         data: untrusted DER.
         root_key: the maker's root key, as the treaty pins it; never taken from a certificate.
-        now: when the certificate must be valid.
+        now: when the certificate must be valid, or None where the reader has only the times in reports to
+            hold against its validity.
 
     Raises:
         EncodingError: not a certificate of the one accepted form.
@@ -124,9 +131,9 @@ def verify_device_certificate(data: bytes, root_key: PublicKey, now: Millisecond
         msg = f"a certificate by {certificate.algorithm.name}, the maker's key is {root_key.algorithm.name}"
         raise InvalidSignatureError(msg)
     root_key.verify(certificate.signed_bytes, _to_fixed_width(certificate.signature, root_key))
-    if not certificate.not_before_ms <= now <= certificate.not_after_ms:
+    if now is not None and not certificate.is_valid_during(now, now):
         _refuse("certificate-expired", f"a device certificate that is not valid at {now}")
-    return certificate.device_key
+    return certificate
 
 
 def issue_device_certificate(

@@ -30,6 +30,7 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "wrong-model": Finding.CONTRADICTION,
         "unknown-firmware": Finding.CONTRADICTION,
         "debug-enabled": Finding.CONTRADICTION,
+        "certificate-lapsed": Finding.MISSING,
         # a report against the peak rate of its chip
         "impossible-rate": Finding.CONTRADICTION,
         # the reports of one chip against each other

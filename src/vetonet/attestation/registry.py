@@ -1,4 +1,7 @@
-"""The registry: every enrolled chip and every alias key, read leaf by leaf from the log (VN-8.3, VN-8.4)."""
+"""The registry: every enrolled chip and every alias key, read leaf by leaf from the log (VN-8.3, VN-8.4).
+
+Whom a treaty lets enrol chips and log batches, this package knows as ``TrustAnchors`` only.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ from vetonet.attestation.enrolment import (
     open_alias,
     open_enrolment,
 )
+from vetonet.attestation.report import ReportBatch
 from vetonet.crypto.keys import PublicKey
-from vetonet.crypto.statement import Keys, Signed, read_unverified
+from vetonet.crypto.statement import Keys, Signed, open_statement, read_unverified
 from vetonet.errors import EquivocationError, RefusedError, UnknownPartyError
 from vetonet.units import Milliseconds
 
@@ -53,7 +57,7 @@ class Owner(Protocol):
 
 
 class TrustAnchors(Protocol):
-    """Whom a treaty lets enrol chips; ``vetonet.policy.treaty.Treaty`` is one."""
+    """Whom a treaty lets enrol chips and log batches; ``vetonet.policy.treaty.Treaty`` is one."""
 
     @property
     def endorsers(self) -> Sequence[Maker]:
@@ -103,7 +107,7 @@ class Registry:
         """Every alias key by key id: the keys that may sign reports."""
         return MappingProxyType(self._alias_keys)
 
-    def read_enrolment(self, data: bytes, anchors: TrustAnchors, now: Milliseconds) -> EnrolledDevice:
+    def read_enrolment(self, data: bytes, anchors: TrustAnchors, now: Milliseconds | None) -> EnrolledDevice:
         """Open an enrolment under these trust anchors, and enrol its chip; return it.
 
         Raises:
@@ -201,3 +205,21 @@ class Registry:
             msg = f"no device endorsed the alias key {key_id.hex()[:16]}"
             raise UnknownPartyError(msg, culprit=key_id.hex(), clause="VN-8.4")
         return known
+
+
+def open_batch(data: bytes, anchors: TrustAnchors) -> Signed[ReportBatch]:
+    """Return a report batch that the operator it names signed (VN-9.4).
+
+    Raises:
+        EncodingError: not a report batch.
+        UnknownPartyError: no operator of these signed it.
+        InvalidSignatureError: the signature does not verify.
+        RefusedError: one operator signed it in another's name.
+    """
+    names = {owner.key.key_id: owner.operator_id for owner in anchors.operators}
+    signed = open_statement(data, ReportBatch, {owner.key.key_id: owner.key for owner in anchors.operators})
+    signer_id = names[signed.signer.key_id]
+    if signed.statement.operator_id != signer_id:
+        msg = f"a report batch of {signed.statement.operator_id!r} signed by {signer_id!r}"
+        raise RefusedError(msg, culprit=signer_id, clause="VN-9.4")
+    return signed

@@ -200,6 +200,7 @@ def _describe_replay(
         "reports": len(metered.reports),
         "chips_reported_flop": metered.flop,
         "is_exact": metered.flop == workload.flop,
+        "chips_held_back": metered.throttled,
     }
 
 
@@ -233,6 +234,8 @@ def _print_replay(
     print_line()
     print_table(("precision", "mean utilisation of the dense peak", ""), _list_utilisations(workload))
     print_line()
+    for reason, count in metered.throttled.items():
+        print_line(f"{count} times a chip did less than was recorded: {reason}")
     verdict = "exactly the derived total" if metered.flop == workload.flop else "NOT the derived total"
     print_line(
         f"{workload.chips} chips signed {len(metered.reports)} reports, one per chip and "

@@ -1,4 +1,4 @@
-"""Steps 7 to 14: one function for each claim, returning every problem that stands against it (VN-10.6)."""
+"""Steps 7 to 16: one function for each claim, returning every problem that stands against it (VN-10.6)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from vetonet.attestation.appraise import appraise, verify_chain
 from vetonet.attestation.challenge import compute_challenge
-from vetonet.attestation.report import ENERGY_STEP_J, ReportBatch, compute_batch_root
+from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST, ReportBatch, compute_batch_root
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.compliance.evidence import Evidence, Usage
 from vetonet.compliance.public_record import PublicRecord
@@ -111,6 +111,9 @@ def judge_freshness(case: Case) -> Iterator[Problem]:
             if claims.window_end_ms > case.now:
                 yield _about(usage, "ahead-of-clock", f"is about a time after the verifier's {case.now}")
             size = sizes.get(claims.checkpoint_digest)
+            if claims.checkpoint_digest == NO_DIGEST:
+                yield _about(usage, "checkpoint-missing", "was made before the chip saw any checkpoint")
+                continue
             if size is None:
                 yield _about(usage, "checkpoint-unknown", "names a checkpoint that is none of this log")
                 continue

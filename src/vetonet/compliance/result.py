@@ -57,6 +57,7 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "report-malformed": Verdict.VIOLATION,
         # freshness
         "checkpoint-unknown": Verdict.VIOLATION,
+        "checkpoint-missing": Verdict.INCONCLUSIVE,
         "checkpoint-stale": Verdict.VIOLATION,
         "challenge-wrong": Verdict.VIOLATION,
         "ahead-of-clock": Verdict.INCONCLUSIVE,

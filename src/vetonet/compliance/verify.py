@@ -42,7 +42,7 @@ def verify_bundle(
     Args:
         data: the bundle file, untrusted.
         trust_root: the treaty to judge by.
-        now: when the judgement is made; deadlines and certificates depend on it.
+        now: when the judgement is made; deadlines depend on it.
         mapper: how the checking of signatures is spread: ``map``, or the ``map`` of a thread pool.
 
     Raises:
@@ -50,7 +50,7 @@ def verify_bundle(
         VerificationError: a bundle of another treaty or of another log; it cannot be judged at all.
     """
     bundle = Bundle.from_bytes(data)
-    record = read_public_record(bundle, trust_root, now)  # steps 1 to 4
+    record = read_public_record(bundle, trust_root)  # steps 1 to 4
     evidence = open_evidence(bundle.reports, record, mapper=mapper)  # steps 5 and 6
     device_sets = {device_set.root_hash: device_set for device_set in bundle.device_sets}
     case = Case(record=record, evidence=evidence, device_sets=device_sets, now=now)

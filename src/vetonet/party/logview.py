@@ -1,4 +1,4 @@
-"""A follower's view of the log: verified before it is believed, never smaller, never rewritten (VN-8.2).
+"""A follower's view of the log: verified before it is believed, never smaller, never rewritten (VN-11.4).
 
 The coordinator is not trusted to say what the log holds. A view advances only by leaves that, after those it
 already has, give exactly the root of a checkpoint that the treaty's log signed. Two signed checkpoints that
@@ -28,7 +28,7 @@ class LogForkedError(EquivocationError):
     """
 
     def __init__(self, message: str, *, culprit: str, evidence: tuple[bytes, bytes]) -> None:
-        super().__init__(message, culprit=culprit, clause="VN-8.2")
+        super().__init__(message, culprit=culprit, clause="VN-11.4")
         self.evidence: Final = evidence
 
 
@@ -95,13 +95,13 @@ class LogView:
             LogForkedError: it contradicts what the log signed before.
             RefusedError: the tree would shrink.
             ProofError: leaves are missing, too many, or not those that the checkpoint commits to.
-            ProtocolError, VerificationError: a leaf that the rules would not have let in (VN-8.4).
+            ProtocolError, VerificationError: a leaf that the rules would not have let in (VN-11.3).
         """
         self._raise_if_halted()
         checkpoint = self.confront(checkpoint_bytes)
         if checkpoint.tree_size < self.tree_size:
             msg = f"the log shrank from {self.tree_size} leaves to {checkpoint.tree_size}"
-            raise RefusedError(msg, culprit=self._log_key.name, clause="VN-8.2")
+            raise RefusedError(msg, culprit=self._log_key.name, clause="VN-11.4")
         first = self.tree_size
         self._extend(new_leaves, checkpoint)
         self._checkpoint, self._signed = checkpoint, checkpoint_bytes

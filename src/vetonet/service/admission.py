@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
-from vetonet.attestation.registry import Registry
+from vetonet.attestation.registry import Registry, open_batch
 from vetonet.attestation.report import ReportBatch
-from vetonet.crypto.statement import open_statement, peek
-from vetonet.errors import EncodingError, RefusedError
+from vetonet.crypto.statement import peek
+from vetonet.errors import EncodingError
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds
 
@@ -64,12 +64,7 @@ class Admission:
     def admit_batch(self, data: bytes, now: Milliseconds) -> str:
         """Signed by the operator it names (VN-9.4)."""
         del now
-        batch = open_statement(data, ReportBatch, self.treaty.operator_keys)
-        operator_id = batch.statement.operator_id
-        if self.treaty.find_operator(operator_id).key != batch.signer:
-            msg = f"a report batch of {operator_id!r} signed by another operator"
-            raise RefusedError(msg, culprit=operator_id, clause="VN-9.4")
-        return operator_id
+        return open_batch(data, self.treaty).statement.operator_id
 
     def _own_registry(self) -> Registry:
         """Return the registry that may grow; batches of reports, which come often, need no copy of it."""

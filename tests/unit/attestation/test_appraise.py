@@ -131,7 +131,7 @@ def test_a_broken_chain_has_its_reason_codes(make: Callable[[], Chain], expected
 
 def test_missing_evidence_is_told_apart_from_contradiction() -> None:
     missing = {reason for reason, finding in REASONS.items() if finding is Finding.MISSING}
-    assert missing == {"report-gap", "window-gap"}
+    assert missing == {"report-gap", "window-gap", "certificate-lapsed"}
     assert is_missing_evidence("report-gap")
     assert not is_missing_evidence("report-fork")
 

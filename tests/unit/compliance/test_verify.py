@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from support.bundles import FIRMWARE, Scene, altered, enrol, make_compliant_scene, make_scene
+from support.bundles import FIRMWARE, YEAR_MS, Scene, altered, enrol, make_compliant_scene, make_scene
 from support.world import NOW_MS, compute_device_set_root, make_council
-from vetonet.attestation.report import ComputeReport, DebugStatus
+from vetonet.attestation.report import NO_DIGEST, ComputeReport, DebugStatus
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.compliance.claims import MAX_SHOWN
 from vetonet.compliance.result import REASONS, Claim, ComplianceResult, Verdict
@@ -275,6 +275,23 @@ def test_a_chip_in_a_state_that_nobody_vouched_for_is_a_violation(
     assert reason in reasons(result)
 
 
+@pytest.mark.parametrize("years", [1, 15, 100])
+def test_a_verdict_does_not_change_when_certificates_lapse_after_the_run(years: int) -> None:
+    """Nobody may be accused because a verifier looks late: what counts is when the chip ran."""
+    scene = make_compliant_scene()
+    assert scene.judge(now=scene.judged_ms + years * 365 * 24 * HOUR).verdict is Verdict.COMPLIANT
+
+
+def test_a_run_after_the_certificate_lapsed_is_inconclusive() -> None:
+    late = {"opens_ms": NOW_MS + 30 * YEAR_MS, "closes_ms": NOW_MS + 30 * YEAR_MS + HOUR}
+    start = late["closes_ms"] + HOUR
+    scene = make_scene(chips=1, windows=1, **late, starts_ms=start, ends_ms=start + HOUR)
+    scene.windows = ((start, start + HOUR),)
+    scene.run()
+    result = scene.judge()
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"certificate-lapsed"})
+
+
 def test_a_report_in_another_chips_name_is_a_violation() -> None:
     scene = make_scene()
     other = scene.chips[1].ueid
@@ -297,6 +314,11 @@ def test_a_report_that_names_a_checkpoint_of_no_log_is_a_violation() -> None:
     result = judge_with(lambda claims: replace(claims, nonces=(claims.challenge, bytes([9]) * 32)))
     assert {"checkpoint-unknown"} <= reasons(result)
     assert result.verdict is Verdict.VIOLATION
+
+
+def test_a_report_before_any_checkpoint_is_inconclusive() -> None:
+    result = judge_with(lambda claims: replace(claims, nonces=(claims.challenge, NO_DIGEST)))
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"checkpoint-missing"})
 
 
 def test_a_report_older_than_its_licence_is_a_violation() -> None:

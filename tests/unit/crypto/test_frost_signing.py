@@ -7,6 +7,7 @@ import dataclasses
 import pickle
 from itertools import combinations
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -289,7 +290,8 @@ def test_signer_refuses_a_package_without_its_commitments() -> None:
 @pytest.mark.parametrize("name", ["hiding", "binding"])
 def test_signer_refuses_altered_commitments_of_its_own(name: str) -> None:
     session = Session(2, 3, (1, 2))
-    altered = dataclasses.replace(session.package.commitments[0], **{name: multiply_base(99)})
+    change: dict[str, Any] = {name: multiply_base(99)}
+    altered = dataclasses.replace(session.package.commitments[0], **change)
     package = frost.SigningPackage(message=MESSAGE, commitments=(altered, session.package.commitments[1]))
     with pytest.raises(ProtocolError):
         session.sign(1, package)

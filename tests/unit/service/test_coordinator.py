@@ -769,8 +769,9 @@ def test_a_report_batch_signed_for_another_operator_is_refused() -> None:
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         del clock
         forged = sign_batch(council, operator_id="op1", key=council.operator_keys["op2"])
-        with pytest.raises(RefusedError, match="another operator"):
+        with pytest.raises(RefusedError, match="a report batch of 'op1' signed by 'op2'") as caught:
             await coordinator.append_statements([forged], request_id="r", caller=None)
+        assert caught.value.culprit == "op2"
 
     play(scene)
 

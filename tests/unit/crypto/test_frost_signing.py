@@ -8,7 +8,6 @@ import pickle
 from itertools import combinations
 from threading import Barrier, Thread
 from typing import Any
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

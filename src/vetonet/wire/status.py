@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn, cast
+from typing import Final, cast
 
 import grpc
 import grpc.aio
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from vetonet.errors import (
@@ -141,15 +141,6 @@ def to_error(error: grpc.RpcError) -> VetonetError:
         status = None
     known = None if status is None else from_status(status)
     return known or RpcError(_describe(error), code=error.code())
-
-
-def raise_from_rpc_error(error: grpc.RpcError) -> NoReturn:
-    """Raise the error of our tree that a failed call amounts to.
-
-    Raises:
-        VetonetError: always; ``RpcError`` where no server of ours answered.
-    """
-    raise to_error(error) from error
 
 
 def _list_metadata(error: VetonetError) -> dict[str, str]:

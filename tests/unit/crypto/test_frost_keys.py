@@ -114,7 +114,8 @@ def test_public_key_package_derives_what_rfc_9591_c_2_derives() -> None:
     package = make_package()
     assert (package.min_signers, package.max_signers) == (3, 4)
     assert package.group_public_key.element == multiply_base(11)
-    for identifier, share in package.compute_verifying_shares().items():
+    for identifier in package.identifiers:
+        share = package.compute_verifying_share(identifier)
         assert share == multiply_base(evaluate(COEFFICIENTS, identifier))
 
 

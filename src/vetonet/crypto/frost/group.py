@@ -14,9 +14,8 @@ from functools import reduce
 from typing import Final, NewType
 
 from nacl import bindings
-from nacl.exceptions import CryptoError
 
-from vetonet.errors import EncodingError, InvalidSignatureError, ProtocolError
+from vetonet.errors import EncodingError, ProtocolError
 from vetonet.units import Rng
 
 Scalar = NewType("Scalar", int)
@@ -174,18 +173,6 @@ def h4(data: bytes) -> bytes:
 def h5(data: bytes) -> bytes:
     """Return the digest of an encoded list of commitments."""
     return hashlib.sha512(CONTEXT_STRING + b"com" + data).digest()
-
-
-def verify_ed25519(public_key: Element, message: bytes, signature: bytes) -> None:
-    """Hold when libsodium accepts the signature: Ed25519 (RFC 8032, 5.1.7), small orders refused.
-
-    Raises:
-        InvalidSignatureError: it does not.
-    """
-    try:
-        bindings.crypto_sign_open(signature + message, public_key.encoded)
-    except CryptoError as error:
-        raise InvalidSignatureError("the signature does not verify under the group public key") from error
 
 
 def _reduce(data: bytes) -> Scalar:

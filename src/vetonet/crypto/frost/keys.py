@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from types import MappingProxyType
-from typing import Final, Self
+from typing import Self
 
 from vetonet.crypto.frost.group import (
     Element,
     Scalar,
     multiply_base,
     scalar_to_bytes,
-    verify_ed25519,
 )
 from vetonet.crypto.frost.layout import (
     MAX_COUNT,
@@ -23,9 +20,8 @@ from vetonet.crypto.frost.layout import (
     refuse_malformed,
 )
 from vetonet.crypto.frost.polynomial import evaluate_commitment
-from vetonet.errors import InvalidSignatureError, UnknownPartyError
-
-SIGNATURE_BYTES: Final = 64
+from vetonet.crypto.keys import verify_ed25519
+from vetonet.errors import UnknownPartyError
 
 
 class Identifier(int):
@@ -82,9 +78,7 @@ class GroupPublicKey:
         Raises:
             InvalidSignatureError: it did not.
         """
-        if len(signature) != SIGNATURE_BYTES:
-            raise InvalidSignatureError("a signature has exactly 64 bytes")
-        verify_ed25519(self.element, message, signature)
+        verify_ed25519(self.element.encoded, message, signature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -230,10 +224,6 @@ class PublicKeyPackage:
         if identifier not in self.identifiers:
             raise UnknownPartyError("the group has no such participant", culprit=str(identifier))
         return evaluate_commitment(self.vss_commitment, identifier)
-
-    def compute_verifying_shares(self) -> Mapping[Identifier, Element]:
-        """Return every participant's verifying share; min_signers multiplications for each."""
-        return MappingProxyType({who: self.compute_verifying_share(who) for who in self.identifiers})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PublicKeyPackage:

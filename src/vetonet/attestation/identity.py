@@ -23,7 +23,6 @@ from vetonet.errors import AppraisalError, EncodingError, InvalidSignatureError,
 from vetonet.units import Milliseconds
 
 MAX_CERTIFICATE_BYTES: Final = 4096
-MS_PER_S: Final = 1_000
 SERIAL_BYTES: Final = 16  # RFC 5280 section 4.1.2.2 allows 20; the first bit stays clear
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -47,8 +47,3 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
     }
 )
 """Every reason code about evidence of a chip."""
-
-
-def is_missing_evidence(reason: str) -> bool:
-    """Whether a reason code of attestation says only that something is absent."""
-    return REASONS[reason] is Finding.MISSING

@@ -11,7 +11,7 @@ from vetonet.encoding.record import DIGEST, many, member, numeric_date, one_of, 
 from vetonet.policy.proposal import MAX_DEVICES, Proposal, verify_ceilings, verify_treaty_reference
 from vetonet.policy.quorum import MAX_PARTIES
 from vetonet.policy.treaty import Treaty
-from vetonet.units import MAX_FLOP, Milliseconds, Precision, WorkloadClass
+from vetonet.units import MAX_FLOP, Precision, WorkloadClass
 
 MAX_LEAF_INDEX = 2**53
 LEAF_INDICES: Final = many(uint(MAX_LEAF_INDEX), minimum=1, maximum=MAX_PARTIES)
@@ -101,8 +101,3 @@ def open_licence(data: bytes, treaty: Signed[Treaty]) -> Signed[Licence]:
     signed = open_statement(data, Licence, {key.key_id: key})
     verify_treaty_reference(signed.statement, treaty)
     return signed
-
-
-def is_valid_at(licence: Licence, now: Milliseconds) -> bool:
-    """Whether a licence is in force at ``now``."""
-    return licence.not_before_ms <= now < licence.expires_ms

@@ -22,7 +22,7 @@ from vetonet.errors import (
     UnknownPartyError,
 )
 from vetonet.policy.ballot import SIGNING_ATTEMPTS
-from vetonet.policy.licence import Licence, derive_licence, is_valid_at, open_licence
+from vetonet.policy.licence import Licence, derive_licence, open_licence
 from vetonet.policy.proposal import Proposal
 
 COUNCIL = make_council(5, 3)
@@ -177,12 +177,6 @@ def test_a_licence_that_could_not_be_derived_is_refused(changes: dict[str, Any],
 def test_a_licence_is_not_derived_from_ballots_that_cannot_be(indices: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"."):
         derive_licence(TREATY, PROPOSAL, 4, indices)
-
-
-def test_a_licence_is_in_force_from_its_start_until_before_its_end() -> None:
-    starts, ends = LICENCE.not_before_ms, LICENCE.expires_ms
-    moments = (LICENCE.issued_ms, starts - 1, starts, ends - 1, ends)
-    assert [is_valid_at(LICENCE, now) for now in moments] == [False, False, True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -79,13 +79,16 @@ def list_rows(described: Mapping[str, Any], now: Milliseconds) -> list[tuple[str
     return rows + [("continues", parent) for parent in described["lineage"]]
 
 
-def describe_tally(choices: Mapping[str, Choice], treaty: Treaty, *, operator_id: str) -> dict[str, Any]:
+def describe_tally(
+    choices: Mapping[str, Choice], treaty: Treaty, *, operator_id: str, is_open: bool = True
+) -> dict[str, Any]:
     """Return how a vote stands as plain values, for JSON.
 
     Args:
         choices: one for each party that voted.
         treaty: in force.
         operator_id: who proposed: the grant of its own party does not count.
+        is_open: whether anybody can still vote.
     """
     quorum = treaty.quorum
     party_id = treaty.find_operator(operator_id).party_id
@@ -100,7 +103,7 @@ def describe_tally(choices: Mapping[str, Choice], treaty: Treaty, *, operator_id
         "min_grants": quorum.min_grants,
         "has_quorum": quorum.has_quorum(choices, recused),
         "is_vetoed": quorum.is_vetoed(choices),
-        "can_still_veto": [p for p in quorum.veto_holders if p not in choices],
+        "can_still_veto": [p for p in quorum.veto_holders if is_open and p not in choices],
     }
 
 

@@ -289,8 +289,11 @@ async def _conclude(
     ledger = await daemon.sync()
     state = ledger.find(digest)
     asked = state.proposal.statement
-    tally = describe_tally(state.choices, state.treaty.statement, operator_id=asked.operator_id)
     outcome = _read_outcome(state, claimed)
+    is_open = outcome == "open"
+    tally = describe_tally(
+        state.choices, state.treaty.statement, operator_id=asked.operator_id, is_open=is_open
+    )
     if outcome == "expired" and tally["has_quorum"]:
         warn("enough parties granted, but too few of them signed in time; who grants has to wait and sign")
     licence_id = None if state.licence is None else state.licence.statement.licence_id

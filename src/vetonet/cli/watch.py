@@ -138,13 +138,14 @@ def describe_view(view: ProposalView, member: Member, licensed: Mapping[bytes, P
     from vetonet.cli.proposals import describe_proposal, describe_tally
 
     terms, asked = member.treaty.statement, view.proposal.statement
+    is_open = view.phase.value == "open" and asked.closes_ms > read_clock()
     choices = {ballot.party_id: ballot.choice for ballot in view.ballots}
     return {
         **describe_proposal(view.proposal, terms, licensed),
         "phase": view.phase.value,
         "decision": view.decision.value,
         "licence_leaf_index": view.licence_leaf_index,
-        "tally": describe_tally(choices, terms, operator_id=asked.operator_id),
+        "tally": describe_tally(choices, terms, operator_id=asked.operator_id, is_open=is_open),
     }
 
 
@@ -154,7 +155,9 @@ def say_view(view: ProposalView, member: Member) -> str:
 
     asked = view.proposal.statement
     choices = {ballot.party_id: ballot.choice for ballot in view.ballots}
-    tally = describe_tally(choices, member.treaty.statement, operator_id=asked.operator_id)
     left = asked.closes_ms - read_clock()
-    when = f" (closes in {format_duration(left)})" if view.phase.value == "open" and left > 0 else ""
+    is_open = view.phase.value == "open" and left > 0
+    terms = member.treaty.statement
+    tally = describe_tally(choices, terms, operator_id=asked.operator_id, is_open=is_open)
+    when = f" (closes in {format_duration(left)})" if is_open else ""
     return f"{view.name}  {view.phase.value}{when}: {say_tally(tally)}"

@@ -60,3 +60,9 @@ def test_a_closed_vote_is_told_as_over() -> None:
     proposal = COUNCIL.sign_proposal()
     told = describe_proposal(proposal, COUNCIL.treaty.statement, {})
     assert dict(list_rows(told, proposal.statement.closes_ms))["vote closes"].endswith("(over)")
+
+
+def test_after_the_close_nobody_can_still_veto() -> None:
+    closed = describe_tally({}, COUNCIL.treaty.statement, operator_id="op1", is_open=False)
+    assert closed["can_still_veto"] == []
+    assert "can still veto" not in say_tally(closed)

@@ -15,7 +15,7 @@ from vetonet.cli.demo.scenes import SCENES, Play, Scene, begin
 from vetonet.cli.demo.stage import set_up
 from vetonet.cli.exits import Exit
 from vetonet.cli.files import make_folder, write_output
-from vetonet.cli.output import json_option, note, print_json, print_line, print_table
+from vetonet.cli.output import examples, json_option, note, print_json, print_line, print_table
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.sim.mlperf import MlperfWorkload
@@ -43,7 +43,7 @@ class Performance:
         return all(scene.is_as_expected for scene in self.scenes) and self.result.verdict == "COMPLIANT"
 
 
-@click.command()
+@click.command(epilog=examples("vetonet demo", "vetonet demo --seed 7 --out demo --json"))
 @click.option(
     "--seed", type=click.IntRange(0, 2**63), default=7, show_default=True, help="Same seed, same log root."
 )
@@ -57,8 +57,6 @@ def demo(*, seed: int, out: Path | None, as_json: bool) -> None:
     """Run the main job end to end and show what came of it.
 
     Seven parties over gRPC, 512 simulated H100s, one real MLPerf run. Under a minute.
-
-    Example: vetonet demo --seed 7 --out demo
     """
     folder = Path(tempfile.mkdtemp(prefix="vetonet-demo-")) if out is None else out
     make_folder(folder)

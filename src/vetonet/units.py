@@ -18,8 +18,14 @@ FlopPerS: TypeAlias = int
 Milliseconds: TypeAlias = int
 """Milliseconds; as a point in time, since the Unix epoch."""
 
+Clock: TypeAlias = Callable[[], Milliseconds]
+"""The present as an argument, for what runs on its own."""
+
 MAX_FLOP: Final = 2**127
 """Counts above this are refused as nonsense: 1.7e38 is 10 trillion times the largest known run."""
+
+MAX_TIME_MS: Final = 2**48
+"""No point in time that a statement names is later; that is in the year 10889."""
 
 MS_PER_S: Final = 1_000
 MS_PER_HOUR: Final = 3_600_000

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from vetonet.attestation.identity import MAX_CERTIFICATE_BYTES, DeviceCertificate, verify_device_certificate
 from vetonet.attestation.report import MAX_MODEL_BYTES, UEID_BYTES
-from vetonet.crypto.keys import MAX_KEY_BYTES, Algorithm, PublicKey
+from vetonet.crypto.keys import PUBLIC_KEY, Algorithm, PublicKey
 from vetonet.crypto.statement import Signed, Statement, open_joint_statement, open_statement, read_unverified
-from vetonet.encoding.record import DIGEST, Record, bstr, many, member, one_of, parsed, record, tstr, uint
+from vetonet.encoding.record import DIGEST, Record, bstr, many, member, one_of, record, tstr, uint
 from vetonet.errors import UnknownPartyError
 from vetonet.units import Milliseconds, Precision
-
-PUBLIC_KEY: Final = parsed(PublicKey.to_bytes, PublicKey.from_bytes, maximum=MAX_KEY_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,14 +17,13 @@ from vetonet.crypto.merkle import compute_leaf_hash, compute_root
 from vetonet.crypto.statement import Keys, Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, uint
 from vetonet.errors import Problem, ProofError, RefusedError
-from vetonet.units import MAX_FLOP, Precision, WorkloadClass
+from vetonet.units import MAX_FLOP, MAX_TIME_MS, Precision, WorkloadClass
 
 EAT_PROFILE: Final = "tag:vetonet.example,2026:compute-report#1"
 """The profile that every report names (RFC 9711 section 6): the claims below, no other, all of them."""
 
 UEID_BYTES: Final = 33
 MAX_MODEL_BYTES: Final = 32  # RFC 9711 section 4.2.4 limits hwmodel to this
-MAX_TIME_MS: Final = 2**48
 MAX_COUNTER: Final = 2**53
 MAX_BATCH: Final = 2**32
 ENERGY_STEP_J: Final = 1_000

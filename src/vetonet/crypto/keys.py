@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from vetonet.encoding.record import parsed
 from vetonet.errors import EncodingError, InvalidSignatureError
 from vetonet.units import Rng
 
@@ -128,6 +129,10 @@ class PublicKey:
             verify_ed25519(self.point, message, signature)
         else:
             _verify_ecdsa(self, message, signature)
+
+
+PUBLIC_KEY: Final = parsed(PublicKey.to_bytes, PublicKey.from_bytes, maximum=MAX_KEY_BYTES)
+"""How a record carries a public key."""
 
 
 @lru_cache(maxsize=4096)

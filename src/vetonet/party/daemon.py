@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -34,7 +34,7 @@ from vetonet.policy.ballot import VetoReason, is_current
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
-from vetonet.units import Milliseconds, Rng
+from vetonet.units import Clock, Milliseconds, Rng
 from vetonet.voting.ledger import Ledger
 from vetonet.voting.machine import decide
 from vetonet.voting.signer import review_signing
@@ -43,8 +43,6 @@ from vetonet.wire.convert import parse_proposal_name, proposal_name
 
 MAX_REFUSALS: Final = 256
 RECONNECT_PAUSE_S: Final = 1.0
-
-Clock = Callable[[], Milliseconds]
 
 _PHASES: Final[Mapping[Decision, Phase]] = {
     Decision.PENDING: Phase.OPEN,

@@ -10,10 +10,10 @@ from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, many, member, one_of, parsed, uint
 from vetonet.errors import ExpiredError, RefusedError
-from vetonet.policy.proposal import MAX_TIME_MS, Proposal, verify_treaty_reference
+from vetonet.policy.proposal import Proposal, verify_treaty_reference
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty
-from vetonet.units import Milliseconds
+from vetonet.units import MAX_TIME_MS, Milliseconds
 
 SIGNING_ATTEMPTS: Final = 3
 """How often the threshold signature is tried: a grant carries that many fresh nonce commitments."""

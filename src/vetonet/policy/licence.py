@@ -13,7 +13,7 @@ from vetonet.policy.quorum import MAX_PARTIES
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_FLOP, Precision, WorkloadClass
 
-MAX_LEAF_INDEX = 2**53
+MAX_LEAF_INDEX: Final = 2**53
 LEAF_INDICES: Final = many(uint(MAX_LEAF_INDEX), minimum=1, maximum=MAX_PARTIES)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, uint
 from vetonet.errors import EpochError, RefusedError
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.treaty import Treaty
-from vetonet.units import MAX_FLOP, Precision, WorkloadClass
+from vetonet.units import MAX_FLOP, MAX_TIME_MS, Precision, WorkloadClass
 
-MAX_TIME_MS = 2**48
-MAX_DEVICES = 2**32
+MAX_DEVICES: Final = 2**32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

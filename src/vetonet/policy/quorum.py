@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from vetonet.encoding.record import Record, many, member, tstr, uint
 
-MAX_PARTIES = 128
+MAX_PARTIES: Final = 128
 
 
 class Choice(StrEnum):

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from vetonet.crypto import frost
-from vetonet.crypto.keys import MAX_KEY_BYTES, Algorithm, PublicKey
+from vetonet.crypto.keys import PUBLIC_KEY, Algorithm, PublicKey
 from vetonet.crypto.statement import Keys, Signed, Statement, open_joint_statement, read_unverified
 from vetonet.encoding.record import Record, many, member, parsed, record, tstr, uint
 from vetonet.errors import UnknownPartyError
 from vetonet.policy.band import Band, find_band, verify_bands
 from vetonet.policy.quorum import MAX_PARTIES, Threshold
+from vetonet.units import MS_PER_HOUR
 
-PUBLIC_KEY = parsed(PublicKey.to_bytes, PublicKey.from_bytes, maximum=MAX_KEY_BYTES)
-GROUP = parsed(frost.PublicKeyPackage.to_bytes, frost.PublicKeyPackage.from_bytes, maximum=8 * 1024)
+GROUP: Final = parsed(frost.PublicKeyPackage.to_bytes, frost.PublicKeyPackage.from_bytes, maximum=8 * 1024)
 T = TypeVar("T")
 
-MAX_INTERVAL_MS = 366 * 24 * 3_600_000
+MAX_INTERVAL_MS: Final = 366 * 24 * MS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey
@@ -27,10 +27,10 @@ from vetonet.service.history import (
     SigningAttempt,
     require_leaf_sizes,
 )
-from vetonet.service.public_view import NAME_BYTES, PublicView
+from vetonet.service.public_view import PublicView
 from vetonet.storage.journal import Record, RequestConflictError, StoredRecord
 from vetonet.tlog.proof import LogProof
-from vetonet.units import Milliseconds
+from vetonet.units import Clock, Milliseconds
 from vetonet.voting.machine import begin, step
 from vetonet.voting.state import (
     AppendLeaf,
@@ -44,9 +44,9 @@ from vetonet.voting.state import (
     TimePassed,
     Voting,
 )
+from vetonet.wire.convert import NAME_BYTES
 from vetonet.wire.identity import Identity, Role, require_caller
 
-Clock: TypeAlias = Callable[[], Milliseconds]
 T = TypeVar("T")
 
 PAGE_RECORDS: Final = 1_000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
@@ -12,10 +10,8 @@ from vetonet.service.history import History
 from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.proof import LogProof, compute_log_proof
 from vetonet.voting.state import Voting
+from vetonet.wire.convert import NAME_BYTES
 from vetonet.wire.errors import NotFoundError
-
-NAME_BYTES: Final = 16
-"""How much of a proposal's digest names it."""
 
 
 class PublicView:

@@ -13,11 +13,11 @@ from typing import Final
 
 from vetonet.crypto.keys import SigningKey
 from vetonet.errors import StorageError
-from vetonet.service.coordinator import Clock, Coordinator
+from vetonet.service.coordinator import Coordinator
 from vetonet.service.servicers import CoordinatorServicer, LogServicer
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.sqlite import SqliteJournal
-from vetonet.units import MS_PER_S, Milliseconds
+from vetonet.units import MS_PER_S, Clock, Milliseconds
 from vetonet.v1 import coordinator_pb2, coordinator_pb2_grpc, log_pb2, log_pb2_grpc
 from vetonet.wire.boundary import Limits
 from vetonet.wire.pki import Credential

@@ -24,6 +24,8 @@ _E = TypeVar("_E", bound=StrEnum)
 COLLECTION: Final = "proposals/"
 ALL_PROPOSALS: Final = "proposals/-"
 NAME_BYTES: Final = 16
+"""How much of a proposal's digest names it."""
+
 ETAG_CHARS: Final = 16
 
 PHASES: Final[Mapping[Phase, resources_pb2.Phase.ValueType]] = {

@@ -176,7 +176,8 @@ async def serve_party(
         limits: what a call is granted.
 
     Raises:
-        ConfigError: the address cannot be listened on, or the certificate is another participant's.
+        ConfigError: the address cannot be listened on.
+        WrongIdentityError: the certificate is another participant's.
     """
     if credential is not None and (credential.identity.role, credential.identity.name) != (
         Role.PARTY,

@@ -68,7 +68,7 @@ class SigningRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voting:
-    """One proposal's life so far; everything in it follows from the log but ``signing``, which may be redone.
+    """One proposal's life so far; all of it follows from the log but the attempts at a signature.
 
     Attributes:
         spent_attempts: how many signing attempts were requested before a restart; their nonces are burnt.

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -283,7 +284,7 @@ def test_a_verdict_does_not_change_when_certificates_lapse_after_the_run(years: 
 
 
 def test_a_run_after_the_certificate_lapsed_is_inconclusive() -> None:
-    late = {"opens_ms": NOW_MS + 30 * YEAR_MS, "closes_ms": NOW_MS + 30 * YEAR_MS + HOUR}
+    late: dict[str, Any] = {"opens_ms": NOW_MS + 30 * YEAR_MS, "closes_ms": NOW_MS + 30 * YEAR_MS + HOUR}
     start = late["closes_ms"] + HOUR
     scene = make_scene(chips=1, windows=1, **late, starts_ms=start, ends_ms=start + HOUR)
     scene.windows = ((start, start + HOUR),)

@@ -30,7 +30,7 @@ from vetonet.party.views import (
     SigningAsked,
     WatchEvent,
 )
-from vetonet.policy.ballot import VetoReason, is_current
+from vetonet.policy.ballot import VetoReason
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
@@ -321,7 +321,7 @@ class PartyDaemon:
         self._undelivered = {
             key: data
             for key, data in self._undelivered.items()
-            if is_current(now, ledger.find(key[1]).proposal.statement)
+            if ledger.find(key[1]).proposal.statement.is_open_at(now)
         }
 
     async def _redeliver(self) -> None:
@@ -341,7 +341,7 @@ class PartyDaemon:
         if (choice is Choice.VETO) != (reason is not None):
             msg = "a veto needs a reason, and nothing else has one"
             raise RefusedError(msg, culprit=self._party_id, clause="VN-6.1")
-        if not is_current(now, asked):
+        if not asked.is_open_at(now):
             msg = f"no vote at {now}: the window runs from {asked.opens_ms} to {asked.closes_ms}"
             raise ExpiredError(msg, culprit=self._party_id, clause="VN-6.3")
         logged = vote.find_ballot(self._party_id)

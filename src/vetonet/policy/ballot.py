@@ -13,7 +13,7 @@ from vetonet.errors import ExpiredError, RefusedError
 from vetonet.policy.proposal import Proposal, verify_treaty_reference
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty
-from vetonet.units import MAX_TIME_MS, Milliseconds
+from vetonet.units import MAX_TIME_MS
 
 SIGNING_ATTEMPTS: Final = 3
 """How often the threshold signature is tried: a grant carries that many fresh nonce commitments."""
@@ -104,14 +104,9 @@ def verify_ballot_for(ballot: Signed[Ballot], proposal: Signed[Proposal], party_
         named, expected = cast.proposal_digest.hex()[:16], proposal.payload_digest.hex()[:16]
         msg = f"a ballot on proposal {named}, expected {expected}"
         raise RefusedError(msg, culprit=party_id, clause="VN-6.2")
-    if not window.opens_ms <= cast.cast_ms < window.closes_ms:
+    if not window.is_open_at(cast.cast_ms):
         msg = f"a ballot cast at {cast.cast_ms}, not in the window {window.opens_ms} to {window.closes_ms}"
         raise ExpiredError(msg, culprit=party_id, clause="VN-6.3")
     if cast.expires_ms < window.closes_ms:
         msg = f"a ballot that expires at {cast.expires_ms}, before the window closes at {window.closes_ms}"
         raise ExpiredError(msg, culprit=party_id, clause="VN-6.3")
-
-
-def is_current(now: Milliseconds, proposal: Proposal) -> bool:
-    """Whether ballots on a proposal are taken at ``now``."""
-    return proposal.opens_ms <= now < proposal.closes_ms

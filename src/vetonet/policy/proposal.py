@@ -11,7 +11,7 @@ from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, ui
 from vetonet.errors import EpochError, RefusedError
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.treaty import Treaty
-from vetonet.units import MAX_FLOP, MAX_TIME_MS, Precision, WorkloadClass
+from vetonet.units import MAX_FLOP, MAX_TIME_MS, Milliseconds, Precision, WorkloadClass
 
 MAX_DEVICES: Final = 2**32
 
@@ -66,6 +66,10 @@ class Proposal(Statement):
         if len(set(self.lineage)) < len(self.lineage):
             msg = "a parent stands twice in the lineage"
             raise ValueError(msg)
+
+    def is_open_at(self, now: Milliseconds) -> bool:
+        """Whether the voting window is open at ``now`` (VN-5.3)."""
+        return self.opens_ms <= now < self.closes_ms
 
 
 def verify_ceilings(per_device_flop: int, total_flop: int, device_count: int) -> None:

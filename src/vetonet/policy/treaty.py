@@ -143,6 +143,17 @@ class Treaty(Statement):
             raise UnknownPartyError(msg, culprit=party_id, clause="VN-2.2")
         return ids.index(party_id) + 1
 
+    def find_participant(self, identifier: int) -> Party:
+        """Return the party with this FROST identifier.
+
+        Raises:
+            UnknownPartyError: the group has no such participant.
+        """
+        if not 1 <= identifier <= len(self.parties):
+            msg = f"no participant {identifier} on the roster of {self.name!r}"
+            raise UnknownPartyError(msg, clause="VN-2.2")
+        return self.parties[identifier - 1]
+
     def find_band(self, total_flop: int) -> Band:
         """Return the band in which a total lies."""
         return find_band(self.bands, total_flop)

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, Self, TypeVar
 from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import Signed
-from vetonet.errors import ConfigError, RefusedError, StorageError, UnknownPartyError
+from vetonet.errors import ConfigError, RefusedError, StorageError
 from vetonet.policy.ballot import open_ballot
 from vetonet.policy.proposal import open_proposal
 from vetonet.policy.treaty import Treaty, open_treaty
@@ -210,7 +210,7 @@ class Coordinator:
             StorageError: the licence could not be made durable; the share may be sent again.
         """
         digest = self.view.find_vote(name).proposal.payload_digest
-        party_id = _find_participant(self.treaty.statement, share.identifier)
+        party_id = self.treaty.statement.find_participant(share.identifier).party_id
         require_caller(caller, Role.PARTY, party_id)
         return await self._run(self._collect(digest, party_id, attempt, share))
 
@@ -381,12 +381,6 @@ class Coordinator:
                 self.bulletin.post(digest, effect.signing)
         if vote.signing is None:
             self.bulletin.retract_round(digest)
-
-
-def _find_participant(treaty: Treaty, identifier: int) -> str:
-    if not 1 <= identifier <= len(treaty.parties):
-        raise UnknownPartyError(f"no participant {identifier} on the roster", clause="VN-7.4")
-    return treaty.parties[identifier - 1].party_id
 
 
 async def _read_history(journal: JournalPort, treaty: Signed[Treaty]) -> History:

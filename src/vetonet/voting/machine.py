@@ -80,7 +80,7 @@ def begin(
     """
     proposal = open_proposal(data, treaty)
     asked = proposal.statement
-    if not asked.opens_ms <= now < asked.closes_ms:
+    if not asked.is_open_at(now):
         msg = f"a proposal at {now} whose voting window runs from {asked.opens_ms} to {asked.closes_ms}"
         raise ExpiredError(msg, culprit=asked.operator_id, clause="VN-5.3")
     verify_band(asked, treaty.statement, licensed)
@@ -234,7 +234,8 @@ def _complete_when_whole(state: Voting, event: ShareReceived, now: Milliseconds)
     try:
         signature = frost.aggregate(signing.package, tuple(signing.shares.values()), group)
     except InvalidSignatureError as error:
-        culprits = tuple(_name_of(state, identifier) for identifier in error.culprits)
+        find = state.treaty.statement.find_participant
+        culprits = tuple(find(int(identifier)).party_id for identifier in error.culprits)
         return _retry(state, culprits, "bad signature share", now)
     data = attach_signature(signing.licence, state.treaty.statement.group_key, signature)
     licensed = replace(state, phase=Phase.LICENSED, licence=open_licence(data, state.treaty), signing=None)
@@ -280,10 +281,6 @@ def _round_of(state: Voting) -> SigningRound:
         msg = f"a proposal in phase {state.phase} has no signing round"
         raise ValueError(msg)
     return state.signing
-
-
-def _name_of(state: Voting, identifier: str) -> str:
-    return state.treaty.statement.parties[int(identifier) - 1].party_id
 
 
 _ROUND: Final = frozenset({Phase.SIGNING, Phase.EXPIRED})

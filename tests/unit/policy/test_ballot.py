@@ -11,7 +11,7 @@ from support.world import NOW_MS, make_council
 from vetonet.crypto.statement import sign
 from vetonet.encoding import cbor
 from vetonet.errors import EncodingError, EpochError, ExpiredError, RefusedError, UnknownPartyError
-from vetonet.policy.ballot import Ballot, VetoReason, is_current, open_ballot, verify_ballot_for
+from vetonet.policy.ballot import Ballot, VetoReason, open_ballot, verify_ballot_for
 from vetonet.policy.quorum import Choice
 
 COUNCIL = make_council(3, 2)
@@ -83,12 +83,8 @@ def test_a_ballot_must_last_until_the_close() -> None:
 
 def test_ballots_are_taken_from_the_opening_until_before_the_close() -> None:
     # VN-6.3
-    assert [is_current(now, PROPOSAL.statement) for now in (OPENS - 1, OPENS, CLOSES - 1, CLOSES)] == [
-        False,
-        True,
-        True,
-        False,
-    ]
+    moments = (OPENS - 1, OPENS, CLOSES - 1, CLOSES)
+    assert [PROPOSAL.statement.is_open_at(now) for now in moments] == [False, True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,7 @@ def test_parties_and_operators_are_found_by_key_and_by_name() -> None:
     for index, (name, key) in enumerate(COUNCIL.party_keys.items()):
         assert TREATY.find_party(key.public_key).party_id == name
         assert TREATY.compute_identifier(name) == COUNCIL.key_shares[name].identifier == index + 1
+        assert TREATY.find_participant(index + 1).party_id == name
     for name, key in COUNCIL.operator_keys.items():
         assert TREATY.find_operator(name).key == key.public_key
         assert TREATY.find_operator_by_key(key.public_key).operator_id == name
@@ -245,6 +246,8 @@ def test_strangers_are_not_found() -> None:
         lambda: TREATY.find_operator(""),
         lambda: TREATY.compute_identifier("op1"),
         lambda: TREATY.compute_identifier("P1"),
+        lambda: TREATY.find_participant(0),
+        lambda: TREATY.find_participant(len(TREATY.parties) + 1),
     )
     for find in finders:
         with pytest.raises(UnknownPartyError) as caught:

@@ -6,12 +6,12 @@ Everything but certificates follows from a seed. Parties are driven step by step
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from support.world import NOW_MS, Council, make_council
+from support.coordination import ManualClock, read_real_time
+from support.world import Council, make_council
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed
 from vetonet.errors import VetonetError
@@ -38,17 +38,6 @@ TRUST_DOMAIN = "test.vetonet"
 
 
 @dataclass(slots=True)
-class Clock:
-    """A clock that moves when it is told to."""
-
-    now: int = NOW_MS
-
-    def __call__(self) -> int:
-        """The time."""
-        return self.now
-
-
-@dataclass(slots=True)
 class Assembly:
     """Everybody, and how to reach them.
 
@@ -58,7 +47,7 @@ class Assembly:
     """
 
     council: Council
-    clock: Clock
+    clock: ManualClock
     authority: Authority | None
     coordinators: list[CoordinatorServer]
     home: Mapping[str, int]
@@ -81,7 +70,7 @@ class Assembly:
         """A fresh certificate, or None in plaintext."""
         if self.authority is None:
             return None
-        return self.authority.issue(role, name, now=time.time_ns() // 1_000_000)
+        return self.authority.issue(role, name, now=read_real_time())
 
     def connect(self, role: Role, name: str, home: int = 0) -> CoordinatorClient:
         """A new client of a coordinator."""
@@ -190,10 +179,8 @@ async def assemble(
         home: which of them a party talks to, where it is not the first.
         has_certificates: whether connections are mutual TLS or plaintext.
     """
-    council, clock = make_council(n, min_grants, veto_holders), Clock()
-    authority = (
-        generate_authority(TRUST_DOMAIN, now=time.time_ns() // 1_000_000) if has_certificates else None
-    )
+    council, clock = make_council(n, min_grants, veto_holders), ManualClock()
+    authority = generate_authority(TRUST_DOMAIN, now=read_real_time()) if has_certificates else None
     hall = Assembly(council=council, clock=clock, authority=authority, coordinators=[], home=home or {})
     async with contextlib.AsyncExitStack() as stack:
         for kind in kinds:

@@ -23,6 +23,7 @@ from vetonet.attestation.report import (
     compute_report_digest,
     open_report,
 )
+from vetonet.attester.manufacture import SIMULATED
 from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
@@ -176,7 +177,7 @@ def enrol(council: Council, chip: Chip, log: Log, **changes: Any) -> None:
         "tdp_w": TDP_W,
         "owner": chip.owner,
         "site": "Hall 1",
-        "attester_kind": "simulated",
+        "attester_kind": SIMULATED,
         "firmware_digest": FIRMWARE,
     }
     enrolment = DeviceEnrolment(**(fields | changes))

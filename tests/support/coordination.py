@@ -17,6 +17,7 @@ from support.world import NOW_MS, Council
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
 from vetonet.attestation.report import ReportBatch
+from vetonet.attester.manufacture import SIMULATED
 from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.statement import Signed, sign, sign_jointly
 from vetonet.policy.proposal import Proposal
@@ -143,7 +144,7 @@ def enrol_chip(council: Council, *, owner: str = "op1", key: EcdsaSigningKey | N
         tdp_w=700,
         owner=owner,
         site="Hall One",
-        attester_kind="simulated",
+        attester_kind=SIMULATED,
         firmware_digest=bytes(32),
     )
     signers = (council.endorser_root, council.operator_keys[owner])

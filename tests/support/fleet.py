@@ -11,7 +11,7 @@ from support.world import NOW_MS, Council, compute_device_set_root, make_council
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport, open_report
 from vetonet.attester.machine import step
-from vetonet.attester.manufacture import Maker, enrol, manufacture, power_on
+from vetonet.attester.manufacture import SIMULATED, Maker, enrol, manufacture, power_on
 from vetonet.attester.models import find_chip_model
 from vetonet.attester.state import (
     AliasEndorsed,
@@ -120,7 +120,7 @@ def make_fleet(size: int = 5, per_device_flop: int = PER_DEVICE_FLOP) -> Fleet:
     maker = Maker(
         endorser_id="maker",
         root=council.endorser_root,
-        attester_kind="simulated",
+        attester_kind=SIMULATED,
         not_before_ms=NOW_MS - MS_PER_HOUR,
         not_after_ms=NOW_MS + 10_000 * MS_PER_HOUR,
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from vetonet.attester.manufacture import SIMULATED
 from vetonet.crypto import frost, merkle
 from vetonet.crypto.frost.group import ORDER, multiply_base
 from vetonet.crypto.frost.polynomial import evaluate
@@ -57,7 +58,7 @@ class Council:
         party_keys: statement keys by party id; ``p1`` ... ``pn``, in the order of the roster.
         key_shares: FROST key shares by party id.
         operator_keys: by operator id; ``op1`` belongs to no party, ``op2`` to ``p1``.
-        endorser_root: the chip maker's P-384 root key (endorser ``maker``, attester kind ``simulated``).
+        endorser_root: the chip maker's P-384 root key (endorser ``maker``, attester kind ``SIMULATED``).
         log_key: what checkpoints are signed with.
         device_keys: of four chips; the default proposal is for all of them.
         rng: what further randomness is drawn from.
@@ -240,7 +241,7 @@ def make_council(
             Operator(operator_id="op2", key=operator_keys["op2"].public_key, party_id="p1"),
         ),
         "endorsers": (
-            Endorser(endorser_id="maker", root_key=endorser_root.public_key, attester_kind="simulated"),
+            Endorser(endorser_id="maker", root_key=endorser_root.public_key, attester_kind=SIMULATED),
         ),
         "log_origin": "log.example/treaty",
         "log_key": log_key.public_key,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.world import deal_group, make_council
+from vetonet.attester.manufacture import SIMULATED
 from vetonet.crypto import frost
 from vetonet.crypto.frost.group import multiply_base
 from vetonet.crypto.keys import PublicKey, generate_ecdsa, generate_ed25519
@@ -35,7 +36,7 @@ def operator(name: str, key: PublicKey = FRESH, party_id: str | None = None) -> 
 
 
 def endorser(name: str, key: PublicKey = FRESH) -> Endorser:
-    return Endorser(endorser_id=name, root_key=key, attester_kind="simulated")
+    return Endorser(endorser_id=name, root_key=key, attester_kind=SIMULATED)
 
 
 def electorate(*names: str, k: int = 3) -> Threshold:
@@ -195,7 +196,7 @@ def test_a_treaty_whose_parts_do_not_fit_is_refused_when_parsed() -> None:
         (5, b""),
         (5, bytes(100)),
         (7, 2**60),
-        (12, [{1: "maker", 2: b"\x30", 3: "simulated"}]),
+        (12, [{1: "maker", 2: b"\x30", 3: SIMULATED}]),
         (13, "x" * 129),
         (14, bytes(44)),
         (14, bytes.fromhex("302a300506032b6570032100" + "01" + "00" * 31)),

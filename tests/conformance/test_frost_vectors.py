@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from vetonet.crypto import frost
+from vetonet.crypto.frost.vectors import iter_vector_cases
 from vetonet.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def load(shared: Path, suite: str) -> dict[str, object]:
 
 
 def test_every_value_of_the_ed25519_vectors_is_ours(shared: Path) -> None:
-    cases = list(frost.iter_vector_cases(load(shared, "ed25519")))
+    cases = list(iter_vector_cases(load(shared, "ed25519")))
     for _, verify in cases:
         verify()
     assert len(cases) == 23
@@ -28,4 +28,4 @@ def test_every_value_of_the_ed25519_vectors_is_ours(shared: Path) -> None:
 
 def test_ristretto255_vectors_are_reported_as_another_ciphersuite(shared: Path) -> None:
     with pytest.raises(ConfigError, match="Ed25519"):
-        frost.iter_vector_cases(load(shared, "ristretto255"))
+        iter_vector_cases(load(shared, "ristretto255"))

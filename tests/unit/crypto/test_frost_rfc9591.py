@@ -23,6 +23,7 @@ from vetonet.crypto.frost.signing import (
     compute_binding_factor_inputs,
     compute_binding_factors,
 )
+from vetonet.crypto.frost.vectors import iter_vector_cases
 from vetonet.errors import ConfigError, EncodingError, VerificationError
 
 GROUP_SECRET_KEY = "7b1c33d3f5291d85de664833beb1ad469f7fb6025a0ec78b3a790c6e13a98304"
@@ -201,7 +202,7 @@ def document() -> dict[str, object]:
 
 def run_all(document: Mapping[str, object]) -> tuple[int, list[str]]:
     passed, failed = 0, []
-    for name, verify in frost.iter_vector_cases(document):
+    for name, verify in iter_vector_cases(document):
         try:
             verify()
             passed += 1
@@ -242,7 +243,7 @@ def test_one_changed_digit_in_any_value_fails_a_case(document: dict[str, object]
 
 def test_failed_case_tells_expected_and_actual(document: dict[str, object]) -> None:
     document["final_output"] = {"sig": SIG[:-2] + "00"}
-    cases = dict(frost.iter_vector_cases(document))
+    cases = dict(iter_vector_cases(document))
     with pytest.raises(VerificationError, match=f"expected {SIG[:-2]}00, got {SIG}"):
         cases["signature"]()
 
@@ -251,7 +252,7 @@ def test_failed_case_tells_expected_and_actual(document: dict[str, object]) -> N
 def test_vector_of_another_ciphersuite_is_refused(document: dict[str, object], config: object) -> None:
     document["config"] = config
     with pytest.raises(ConfigError):
-        frost.iter_vector_cases(document)
+        iter_vector_cases(document)
 
 
 @pytest.mark.parametrize("part", ["inputs", "round_one_outputs", "round_two_outputs", "final_output"])

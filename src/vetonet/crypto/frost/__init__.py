@@ -31,7 +31,6 @@ from vetonet.crypto.frost.signing import (
     SigningPackage,
     sign,
 )
-from vetonet.crypto.frost.vectors import iter_vector_cases
 
 __all__ = [
     "BindingFactor",
@@ -56,7 +55,6 @@ __all__ = [
     "finish",
     "generate_round1",
     "generate_round2",
-    "iter_vector_cases",
     "sign",
     "verify_echoes",
     "verify_share",

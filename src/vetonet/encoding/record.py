@@ -14,6 +14,17 @@ from functools import cache
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar
 
 from vetonet.encoding import cbor
+from vetonet.encoding.flat import (
+    FlatLayout,
+    FlatMember,
+    Spelling,
+    compile_layout,
+    spell_array,
+    spell_bytes,
+    spell_choice,
+    spell_natural,
+    spell_text,
+)
 from vetonet.errors import EncodingError
 
 T = TypeVar("T")
@@ -30,10 +41,15 @@ class Codec(Generic[T]):
     """How one kind of value becomes a CBOR item and back.
 
     Both directions refuse, with EncodingError, what the other would: nothing is signed that nobody can read.
+
+    Attributes:
+        to_item, from_item: the two directions.
+        spelling: the canonical bytes of what ``from_item`` takes, where an expression can tell them.
     """
 
     to_item: Callable[[T], cbor.Item]
     from_item: Callable[[cbor.Item], T]
+    spelling: Spelling | None = None
 
 
 def member(label: int, codec: Codec[Any], *, optional: bool = False) -> Any:
@@ -55,6 +71,9 @@ class Record:
     """A frozen value with one spelling; subclasses are frozen dataclasses whose fields are ``member``s."""
 
     MAX_BYTES: ClassVar[int] = MAX_STATEMENT_BYTES
+
+    def __post_init__(self) -> None:
+        """Hold the rules between fields; a record without any has nothing to refuse."""
 
     def to_item(self) -> dict[int, cbor.Item]:
         """Return the map of labels to items, in key order.
@@ -111,7 +130,8 @@ class Record:
         Raises:
             EncodingError: oversize, not deterministic CBOR, or not this record.
         """
-        return cls.from_item(cbor.from_bytes(data, max_bytes=cls.MAX_BYTES))
+        flat = _read_flat(cls, data)
+        return cls.from_item(cbor.from_bytes(data, max_bytes=cls.MAX_BYTES)) if flat is None else flat
 
 
 def compute_layout(cls: type[Record]) -> tuple[_Member, ...]:
@@ -127,6 +147,41 @@ def _compute_layout(cls: type[Record]) -> tuple[_Member, ...]:
         for field in dataclasses.fields(cls)
     ]
     return tuple(sorted(members, key=lambda m: cbor.compute_key_order(m.label)))
+
+
+def _read_flat(cls: type[R], data: bytes) -> R | None:
+    """Return the record that bytes spell, if its class is flat and they do; None sends them the general way.
+
+    Decoding, walking and encoding again costs half as much as verifying the signature around it, and a
+    verifier reads many thousands of reports; one expression establishes the same at a fifth of that.
+    """
+    hashable: Any = cls
+    layout = _compile_flat(hashable)
+    parts = layout.split(data) if layout is not None and len(data) <= cls.MAX_BYTES else None
+    if layout is None or parts is None:
+        return None
+    blank = object.__new__(cls)
+    try:
+        # What the generated __init__ does, without naming every field anew.
+        for (put, read), part in zip(layout.reads, parts, strict=True):
+            put(blank, part if read is None else read(part))
+        blank.__post_init__()
+    except (EncodingError, ValueError):  # the general way refuses it too, and its message names the field
+        return None
+    return blank
+
+
+@cache
+def _compile_flat(cls: type[Record]) -> FlatLayout | None:
+    """Return the compiled layout of a class, or None where one of its codecs has no spelling."""
+    members = [
+        FlatMember(
+            label=m.label, spelling=m.codec.spelling, optional=m.optional, put=getattr(cls, m.name).__set__
+        )
+        for m in compute_layout(cls)
+        if m.codec.spelling is not None
+    ]
+    return compile_layout(members) if len(members) == len(compute_layout(cls)) else None
 
 
 def _encoded(holder: Record, declared: _Member, value: object) -> cbor.Item:
@@ -163,7 +218,7 @@ def uint(maximum: int = 2**64 - 1) -> Codec[int]:
             return item
         raise _expected(f"an integer from 0 to {maximum}", item)
 
-    return Codec(parse, parse)
+    return Codec(parse, parse, spell_natural(maximum))
 
 
 def bstr(minimum: int, maximum: int | None = None) -> Codec[bytes]:
@@ -175,7 +230,7 @@ def bstr(minimum: int, maximum: int | None = None) -> Codec[bytes]:
             return item
         raise _expected(f"a byte string of {minimum} to {most} bytes", item)
 
-    return Codec(parse, parse)
+    return Codec(parse, parse, spell_bytes(minimum, most))
 
 
 def tstr(maximum: int = 128) -> Codec[str]:
@@ -186,7 +241,7 @@ def tstr(maximum: int = 128) -> Codec[str]:
             return item
         raise _expected(f"printable text of 1 to {maximum} characters", item)
 
-    return Codec(parse, parse)
+    return Codec(parse, parse, spell_text(maximum, parse))
 
 
 def numeric_date() -> Codec[int]:
@@ -210,7 +265,7 @@ def one_of(kind: type[E]) -> Codec[E]:
             return members[item]
         raise _expected("one of " + ", ".join(members), item)
 
-    return Codec(lambda value: kind(value).value, parse)
+    return Codec(lambda value: kind(value).value, parse, spell_choice(members))
 
 
 def many(codec: Codec[T], *, maximum: int, minimum: int = 0) -> Codec[tuple[T, ...]]:
@@ -229,7 +284,8 @@ def many(codec: Codec[T], *, maximum: int, minimum: int = 0) -> Codec[tuple[T, .
             return tuple([codec.from_item(entry) for entry in item])
         raise _expected(f"an array of {minimum} to {maximum} items", item)
 
-    return Codec(unparse, parse)
+    spelling = None if codec.spelling is None else spell_array(codec.spelling, minimum, maximum)
+    return Codec(unparse, parse, spelling)
 
 
 def record(cls: type[R]) -> Codec[R]:

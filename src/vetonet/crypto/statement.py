@@ -44,19 +44,24 @@ class Signed(Generic[S]):
         statement: the parsed content.
         signers: who signed, in the order of their key ids.
         data: the whole COSE structure as received; this is what goes into the log.
-        payload_digest: SHA-256 of the statement's own bytes: its identity, whoever signed it.
+        payload: the statement's own bytes, a part of ``data``.
     """
 
     statement: S
     signers: tuple[PublicKey, ...]
     data: bytes = field(repr=False)
-    payload_digest: bytes = field(repr=False)
+    payload: bytes = field(repr=False, compare=False)
 
     @property
     def signer(self) -> PublicKey:
         """The signer of a statement that has exactly one."""
         (only,) = self.signers
         return only
+
+    @property
+    def payload_digest(self) -> bytes:
+        """SHA-256 of the statement's own bytes: its identity, whoever signed it."""
+        return hashlib.sha256(self.payload).digest()
 
     @property
     def digest(self) -> bytes:
@@ -212,8 +217,7 @@ def _fitting(statement: Statement, data: bytes) -> bytes:
 
 
 def _signed(kind: type[S], data: bytes, payload: bytes, signers: tuple[PublicKey, ...]) -> Signed[S]:
-    digest = hashlib.sha256(payload).digest()
-    return Signed(statement=kind.from_bytes(payload), signers=signers, data=data, payload_digest=digest)
+    return Signed(statement=kind.from_bytes(payload), signers=signers, data=data, payload=payload)
 
 
 @lru_cache(maxsize=4096)

@@ -40,7 +40,7 @@ from vetonet.policy.quorum import Choice, Decision
 from vetonet.service.coordinator import Coordinator
 from vetonet.tlog.checkpoint import verify_checkpoint
 from vetonet.tlog.proof import LogProof, verify_log_proof
-from vetonet.voting.state import Phase
+from vetonet.voting.state import Phase, Voting
 from vetonet.wire.convert import ALL_PROPOSALS, proposal_name
 from vetonet.wire.errors import NotFoundError, WrongIdentityError
 from vetonet.wire.identity import Identity, Role
@@ -325,6 +325,40 @@ def test_of_two_votes_at_once_only_one_is_cast() -> None:
         assert [type(outcome) for outcome in outcomes] == [LogProof, RefusedError]
 
     play(scenario)
+
+
+class GathersShares(Coordinator):
+    """Takes no share before four have come: their signers all reviewed the same log."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.barrier = asyncio.Barrier(4)
+
+    async def submit_share(
+        self, name: bytes, attempt: int, share: frost.SignatureShare, *, caller: Identity | None
+    ) -> Voting:
+        await self.barrier.wait()
+        return await super().submit_share(name, attempt, share, caller=caller)
+
+
+def test_two_linked_runs_that_close_together_are_not_both_licensed() -> None:
+    """VN-5.4: everybody is honest and reviewed a log without a licence; together they are forbidden."""
+    linked = {"total_flop": 6 * 10**26, "per_device_flop": 6 * 10**26}
+
+    async def scenario(hall: Assembly) -> None:
+        proposals = [await hall.propose(**linked), await hall.propose(**linked)]
+        for proposal, voters in zip(proposals, (["p1", "p2"], ["p2", "p3"]), strict=True):
+            await hall.vote(proposal, voters)
+        for proposal in proposals:
+            assert await hall.close_vote(proposal) is Phase.SIGNING
+        asked = [await hall.asked(proposal) for proposal in proposals]
+        answers = [hall.daemons[party].answer(each) for each in asked for party in each.signers]
+        await asyncio.gather(*answers)
+        assert {hall.phase(proposal) for proposal in proposals} == {Phase.LICENSED, Phase.EXPIRED}
+        for daemon in hall.daemons.values():
+            assert len((await daemon.sync()).licensed) == 1
+
+    play(scenario, kinds=(GathersShares,))
 
 
 def test_a_restarted_daemon_does_not_vote_twice_and_has_burnt_its_nonces() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from support.world import NOW_MS, Council
@@ -68,9 +68,11 @@ class Floor:
         self.receive(ballot)
         return ballot
 
-    def pass_time(self, now: Milliseconds) -> tuple[Effect, ...]:
-        """Look at the clock."""
-        self.vote, effects = step(self.vote, TimePassed(licensed={}), now)
+    def pass_time(
+        self, now: Milliseconds, licensed: Mapping[bytes, Proposal] | None = None
+    ) -> tuple[Effect, ...]:
+        """Look at the clock; by default no other run is licensed."""
+        self.vote, effects = step(self.vote, TimePassed(licensed=licensed or {}), now)
         return self.carry_out(effects)
 
     def make_share(self, party_id: str) -> frost.SignatureShare:
@@ -79,8 +81,13 @@ class Floor:
         assert signing is not None
         return self.council.sign_share(party_id, signing.licence, signing.package, signing.attempt)
 
-    def send_share(self, party_id: str, share: frost.SignatureShare | None = None) -> tuple[Effect, ...]:
-        """Feed a share, by default the honest one."""
+    def send_share(
+        self,
+        party_id: str,
+        share: frost.SignatureShare | None = None,
+        licensed: Mapping[bytes, Proposal] | None = None,
+    ) -> tuple[Effect, ...]:
+        """Feed a share, by default the honest one, and no other run is licensed."""
         signing = self.vote.signing
         assert signing is not None
         event = ShareReceived(
@@ -88,6 +95,7 @@ class Floor:
             attempt=signing.attempt,
             share=share or self.make_share(party_id),
             leaf_index=len(self.leaves),
+            licensed=licensed or {},
         )
         self.vote, effects = step(self.vote, event, self.close_ms)
         return self.carry_out(effects)

@@ -31,6 +31,7 @@ from vetonet.service.public_view import PublicView
 from vetonet.storage.journal import Record, RequestConflictError, StoredRecord
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds
+from vetonet.voting.ledger import read_leaf
 from vetonet.voting.machine import begin, step
 from vetonet.voting.state import (
     AppendLeaf,
@@ -299,7 +300,10 @@ class Coordinator:
             return vote  # a retry of the share that completed it, or one that nobody needs any more
 
         def receive(place: int) -> Event:
-            return ShareReceived(party_id=party_id, attempt=attempt, share=share, leaf_index=place)
+            licensed = self._history.ledger.licensed
+            return ShareReceived(
+                party_id=party_id, attempt=attempt, share=share, leaf_index=place, licensed=licensed
+            )
 
         # The id makes the database itself refuse a second licence of one proposal (VN-7.6).
         return await self._advance(digest, receive, request_id=f"licence.{digest[:NAME_BYTES].hex()}")
@@ -326,9 +330,7 @@ class Coordinator:
         """Return what has to be durable before an effect is."""
         now = self._clock()
         if isinstance(effect, AppendLeaf):
-            if effect.leaf_index != self.view.tree_size:
-                raise ValueError("a step that appends elsewhere than at the end of the log")
-            require_leaf_sizes((effect.data,))
+            self._require_readable(effect)
             return (_record(LEAF, effect.data, now, request_id),)
         if isinstance(effect, RequestShares):
             spent = SigningAttempt(
@@ -336,6 +338,17 @@ class Coordinator:
             )
             return (_record(SIGNING_ATTEMPT, spent.to_bytes(), now),)
         return ()
+
+    def _require_readable(self, effect: AppendLeaf) -> None:
+        """Whoever reads the log will let this leaf in (VN-11.3): whatever our own state says, they judge.
+
+        Raises:
+            ProtocolError, VerificationError: they would not, and would believe no further leaf of this log.
+        """
+        if effect.leaf_index != self.view.tree_size:
+            raise ValueError("a step that appends elsewhere than at the end of the log")
+        require_leaf_sizes((effect.data,))
+        read_leaf(self._history.ledger, effect.leaf_index, effect.data)
 
     async def _log_statements(
         self, statements: Sequence[bytes], request_id: str, caller: Identity | None

@@ -147,8 +147,12 @@ def _close_when_due(state: Voting, event: TimePassed, now: Milliseconds) -> Outc
         return state, EFFECTS_NONE
     if decision is Decision.GRANTED and _is_band_open(state, event.licensed):
         return _begin_round(state, attempt=state.spent_attempts, now=now)
-    ended = Decision.VETOED if decision is Decision.VETOED else Decision.EXPIRED
-    return replace(state, phase=Phase(ended.value)), (Conclude(decision=ended),)
+    return _end(state, Decision.VETOED if decision is Decision.VETOED else Decision.EXPIRED)
+
+
+def _end(state: Voting, decision: Decision) -> Outcome:
+    """The proposal has ended without a licence."""
+    return replace(state, phase=Phase(decision.value), signing=None), (Conclude(decision=decision),)
 
 
 def decide(state: Voting, now: Milliseconds) -> Decision:
@@ -158,7 +162,7 @@ def decide(state: Voting, now: Milliseconds) -> Decision:
 
 
 def _is_band_open(state: Voting, licensed: Mapping[bytes, Proposal]) -> bool:
-    """Linked runs licensed while this vote was open count too (VN-5.4)."""
+    """Linked runs licensed while this vote was open or being signed count too (VN-5.4)."""
     try:
         verify_band(state.proposal.statement, state.treaty.statement, licensed)
     except RefusedError:
@@ -196,8 +200,7 @@ def _begin_round(state: Voting, *, attempt: int, now: Milliseconds) -> Outcome:
     treaty = state.treaty.statement
     eligible = [party for party in list_granting(state) if party not in state.excluded]
     if attempt >= SIGNING_ATTEMPTS or len(eligible) < treaty.quorum.min_grants:
-        ended = replace(state, phase=Phase.EXPIRED, signing=None)
-        return ended, (Conclude(decision=Decision.EXPIRED),)
+        return _end(state, Decision.EXPIRED)
     signers, licence = tuple(eligible[: treaty.quorum.min_grants]), derive(state)
     signing = SigningRound(
         attempt=attempt,
@@ -230,6 +233,8 @@ def _complete_when_whole(state: Voting, event: ShareReceived, now: Milliseconds)
     signing = _round_of(state)
     if len(signing.shares) < len(signing.signers):
         return state, EFFECTS_NONE
+    if not _is_band_open(state, event.licensed):
+        return _end(state, Decision.EXPIRED)
     group = state.treaty.statement.group
     try:
         signature = frost.aggregate(signing.package, tuple(signing.shares.values()), group)
@@ -244,11 +249,15 @@ def _complete_when_whole(state: Voting, event: ShareReceived, now: Milliseconds)
 
 
 def _replace_silent_signers(state: Voting, event: TimePassed, now: Milliseconds) -> Outcome:
-    """After the deadline of a round the silent are left out of the next (VN-7.5)."""
-    del event
+    """After the deadline of a round the silent are left out of the next (VN-7.5).
+
+    Where a linked run closed the band meanwhile, they were right not to sign, and nobody is named.
+    """
     signing = _round_of(state)
     if now < signing.deadline_ms:
         return state, EFFECTS_NONE
+    if not _is_band_open(state, event.licensed):
+        return _end(state, Decision.EXPIRED)
     silent = tuple(party for party in signing.signers if party not in signing.shares)
     return _retry(state, silent, "no signature share in time", now)
 

@@ -128,12 +128,18 @@ class TimePassed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareReceived:
-    """A signer answered; ``leaf_index`` is where the licence would be logged if this completes it."""
+    """A signer answered.
+
+    Attributes:
+        leaf_index: where the licence would be logged if this completes it.
+        licensed: proposals that hold a licence by now, by digest: they count into the band.
+    """
 
     party_id: str
     attempt: int
     share: frost.SignatureShare
     leaf_index: int
+    licensed: Mapping[bytes, Proposal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

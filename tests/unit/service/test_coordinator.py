@@ -45,6 +45,7 @@ from vetonet.storage.journal import FullJournalError, Record, RequestConflictErr
 from vetonet.storage.memory import MemoryJournal
 from vetonet.tlog.note import LogKey
 from vetonet.tlog.proof import verify_log_proof
+from vetonet.voting.ledger import Ledger, read_leaves
 from vetonet.voting.state import NameCulprits, Phase, SigningRound, Voting
 from vetonet.wire.errors import NotFoundError, WrongIdentityError
 from vetonet.wire.identity import Role
@@ -504,6 +505,65 @@ def test_a_caller_that_goes_away_leaves_durable_and_adopted_together() -> None:
             await call
         await coordinator.create_proposal(data, request_id="gone", caller=None)
         assert coordinator.view.tree_size == 2
+
+    play(scene)
+
+
+LINKED: dict[str, Any] = {"total_flop": 6 * 10**26, "per_device_flop": 6 * 10**26}
+"""Each of two such runs of one owner is in the licensed band, both together are in the forbidden one."""
+
+
+async def grant_two_linked(
+    coordinator: Coordinator, council: Council, clock: ManualClock
+) -> list[Signed[Proposal]]:
+    """Bring two linked proposals into the signing phase at the same time."""
+    proposals = [council.sign_proposal(**LINKED) for _ in range(2)]
+    for proposal in proposals:
+        await coordinator.create_proposal(proposal.data, request_id=proposal.digest.hex()[:8], caller=None)
+        for party_id in ("p1", "p2"):
+            await cast(coordinator, council, proposal, party_id)
+    clock.now = CLOSE_MS
+    await coordinator.tick()
+    return proposals
+
+
+def test_of_two_linked_runs_that_close_together_only_one_is_licensed() -> None:
+    """VN-5.4: also when a dishonest signer gives its share for both."""
+    journal = MemoryJournal()
+    council, clock = make_council(), ManualClock()
+
+    async def main() -> None:
+        async with run_coordinator(council, journal, clock) as coordinator:
+            first, second = await grant_two_linked(coordinator, council, clock)
+            for party_id in ("p1", "p2"):
+                await submit(coordinator, council, party_id, find(coordinator, first))
+                await submit(coordinator, council, party_id, find(coordinator, second))
+            assert find(coordinator, first).phase is Phase.LICENSED
+            assert find(coordinator, second).phase is Phase.EXPIRED
+            leaves = coordinator.view.list_leaves(1, limit=99, max_bytes=10**7)
+        ledger = read_leaves(Ledger(treaty=council.treaty), enumerate(leaves, start=1))
+        assert set(ledger.licensed) == {first.payload_digest}
+        async with run_coordinator(council, journal, clock) as again:
+            assert find(again, first).phase is Phase.LICENSED
+
+    asyncio.run(main())
+
+
+def test_a_leaf_that_readers_would_refuse_is_never_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """VN-11.3: even where the machine itself lets it through."""
+    monkeypatch.setattr("vetonet.voting.machine._is_band_open", lambda *_: True)
+
+    async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
+        first, second = await grant_two_linked(coordinator, council, clock)
+        for party_id in ("p1", "p2"):
+            await submit(coordinator, council, party_id, find(coordinator, first))
+        await submit(coordinator, council, "p1", find(coordinator, second))
+        size = coordinator.view.tree_size
+        with pytest.raises(RefusedError, match="forbidden band"):
+            await submit(coordinator, council, "p2", find(coordinator, second))
+        assert coordinator.view.tree_size == size
+        with pytest.raises(NotFoundError):
+            coordinator.view.get_licence(name_of(second))
 
     play(scene)
 

@@ -17,6 +17,7 @@ from vetonet.errors import (
     UnknownPartyError,
 )
 from vetonet.policy.ballot import open_ballot
+from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.voting.machine import TABLE, begin, derive, step
 from vetonet.voting.state import (
@@ -273,7 +274,7 @@ def test_a_share_for_an_attempt_that_is_over_is_refused(floor: Floor) -> None:
     grant(floor, "p1", "p2", "p3", "p4")
     floor.pass_time(floor.close_ms)
     share = floor.make_share("p1")
-    event = ShareReceived(party_id="p1", attempt=1, share=share, leaf_index=9)
+    event = ShareReceived(party_id="p1", attempt=1, share=share, leaf_index=9, licensed={})
     with pytest.raises(RefusedError, match="attempt 1"):
         step(floor.vote, event, floor.close_ms)
 
@@ -356,10 +357,36 @@ def test_a_linked_run_licensed_during_the_vote_closes_the_band(floor: Floor) -> 
     assert (vote.phase, effects) == (Phase.EXPIRED, (Conclude(decision=Decision.EXPIRED),))
 
 
+def test_a_linked_run_licensed_during_the_signing_leaves_no_licence(floor: Floor) -> None:
+    """VN-5.4: of two linked runs that close together and are forbidden together, one is licensed."""
+    grant(floor, "p2", "p3", "p4")
+    floor.pass_time(floor.close_ms)
+    licensed = license_rest_of_band(floor)
+    assert floor.send_share("p2", licensed=licensed) == ()
+    floor.send_share("p3", licensed=licensed)
+    effects = floor.send_share("p4", licensed=licensed)
+    assert effects == (Conclude(decision=Decision.EXPIRED),)
+    assert (floor.vote.phase, floor.vote.licence, floor.vote.signing) == (Phase.EXPIRED, None, None)
+
+
+def test_who_did_not_sign_because_the_band_had_closed_is_not_named(floor: Floor) -> None:
+    grant(floor, "p2", "p3", "p4", "p5")
+    floor.pass_time(floor.close_ms)
+    assert floor.vote.signing is not None
+    effects = floor.pass_time(floor.vote.signing.deadline_ms, license_rest_of_band(floor))
+    assert effects == (Conclude(decision=Decision.EXPIRED),)
+    assert floor.vote.excluded == frozenset()
+
+
+def license_rest_of_band(floor: Floor) -> dict[bytes, Proposal]:
+    other = floor.council.sign_proposal(total_flop=10**27 - 10**24, per_device_flop=5 * 10**26)
+    return {other.payload_digest: other.statement}
+
+
 @pytest.mark.parametrize("phase", list(Phase))
 def test_an_event_without_a_row_is_unexpected(floor: Floor, phase: Phase) -> None:
     share = frost_share(floor)
-    event = ShareReceived(party_id="p1", attempt=0, share=share, leaf_index=2)
+    event = ShareReceived(party_id="p1", attempt=0, share=share, leaf_index=2, licensed={})
     if (phase, ShareReceived) in TABLE:
         return
     with pytest.raises(UnexpectedEventError, match=phase.value):

@@ -5,10 +5,11 @@ Whom a treaty lets enrol chips and log batches, this package knows as ``TrustAnc
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from vetonet.attestation.enrolment import (
     AliasEndorsement,
@@ -21,6 +22,9 @@ from vetonet.crypto.keys import PublicKey
 from vetonet.crypto.statement import Keys, Signed, open_statement, read_unverified
 from vetonet.errors import EquivocationError, RefusedError, UnknownPartyError
 from vetonet.units import Milliseconds
+
+Window: TypeAlias = tuple[Milliseconds, Milliseconds]
+"""From when up to when, the end excluded."""
 
 
 class Maker(Protocol):
@@ -81,7 +85,7 @@ class KnownAlias:
 class Registry:
     """Chips by ueid and alias keys by key id; grows as the log is read, refuses contradictions."""
 
-    __slots__ = ("_alias_keys", "_aliases", "_devices", "_newest")
+    __slots__ = ("_alias_keys", "_aliases", "_devices", "_newest", "_windows")
 
     def __init__(self) -> None:
         """Start without any chip."""
@@ -89,6 +93,7 @@ class Registry:
         self._aliases: dict[bytes, KnownAlias] = {}
         self._alias_keys: dict[bytes, PublicKey] = {}
         self._newest: dict[bytes, KnownAlias] = {}
+        self._windows: dict[tuple[str, int | None], tuple[Window, ...]] = {}
 
     def copy(self) -> Registry:
         """Return a registry that knows the same and grows on its own: for what is not durable yet."""
@@ -182,6 +187,23 @@ class Registry:
         self._newest[device.ueid] = self._aliases[claims.alias.key_id] = known
         self._alias_keys[claims.alias.key_id] = claims.alias
 
+    def read_batch(self, data: bytes, anchors: TrustAnchors) -> Signed[ReportBatch]:
+        """Open a report batch, and remember its window; return it (VN-9.4).
+
+        One operator has one batch for a window and licence: else nobody could tell which reports belong to
+        which of two.
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_batch``.
+            RefusedError: as ``open_batch``, or another batch covers some of its window.
+        """
+        signed = open_batch(data, anchors)
+        batch = signed.statement
+        key = (batch.operator_id, batch.licence_id)
+        window = (batch.window_start_ms, batch.window_end_ms)
+        self._windows[key] = _insert_window(self._windows.get(key, ()), window, batch)
+        return signed
+
     def find_device(self, ueid: bytes) -> EnrolledDevice:
         """Return the chip with this ueid.
 
@@ -205,6 +227,16 @@ class Registry:
             msg = f"no device endorsed the alias key {key_id.hex()[:16]}"
             raise UnknownPartyError(msg, culprit=key_id.hex(), clause="VN-8.4")
         return known
+
+
+def _insert_window(windows: tuple[Window, ...], window: Window, batch: ReportBatch) -> tuple[Window, ...]:
+    """Return the windows, which rise and do not overlap, with one more."""
+    place = bisect_left(windows, window)
+    before, after = windows[:place], windows[place:]
+    if (before and before[-1][1] > window[0]) or (after and after[0][0] < window[1]):
+        msg = f"a batch of {batch.operator_id!r} for {window[0]} to {window[1]}, which another one covers"
+        raise RefusedError(msg, culprit=batch.operator_id, clause="VN-9.4")
+    return (*before, window, *after)
 
 
 def open_batch(data: bytes, anchors: TrustAnchors) -> Signed[ReportBatch]:

@@ -44,7 +44,7 @@ def find_allowance(treaty: Treaty) -> Flop | None:
 
     It is also what one chip may compute in its life without any licence. A chip cannot know what others do
     under the same declaration: many chips that each stay below add up to more. That is for the verifier,
-    who sees the reports of all (VN-10.6, step 16).
+    who sees the reports of all (VN-10.6, step 17).
     """
     return next((band.floor_flop for band in treaty.bands if band.rule is not BandRule.FREE), None)
 

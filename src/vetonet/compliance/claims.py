@@ -1,8 +1,7 @@
-"""Steps 7 to 16: one function for each claim, returning every problem that stands against it (VN-10.6)."""
+"""Steps 8 to 17: one function for each claim, returning every problem that stands against it (VN-10.6)."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +9,11 @@ from typing import Final
 
 from vetonet.attestation.appraise import appraise, verify_chain
 from vetonet.attestation.challenge import compute_challenge
-from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST, ReportBatch, compute_batch_root
+from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST
 from vetonet.compliance.bundle import DeviceSet
-from vetonet.compliance.evidence import Evidence, Usage
+from vetonet.compliance.evidence import Evidence, Usage, about
 from vetonet.compliance.public_record import PublicRecord
+from vetonet.compliance.publication import Publication
 from vetonet.errors import Problem
 from vetonet.policy.band import BandRule
 from vetonet.policy.licence import Licence
@@ -33,14 +33,35 @@ class Case:
     Attributes:
         record: the public record.
         evidence: the reports.
+        publication: which of them the batches of the log commit to.
         device_sets: the chips of each device set, by root.
         now: when the judgement is made.
     """
 
     record: PublicRecord = field(repr=False)
     evidence: Evidence = field(repr=False)
+    publication: Publication = field(repr=False)
     device_sets: Mapping[bytes, DeviceSet] = field(repr=False)
     now: Milliseconds
+
+    @property
+    def due_ms(self) -> Milliseconds:
+        """Up to when everything must be accounted for by now: an interval and its grace ago."""
+        treaty = self.record.treaty.statement
+        return self.now - treaty.report_grace_ms - treaty.report_interval_ms
+
+    @property
+    def period_ms(self) -> tuple[Milliseconds, Milliseconds] | None:
+        """The time about which the verdict is: when licences ran, as far as it is due; None where none is."""
+        licences = self.record.licences.values()
+        start = min((licence.not_before_ms for licence in licences), default=self.now)
+        end = min(max((licence.expires_ms for licence in licences), default=start), self.due_ms)
+        return (start, end) if start < end else None
+
+    def list_members(self, licence: Licence) -> tuple[bytes, ...]:
+        """Return the ueids of a licence's chips, or nothing where the bundle lacks its device set."""
+        device_set = self.device_sets.get(licence.device_set_root)
+        return () if device_set is None else device_set.ueids
 
     def iter_licensed(self) -> Iterator[tuple[Licence, Usage]]:
         """Yield the reports that name a licence of the log, with it."""
@@ -52,25 +73,26 @@ class Case:
 
 
 def judge_record(case: Case) -> Iterator[Problem]:
-    """Step 7: every leaf is one that the rules let in."""
+    """Step 8: every leaf is one that the rules let in."""
     yield from case.record.problems
 
 
 def judge_authority(case: Case) -> Iterator[Problem]:
-    """Step 8: licensed work was done under a licence of the log, by its chips, in its window, as it says."""
+    """Step 9: licensed work was done under a licence of the log, by its chips, in its window, as it says."""
     licences = case.record.licences
-    if not licences:
-        yield Problem(reason="nothing-to-judge", detail="the log holds no licence")
+    if case.period_ms is None or not case.evidence.chains:
+        detail = "the bundle holds no report, or no licence of which any time is due"
+        yield Problem(reason="nothing-to-judge", detail=detail)
     for licence in licences.values():
-        if licence.device_set_root not in case.device_sets:
-            detail = f"the chips of licence {licence.licence_id} are not in the bundle"
+        if len(case.list_members(licence)) != licence.device_count:
+            detail = f"the {licence.device_count} chips of licence {licence.licence_id} are not in the bundle"
             yield Problem(reason="device-set-missing", detail=detail)
     for usage in case.evidence.iter_usages():
         claimed = usage.claims.licence_id
         if claimed is not None and claimed not in licences:
-            yield _about(
-                usage, "licence-unknown", f"ran under licence {claimed}, which the log does not hold"
-            )
+            is_committed = usage.report.data in case.publication.committed
+            reason = "licence-unknown" if is_committed else "licence-not-shown"
+            yield about(usage, reason, f"ran under licence {claimed}, which this log does not hold")
     members = {root: frozenset(device_set.ueids) for root, device_set in case.device_sets.items()}
     for licence, usage in case.iter_licensed():
         yield from _judge_licensed_report(licence, usage, members.get(licence.device_set_root))
@@ -81,19 +103,19 @@ def _judge_licensed_report(
 ) -> Iterator[Problem]:
     claims = usage.claims
     if members is not None and claims.ueid not in members:
-        yield _about(usage, "device-not-in-set", f"is no chip of licence {licence.licence_id}")
+        yield about(usage, "device-not-in-set", f"is no chip of licence {licence.licence_id}")
     if claims.proposal_digest != licence.proposal_digest or claims.workload is not licence.workload:
-        yield _about(usage, "other-workload", f"ran something else than licence {licence.licence_id} allows")
+        yield about(usage, "other-workload", f"ran something else than licence {licence.licence_id} allows")
     if claims.precision is not licence.precision:
-        yield _about(
+        yield about(
             usage, "other-workload", f"computed in {claims.precision}, licensed is {licence.precision}"
         )
     if not licence.not_before_ms <= claims.window_start_ms < claims.window_end_ms <= licence.expires_ms:
-        yield _about(usage, "outside-validity", f"ran outside the window of licence {licence.licence_id}")
+        yield about(usage, "outside-validity", f"ran outside the window of licence {licence.licence_id}")
 
 
 def judge_genuineness(case: Case) -> Iterator[Problem]:
-    """Step 9: every report is signed by an enrolled chip in a known state."""
+    """Step 10: every report is signed by an enrolled chip in a known state."""
     yield from case.evidence.forgeries
     for usage in case.evidence.iter_usages():
         alias = case.record.registry.find_alias(usage.report.signer.key_id)
@@ -101,7 +123,7 @@ def judge_genuineness(case: Case) -> Iterator[Problem]:
 
 
 def judge_freshness(case: Case) -> Iterator[Problem]:
-    """Step 10: every report names a checkpoint of this log, fresh enough, and the challenge that follows."""
+    """Step 11: every report names a checkpoint of this log, fresh enough, and the challenge that follows."""
     sizes = _compute_known_checkpoints(case.record)
     treaty_digest = case.record.treaty.payload_digest
     for chain in case.evidence.chains.values():
@@ -109,23 +131,28 @@ def judge_freshness(case: Case) -> Iterator[Problem]:
         for usage in chain:
             claims = usage.claims
             if claims.window_end_ms > case.now:
-                yield _about(usage, "ahead-of-clock", f"is about a time after the verifier's {case.now}")
-            size = sizes.get(claims.checkpoint_digest)
-            if claims.checkpoint_digest == NO_DIGEST:
-                yield _about(usage, "checkpoint-missing", "was made before the chip saw any checkpoint")
-                continue
-            if size is None:
-                yield _about(usage, "checkpoint-unknown", "names a checkpoint that is none of this log")
-                continue
-            if size < newest or size <= case.record.licence_leaves.get(claims.licence_id or -1, 0):
-                yield _about(
-                    usage, "checkpoint-stale", f"names the checkpoint of size {size}, older than it must be"
-                )
-            newest = max(newest, size)
-            if claims.challenge != compute_challenge(
-                treaty_digest, claims.checkpoint_digest, claims.window_start_ms
-            ):
-                yield _about(usage, "challenge-wrong", "answers another challenge")
+                yield about(usage, "ahead-of-clock", f"is about a time after the verifier's {case.now}")
+            expected = compute_challenge(treaty_digest, claims.checkpoint_digest, claims.window_start_ms)
+            if claims.challenge != expected:
+                yield about(usage, "challenge-unknown", "answers a challenge that only its verifier knows")
+            yield from _judge_checkpoint(case, usage, sizes, newest)
+            newest = max(newest, sizes.get(claims.checkpoint_digest, 0))
+
+
+def _judge_checkpoint(case: Case, usage: Usage, sizes: Mapping[bytes, int], newest: int) -> Iterator[Problem]:
+    """The log is the clock: a report is later than its checkpoint and earlier than its batch."""
+    claims = usage.claims
+    size, batch_leaf = sizes.get(claims.checkpoint_digest), case.publication.committed.get(usage.report.data)
+    if claims.checkpoint_digest == NO_DIGEST and claims.licence_id is None and not usage.flop:
+        return  # an idle chip that has not seen the log yet says nothing that needs a clock
+    if claims.checkpoint_digest == NO_DIGEST:
+        yield about(usage, "checkpoint-missing", "was made before the chip saw any checkpoint")
+    elif size is None and batch_leaf is None:
+        yield about(usage, "checkpoint-not-shown", "names a checkpoint that this log does not hold (yet)")
+    elif size is None or (batch_leaf is not None and size > batch_leaf):
+        yield about(usage, "checkpoint-unknown", "names a checkpoint that the log did not have by then")
+    elif size < newest or size <= case.record.licence_leaves.get(claims.licence_id or -1, 0):
+        yield about(usage, "checkpoint-stale", f"names the checkpoint of size {size}, older than it must be")
 
 
 def _compute_known_checkpoints(record: PublicRecord) -> Mapping[bytes, int]:
@@ -134,64 +161,18 @@ def _compute_known_checkpoints(record: PublicRecord) -> Mapping[bytes, int]:
 
 
 def judge_continuity(case: Case) -> Iterator[Problem]:
-    """Step 11: each chip's reports follow from one another: no gap, fork, replay or rollback."""
+    """Step 12: each chip's reports follow from one another: no gap, fork, replay or rollback."""
     for chain in case.evidence.chains.values():
         yield from verify_chain([usage.report for usage in chain])
 
 
 def judge_publication(case: Case) -> Iterator[Problem]:
-    """Step 12: the reports are those that the operators' batches in the log commit to."""
-    waiting = _group_for_batches(case.evidence.iter_usages())
-    grace_ms = case.record.treaty.statement.report_grace_ms
-    for leaf_index, batch in case.record.batches:
-        yield from _judge_batch(leaf_index, batch.statement, _take_batch(waiting, batch.statement))
-    for usages in waiting.values():
-        for usage in usages:
-            deadline = usage.claims.window_end_ms + grace_ms
-            reason = "report-pending" if case.now < deadline else "report-unpublished"
-            yield _about(usage, reason, f"is in no batch of the log; due by {deadline}")
-
-
-_Waiting = dict[tuple[str, int | None], list[Usage]]
-"""Reports that no batch has claimed yet, by owner and licence, in the order of their beginnings."""
-
-
-def _group_for_batches(usages: Iterable[Usage]) -> _Waiting:
-    waiting: _Waiting = defaultdict(list)
-    for usage in sorted(usages, key=_start_of):
-        waiting[usage.device.enrolment.owner, usage.claims.licence_id].append(usage)
-    return waiting
-
-
-def _start_of(usage: Usage) -> Milliseconds:
-    return usage.claims.window_start_ms
-
-
-def _take_batch(waiting: _Waiting, batch: ReportBatch) -> list[Usage]:
-    """Take the reports of a batch's operator and licence whose intervals lie in its window."""
-    candidates = waiting[batch.operator_id, batch.licence_id]
-    first = bisect_left(candidates, batch.window_start_ms, key=_start_of)
-    last = bisect_left(candidates, batch.window_end_ms, key=_start_of)
-    begun = candidates[first:last]
-    inside = [usage for usage in begun if usage.claims.window_end_ms <= batch.window_end_ms]
-    candidates[first:last] = [usage for usage in begun if usage.claims.window_end_ms > batch.window_end_ms]
-    return inside
-
-
-def _judge_batch(leaf_index: int, batch: ReportBatch, usages: Sequence[Usage]) -> Iterator[Problem]:
-    missing = batch.report_count - len(usages)
-    if missing > 0:
-        detail = (
-            f"{missing} of the {batch.report_count} reports of batch leaf {leaf_index} are not in the bundle"
-        )
-        yield Problem(reason="report-withheld", detail=detail, culprit=batch.operator_id)
-    elif missing < 0 or compute_batch_root([usage.report for usage in usages]) != batch.root_hash:
-        detail = f"the reports are not those that the batch in leaf {leaf_index} commits to"
-        yield Problem(reason="batch-mismatch", detail=detail, culprit=batch.operator_id)
+    """Step 13: the reports are those that the operators' batches in the log commit to."""
+    yield from case.publication.problems
 
 
 def judge_budget(case: Case) -> Iterator[Problem]:
-    """Step 13: no licence and no chip of it used more than was allowed."""
+    """Step 14: no licence and no chip of it used more than was allowed."""
     used: dict[int, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
     for licence, usage in case.iter_licensed():
         used[licence.licence_id][usage.claims.ueid] += usage.flop or 0
@@ -212,25 +193,33 @@ def _judge_licence_budget(licence: Licence, by_chip: Mapping[bytes, int]) -> Ite
 
 
 def judge_coverage(case: Case) -> Iterator[Problem]:
-    """Step 14: every enrolled chip accounts for all the time in which any licence of the log ran."""
-    licences, treaty = case.record.licences.values(), case.record.treaty.statement
+    """Step 15: the chips of a licence, and all that were enrolled before it, account for all its time."""
+    treaty = case.record.treaty.statement
     for usage in case.evidence.iter_usages():
         duration_ms = usage.claims.window_end_ms - usage.claims.window_start_ms
         if duration_ms > treaty.report_interval_ms:
             detail = (
                 f"is about {duration_ms} ms, the treaty asks for one every {treaty.report_interval_ms} ms"
             )
-            yield _about(usage, "interval-too-long", detail)
-    if not licences:
-        return
-    due = case.now - treaty.report_grace_ms - treaty.report_interval_ms
-    start = min(licence.not_before_ms for licence in licences)
-    end = min(max(licence.expires_ms for licence in licences), due)
-    for ueid in sorted(case.record.registry.devices):
-        missing = _find_first_gap(case.evidence.chains.get(ueid, ()), start, end)
+            yield about(usage, "interval-too-long", detail)
+    for licence in case.record.licences.values():
+        yield from _judge_licence_coverage(case, licence)
+
+
+def _judge_licence_coverage(case: Case, licence: Licence) -> Iterator[Problem]:
+    record = case.record
+    members = set(case.list_members(licence))
+    for ueid in sorted(members - record.registry.devices.keys()):
+        detail = f"chip {ueid.hex()[:16]} of licence {licence.licence_id} was never enrolled"
+        yield Problem(reason="device-not-enrolled", detail=detail)
+    placed = record.licence_leaves[licence.licence_id]
+    enrolled = {ueid for ueid, leaf_index in record.enrolment_leaves.items() if leaf_index < placed}
+    end = min(licence.expires_ms, case.due_ms)
+    for ueid in sorted(enrolled | (members & record.registry.devices.keys())):
+        missing = _find_first_gap(case.evidence.chains.get(ueid, ()), licence.not_before_ms, end)
         if missing is not None:
             detail = f"chip {ueid.hex()[:16]} does not account for its time from {missing} to {end}; overdue"
-            owner = case.record.registry.find_device(ueid).enrolment.owner
+            owner = record.registry.find_device(ueid).enrolment.owner
             yield Problem(reason="interval-uncovered", detail=detail, culprit=owner)
 
 
@@ -244,13 +233,13 @@ def _find_first_gap(chain: Iterable[Usage], start: Milliseconds, end: Millisecon
 
 
 def judge_plausibility(case: Case) -> Iterator[Problem]:
-    """Step 15: no chip did more than physics allows, or drew power that does not fit."""
+    """Step 16: no chip did more than physics allows, or drew power that does not fit."""
     for usage in case.evidence.iter_usages():
         claims, peak = usage.claims, usage.device.find_peak(usage.claims.precision)
         duration_ms = claims.window_end_ms - claims.window_start_ms
         if usage.flop and (peak is None or usage.flop * MS_PER_S > peak * duration_ms):
             possible = "none" if peak is None else str(peak * duration_ms // MS_PER_S)
-            yield _about(
+            yield about(
                 usage,
                 "impossible-rate",
                 f"claims {usage.flop} FLOP in {claims.precision}, possible: {possible}",
@@ -260,13 +249,13 @@ def judge_plausibility(case: Case) -> Iterator[Problem]:
             None if limit_w is None else limit_w * duration_ms * ENERGY_SLACK_PERCENT // (100 * MS_PER_S)
         )
         if ceiling is not None and claims.energy_j > ceiling + ENERGY_STEP_J:
-            yield _about(
+            yield about(
                 usage, "implausible-energy", f"claims {claims.energy_j} J, its power allows {ceiling} J"
             )
 
 
 def judge_aggregation(case: Case) -> Iterator[Problem]:
-    """Step 16: what each owner ran without a licence stays, all together, below the first licensed band.
+    """Step 17: what each owner ran without a licence stays, all together, below the first licensed band.
 
     Bands of licensed runs count their linked runs when the ledger is read (VN-5.4).
     """
@@ -278,7 +267,7 @@ def judge_aggregation(case: Case) -> Iterator[Problem]:
         if usage.claims.licence_id is None:
             pools[usage.device.enrolment.owner] += usage.flop or 0
     for owner, flop in sorted(pools.items()):
-        if floors and flop >= floors[0]:
+        if floors and flop and flop >= floors[0]:
             detail = f"{owner} ran {flop} FLOP without a licence; from {floors[0]} on one is needed"
             yield Problem(reason="unlicensed-total", detail=detail, culprit=owner)
 
@@ -295,12 +284,3 @@ def _shorten_one(reason: str, listed: Sequence[Problem]) -> Iterator[Problem]:
     yield from listed[:MAX_SHOWN]
     if len(listed) > MAX_SHOWN:
         yield Problem(reason=reason, detail=f"and {len(listed) - MAX_SHOWN} more of the same kind")
-
-
-def _about(usage: Usage, reason: str, what: str) -> Problem:
-    claims = usage.claims
-    return Problem(
-        reason=reason,
-        detail=f"report {claims.counter} of chip {claims.ueid.hex()[:16]} {what}",
-        culprit=usage.device.enrolment.owner,
-    )

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from vetonet.attestation.enrolment import EnrolledDevice
 from vetonet.attestation.report import ComputeReport, open_report
 from vetonet.compliance.public_record import PublicRecord
-from vetonet.crypto.statement import Keys, Signed, peek
+from vetonet.crypto.statement import Keys, Signed
 from vetonet.errors import EncodingError, InvalidSignatureError, Problem, UnknownPartyError
 
 Opened: TypeAlias = "Signed[ComputeReport] | Problem"
@@ -58,6 +58,13 @@ class Evidence:
             yield from chain
 
 
+def about(usage: Usage, reason: str, what: str) -> Problem:
+    """Return a problem with one report, whose chip's owner has to answer for it."""
+    claims = usage.claims
+    detail = f"report {claims.counter} of chip {claims.ueid.hex()[:16]} {what}"
+    return Problem(reason=reason, detail=detail, culprit=usage.device.enrolment.owner)
+
+
 def open_evidence(reports: Sequence[bytes], record: PublicRecord, *, mapper: Mapper = map) -> Evidence:
     """Return the reports of a bundle, the genuine ones chip by chip, the others as problems.
 
@@ -69,7 +76,7 @@ def open_evidence(reports: Sequence[bytes], record: PublicRecord, *, mapper: Map
     aliases = record.registry.aliases
 
     def open_chunk(chunk: Sequence[bytes]) -> list[Opened]:
-        return [_open_or_note(data, aliases, record) for data in chunk]
+        return [_open_or_note(data, aliases) for data in chunk]
 
     chunks = [reports[start : start + CHUNK_REPORTS] for start in range(0, len(reports), CHUNK_REPORTS)]
     opened = [result for chunk in mapper(open_chunk, chunks) for result in chunk]
@@ -78,21 +85,16 @@ def open_evidence(reports: Sequence[bytes], record: PublicRecord, *, mapper: Map
     return Evidence(chains=_build_chains(genuine, record), forgeries=forgeries)
 
 
-def _open_or_note(data: bytes, aliases: Keys, record: PublicRecord) -> Opened:
+def _open_or_note(data: bytes, aliases: Keys) -> Opened:
     try:
         return open_report(data, aliases)
     except UnknownPartyError as error:
         return Problem(reason="signer-unknown", detail=str(error))
     except InvalidSignatureError as error:
-        return Problem(reason="report-forged", detail=str(error), culprit=_guess_owner(data, record))
+        # A bundle is unsigned: who put these bytes into it, and so who forged them, it does not say.
+        return Problem(reason="report-forged", detail=str(error))
     except EncodingError as error:
         return Problem(reason="report-malformed", detail=str(error))
-
-
-def _guess_owner(data: bytes, record: PublicRecord) -> str | None:
-    """Return whose chip a forged report pretends to come from: who handed it in must answer for it."""
-    key_id = peek(data).key_id
-    return None if key_id is None else record.registry.find_alias(key_id).device.enrolment.owner
 
 
 def _build_chains(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
-from vetonet.attestation.registry import Registry, open_batch
+from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.trust_root import TrustRoot
@@ -40,6 +40,7 @@ class PublicRecord:
         registry: the chips.
         batches: the operators' report batches with their leaf indices.
         licence_leaves: where each licence stands, by licence id.
+        enrolment_leaves: where each chip was enrolled, by ueid.
         problems: leaves that the rules would not have let in; nobody is accused of them.
     """
 
@@ -50,6 +51,7 @@ class PublicRecord:
     registry: Registry = field(repr=False)
     batches: tuple[tuple[int, Signed[ReportBatch]], ...] = field(default=(), repr=False)
     licence_leaves: Mapping[int, int] = field(default_factory=dict)
+    enrolment_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -84,6 +86,7 @@ def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:
         registry=reading.registry,
         batches=tuple(reading.batches),
         licence_leaves=reading.licence_leaves,
+        enrolment_leaves=reading.enrolment_leaves,
         problems=tuple(reading.problems),
     )
 
@@ -129,6 +132,7 @@ class _Reading:
         self.registry = Registry()
         self.batches: list[tuple[int, Signed[ReportBatch]]] = []
         self.licence_leaves: dict[int, int] = {}
+        self.enrolment_leaves: dict[bytes, int] = {}
         self.problems: list[Problem] = []
         self._treaty = treaty.statement
 
@@ -146,11 +150,12 @@ class _Reading:
             self._read_vote(leaf_index, data)
         elif kind == DeviceEnrolment.TYPE:
             # A leaf has no time of its own: reports are held against the validity of the certificate.
-            self.registry.read_enrolment(data, self._treaty, None)
+            device = self.registry.read_enrolment(data, self._treaty, None)
+            self.enrolment_leaves[device.ueid] = leaf_index
         elif kind == AliasEndorsement.TYPE:
             self.registry.read_alias(data)
         elif kind == ReportBatch.TYPE:
-            self.batches.append((leaf_index, open_batch(data, self._treaty)))
+            self.batches.append((leaf_index, self.registry.read_batch(data, self._treaty)))
         else:
             msg = f"a leaf of unknown type {kind!r}"
             raise EncodingError(msg)

@@ -47,19 +47,21 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         # authority
         "nothing-to-judge": Verdict.INCONCLUSIVE,
         "licence-unknown": Verdict.VIOLATION,
+        "licence-not-shown": Verdict.INCONCLUSIVE,
         "outside-validity": Verdict.VIOLATION,
         "device-not-in-set": Verdict.VIOLATION,
         "other-workload": Verdict.VIOLATION,
         "device-set-missing": Verdict.INCONCLUSIVE,
         # genuineness
         "report-forged": Verdict.VIOLATION,
-        "signer-unknown": Verdict.VIOLATION,
-        "report-malformed": Verdict.VIOLATION,
+        "signer-unknown": Verdict.INCONCLUSIVE,
+        "report-malformed": Verdict.INCONCLUSIVE,
         # freshness
         "checkpoint-unknown": Verdict.VIOLATION,
         "checkpoint-missing": Verdict.INCONCLUSIVE,
         "checkpoint-stale": Verdict.VIOLATION,
-        "challenge-wrong": Verdict.VIOLATION,
+        "checkpoint-not-shown": Verdict.INCONCLUSIVE,
+        "challenge-unknown": Verdict.INCONCLUSIVE,
         "ahead-of-clock": Verdict.INCONCLUSIVE,
         # publication
         "report-withheld": Verdict.INCONCLUSIVE,
@@ -70,6 +72,7 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "device-budget-exceeded": Verdict.VIOLATION,
         # coverage
         "interval-uncovered": Verdict.INCONCLUSIVE,
+        "device-not-enrolled": Verdict.INCONCLUSIVE,
         "interval-too-long": Verdict.INCONCLUSIVE,
         # plausibility
         "implausible-energy": Verdict.INCONCLUSIVE,
@@ -111,6 +114,8 @@ class ComplianceResult:
         bundle_digest, treaty_digest: SHA-256 of what was judged and of the treaty it was judged by.
         root_hash, tree_size: the log that was read.
         judged_at_ms: the ``now`` that was given.
+        period_ms: from when up to when the licences of the log ran and everything was due; what lies outside
+            was not judged. None where nothing was due.
         licence_ids: the licences in the log.
         report_count: how many reports were judged.
     """
@@ -121,6 +126,7 @@ class ComplianceResult:
     root_hash: bytes
     tree_size: int
     judged_at_ms: Milliseconds
+    period_ms: tuple[Milliseconds, Milliseconds] | None
     licence_ids: tuple[int, ...]
     report_count: int
 
@@ -144,6 +150,7 @@ class ComplianceResult:
             "log_root": self.root_hash.hex(),
             "tree_size": self.tree_size,
             "judged_at_ms": self.judged_at_ms,
+            "period_ms": None if self.period_ms is None else list(self.period_ms),
             "licence_ids": list(self.licence_ids),
             "report_count": self.report_count,
         }

@@ -12,6 +12,7 @@ from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.claims import Case
 from vetonet.compliance.evidence import Mapper, open_evidence
 from vetonet.compliance.public_record import read_public_record
+from vetonet.compliance.publication import match_batches
 from vetonet.compliance.result import Claim, ClaimResult, ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.errors import Problem
@@ -52,9 +53,14 @@ def verify_bundle(
     bundle = Bundle.from_bytes(data)
     record = read_public_record(bundle, trust_root)  # steps 1 to 4
     evidence = open_evidence(bundle.reports, record, mapper=mapper)  # steps 5 and 6
-    device_sets = {device_set.root_hash: device_set for device_set in bundle.device_sets}
-    case = Case(record=record, evidence=evidence, device_sets=device_sets, now=now)
-    results = tuple(  # steps 7 to 16
+    case = Case(
+        record=record,
+        evidence=evidence,
+        publication=match_batches(record, evidence, now),  # step 7
+        device_sets={device_set.root_hash: device_set for device_set in bundle.device_sets},
+        now=now,
+    )
+    results = tuple(  # steps 8 to 17
         ClaimResult(claim=claim, problems=claims.shorten(judge(case))) for claim, judge in JUDGES.items()
     )
     return ComplianceResult(
@@ -64,6 +70,7 @@ def verify_bundle(
         root_hash=record.checkpoint.root_hash,
         tree_size=record.checkpoint.tree_size,
         judged_at_ms=now,
+        period_ms=case.period_ms,
         licence_ids=tuple(sorted(record.licences)),
         report_count=len(bundle.reports),
     )

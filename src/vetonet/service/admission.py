@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
-from vetonet.attestation.registry import Registry, open_batch
+from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
 from vetonet.crypto.statement import peek
 from vetonet.errors import EncodingError
@@ -62,12 +62,12 @@ class Admission:
         return self.registry.find_device(alias.statement.ueid).enrolment.owner
 
     def admit_batch(self, data: bytes, now: Milliseconds) -> str:
-        """Signed by the operator it names (VN-9.4)."""
+        """Signed by the operator it names, and the only one for its window (VN-9.4)."""
         del now
-        return open_batch(data, self.treaty).statement.operator_id
+        return self._own_registry().read_batch(data, self.treaty).statement.operator_id
 
     def _own_registry(self) -> Registry:
-        """Return the registry that may grow; batches of reports, which come often, need no copy of it."""
+        """Return the registry that may grow: a copy where this admission is staged."""
         if self._is_staged:
             self.registry, self._is_staged = self.registry.copy(), False
         return self.registry

@@ -9,6 +9,7 @@ import pytest
 
 from support.bundles import FIRMWARE, YEAR_MS, Scene, altered, enrol, make_compliant_scene, make_scene
 from support.world import NOW_MS, compute_device_set_root, make_council
+from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.report import NO_DIGEST, ComputeReport, DebugStatus
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.compliance.claims import MAX_SHOWN
@@ -16,7 +17,7 @@ from vetonet.compliance.result import REASONS, Claim, ComplianceResult, Verdict
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.compliance.verify import JUDGES, verify_bundle
 from vetonet.crypto.cose import parse_sign1
-from vetonet.crypto.keys import generate_ed25519
+from vetonet.crypto.keys import generate_ecdsa, generate_ed25519
 from vetonet.crypto.statement import sign, sign_jointly
 from vetonet.errors import ComplianceError, EncodingError, VerificationError
 from vetonet.policy.band import Band, BandRule
@@ -228,8 +229,8 @@ def test_other_work_than_the_licence_allows_is_a_violation(changes: dict[str, ob
 # --- genuineness --------------------------------------------------------------------------------------------
 
 
-def test_a_forged_report_is_a_violation_of_whoever_owns_the_chip() -> None:
-    """The operator lowers a count and keeps the chip's signature."""
+def test_a_forged_report_is_a_violation_but_names_nobody() -> None:
+    """Somebody lowered a count and kept the chip's signature; a bundle does not say who."""
     scene = make_compliant_scene()
     data = scene.reports[3]
     payload = payload_of(data)
@@ -239,23 +240,26 @@ def test_a_forged_report_is_a_violation_of_whoever_owns_the_chip() -> None:
     result = scene.judge()
     forged = [problem for problem in result.problems if problem.reason == "report-forged"]
     assert result.verdict is Verdict.VIOLATION
-    assert [problem.culprit for problem in forged] == ["op1"]
+    assert [problem.culprit for problem in forged] == [None]
 
 
-def test_a_report_by_an_unknown_key_is_a_violation() -> None:
+def test_a_report_by_an_unknown_key_is_inconclusive() -> None:
+    """Its alias may be endorsed in a leaf after this log ends."""
     scene = make_compliant_scene()
     claims = ComputeReport.from_bytes(payload_of(scene.reports[0]))
     scene.reports[0] = sign(claims, generate_ed25519(scene.council.rng))
     result = scene.judge()
-    assert result.verdict is Verdict.VIOLATION
+    assert result.verdict is Verdict.INCONCLUSIVE
     assert "signer-unknown" in reasons(result)
 
 
-def test_bytes_that_are_no_report_are_a_violation() -> None:
-    """VN-10.5 step 5."""
+def test_bytes_that_are_no_report_are_inconclusive_and_name_nobody() -> None:
+    """VN-10.5 step 5: anybody can add junk to somebody's bundle."""
     scene = make_compliant_scene()
     scene.reports.append(b"nonsense")
-    assert "report-malformed" in reasons(scene.judge())
+    result = scene.judge()
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"report-malformed"})
+    assert result.problems[0].culprit is None
 
 
 @pytest.mark.parametrize(
@@ -317,9 +321,48 @@ def test_a_report_that_names_a_checkpoint_of_no_log_is_a_violation() -> None:
     assert result.verdict is Verdict.VIOLATION
 
 
-def test_a_report_before_any_checkpoint_is_inconclusive() -> None:
-    result = judge_with(lambda claims: replace(claims, nonces=(claims.challenge, NO_DIGEST)))
+def blind(scene: Scene, claims: ComputeReport, **changes: object) -> ComputeReport:
+    """The report of a chip that has not seen the log."""
+    treaty_digest = scene.council.treaty.payload_digest
+    challenge = compute_challenge(treaty_digest, NO_DIGEST, claims.window_start_ms)
+    return replace(claims, nonces=(challenge, NO_DIGEST), **changes)  # type: ignore[arg-type]
+
+
+def test_licensed_work_before_any_checkpoint_is_inconclusive() -> None:
+    scene = make_scene()
+    scene.run(lambda claims: blind(scene, claims))
+    result = scene.judge()
     assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"checkpoint-missing"})
+
+
+def test_an_idle_chip_may_report_before_it_has_seen_the_log() -> None:
+    """Its first report stays in every bundle for ever, so it must not spoil them."""
+    scene = make_scene(chips=1, windows=2)
+
+    def idle_first(claims: ComputeReport) -> ComputeReport:
+        if claims.counter > 1:
+            return replace(claims, cumulative_flop=10**17)
+        return blind(scene, claims, licence_id=None, proposal_digest=None, cumulative_flop=0)
+
+    scene.run(idle_first)
+    assert scene.judge().verdict is Verdict.COMPLIANT
+
+
+def cut(scene: Scene, size: int, **changes: object) -> ComplianceResult:
+    """The same reports judged on an earlier, genuine checkpoint of the same log."""
+    earlier = Log(scene.log.origin, [scene.log.leaf(index) for index in range(size)])
+    return scene.judge(
+        leaves=[scene.log.leaf(index) for index in range(size)],
+        checkpoint=sign_checkpoint(earlier.checkpoint(), scene.council.log_key).to_bytes(),
+        **changes,
+    )
+
+
+def test_an_honest_operator_is_never_accused_over_an_earlier_checkpoint_of_the_log() -> None:
+    """Anybody can cut the log where it hurts; what the log does not show yet is missing, not forged."""
+    scene = make_compliant_scene()
+    for size in range(2, scene.log.tree_size):
+        assert cut(scene, size).verdict is Verdict.INCONCLUSIVE, size
 
 
 def test_a_report_older_than_its_licence_is_a_violation() -> None:
@@ -329,9 +372,9 @@ def test_a_report_older_than_its_licence_is_a_violation() -> None:
     assert "checkpoint-stale" in reasons(scene.judge())
 
 
-def test_a_report_that_answers_another_challenge_is_a_violation() -> None:
+def test_a_report_that_answers_another_verifiers_challenge_is_inconclusive_to_us() -> None:
     result = judge_with(lambda claims: replace(claims, nonces=(bytes(32), claims.checkpoint_digest)))
-    assert reasons(result) == {"challenge-wrong"}
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"challenge-unknown"})
 
 
 # --- continuity ---------------------------------------------------------------------------------------------
@@ -389,7 +432,25 @@ def test_a_report_in_no_batch_is_pending_until_its_deadline(late_ms: int, reason
     scene.run(publish=False)
     deadline = scene.windows[0][1] + scene.council.treaty.statement.report_grace_ms
     result = scene.judge(now=deadline + late_ms)
-    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {reason})
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert reasons(result) - {"nothing-to-judge"} == {reason}
+
+
+def test_a_second_batch_over_the_same_time_is_no_part_of_the_record() -> None:
+    """VN-9.4: else nobody could tell whose reports are whose, and the honest would be accused."""
+    scene = make_scene(chips=2, windows=1)
+    scene.run(publish=False)
+    scene.publish(scene.reports)
+    scene.publish(scene.reports[:1])
+    assert reasons(scene.judge()) == {"inconsistent-record"}
+
+
+def test_a_genuine_report_that_no_batch_counts_is_unpublished_not_a_crime() -> None:
+    scene = make_scene(chips=2, windows=1)
+    scene.run(publish=False)
+    scene.publish(scene.reports[:1])
+    result = scene.judge()
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"report-unpublished"})
 
 
 # --- budget -------------------------------------------------------------------------------------------------
@@ -436,6 +497,46 @@ def test_an_enrolled_chip_that_never_reports_is_inconclusive() -> None:
         scene.publish(scene.reports[2 * number : 2 * number + 2])
     result = scene.judge()
     assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"interval-uncovered"})
+
+
+def test_a_licensed_chip_that_nobody_enrolled_is_inconclusive() -> None:
+    """A licence that names chips which never report must not look fulfilled."""
+    ghost = b"\x01" + bytes(32)
+    scene = make_scene(chips=1)
+    known = scene.chips[0].ueid
+    members = tuple(sorted((known, ghost)))
+    scene = make_scene(
+        chips=1, device_count=2, device_set_root=compute_device_set_root(members), total_flop=3 * 10**18
+    )
+    scene.run()
+    result = scene.judge(device_sets=[DeviceSet(ueids=members)])
+    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"device-not-enrolled"})
+
+
+def test_a_licence_under_which_nothing_was_reported_is_inconclusive_at_any_time() -> None:
+    scene = make_scene()
+    for now in (NOW_MS, scene.judged_ms, scene.judged_ms + YEAR_MS):
+        result = scene.judge(now=now)
+        assert result.verdict is Verdict.INCONCLUSIVE
+        assert "nothing-to-judge" in reasons(result)
+
+
+def test_a_verdict_says_which_time_it_is_about() -> None:
+    scene = make_compliant_scene()
+    licence = scene.licence.statement
+    assert scene.judge().period_ms == (licence.not_before_ms, licence.expires_ms)
+    assert scene.judge(now=NOW_MS).period_ms is None
+
+
+def test_a_chip_enrolled_after_a_licence_owes_nothing_for_the_time_before() -> None:
+    scene = make_compliant_scene()
+    newcomer = replace(
+        scene.chips[0],
+        device_key=generate_ecdsa(scene.council.rng),
+        alias_key=generate_ed25519(scene.council.rng),
+    )
+    enrol(scene.council, newcomer, scene.log)
+    assert scene.judge().verdict is Verdict.COMPLIANT
 
 
 def test_time_that_is_not_due_yet_need_not_be_covered() -> None:
@@ -494,6 +595,13 @@ def test_unlicensed_work_that_sums_into_a_licensed_band_is_a_violation() -> None
         meter = altered(licence_id=None, proposal_digest=None, cumulative_flop=per_chip)
         scene.run(meter)
         assert reasons(scene.judge()) == expected
+
+
+def test_an_idle_owner_is_no_violator_where_every_run_needs_a_licence() -> None:
+    bands = (Band(name="licensed", floor_flop=0, rule=BandRule.LICENSED),)
+    scene = make_scene(chips=1, windows=1, council=make_council(3, 2, bands=bands))
+    scene.run(altered(licence_id=None, proposal_digest=None, cumulative_flop=0))
+    assert scene.judge().verdict is Verdict.COMPLIANT
 
 
 # --- the result ---------------------------------------------------------------------------------------------

@@ -128,9 +128,12 @@ def _verify_not_expired(state: ChipState, licence: Licence, offer: LicenceOffere
 
 
 def _verify_unused(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
+    """One proposal, one licence: another id would be another full share of the same grant."""
     del offer, now
-    if licence.licence_id == state.last_licence_id:
-        raise RefusedError(f"licence {licence.licence_id} was accepted before", clause="VN-12.2")
+    if licence.licence_id == state.last_licence_id or licence.proposal_digest in state.accepted:
+        proposal = licence.proposal_digest.hex()[:16]
+        detail = f"licence {licence.licence_id}: one of proposal {proposal} was accepted before"
+        raise RefusedError(detail, clause="VN-12.2")
 
 
 def _verify_newer(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:

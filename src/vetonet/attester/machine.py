@@ -111,12 +111,14 @@ def _take_licence(state: ChipState, event: LicenceOffered, now: Milliseconds) ->
     if isinstance(judged, Refused):
         return state, (judged,)
     signed, checkpoint = judged
-    licence_id = signed.statement.licence_id
+    licence, licence_id = signed.statement, signed.statement.licence_id
+    lasting = {digest: ends_ms for digest, ends_ms in state.accepted.items() if ends_ms > now}
     following = replace(
         state,
         phase=Phase.LICENSED,
         licence=LicenceInUse(signed=signed),
         last_licence_id=licence_id,
+        accepted=lasting | {licence.proposal_digest: licence.expires_ms},
         checkpoint=checkpoint,
         latest_ms=now,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -83,6 +84,8 @@ class ChipState:
         cumulative_flop: everything it ever computed.
         unlicensed_flop: how much of that without a licence.
         last_licence_id: the highest id it ever accepted, or None.
+        accepted: the proposals whose licences it accepted, by digest, and when each licence ends; those that
+            ended are let go.
         licence: the licence accepted last, or None.
         checkpoint: the newest checkpoint of the log that it believes, or None.
         window_start_ms: when the open interval began.
@@ -104,6 +107,7 @@ class ChipState:
     cumulative_flop: Flop = 0
     unlicensed_flop: Flop = 0
     last_licence_id: int | None = None
+    accepted: Mapping[bytes, Milliseconds] = field(default_factory=dict, repr=False)
     licence: LicenceInUse | None = None
     checkpoint: Checkpoint | None = None
     window_start_ms: Milliseconds = 0

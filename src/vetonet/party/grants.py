@@ -1,7 +1,8 @@
-"""A party's own word: the ballots it signed, and the nonces behind its grants, each used once or never.
+"""A party's own word: the ballots it signed, the one licence it signs, the nonces behind its grants.
 
-Nonces live in memory only. A daemon that stops has burnt them: it can no longer take part in signing what it
-granted before, and never signs two messages with one nonce, whatever was restored from wherever.
+Nonces live in memory only, each used once or never. A daemon that stops has burnt them: it can no longer take
+part in signing what it granted before, and never signs two messages with one nonce, whatever was restored
+from wherever. So what it remembers of a licence it signed may die with it, too.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class _Answer:
 
 
 class Grants:
-    """Signs ballots and signature shares: no second ballot on a proposal, no second message with a nonce."""
+    """Signs ballots and shares: of a proposal one ballot and one licence, with a nonce one message."""
 
-    __slots__ = ("_answers", "_ballots", "_nonces", "_rng", "_secrets")
+    __slots__ = ("_answers", "_ballots", "_licences", "_nonces", "_rng", "_secrets")
 
     def __init__(self, secrets: PartySecrets, rng: Rng) -> None:
         """Begin without any memory; what was said before, the log says."""
@@ -48,6 +49,7 @@ class Grants:
         self._ballots: dict[bytes, OwnBallot] = {}
         self._nonces: dict[tuple[bytes, int], frost.SigningNonces] = {}
         self._answers: dict[tuple[bytes, int], _Answer] = {}
+        self._licences: dict[bytes, bytes] = {}
 
     def sign_ballot(
         self, vote: Voting, choice: Choice, reason: VetoReason | None, now: Milliseconds
@@ -90,10 +92,12 @@ class Grants:
         """Return the signature share over a package that ``review_signing`` agreed to.
 
         The same package again gets the same share; another one for the same attempt is refused, whatever it
-        says, because its nonces are spent.
+        says, because its nonces are spent. Another licence of the same proposal is refused in every attempt:
+        a coordinator could log a ballot late and so derive a second one from the same votes (VN-7.3).
 
         Raises:
-            RefusedError: the nonces of this attempt are spent on another package, or are gone.
+            RefusedError: the nonces of this attempt are spent on another package, or are gone, or the party
+                signed another licence of this proposal.
             ProtocolError: the package has not this party's commitments.
         """
         key = (proposal_digest, attempt)
@@ -103,10 +107,14 @@ class Grants:
         if answer is not None:
             msg = f"the nonces of attempt {attempt} were spent on another package"
             raise RefusedError(msg, clause="VN-7.3")
+        if self._licences.get(proposal_digest, package.message) != package.message:
+            msg = f"a share of another licence of proposal {proposal_digest.hex()[:16]} was given before"
+            raise RefusedError(msg, clause="VN-7.3")
         if key not in self._nonces:
             msg = f"the nonces of attempt {attempt} are gone: restarted since the grant, or no grant"
             raise RefusedError(msg, clause="VN-7.3")
         share = frost.sign(package, self._nonces[key], self._secrets.key_share)
+        self._licences[proposal_digest] = package.message
         self._answers[key] = _Answer(package=package, share=share)
         return share
 
@@ -114,6 +122,7 @@ class Grants:
         """The nonces and shares of these proposals are gone for good; that the party voted is not."""
         self._nonces = {key: pair for key, pair in self._nonces.items() if key[0] not in proposal_digests}
         self._answers = {key: past for key, past in self._answers.items() if key[0] not in proposal_digests}
+        self._licences = {key: said for key, said in self._licences.items() if key not in proposal_digests}
 
     def _commit(
         self, choice: Choice

@@ -27,8 +27,9 @@ from vetonet.attester.state import (
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.merkle import ConsistencyProof, compute_inclusion_proof, compute_leaf_hash
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import sign
+from vetonet.crypto.statement import Signed, sign
 from vetonet.policy.band import Band, BandRule
+from vetonet.policy.proposal import Proposal
 from vetonet.tlog.checkpoint import Checkpoint, sign_checkpoint
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import compute_log_proof
@@ -53,10 +54,10 @@ def spend() -> tuple[ChipState, LicenceOffered]:
     return step(chip, fleet.request(flop=2 * 10**18), chip.latest_ms)[0], fleet.offer(chip.ueid)
 
 
-def relicense(proposal_leaf_index: int) -> tuple[bytes, Log, int]:
+def relicense(proposal_leaf_index: int, proposal: Signed[Proposal] | None = None) -> tuple[bytes, Log, int]:
     """Another licence for the same chips, with ids after that leaf, in a log that extends the fleet's."""
     council = FLEET.council
-    proposal = council.sign_proposal(
+    proposal = proposal or council.sign_proposal(
         device_set_root=LICENCE.device_set_root,
         device_count=len(FLEET.members),
         per_device_flop=PER_DEVICE_FLOP,
@@ -68,8 +69,8 @@ def relicense(proposal_leaf_index: int) -> tuple[bytes, Log, int]:
     return signed.data, log, log.tree_size - 1
 
 
-def offer_second(chip: ChipState, **changes: Any) -> LicenceOffered:
-    data, log, leaf_index = relicense(6)
+def offer_second(chip: ChipState, proposal: Signed[Proposal] | None = None, **changes: Any) -> LicenceOffered:
+    data, log, leaf_index = relicense(6, proposal)
     checkpoint = sign_checkpoint(log.checkpoint(), FLEET.council.log_key).to_bytes()
     fields: dict[str, Any] = {
         "data": data,
@@ -205,7 +206,30 @@ def test_a_newer_licence_replaces_the_older_which_never_returns() -> None:
     assert tell(effects) == []
     assert chip.last_licence_id is not None
     assert chip.last_licence_id > LICENCE.licence_id
+    assert tell(step(chip, FLEET.offer(CHIP.ueid), chip.latest_ms)[1]) == ["licence-replayed"]
+
+
+def test_an_older_licence_that_the_chip_never_had_is_superseded() -> None:
+    chip, _ = step(CHIP, offer_second(CHIP), NOW)
+    assert chip.phase is Phase.LICENSED
     assert tell(step(chip, FLEET.offer(CHIP.ueid), chip.latest_ms)[1]) == ["licence-superseded"]
+
+
+def test_a_second_licence_of_one_proposal_is_refused() -> None:
+    """VN-12.2: a quorum that signs one grant twice does not double the share, whatever came in between."""
+    again = offer_second(CHIP, FLEET.proposal)
+    chip, effects = step(licensed(), again, licensed().latest_ms)
+    assert tell(effects) == ["licence-replayed"]
+    assert chip is licensed()
+    between = replace(licensed(), licence=None, last_licence_id=LICENCE.licence_id + 1)
+    assert tell(step(between, again, between.latest_ms)[1]) == ["licence-replayed"]
+
+
+def test_proposals_whose_licence_has_ended_are_let_go() -> None:
+    aged = replace(licensed(), accepted={**licensed().accepted, bytes(32): LICENCE.not_before_ms})
+    chip, _ = step(aged, offer_second(CHIP), LICENCE.not_before_ms)
+    assert chip.licence is not None
+    assert set(chip.accepted) == {LICENCE.proposal_digest, chip.licence.licence.proposal_digest}
 
 
 def test_a_newer_licence_needs_a_log_that_extends_the_known_one() -> None:

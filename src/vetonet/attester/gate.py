@@ -74,7 +74,7 @@ def judge_checkpoint(
     A chip that knows none believes the first it sees: whoever starts to follow a log has nothing to compare.
     """
     try:
-        checkpoint = verify_checkpoint(data, _log_key(state), strict=True)
+        checkpoint = verify_checkpoint(data, _log_key(state))
     except EncodingError as error:
         return Refused(reason="checkpoint-malformed", detail=str(error))
     except InvalidSignatureError as error:
@@ -159,7 +159,7 @@ def _verify_log_signature(
     state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds
 ) -> None:
     del licence, now
-    verify_checkpoint(offer.log_proof.checkpoint, _log_key(state), strict=True)
+    verify_checkpoint(offer.log_proof.checkpoint, _log_key(state))
 
 
 def _verify_logged(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:

@@ -106,7 +106,7 @@ def _open_pinned_treaty(bundle: Bundle, trust_root: TrustRoot) -> Signed[Treaty]
 def _verify_checkpoint(bundle: Bundle, treaty: Signed[Treaty]) -> Checkpoint:
     """Step 2: the checkpoint is signed by the log that the treaty names, and by nobody else."""
     log_key = LogKey(name=treaty.statement.log_origin, public_key=treaty.statement.log_key)
-    return verify_checkpoint(bundle.checkpoint, log_key, origin=treaty.statement.log_origin, strict=True)
+    return verify_checkpoint(bundle.checkpoint, log_key, origin=treaty.statement.log_origin)
 
 
 def _rebuild_log(bundle: Bundle, checkpoint: Checkpoint) -> Log:

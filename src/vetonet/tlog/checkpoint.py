@@ -128,7 +128,7 @@ def sign_checkpoint(checkpoint: Checkpoint, signing_key: SigningKey) -> SignedCh
 
 
 def verify_checkpoint(
-    data: bytes, log_key: LogKey, *, origin: str | None = None, strict: bool = False
+    data: bytes, log_key: LogKey, *, origin: str | None = None, allow_other_lines: bool = False
 ) -> Checkpoint:
     """Return the checkpoint that the log has signed.
 
@@ -136,9 +136,8 @@ def verify_checkpoint(
         data: a signed checkpoint.
         log_key: the key of the log.
         origin: the identity of the log, where it is not the name of its key.
-        strict: accept the log's signature line and no other. Without it, lines of unknown keys, such as
-            witnesses, are passed over as C2SP asks; nothing covers those lines, so a file that must have
-            one spelling has to be read strictly.
+        allow_other_lines: pass over lines of unknown keys, such as witnesses, as C2SP asks of clients.
+            Nothing covers those lines, so whatever must have one spelling refuses them.
 
     Raises:
         EncodingError: the bytes are not a signed checkpoint in its one spelling.
@@ -149,7 +148,7 @@ def verify_checkpoint(
     if signed.checkpoint.origin != expected:
         msg = f"expected a checkpoint of {expected!r}, got one of {signed.checkpoint.origin!r}"
         raise InvalidSignatureError(msg)
-    verify_note(signed.note, log_key, strict=strict)
+    verify_note(signed.note, log_key, allow_other_lines=allow_other_lines)
     return signed.checkpoint
 
 

@@ -175,23 +175,23 @@ def sign_note(text: str, *, name: str, signing_key: SigningKey) -> SignedNote:
     return SignedNote(text=text, signatures=(signature,))
 
 
-def verify_note(note: SignedNote, key: LogKey, *, strict: bool = False) -> None:
+def verify_note(note: SignedNote, key: LogKey, *, allow_other_lines: bool = False) -> None:
     """The key has signed the text of this note.
 
     Args:
         note: the note.
         key: the key that must have signed.
-        strict: refuse every other line too. Lines of unknown keys are not covered by any signature, so a
-            note that lets them pass can be spelled in many ways; evidence must not be.
+        allow_other_lines: pass over lines of unknown keys. They are not covered by any signature, so a note
+            that lets them pass can be spelled in many ways; evidence must not be.
 
     Raises:
-        InvalidSignatureError: no line of this key, one that does not verify, or, when strict, any other line.
+        InvalidSignatureError: no line of this key, one that does not verify, or a line that is not allowed.
     """
     own = [line for line in note.signatures if (line.name, line.key_id) == (key.name, key.key_id)]
     if not own:
         msg = f"expected a signature by {key.name}+{key.key_id.hex()}, got none"
         raise InvalidSignatureError(msg, culprits=(key.name,))
-    if strict and len(note.signatures) != 1:
+    if not allow_other_lines and len(note.signatures) != 1:
         msg = f"expected the one signature by {key.name}, got {len(note.signatures)} lines"
         raise InvalidSignatureError(msg)
     for line in own:

@@ -68,7 +68,7 @@ def verify_log_proof(
             lines that nothing covers.
         ProofError: the leaf is not at this place of the tree that the checkpoint commits to.
     """
-    checkpoint = verify_checkpoint(proof.checkpoint, log_key, origin=origin, strict=True)
+    checkpoint = verify_checkpoint(proof.checkpoint, log_key, origin=origin)
     verify_inclusion(
         leaf_hash=compute_leaf_hash(leaf),
         leaf_index=proof.leaf_index,

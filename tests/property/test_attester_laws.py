@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.fleet import MODEL, PEAK, make_fleet
-from vetonet.attestation.appraise import appraise, verify_chain
+from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport, open_report
 from vetonet.attester.machine import step
@@ -89,7 +89,7 @@ def open_all(effects: list[Any]) -> tuple[Registry, list[Signed[ComputeReport]]]
 @given(lives)
 def test_the_reports_of_any_life_are_genuine_and_chain(life: list[Any]) -> None:
     registry, reports = open_all(live(life)[1])
-    assert verify_chain(reports) == ()
+    assert appraise_chain(reports) == ()
     for report in reports:
         known = registry.find_alias(report.signer.key_id)
         assert appraise(report, known.device, known.alias) == ()
@@ -127,7 +127,7 @@ def test_licensed_work_stays_within_share_time_and_peak(life: list[Any]) -> None
 def test_a_chain_without_one_report_is_never_whole(life: list[Any], data: st.DataObject) -> None:
     _, reports = open_all(live([*life, (("report",), 1)])[1])
     place = data.draw(st.integers(min_value=0, max_value=len(reports) - 2))
-    found = verify_chain(reports[:place] + reports[place + 1 :])
+    found = appraise_chain(reports[:place] + reports[place + 1 :])
     assert [problem.reason for problem in found] == ["report-gap"]
 
 

@@ -53,7 +53,7 @@ def verify_report(
     _raise_problems(appraise(report, device, alias, reference_firmware=reference_firmware))
 
 
-def verify_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, ...]:
+def appraise_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, ...]:
     """Return everything that is wrong with the reports of one chip, given in counter order.
 
     They must begin at counter 1. A gap says that evidence is missing; every other reason is a
@@ -70,13 +70,13 @@ def verify_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, ...
     return tuple(problems)
 
 
-def verify_continuity(reports: Sequence[Signed[ComputeReport]]) -> None:
-    """Hold that ``verify_chain`` finds nothing wrong.
+def verify_chain(reports: Sequence[Signed[ComputeReport]]) -> None:
+    """Hold that ``appraise_chain`` finds nothing wrong.
 
     Raises:
         AppraisalError: it does; ``problems`` says what.
     """
-    _raise_problems(verify_chain(reports))
+    _raise_problems(appraise_chain(reports))
 
 
 def _compare(

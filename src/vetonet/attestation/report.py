@@ -1,7 +1,7 @@
 """Compute reports: what a chip says about one interval, as an EAT (RFC 9711), and batches of them (VN-9).
 
 A report that parses is well formed, nothing more. Whether it is genuine says ``open_report``, whether its
-chip is in order ``appraise``, and whether reports follow from one another ``verify_chain``.
+chip is in order ``appraise``, and whether reports follow from one another ``appraise_chain``.
 """
 
 from __future__ import annotations

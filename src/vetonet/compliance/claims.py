@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from vetonet.attestation.appraise import appraise, verify_chain
+from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST
 from vetonet.compliance.bundle import DeviceSet
@@ -163,7 +163,7 @@ def _compute_known_checkpoints(record: PublicRecord) -> Mapping[bytes, int]:
 def judge_continuity(case: Case) -> Iterator[Problem]:
     """Step 12: each chip's reports follow from one another: no gap, fork, replay or rollback."""
     for chain in case.evidence.chains.values():
-        yield from verify_chain([usage.report for usage in chain])
+        yield from appraise_chain([usage.report for usage in chain])
 
 
 def judge_publication(case: Case) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.fleet import FIRMWARE, drive, make_fleet
-from vetonet.attestation.appraise import appraise, verify_chain, verify_continuity, verify_report
+from vetonet.attestation.appraise import appraise, appraise_chain, verify_chain, verify_report
 from vetonet.attestation.reasons import REASONS, Finding
 from vetonet.attestation.report import ComputeReport, open_report
 from vetonet.attester.machine import step
@@ -46,8 +46,8 @@ def test_honest_reports_have_no_problems() -> None:
     for report in REPORTS:
         assert appraise(report, KNOWN.device, KNOWN.alias) == ()
         verify_report(report, KNOWN.device, KNOWN.alias)
-    assert verify_chain(REPORTS) == ()
-    verify_continuity(REPORTS)
+    assert appraise_chain(REPORTS) == ()
+    verify_chain(REPORTS)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ BROKEN_CHAINS: dict[str, tuple[Callable[[], Chain], list[str]]] = {
     ("make", "expected"), [pytest.param(*entry, id=name) for name, entry in BROKEN_CHAINS.items()]
 )
 def test_a_broken_chain_has_its_reason_codes(make: Callable[[], Chain], expected: list[str]) -> None:
-    found = verify_chain(make())
+    found = appraise_chain(make())
     assert reasons_of(found) == expected
     with pytest.raises(AppraisalError) as caught:
-        verify_continuity(make())
+        verify_chain(make())
     assert caught.value.problems == found
 
 
@@ -145,7 +145,7 @@ def test_a_rolled_back_state_forks_the_chain() -> None:
     _, ran = step(first, IntervalEnded(), first.latest_ms)
     _, hidden = step(one, IntervalEnded(), first.latest_ms)
     both = [FLEET.open(effect.data) for effect in (*ran, *hidden) if isinstance(effect, ReportSigned)]
-    assert reasons_of(verify_chain([*FLEET.run(CHIP, hours=1)[1], *both])) == ["report-fork"]
+    assert reasons_of(appraise_chain([*FLEET.run(CHIP, hours=1)[1], *both])) == ["report-fork"]
 
 
 def test_a_chain_goes_on_over_a_loss_of_power_in_the_middle_of_an_interval() -> None:
@@ -156,10 +156,10 @@ def test_a_chain_goes_on_over_a_loss_of_power_in_the_middle_of_an_interval() -> 
     _, effects = step(chip, IntervalEnded(), chip.latest_ms)
     (signed,) = [effect.data for effect in effects if isinstance(effect, ReportSigned)]
     report = open_report(signed, {alias.public_key.key_id: alias.public_key})
-    assert verify_chain([*reports, report]) == ()
+    assert appraise_chain([*reports, report]) == ()
     assert (report.statement.boot_count, report.statement.counter) == (2, 3)
     assert report.statement.cumulative_flop == 2 * reports[1].statement.cumulative_flop
 
 
 def test_no_reports_break_nothing() -> None:
-    assert verify_chain([]) == ()
+    assert appraise_chain([]) == ()

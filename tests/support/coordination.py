@@ -162,13 +162,17 @@ def endorse_alias(council: Council, chip: Chip, boot_count: int = 1) -> bytes:
     return sign(alias, chip.key)
 
 
+_HOURS: Final[Iterator[int]] = itertools.count()
+
+
 def sign_batch(council: Council, *, operator_id: str = "op1", key: SigningKey | None = None) -> bytes:
-    """Return an operator's report batch."""
+    """Return an operator's report batch, for an hour that no other test used."""
+    start = NOW_MS + next(_HOURS) * MS_PER_HOUR
     batch = ReportBatch(
         operator_id=operator_id,
         licence_id=None,
-        window_start_ms=NOW_MS,
-        window_end_ms=NOW_MS + MS_PER_HOUR,
+        window_start_ms=start,
+        window_end_ms=start + MS_PER_HOUR,
         report_count=1,
         root_hash=council.rng(32),
     )

@@ -21,6 +21,7 @@ from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.service.bulletin import Bulletin, Changed
 from vetonet.service.history import (
     LEAF,
+    REQUEST,
     SIGNING_ATTEMPT,
     START,
     History,
@@ -28,7 +29,8 @@ from vetonet.service.history import (
     require_leaf_sizes,
 )
 from vetonet.service.public_view import PublicView
-from vetonet.storage.journal import Record, RequestConflictError, StoredRecord
+from vetonet.service.request import Request
+from vetonet.storage.journal import Record, StoredRecord
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds
 from vetonet.voting.ledger import read_leaf
@@ -63,10 +65,6 @@ class JournalPort(Protocol):
 
     async def read(self, start: int, limit: int) -> tuple[StoredRecord, ...]:
         """Return at most ``limit`` records from sequence ``start`` on."""
-        ...
-
-    async def find_request(self, request_id: str) -> StoredRecord | None:
-        """Return the record under this request id, or None."""
         ...
 
     async def close(self) -> None:
@@ -154,8 +152,8 @@ class Coordinator:
         """
         proposal = open_proposal(data, self.treaty)
         require_caller(caller, Role.OPERATOR, proposal.statement.operator_id)
-        await self._require_same_request(request_id, data)
-        return await self._run(self._open_vote(proposal.payload_digest, data, request_id))
+        request = Request.over(request_id, "create proposal", (data,))
+        return await self._run(self._open_vote(proposal.payload_digest, data, request))
 
     async def cast_ballot(
         self, name: bytes, data: bytes, *, request_id: str, caller: Identity | None
@@ -179,10 +177,10 @@ class Coordinator:
         ballot = open_ballot(data, self.treaty)
         party_id = self.treaty.statement.find_party(ballot.signer).party_id
         require_caller(caller, Role.PARTY, party_id)
-        await self._require_same_request(request_id, data)
+        request = Request.over(request_id, "cast ballot", (name, data))
         vote = await self._run(
             self._advance(
-                digest, lambda place: BallotReceived(ballot=ballot, leaf_index=place), request_id=request_id
+                digest, lambda place: BallotReceived(ballot=ballot, leaf_index=place), request=request
             )
         )
         logged = vote.find_ballot(party_id)
@@ -237,8 +235,8 @@ class Coordinator:
         if not 0 < len(statements) <= MAX_BATCH:
             raise RefusedError(f"expected 1 to {MAX_BATCH} statements, got {len(statements)}")
         require_leaf_sizes(statements)
-        await self._require_same_request(_part(request_id, 0), statements[0])
-        return await self._run(self._log_statements(statements, request_id, caller))
+        request = Request.over(request_id, "append statements", statements)
+        return await self._run(self._log_statements(statements, request, caller))
 
     async def tick(self) -> None:
         """Every vote that is due has moved on: windows closed, silent signers replaced.
@@ -273,22 +271,18 @@ class Coordinator:
         if not task.cancelled():
             task.exception()  # its caller may be gone, and asyncio complains of errors that nobody saw
 
-    async def _require_same_request(self, request_id: str, data: bytes) -> None:
-        """The request id is new, or a retry of the same content (VN-13.2)."""
-        stored = await self._journal.find_request(request_id)
-        if stored is not None and stored.record.payload != data:
-            raise RequestConflictError(request_id=request_id, sequence=stored.sequence)
-
-    async def _open_vote(self, digest: bytes, data: bytes, request_id: str) -> Voting:
-        history = self._history
-        if digest in history.ledger.votes:
-            return history.ledger.votes[digest]
+    async def _open_vote(self, digest: bytes, data: bytes, request: Request) -> Voting:
+        history, unbound = self._history, self._list_unbound(request)
+        earlier = history.ledger.votes.get(digest)
+        if earlier is not None:
+            await self._carry_out(earlier, (), unbound)
+            return earlier
         if self.view.has_name(digest):
             raise RefusedError("another proposal has the same name; draw another serial")
         vote, effects = begin(
             data, history.log.tree_size, self.treaty, history.ledger.licensed, now=self._clock()
         )
-        await self._carry_out(vote, effects, request_id)
+        await self._carry_out(vote, effects, unbound)
         self.view.name_proposal(digest)
         return vote
 
@@ -305,37 +299,49 @@ class Coordinator:
                 party_id=party_id, attempt=attempt, share=share, leaf_index=place, licensed=licensed
             )
 
-        # The id makes the database itself refuse a second licence of one proposal (VN-7.6).
-        return await self._advance(digest, receive, request_id=f"licence.{digest[:NAME_BYTES].hex()}")
+        return await self._advance(digest, receive)
 
     async def _advance(
-        self, digest: bytes, make_event: Callable[[int], Event], *, request_id: str | None = None
+        self, digest: bytes, make_event: Callable[[int], Event], *, request: Request | None = None
     ) -> Voting:
         """Take one step of one vote: pure first, then durable, then adopted, then published."""
-        ledger = self._history.ledger
-        vote = ledger.votes[digest]
+        vote, unbound = self._history.ledger.votes[digest], self._list_unbound(request)
         following, effects = step(vote, make_event(self.view.tree_size), self._clock())
-        if following is not vote:
-            await self._carry_out(following, effects, request_id)
+        await self._carry_out(following, effects, unbound)
         return following
 
-    async def _carry_out(self, vote: Voting, effects: Sequence[Effect], request_id: str | None) -> None:
-        records = [record for effect in effects for record in self._list_records(vote, effect, request_id)]
+    async def _carry_out(self, vote: Voting, effects: Sequence[Effect], unbound: Sequence[Record]) -> None:
+        """What a step asks for is durable and done, together with the record of the request behind it."""
+        ledger = self._history.ledger
+        is_news = ledger.votes.get(vote.proposal.payload_digest) is not vote
+        records = [record for effect in effects for record in self._list_records(vote, effect)]
+        records += unbound
         await _append(self._journal, self._history, records)
-        self._history.adopt(records, ledger=self._history.ledger.with_vote(vote))
-        self._note_activity(vote)
-        self._publish(vote, effects)
+        self._history.adopt(records, ledger=ledger.with_vote(vote))
+        if is_news:
+            self._note_activity(vote)
+            self._publish(vote, effects)
 
-    def _list_records(self, vote: Voting, effect: Effect, request_id: str | None) -> tuple[Record, ...]:
+    def _list_unbound(self, request: Request | None) -> tuple[Record, ...]:
+        """Return what binds a request's id to its content, unless that is done, as in a retry.
+
+        Raises:
+            RequestConflictError: the id was used for something else (VN-13.2).
+        """
+        if request is None or self._history.knows(request):
+            return ()
+        return (_record(REQUEST, request.digest, self._clock(), request.request_id),)
+
+    def _list_records(self, vote: Voting, effect: Effect) -> tuple[Record, ...]:
         """Return what has to be durable before an effect is."""
-        now = self._clock()
+        now, digest = self._clock(), vote.proposal.payload_digest
         if isinstance(effect, AppendLeaf):
             self._require_readable(effect)
-            return (_record(LEAF, effect.data, now, request_id),)
+            # The id makes the database itself refuse a second licence of one proposal (VN-7.6).
+            licence_id = None if vote.licence is None else f"licence.{digest[:NAME_BYTES].hex()}"
+            return (_record(LEAF, effect.data, now, licence_id),)
         if isinstance(effect, RequestShares):
-            spent = SigningAttempt(
-                proposal_digest=vote.proposal.payload_digest, attempt=effect.signing.attempt
-            )
+            spent = SigningAttempt(proposal_digest=digest, attempt=effect.signing.attempt)
             return (_record(SIGNING_ATTEMPT, spent.to_bytes(), now),)
         return ()
 
@@ -351,16 +357,16 @@ class Coordinator:
         read_leaf(self._history.ledger, effect.leaf_index, effect.data)
 
     async def _log_statements(
-        self, statements: Sequence[bytes], request_id: str, caller: Identity | None
+        self, statements: Sequence[bytes], request: Request, caller: Identity | None
     ) -> tuple[int, ...]:
         history, now = self._history, self._clock()
         staged = history.admission.stage()
-        records: list[Record] = []
-        for part, data in enumerate(dict.fromkeys(statements)):
+        records = list(self._list_unbound(request))
+        for data in dict.fromkeys(statements):
             await asyncio.sleep(0)  # a fleet takes seconds to verify; calls that only read go on meanwhile
             if history.find_leaf(data) is None:
                 require_caller(caller, Role.OPERATOR, staged.admit(data, now))
-                records.append(_record(LEAF, data, now, _part(request_id, part)))
+                records.append(_record(LEAF, data, now))
         await _append(self._journal, history, records)
         history.adopt(records, registry=staged.registry)
         places = [history.find_leaf(data) for data in statements]
@@ -414,7 +420,3 @@ async def _append(journal: JournalPort, history: History, records: Sequence[Reco
 
 def _record(kind: str, payload: bytes, now: Milliseconds, request_id: str | None = None) -> Record:
     return Record(kind=kind, request_id=request_id, payload=payload, recorded_at_ms=now)
-
-
-def _part(request_id: str, index: int) -> str:
-    return f"{request_id}.{index}"

@@ -9,18 +9,20 @@ from typing import Final
 
 from vetonet.attestation.registry import Registry
 from vetonet.crypto.statement import Signed, peek
-from vetonet.encoding.record import DIGEST, Record, member, uint
+from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, member, uint
 from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
 from vetonet.policy.ballot import SIGNING_ATTEMPTS
 from vetonet.policy.treaty import Treaty
 from vetonet.service.admission import Admission
+from vetonet.service.request import Request
 from vetonet.storage.journal import Record as JournalRecord
-from vetonet.storage.journal import StoredRecord
+from vetonet.storage.journal import RequestConflictError, StoredRecord
 from vetonet.tlog.log import MAX_LEAF_BYTES, Log
 from vetonet.units import Milliseconds
 from vetonet.voting.ledger import KINDS, Ledger, read_leaf
 
 LEAF: Final = "leaf"
+REQUEST: Final = "request"
 SIGNING_ATTEMPT: Final = "signing-attempt"
 START: Final = "start"
 
@@ -43,7 +45,7 @@ class History:
         record_count: how many journal records are behind this.
     """
 
-    __slots__ = ("_places", "admission", "ledger", "log", "record_count")
+    __slots__ = ("_places", "_requests", "admission", "ledger", "log", "record_count")
 
     def __init__(self, treaty: Signed[Treaty]) -> None:
         """Start with an empty log under this treaty."""
@@ -52,10 +54,25 @@ class History:
         self.admission = Admission(treaty.statement, Registry())
         self.record_count = 0
         self._places: dict[bytes, int] = {}
+        self._requests: dict[str, tuple[int, bytes]] = {}
 
     def find_leaf(self, data: bytes) -> int | None:
         """Return where the log holds exactly these bytes, or None where it does not."""
         return self._places.get(_digest(data))
+
+    def knows(self, request: Request) -> bool:
+        """Tell whether this very request was carried out before.
+
+        Raises:
+            RequestConflictError: its id was used for something else (VN-13.2).
+        """
+        known = self._requests.get(request.request_id)
+        if known is None:
+            return False
+        sequence, digest = known
+        if digest != request.digest:
+            raise RequestConflictError(request_id=request.request_id, sequence=sequence)
+        return True
 
     def replay(self, stored: StoredRecord) -> None:
         """One more record of the journal is part of this.
@@ -80,20 +97,24 @@ class History:
     ) -> None:
         """These records are durable, and this is what they amount to."""
         for record in records:
-            self.record_count += 1
             if record.kind == LEAF:
                 self._add_leaf(record.payload)
+            elif record.kind == REQUEST:
+                self._add_request(record)
+            self.record_count += 1
         self.ledger = ledger or self.ledger
         self.admission.registry = registry or self.admission.registry
 
     def _replay(self, record: JournalRecord) -> None:
-        self.record_count += 1
         if record.kind == LEAF:
             self._read_leaf(record.payload, record.recorded_at_ms)
+        elif record.kind == REQUEST:
+            self._add_request(record)
         elif record.kind == SIGNING_ATTEMPT:
             self._read_attempt(SigningAttempt.from_bytes(record.payload))
         elif record.kind != START:
             raise StorageError(f"a record of unknown kind {record.kind!r}")
+        self.record_count += 1
 
     def _read_leaf(self, data: bytes, recorded_at_ms: Milliseconds) -> None:
         leaf_index = self.log.tree_size
@@ -113,6 +134,11 @@ class History:
     def _read_attempt(self, spent: SigningAttempt) -> None:
         vote = self.ledger.find(spent.proposal_digest)
         self.ledger = self.ledger.with_vote(replace(vote, spent_attempts=spent.attempt + 1))
+
+    def _add_request(self, record: JournalRecord) -> None:
+        if record.request_id is None or len(record.payload) != DIGEST_BYTES:
+            raise StorageError("a request without an id or a digest")
+        self._requests[record.request_id] = (self.record_count, record.payload)
 
     def _add_leaf(self, data: bytes) -> None:
         self._places[_digest(data)] = self.log.append(data)

@@ -39,7 +39,7 @@ from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.service.bulletin import Changed
 from vetonet.service.coordinator import Coordinator
-from vetonet.service.history import LEAF, SIGNING_ATTEMPT, START
+from vetonet.service.history import LEAF, REQUEST, SIGNING_ATTEMPT, START
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.journal import FullJournalError, Record, RequestConflictError
 from vetonet.storage.memory import MemoryJournal
@@ -636,7 +636,7 @@ def test_an_attempt_is_stored_before_anybody_is_asked() -> None:
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         await grant_and_close(coordinator, council, clock)
         kinds = [stored.record.kind for stored in journal.read(0, 100)]
-        assert kinds == [LEAF, START, LEAF, LEAF, LEAF, LEAF, SIGNING_ATTEMPT]
+        assert kinds == [LEAF, START, *[LEAF, REQUEST] * 4, SIGNING_ATTEMPT]
 
     play(scene, journal=journal)
 
@@ -694,7 +694,13 @@ def test_another_log_key_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "payload"),
-    [("ballast", b""), (LEAF, b"no statement"), (SIGNING_ATTEMPT, b"\x00"), (LEAF, None)],
+    [
+        ("ballast", b""),
+        (LEAF, b"no statement"),
+        (SIGNING_ATTEMPT, b"\x00"),
+        (LEAF, None),
+        (REQUEST, bytes(32)),
+    ],
 )
 def test_a_journal_that_breaks_the_rules_is_refused(kind: str, payload: bytes | None) -> None:
     council, journal = make_council(), MemoryJournal()
@@ -793,12 +799,40 @@ def test_a_batch_under_a_used_request_id_is_refused() -> None:
         del clock
         first, second, third = (sign_batch(council) for _ in range(3))
         await coordinator.append_statements([first, second], request_id="r", caller=None)
-        for other in ([third], [first, third]):
+        for other in ([third], [first, third], [first], [second, first], [first, second, third]):
             with pytest.raises(RequestConflictError):
                 await coordinator.append_statements(other, request_id="r", caller=None)
         assert coordinator.view.tree_size == 3
+        assert await coordinator.append_statements([first, second], request_id="r", caller=None) == (1, 2)
 
     play(scene)
+
+
+def test_a_request_id_is_bound_also_where_the_log_held_everything_already() -> None:
+    """VN-13.2."""
+    council, clock, journal = make_council(), ManualClock(), MemoryJournal()
+    batch, other = sign_batch(council), sign_batch(council)
+
+    async def main() -> None:
+        async with run_coordinator(council, journal, clock) as coordinator:
+            proposal = await open_vote(coordinator, council, "r0")
+            await coordinator.append_statements([batch], request_id="r1", caller=None)
+            await coordinator.append_statements([batch], request_id="r2", caller=None)
+            await coordinator.create_proposal(proposal.data, request_id="r3", caller=None)
+            ballot = council.sign_ballot("p1", proposal)
+            for request_id in ("r4", "r5"):
+                await coordinator.cast_ballot(
+                    name_of(proposal), ballot.data, request_id=request_id, caller=None
+                )
+            size = coordinator.view.tree_size
+        async with run_coordinator(council, journal, clock) as again:
+            for number in range(6):
+                with pytest.raises(RequestConflictError):
+                    await again.append_statements([other], request_id=f"r{number}", caller=None)
+            assert await again.append_statements([batch], request_id="r2", caller=None) == (2,)
+            assert again.view.tree_size == size
+
+    asyncio.run(main())
 
 
 def test_statements_of_votes_and_unknown_types_are_refused_there() -> None:

@@ -74,7 +74,7 @@ def live(life: list[tuple[tuple[Any, ...], int]]) -> tuple[ChipState, list[Any]]
 
 def open_all(effects: list[Any]) -> tuple[Registry, list[Signed[ComputeReport]]]:
     registry = Registry()
-    registry.read_enrolment(FLEET.enrolments[0], FLEET.council.treaty.statement, CHIP.latest_ms)
+    registry.read_enrolment(FLEET.enrolments[0], FLEET.council.treaty.statement)
     registry.read_alias(FLEET.aliases[0])
     reports = []
     for effect in effects:

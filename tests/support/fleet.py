@@ -134,7 +134,7 @@ def make_fleet(size: int = 5, per_device_flop: int = PER_DEVICE_FLOP) -> Fleet:
         effect.data for _, effects in started for effect in effects if isinstance(effect, AliasEndorsed)
     )
     for data in enrolments:
-        registry.read_enrolment(data, council.treaty.statement, NOW_MS)
+        registry.read_enrolment(data, council.treaty.statement)
     for data in aliases:
         registry.read_alias(data)
     chips = tuple(chip for chip, _ in started)

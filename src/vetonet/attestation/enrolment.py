@@ -12,7 +12,7 @@ from vetonet.crypto.keys import PUBLIC_KEY, Algorithm, PublicKey
 from vetonet.crypto.statement import Signed, Statement, open_joint_statement, open_statement, read_unverified
 from vetonet.encoding.record import DIGEST, Record, bstr, many, member, one_of, record, tstr, uint
 from vetonet.errors import UnknownPartyError
-from vetonet.units import Milliseconds, Precision
+from vetonet.units import Precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,6 @@ def open_enrolment(
     *,
     endorser_keys: Mapping[str, PublicKey],
     operator_keys: Mapping[str, PublicKey],
-    now: Milliseconds | None,
 ) -> EnrolledDevice:
     """Return a chip that its maker and its owner have both signed for and whose certificate holds (VN-8.2).
 
@@ -141,19 +140,18 @@ def open_enrolment(
         data: untrusted bytes of a COSE_Sign.
         endorser_keys: the makers' root keys by endorser id, as the treaty pins them.
         operator_keys: the operators' keys by operator id.
-        now: when the certificate must be valid; None leaves that to the appraisal of its reports.
 
     Raises:
         EncodingError: not an enrolment, or not a certificate of the one accepted form.
         UnknownPartyError: the maker or the owner is not among those given.
         InvalidSignatureError: a signature is missing or bad, also that of the certificate.
-        AppraisalError: the certificate is not valid now or is no device certificate.
+        AppraisalError: the certificate is no device certificate.
     """
     claimed = read_unverified(data, DeviceEnrolment)
     root_key = _find(endorser_keys, claimed.endorser_id, "endorser")
     owner_key = _find(operator_keys, claimed.owner, "operator")
     signed = open_joint_statement(data, DeviceEnrolment, (root_key, owner_key))
-    certificate = verify_device_certificate(signed.statement.certificate, root_key, now)
+    certificate = verify_device_certificate(signed.statement.certificate, root_key)
     return EnrolledDevice(signed=signed, certificate=certificate)
 
 

@@ -68,6 +68,15 @@ class DeviceCertificate:
         """Whether its validity covers all of this time."""
         return self.not_before_ms <= start_ms and end_ms <= self.not_after_ms
 
+    def verify_validity(self, now: Milliseconds) -> None:
+        """Hold that it is valid at ``now``.
+
+        Raises:
+            AppraisalError: it is not, or not any more.
+        """
+        if not self.is_valid_during(now, now):
+            _refuse("certificate-expired", f"a device certificate that is not valid at {now}")
+
     @classmethod
     def from_bytes(cls, data: bytes) -> DeviceCertificate:
         """Return the certificate that untrusted bytes spell.
@@ -109,29 +118,26 @@ class DeviceCertificate:
         )
 
 
-def verify_device_certificate(
-    data: bytes, root_key: PublicKey, now: Milliseconds | None
-) -> DeviceCertificate:
-    """Return a certificate in which a maker vouches for a device key.
+def verify_device_certificate(data: bytes, root_key: PublicKey) -> DeviceCertificate:
+    """Return a certificate in which a maker vouches for a device key, whenever that may be valid.
+
+    Whoever admits a chip asks ``verify_validity``; whoever reads its reports holds their times against
+    ``is_valid_during``.
 
     Args:
         data: untrusted DER.
         root_key: the maker's root key, as the treaty pins it; never taken from a certificate.
-        now: when the certificate must be valid, or None where the reader has only the times in reports to
-            hold against its validity.
 
     Raises:
         EncodingError: not a certificate of the one accepted form.
         InvalidSignatureError: another root signed it, or it was altered, or its signature has the high ``s``.
-        AppraisalError: not a device certificate, or not valid now.
+        AppraisalError: not a device certificate.
     """
     certificate = DeviceCertificate.from_bytes(data)
     if certificate.algorithm is not root_key.algorithm:
         msg = f"a certificate by {certificate.algorithm.name}, the maker's key is {root_key.algorithm.name}"
         raise InvalidSignatureError(msg)
     root_key.verify(certificate.signed_bytes, _to_fixed_width(certificate.signature, root_key))
-    if now is not None and not certificate.is_valid_during(now, now):
-        _refuse("certificate-expired", f"a device certificate that is not valid at {now}")
     return certificate
 
 

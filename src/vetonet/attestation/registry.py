@@ -112,7 +112,7 @@ class Registry:
         """Every alias key by key id: the keys that may sign reports."""
         return MappingProxyType(self._alias_keys)
 
-    def read_enrolment(self, data: bytes, anchors: TrustAnchors, now: Milliseconds | None) -> EnrolledDevice:
+    def read_enrolment(self, data: bytes, anchors: TrustAnchors) -> EnrolledDevice:
         """Open an enrolment under these trust anchors, and enrol its chip; return it.
 
         Raises:
@@ -124,7 +124,6 @@ class Registry:
             data,
             endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
             operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
-            now=now,
         )
         kinds = {maker.endorser_id: maker.attester_kind for maker in anchors.endorsers}
         enrolment = device.enrolment

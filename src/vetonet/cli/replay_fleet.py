@@ -57,7 +57,7 @@ def meter_workload(workload: MlperfWorkload, interval_ms: Milliseconds) -> Meter
     throttled: dict[str, int] = {}
     for interval in iter_intervals(workload, interval_ms):
         reports += _run_interval(fleet, workload, interval, throttled)
-    opened = _verify(founded, fleet, endorsements, reports, workload.start_ms)
+    opened = _verify(founded, fleet, endorsements, reports)
     return Metered(reports=tuple(map(_name, opened)), flop=_sum_meters(opened), throttled=throttled)
 
 
@@ -113,12 +113,11 @@ def _verify(
     fleet: Fleet,
     endorsements: Sequence[bytes],
     reports: Sequence[bytes],
-    now: Milliseconds,
 ) -> list[Signed[ComputeReport]]:
     """Return the reports, each verified under the alias key of an enrolled chip."""
     registry = Registry()
     for data in fleet.enrolments:
-        registry.read_enrolment(data, founded.treaty.statement, now)
+        registry.read_enrolment(data, founded.treaty.statement)
     for data in endorsements:
         registry.read_alias(data)
     opened = [open_report(data, registry.aliases) for data in reports]

@@ -150,7 +150,7 @@ class _Reading:
             self._read_vote(leaf_index, data)
         elif kind == DeviceEnrolment.TYPE:
             # A leaf has no time of its own: reports are held against the validity of the certificate.
-            device = self.registry.read_enrolment(data, self._treaty, None)
+            device = self.registry.read_enrolment(data, self._treaty)
             self.enrolment_leaves[device.ueid] = leaf_index
         elif kind == AliasEndorsement.TYPE:
             self.registry.read_alias(data)

@@ -52,8 +52,10 @@ class Admission:
         return rule(self, data, now)
 
     def admit_enrolment(self, data: bytes, now: Milliseconds) -> str:
-        """One device key, one owner, once (VN-8.3)."""
-        return self._own_registry().read_enrolment(data, self.treaty, now).enrolment.owner
+        """One device key, one owner, once, under a certificate that is valid on arrival (VN-8.2, VN-8.3)."""
+        device = self._own_registry().read_enrolment(data, self.treaty)
+        device.certificate.verify_validity(now)
+        return device.enrolment.owner
 
     def admit_alias(self, data: bytes, now: Milliseconds) -> str:
         """Of a chip that is enrolled, and of a later boot than any before (VN-8.4)."""

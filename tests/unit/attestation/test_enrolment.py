@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from support.fleet import FIRMWARE, make_fleet
-from support.world import NOW_MS
 from vetonet.attestation.enrolment import (
     AliasEndorsement,
     DeviceEnrolment,
@@ -42,8 +41,8 @@ OPERATOR_KEYS = {"op1": OP1.public_key, "op2": OP2.public_key}
 RNG = SeededRng(b"enrolment")
 
 
-def open_it(data: bytes, now: int = NOW_MS) -> EnrolledDevice:
-    return open_enrolment(data, endorser_keys=ENDORSER_KEYS, operator_keys=OPERATOR_KEYS, now=now)
+def open_it(data: bytes) -> EnrolledDevice:
+    return open_enrolment(data, endorser_keys=ENDORSER_KEYS, operator_keys=OPERATOR_KEYS)
 
 
 def endorse(**changes: Any) -> bytes:
@@ -58,7 +57,7 @@ def endorse(**changes: Any) -> bytes:
 
 def make_registry() -> Registry:
     registry = Registry()
-    registry.read_enrolment(FLEET.enrolments[0], TREATY, NOW_MS)
+    registry.read_enrolment(FLEET.enrolments[0], TREATY)
     return registry
 
 
@@ -106,9 +105,11 @@ def _certify(maker: Any) -> bytes:
     )
 
 
-def test_an_enrolment_with_an_expired_certificate_is_refused() -> None:
+def test_an_enrolment_says_for_how_long_its_maker_vouches() -> None:
+    certificate = open_it(FLEET.enrolments[0]).certificate
+    certificate.verify_validity(FLEET.maker.not_after_ms)
     with pytest.raises(AppraisalError, match="not valid"):
-        open_it(FLEET.enrolments[0], now=FLEET.maker.not_after_ms + 1)
+        certificate.verify_validity(FLEET.maker.not_after_ms + 1)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_facts_that_nobody_could_read_are_not_signed(change: dict[str, Any]) -> 
 def test_the_same_enrolment_twice_is_refused() -> None:
     # VN-8.3
     with pytest.raises(RefusedError) as caught:
-        make_registry().read_enrolment(FLEET.enrolments[0], TREATY, NOW_MS)
+        make_registry().read_enrolment(FLEET.enrolments[0], TREATY)
     assert caught.value.culprit == "op1"
 
 
@@ -144,21 +145,21 @@ def test_one_key_under_two_owners_is_equivocation_of_its_maker() -> None:
     # VN-8.3, trustee #1551
     other = sign_jointly(replace(ENROLMENT, owner="op2"), (COUNCIL.endorser_root, OP2))
     with pytest.raises(EquivocationError) as caught:
-        make_registry().read_enrolment(other, TREATY, NOW_MS)
+        make_registry().read_enrolment(other, TREATY)
     assert caught.value.culprit == "maker"
 
 
 def test_one_key_with_two_sets_of_facts_is_equivocation() -> None:
     other = sign_jointly(replace(ENROLMENT, memory_bytes=1), (COUNCIL.endorser_root, OP1))
     with pytest.raises(EquivocationError):
-        make_registry().read_enrolment(other, TREATY, NOW_MS)
+        make_registry().read_enrolment(other, TREATY)
 
 
 def test_an_attester_kind_that_the_treaty_does_not_name_is_refused() -> None:
     # VN-8.2: simulated chips never pass for real ones
     other = sign_jointly(replace(ENROLMENT, attester_kind="tpm2"), (COUNCIL.endorser_root, OP1))
     with pytest.raises(RefusedError) as caught:
-        Registry().read_enrolment(other, TREATY, NOW_MS)
+        Registry().read_enrolment(other, TREATY)
     assert caught.value.culprit == "maker"
 
 
@@ -176,7 +177,7 @@ def test_a_registry_finds_what_it_read_and_nothing_else() -> None:
 def test_a_failed_enrolment_leaves_no_trace() -> None:
     registry = Registry()
     with pytest.raises(InvalidSignatureError):
-        registry.read_enrolment(sign_jointly(ENROLMENT, (OP1,)), TREATY, NOW_MS)
+        registry.read_enrolment(sign_jointly(ENROLMENT, (OP1,)), TREATY)
     assert not registry.devices
 
 

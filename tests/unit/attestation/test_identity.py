@@ -75,8 +75,10 @@ def build(
 def test_a_device_certificate_yields_the_key_it_is_about(algorithm: Algorithm) -> None:
     root = ROOTS[algorithm]
     data = issue_device_certificate(DEVICE.public_key, root, **VALIDITY)
+    certificate = verify_device_certificate(data, root.public_key)
+    assert certificate.device_key == DEVICE.public_key
     for now in (FIRST_MS, LAST_MS):
-        assert verify_device_certificate(data, root.public_key, now).device_key == DEVICE.public_key
+        certificate.verify_validity(now)
 
 
 def test_issuing_twice_gives_the_same_bytes() -> None:
@@ -87,25 +89,25 @@ def test_every_issued_certificate_has_the_low_s() -> None:
     for index in range(12):
         key = generate_ecdsa(SeededRng(bytes([index]))).public_key
         data = issue_device_certificate(key, ROOT, **VALIDITY)
-        assert verify_device_certificate(data, ROOT.public_key, FIRST_MS).device_key == key
+        assert verify_device_certificate(data, ROOT.public_key).device_key == key
 
 
 @pytest.mark.parametrize("now", [FIRST_MS - 1, LAST_MS + 1])
 def test_a_certificate_outside_its_validity_is_refused(now: int) -> None:
     with pytest.raises(AppraisalError) as caught:
-        verify_device_certificate(CERTIFICATE, ROOT.public_key, now)
+        verify_device_certificate(CERTIFICATE, ROOT.public_key).verify_validity(now)
     assert [problem.reason for problem in caught.value.problems] == ["certificate-expired"]
 
 
 def test_a_root_of_the_same_name_with_another_key_is_refused() -> None:
     forged = issue_device_certificate(DEVICE.public_key, OTHER_ROOT, **VALIDITY)
     with pytest.raises(InvalidSignatureError):
-        verify_device_certificate(forged, ROOT.public_key, FIRST_MS)
+        verify_device_certificate(forged, ROOT.public_key)
 
 
 def test_a_root_on_another_curve_is_refused() -> None:
     with pytest.raises(InvalidSignatureError):
-        verify_device_certificate(CERTIFICATE, ROOTS[Algorithm.ES384].public_key, FIRST_MS)
+        verify_device_certificate(CERTIFICATE, ROOTS[Algorithm.ES384].public_key)
 
 
 def test_every_changed_byte_is_refused() -> None:
@@ -114,7 +116,7 @@ def test_every_changed_byte_is_refused() -> None:
             changed = bytearray(CERTIFICATE)
             changed[offset] ^= flip
             with pytest.raises(VetonetError):
-                verify_device_certificate(bytes(changed), ROOT.public_key, FIRST_MS)
+                verify_device_certificate(bytes(changed), ROOT.public_key)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 100, len(CERTIFICATE) - 1])
@@ -141,9 +143,7 @@ def test_the_twin_of_a_signature_is_refused() -> None:
     body = parsed.signed_bytes + bytes.fromhex("300a06082a8648ce3d040302")
     body += bytes([3, len(twin) + 1, 0]) + twin
     with pytest.raises(InvalidSignatureError):
-        verify_device_certificate(
-            b"\x30\x82" + len(body).to_bytes(2, "big") + body, ROOT.public_key, FIRST_MS
-        )
+        verify_device_certificate(b"\x30\x82" + len(body).to_bytes(2, "big") + body, ROOT.public_key)
 
 
 UNUSABLE: dict[str, dict[str, Any]] = {
@@ -160,20 +160,20 @@ UNUSABLE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("change", [pytest.param(change, id=name) for name, change in UNUSABLE.items()])
 def test_a_certificate_that_is_not_for_a_device_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(AppraisalError) as caught:
-        verify_device_certificate(build(**change), ROOT.public_key, FIRST_MS + 10**10)
+        verify_device_certificate(build(**change), ROOT.public_key)
     assert [problem.reason for problem in caught.value.problems] == ["certificate-unusable"]
 
 
 def test_a_key_that_vetonet_does_not_use_is_refused() -> None:
     key = ec.derive_private_key(5, ec.SECP256K1()).public_key()
     with pytest.raises(EncodingError):
-        verify_device_certificate(build(key=key), ROOT.public_key, FIRST_MS + 10**10)
+        verify_device_certificate(build(key=key), ROOT.public_key)
 
 
 def test_a_root_certificate_is_no_device_certificate() -> None:
     root = issue_root_certificate(ROOT, **VALIDITY)
     with pytest.raises(AppraisalError):
-        verify_device_certificate(root, ROOT.public_key, FIRST_MS)
+        verify_device_certificate(root, ROOT.public_key)
 
 
 def test_the_chain_verifies_with_a_tool_that_is_not_ours() -> None:

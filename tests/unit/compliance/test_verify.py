@@ -348,13 +348,12 @@ def test_an_idle_chip_may_report_before_it_has_seen_the_log() -> None:
     assert scene.judge().verdict is Verdict.COMPLIANT
 
 
-def cut(scene: Scene, size: int, **changes: object) -> ComplianceResult:
+def cut(scene: Scene, size: int) -> ComplianceResult:
     """The same reports judged on an earlier, genuine checkpoint of the same log."""
     earlier = Log(scene.log.origin, [scene.log.leaf(index) for index in range(size)])
     return scene.judge(
         leaves=[scene.log.leaf(index) for index in range(size)],
         checkpoint=sign_checkpoint(earlier.checkpoint(), scene.council.log_key).to_bytes(),
-        **changes,
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
@@ -29,6 +29,7 @@ MAX_SIZES: Final = 256
 MAX_EXPRESSION_BYTES: Final = 4096
 """The same for an array, whose entries are written out for each count."""
 
+_REMEMBERED_TEXTS: Final = 256
 _BIGNUM_BYTES: Final = range(9, 17)  # between what a plain head holds and the 128 bits of our value model
 
 # The least value of each width with its spellings: shortest heads only (RFC 8949 section 4.2.1).
@@ -74,6 +75,12 @@ class Spelling:
         """One item, the part to read as its only group."""
         return self.lead + b"(" + self.body + b")"
 
+    def then(self, convert: Callable[[Any], Any]) -> Spelling:
+        """Return the same spelling of what ``convert`` makes of its values."""
+        read = self.read
+        whole = convert if read is None else lambda part: convert(read(part))
+        return Spelling(lead=self.lead, body=self.body, read=whole)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlatMember:
@@ -90,13 +97,15 @@ class FlatLayout:
     """The compiled form of a record class.
 
     Attributes:
-        expression: its first group is the head of the map; one group for each member follows.
-        heads: the head that a map has whose absent members are so many.
+        expression: one group for each member, which takes part where the member is there.
+        heads: the head of the map, by how many members are absent.
+        optional: which groups belong to the members that may be.
         reads: the setter of each member, and what turns its part into the value.
     """
 
     expression: re.Pattern[bytes]
     heads: Sequence[bytes]
+    optional: Sequence[int]
     reads: Sequence[tuple[Put, Read | None]]
 
     def split(self, data: bytes) -> Sequence[bytes] | None:
@@ -105,17 +114,22 @@ class FlatLayout:
         if match is None:
             return None
         parts = match.groups()
-        # The expression leaves each optional member to choice, so the head's count is compared with them.
-        return parts[1:] if parts[0] == self.heads[parts.count(None)] else None
+        # The expression lets each head go with any choice of optional members; their count decides.
+        absent = [parts[at] for at in self.optional].count(None)
+        return parts if data.startswith(self.heads[absent]) else None
 
 
 def compile_layout(members: Sequence[FlatMember]) -> FlatLayout:
     """Return the layout of a record whose members are these, in key order."""
-    most_absent = sum(member.optional for member in members)
-    heads = tuple(_head(_MAP, len(members) - absent) for absent in range(most_absent + 1))
-    expression = b"(" + _any_literal(heads) + b")" + b"".join(map(_express, members))
-    reads = tuple((member.put, _reading(member)) for member in members)
-    return FlatLayout(expression=re.compile(expression, re.DOTALL), heads=heads, reads=reads)
+    optional = tuple(at for at, member in enumerate(members) if member.optional)
+    heads = tuple(_head(_MAP, len(members) - absent) for absent in range(len(optional) + 1))
+    expression = b"(?:" + _any_literal(heads) + b")" + b"".join(map(_express, members))
+    return FlatLayout(
+        expression=re.compile(expression, re.DOTALL),
+        heads=heads,
+        optional=optional,
+        reads=tuple((member.put, _reading(member)) for member in members),
+    )
 
 
 def _express(member: FlatMember) -> bytes:
@@ -135,8 +149,10 @@ def spell_natural(maximum: int) -> Spelling:
     widths = [expression for least, expression in _NATURALS if least <= maximum]
     widths += [_express_bignum(size) for size in _BIGNUM_BYTES if 2 ** (8 * (size - 1)) <= maximum]
 
+    heads, convert = _NATURAL_HEADS, int.from_bytes  # at hand: half of a report's members are numbers
+
     def read(part: bytes) -> int:
-        value = int.from_bytes(part[_NATURAL_HEADS[len(part)] :], "big")
+        value = convert(part[heads[len(part)] :], "big")
         if value <= maximum:
             return value
         msg = f"expected an integer up to {maximum}"
@@ -167,8 +183,12 @@ def spell_text(maximum: int, narrow: Callable[[str], str]) -> Spelling | None:
     """
     if 4 * maximum > MAX_SIZES:
         return None
-    body = _express_string(_TEXT, 1, 4 * maximum)
-    return Spelling(body=body, read=lambda part: narrow(str(_cut_head(part), "utf-8")))
+
+    @lru_cache(maxsize=_REMEMBERED_TEXTS)  # profiles and names are the same in all statements of a kind
+    def read(part: bytes) -> str:
+        return narrow(str(_cut_head(part), "utf-8"))
+
+    return Spelling(body=_express_string(_TEXT, 1, 4 * maximum), read=read)
 
 
 def spell_choice(values: Mapping[str, Any]) -> Spelling:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, final
 
 from vetonet.encoding import cbor
 from vetonet.encoding.flat import (
@@ -34,6 +34,7 @@ R = TypeVar("R", bound="Record")
 MAX_STATEMENT_BYTES: Final = 16 * 1024
 DIGEST_BYTES: Final = 32
 MS_PER_S: Final = 1_000
+MAX_DATE_S: Final = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Record:
             raise EncodingError(msg)
         return data
 
+    @final
     @classmethod
     def from_item(cls, item: cbor.Item) -> Self:
         """Return the record that a decoded map holds.
@@ -123,6 +125,7 @@ class Record:
             msg = f"{cls.__name__}: {error}"
             raise EncodingError(msg) from error
 
+    @final
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Return the record that untrusted bytes spell.
@@ -130,7 +133,7 @@ class Record:
         Raises:
             EncodingError: oversize, not deterministic CBOR, or not this record.
         """
-        flat = _read_flat(cls, data)
+        flat = read_flat(cls, data)
         return cls.from_item(cbor.from_bytes(data, max_bytes=cls.MAX_BYTES)) if flat is None else flat
 
 
@@ -149,7 +152,7 @@ def _compute_layout(cls: type[Record]) -> tuple[_Member, ...]:
     return tuple(sorted(members, key=lambda m: cbor.compute_key_order(m.label)))
 
 
-def _read_flat(cls: type[R], data: bytes) -> R | None:
+def read_flat(cls: type[R], data: bytes) -> R | None:
     """Return the record that bytes spell, if its class is flat and they do; None sends them the general way.
 
     Decoding, walking and encoding again costs half as much as verifying the signature around it, and a
@@ -246,14 +249,15 @@ def tstr(maximum: int = 128) -> Codec[str]:
 
 def numeric_date() -> Codec[int]:
     """A CWT NumericDate (RFC 8392 section 2): whole seconds on the wire, milliseconds in memory."""
-    seconds = uint(2**40)
+    seconds = uint(MAX_DATE_S)
 
     def unparse(value: int) -> cbor.Item:
         if value % MS_PER_S:
             raise _expected("whole seconds", value)
         return seconds.to_item(value // MS_PER_S)
 
-    return Codec(unparse, lambda item: seconds.from_item(item) * MS_PER_S)
+    spelling = spell_natural(MAX_DATE_S).then(lambda value: value * MS_PER_S)
+    return Codec(unparse, lambda item: seconds.from_item(item) * MS_PER_S, spelling)
 
 
 def one_of(kind: type[E]) -> Codec[E]:

@@ -26,10 +26,10 @@ _SMALL_HEADER_BYTES: Final = 128
 
 _SIGN1_CONTEXT: Final = b"\x84\x6aSignature1"  # array of four, and the context string
 _USUAL_HEAD: Final = TAG_SIGN1 + b"\x84\x58"
-_USUAL_MIDDLES: Final = frozenset({b"\xa0\x58", b"\xa0\x59"})
 _USUAL_BYTES: Final = 96
 _ONE_BYTE_SIZE: Final = 24  # sizes below stand in the head itself (RFC 8949 section 3)
 _TWO_BYTE_SIZE: Final = 256
+_FOUR_BYTE_SIZE: Final = 65_536
 _SIGNATURE_PART: Final = 66
 
 LABEL_ALG: Final = 1  # RFC 9052 section 3.1
@@ -203,17 +203,20 @@ def _split_usual_sign1(data: bytes) -> Sign1Parts | None:
     """
     if len(data) < _USUAL_BYTES or not data.startswith(_USUAL_HEAD) or data[3] < _ONE_BYTE_SIZE:
         return None
-    map_at = 4 + data[3]
-    head, size_at = data[map_at : map_at + 2], map_at + 2
-    start = size_at + (1 if head == b"\xa0\x58" else 2)
-    size = int.from_bytes(data[size_at:start], "big")
-    end = start + size
-    is_shortest = size >= (_ONE_BYTE_SIZE if head == b"\xa0\x58" else _TWO_BYTE_SIZE)
-    is_whole = len(data) == end + _SIGNATURE_PART and data[end : end + 2] == b"\x58\x40"
-    if head not in _USUAL_MIDDLES or not is_shortest or not is_whole:
+    map_at, end = 4 + data[3], len(data) - _SIGNATURE_PART
+    middle = _build_usual_middle(end - map_at)
+    if middle is None or not data.startswith(middle, map_at) or not data.startswith(b"\x58\x40", end):
         return None
+    start = map_at + len(middle)
     message = _SIGN1_CONTEXT + data[2:map_at] + b"\x40" + data[map_at + 1 : end]
     return Sign1Parts(data[4:map_at], data[start:end], data[end + 2 :], message)
+
+
+def _build_usual_middle(room: int) -> bytes | None:
+    """Return the empty map and the head of a payload that together take ``room`` bytes."""
+    if _TWO_BYTE_SIZE <= room - 4 < _FOUR_BYTE_SIZE:
+        return b"\xa0\x59" + (room - 4).to_bytes(2, "big")
+    return b"\xa0\x58%c" % (room - 3) if _ONE_BYTE_SIZE <= room - 3 < _TWO_BYTE_SIZE else None
 
 
 def parse_sign(data: bytes, *, max_bytes: int = MAX_COSE_BYTES) -> Sign:

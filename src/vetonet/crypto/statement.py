@@ -158,7 +158,8 @@ def open_statement(data: bytes, kind: type[S], keys: Keys) -> Signed[S]:
         msg = f"a {kind.TYPE} statement by an unknown key {key_id.hex()[:16]}"
         raise UnknownPartyError(msg, clause="VN-2.2")
     key.verify(parts.message, parts.signature)
-    return _signed(kind, data, parts.payload, (key,))
+    statement = kind.from_bytes(parts.payload)
+    return Signed(statement=statement, signers=(key,), data=data, payload=parts.payload)
 
 
 def open_joint_statement(data: bytes, kind: type[S], keys: Iterable[PublicKey]) -> Signed[S]:
@@ -177,7 +178,8 @@ def open_joint_statement(data: bytes, kind: type[S], keys: Iterable[PublicKey]) 
     _verify_signers(parsed, wanted, kind.TYPE)
     for index, key in enumerate(wanted):
         _verify_entry(parsed, index, key)
-    return _signed(kind, data, parsed.payload, wanted)
+    statement = kind.from_bytes(parsed.payload)
+    return Signed(statement=statement, signers=wanted, data=data, payload=parsed.payload)
 
 
 def read_unverified(data: bytes, kind: type[S]) -> S:
@@ -214,10 +216,6 @@ def _fitting(statement: Statement, data: bytes) -> bytes:
         msg = f"a signed {statement.TYPE} of {len(data)} bytes, more than the {statement.MAX_BYTES} accepted"
         raise EncodingError(msg)
     return data
-
-
-def _signed(kind: type[S], data: bytes, payload: bytes, signers: tuple[PublicKey, ...]) -> Signed[S]:
-    return Signed(statement=kind.from_bytes(payload), signers=signers, data=data, payload=payload)
 
 
 @lru_cache(maxsize=4096)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -60,6 +61,30 @@ class FailingJournal(MemoryJournal):
     def append(self, records: Sequence[Record]) -> tuple[int, ...]:
         if records and self.errors:
             raise self.errors.pop(0)
+        return super().append(records)
+
+
+class SlowJournal(MemoryJournal):
+    """A journal whose appends take until ``release``, once ``hold`` was called."""
+
+    __slots__ = ("_free",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self) -> None:
+        """Appends wait from now on."""
+        self._free.clear()
+
+    def release(self) -> None:
+        """Appends that wait are made."""
+        self._free.set()
+
+    def append(self, records: Sequence[Record]) -> tuple[int, ...]:
+        if not self._free.wait(TIMEOUT_S):
+            raise TimeoutError("nobody released the journal")
         return super().append(records)
 
 

@@ -2,13 +2,15 @@
 
 For every event the pure step comes first, then the durable append, then the new state counts, then the
 watchers learn. Where the append fails the state is not adopted, so nothing is ever acknowledged that a
-restart would lose. Nobody trusts a coordinator: it can stall, but everything it says can be verified.
+restart would lose. A call counts as of its arrival, however long it then waits for its turn, and turns are
+taken in the order of arrival: so a vote closes only after every ballot that came in time. Nobody trusts a
+coordinator: it can stall, but everything it says can be verified.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol, Self, TypeVar
 
 from vetonet.crypto import frost
@@ -18,6 +20,7 @@ from vetonet.errors import ConfigError, RefusedError, StorageError
 from vetonet.policy.ballot import open_ballot
 from vetonet.policy.proposal import open_proposal
 from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.service.admission import Admission
 from vetonet.service.bulletin import Bulletin, Changed
 from vetonet.service.history import (
     LEAF,
@@ -82,7 +85,8 @@ class Coordinator:
     """
 
     __slots__ = (
-        "_active", "_clock", "_history", "_journal", "_lock", "_tasks", "bulletin", "treaty", "view",
+        "_active", "_admitting", "_clock", "_history", "_journal", "_lock", "_tasks",
+        "bulletin", "treaty", "view",
     )  # fmt: skip
 
     def __init__(self, *, history: History, journal: JournalPort, log_key: SigningKey, clock: Clock) -> None:
@@ -91,7 +95,7 @@ class Coordinator:
         self.bulletin: Final = Bulletin(incarnation=history.record_count)
         self.view: Final = PublicView(history, log_key)
         self._history, self._journal, self._clock = history, journal, clock
-        self._lock = asyncio.Lock()
+        self._admitting, self._lock = asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._active: dict[bytes, None] = {}
         for digest in history.ledger.order:
@@ -133,7 +137,7 @@ class Coordinator:
             StorageError: the journal could not be closed.
         """
         self.bulletin.close()
-        async with self._lock:
+        async with self._admitting, self._lock:
             await self._journal.close()
 
     async def create_proposal(self, data: bytes, *, request_id: str, caller: Identity | None) -> Voting:
@@ -150,10 +154,11 @@ class Coordinator:
             RequestConflictError: the request id was used for something else.
             StorageError: it could not be made durable.
         """
+        arrived = self._clock()
         proposal = open_proposal(data, self.treaty)
         require_caller(caller, Role.OPERATOR, proposal.statement.operator_id)
         request = Request.over(request_id, "create proposal", (data,))
-        return await self._run(self._open_vote(proposal.payload_digest, data, request))
+        return await self._run(self._open_vote(proposal.payload_digest, data, request, arrived))
 
     async def cast_ballot(
         self, name: bytes, data: bytes, *, request_id: str, caller: Identity | None
@@ -173,6 +178,7 @@ class Coordinator:
             RequestConflictError: the request id was used for something else.
             StorageError: it could not be made durable.
         """
+        arrived = self._clock()
         digest = self.view.find_vote(name).proposal.payload_digest
         ballot = open_ballot(data, self.treaty)
         party_id = self.treaty.statement.find_party(ballot.signer).party_id
@@ -180,7 +186,10 @@ class Coordinator:
         request = Request.over(request_id, "cast ballot", (name, data))
         vote = await self._run(
             self._advance(
-                digest, lambda place: BallotReceived(ballot=ballot, leaf_index=place), request=request
+                digest,
+                lambda place: BallotReceived(ballot=ballot, leaf_index=place),
+                arrived,
+                request=request,
             )
         )
         logged = vote.find_ballot(party_id)
@@ -208,10 +217,11 @@ class Coordinator:
             ProtocolError: the rules of VN-7 say no.
             StorageError: the licence could not be made durable; the share may be sent again.
         """
+        arrived = self._clock()
         digest = self.view.find_vote(name).proposal.payload_digest
         party_id = self.treaty.statement.find_participant(share.identifier).party_id
         require_caller(caller, Role.PARTY, party_id)
-        return await self._run(self._collect(digest, party_id, attempt, share))
+        return await self._run(self._collect(digest, party_id, attempt, share, arrived))
 
     async def append_statements(
         self, statements: Sequence[bytes], *, request_id: str, caller: Identity | None
@@ -232,11 +242,12 @@ class Coordinator:
             RequestConflictError: the request id was used for something else.
             StorageError: they could not be made durable.
         """
+        arrived = self._clock()
         if not 0 < len(statements) <= MAX_BATCH:
             raise RefusedError(f"expected 1 to {MAX_BATCH} statements, got {len(statements)}")
         require_leaf_sizes(statements)
         request = Request.over(request_id, "append statements", statements)
-        return await self._run(self._log_statements(statements, request, caller))
+        return await self._finish(self._log_statements(statements, request, caller, arrived))
 
     async def tick(self) -> None:
         """Every vote that is due has moved on: windows closed, silent signers replaced.
@@ -244,10 +255,10 @@ class Coordinator:
         Raises:
             StorageError: a vote could not move on; the others did, and the next tick tries again.
         """
-        failure: StorageError | None = None
-        for digest in [digest for digest in self._active if self._is_due(digest)]:
+        now, failure = self._clock(), None
+        for digest in [digest for digest in self._active if self._is_due(digest, now)]:
             try:
-                await self._run(self._advance(digest, self._let_time_pass))
+                await self._run(self._advance(digest, self._let_time_pass, now))
             except StorageError as error:
                 failure = error
         if failure is not None:
@@ -256,8 +267,15 @@ class Coordinator:
     # ------------------------------------------------------------------ one writer at a time
 
     async def _run(self, change: Coroutine[Any, Any, T]) -> T:
+        """Carry a change through in its turn.
+
+        A caller that waited for nothing since it read the clock gets its turn in the order of arrival.
+        """
+        return await self._finish(self._change_alone(change))
+
+    async def _finish(self, change: Coroutine[Any, Any, T]) -> T:
         """Carry a change through, also where its caller goes away: durable and adopted stay together."""
-        task = asyncio.create_task(self._change_alone(change))
+        task = asyncio.create_task(change)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return await asyncio.shield(task)
@@ -271,23 +289,21 @@ class Coordinator:
         if not task.cancelled():
             task.exception()  # its caller may be gone, and asyncio complains of errors that nobody saw
 
-    async def _open_vote(self, digest: bytes, data: bytes, request: Request) -> Voting:
-        history, unbound = self._history, self._list_unbound(request)
+    async def _open_vote(self, digest: bytes, data: bytes, request: Request, now: Milliseconds) -> Voting:
+        history, unbound = self._history, self._list_unbound(request, now)
         earlier = history.ledger.votes.get(digest)
         if earlier is not None:
-            await self._carry_out(earlier, (), unbound)
+            await self._carry_out(earlier, (), now, unbound)
             return earlier
         if self.view.has_name(digest):
             raise RefusedError("another proposal has the same name; draw another serial")
-        vote, effects = begin(
-            data, history.log.tree_size, self.treaty, history.ledger.licensed, now=self._clock()
-        )
-        await self._carry_out(vote, effects, unbound)
+        vote, effects = begin(data, history.log.tree_size, self.treaty, history.ledger.licensed, now=now)
+        await self._carry_out(vote, effects, now, unbound)
         self.view.name_proposal(digest)
         return vote
 
     async def _collect(
-        self, digest: bytes, party_id: str, attempt: int, share: frost.SignatureShare
+        self, digest: bytes, party_id: str, attempt: int, share: frost.SignatureShare, now: Milliseconds
     ) -> Voting:
         vote = self._history.ledger.votes[digest]
         if vote.phase is Phase.LICENSED:
@@ -299,22 +315,29 @@ class Coordinator:
                 party_id=party_id, attempt=attempt, share=share, leaf_index=place, licensed=licensed
             )
 
-        return await self._advance(digest, receive)
+        return await self._advance(digest, receive, now)
 
     async def _advance(
-        self, digest: bytes, make_event: Callable[[int], Event], *, request: Request | None = None
+        self,
+        digest: bytes,
+        make_event: Callable[[int], Event],
+        now: Milliseconds,
+        *,
+        request: Request | None = None,
     ) -> Voting:
         """Take one step of one vote: pure first, then durable, then adopted, then published."""
-        vote, unbound = self._history.ledger.votes[digest], self._list_unbound(request)
-        following, effects = step(vote, make_event(self.view.tree_size), self._clock())
-        await self._carry_out(following, effects, unbound)
+        vote, unbound = self._history.ledger.votes[digest], self._list_unbound(request, now)
+        following, effects = step(vote, make_event(self.view.tree_size), now)
+        await self._carry_out(following, effects, now, unbound)
         return following
 
-    async def _carry_out(self, vote: Voting, effects: Sequence[Effect], unbound: Sequence[Record]) -> None:
+    async def _carry_out(
+        self, vote: Voting, effects: Sequence[Effect], now: Milliseconds, unbound: Sequence[Record]
+    ) -> None:
         """What a step asks for is durable and done, together with the record of the request behind it."""
         ledger = self._history.ledger
         is_news = ledger.votes.get(vote.proposal.payload_digest) is not vote
-        records = [record for effect in effects for record in self._list_records(vote, effect)]
+        records = [record for effect in effects for record in self._list_records(vote, effect, now)]
         records += unbound
         await _append(self._journal, self._history, records)
         self._history.adopt(records, ledger=ledger.with_vote(vote))
@@ -322,7 +345,7 @@ class Coordinator:
             self._note_activity(vote)
             self._publish(vote, effects)
 
-    def _list_unbound(self, request: Request | None) -> tuple[Record, ...]:
+    def _list_unbound(self, request: Request | None, now: Milliseconds) -> tuple[Record, ...]:
         """Return what binds a request's id to its content, unless that is done, as in a retry.
 
         Raises:
@@ -330,11 +353,11 @@ class Coordinator:
         """
         if request is None or self._history.knows(request):
             return ()
-        return (_record(REQUEST, request.digest, self._clock(), request.request_id),)
+        return (_record(REQUEST, request.digest, now, request.request_id),)
 
-    def _list_records(self, vote: Voting, effect: Effect) -> tuple[Record, ...]:
+    def _list_records(self, vote: Voting, effect: Effect, now: Milliseconds) -> tuple[Record, ...]:
         """Return what has to be durable before an effect is."""
-        now, digest = self._clock(), vote.proposal.payload_digest
+        digest = vote.proposal.payload_digest
         if isinstance(effect, AppendLeaf):
             self._require_readable(effect)
             # The id makes the database itself refuse a second licence of one proposal (VN-7.6).
@@ -357,20 +380,33 @@ class Coordinator:
         read_leaf(self._history.ledger, effect.leaf_index, effect.data)
 
     async def _log_statements(
-        self, statements: Sequence[bytes], request: Request, caller: Identity | None
+        self, statements: Sequence[bytes], request: Request, caller: Identity | None, now: Milliseconds
     ) -> tuple[int, ...]:
-        history, now = self._history, self._clock()
-        staged = history.admission.stage()
-        records = list(self._list_unbound(request))
-        for data in dict.fromkeys(statements):
-            await asyncio.sleep(0)  # a fleet takes seconds to verify; calls that only read go on meanwhile
-            if history.find_leaf(data) is None:
-                require_caller(caller, Role.OPERATOR, staged.admit(data, now))
-                records.append(_record(LEAF, data, now))
-        await _append(self._journal, history, records)
-        history.adopt(records, registry=staged.registry)
+        """Verify before it is the statements' turn: a fleet takes seconds, and no vote waits for them.
+
+        One batch at a time is verified, so the chips that it is held against are still those when it is in.
+        """
+        history = self._history
+        async with self._admitting:
+            history.knows(request)
+            staged = history.admission.stage()
+            leaves = [record async for record in self._admit(staged, statements, caller, now)]
+            async with self._lock:
+                records = [*leaves, *self._list_unbound(request, now)]
+                await _append(self._journal, history, records)
+                history.adopt(records, registry=staged.registry)
         places = [history.find_leaf(data) for data in statements]
         return tuple(place for place in places if place is not None)
+
+    async def _admit(
+        self, staged: Admission, statements: Sequence[bytes], caller: Identity | None, now: Milliseconds
+    ) -> AsyncGenerator[Record, None]:
+        """Yield a record of each statement that the log has not, once it and its caller are verified."""
+        for data in dict.fromkeys(statements):
+            await asyncio.sleep(0)  # other calls go on meanwhile
+            if self._history.find_leaf(data) is None:
+                require_caller(caller, Role.OPERATOR, staged.admit(data, now))
+                yield _record(LEAF, data, now)
 
     # ------------------------------------------------------------------ bookkeeping
 
@@ -378,10 +414,10 @@ class Coordinator:
         del place
         return TimePassed(licensed=self._history.ledger.licensed)
 
-    def _is_due(self, digest: bytes) -> bool:
+    def _is_due(self, digest: bytes, now: Milliseconds) -> bool:
         vote = self._history.ledger.votes[digest]
         deadline = vote.proposal.statement.closes_ms if vote.signing is None else vote.signing.deadline_ms
-        return self._clock() >= deadline
+        return now >= deadline
 
     def _note_activity(self, vote: Voting) -> None:
         digest = vote.proposal.payload_digest

@@ -13,6 +13,7 @@ from support.coordination import (
     CLOSE_MS,
     FailingJournal,
     ManualClock,
+    SlowJournal,
     endorse_alias,
     enrol_chip,
     identify,
@@ -255,6 +256,76 @@ def test_a_late_ballot_is_refused() -> None:
         with pytest.raises(ExpiredError):
             await cast(coordinator, council, proposal, "p1")
         assert coordinator.view.tree_size == 2
+
+    play(scene)
+
+
+def test_a_ballot_counts_as_of_its_arrival_however_long_the_journal_takes() -> None:
+    """VN-6.3: and the vote closes only after it."""
+    journal = SlowJournal()
+
+    async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
+        proposal = await open_vote(coordinator, council)
+        journal.hold()
+        busy = asyncio.create_task(open_vote(coordinator, council, "other"))
+        await asyncio.sleep(0)
+        clock.now = CLOSE_MS - 1_000
+        veto = asyncio.create_task(cast(coordinator, council, proposal, "p1", Choice.VETO))
+        await asyncio.sleep(0)
+        clock.now = CLOSE_MS
+        closing = asyncio.create_task(coordinator.tick())
+        late = asyncio.create_task(cast(coordinator, council, proposal, "p2"))
+        await asyncio.sleep(0)
+        clock.now = CLOSE_MS + 5_000
+        journal.release()
+        with pytest.raises(ExpiredError, match=f"at {CLOSE_MS},"):
+            await late
+        await asyncio.gather(busy, veto, closing)
+        assert find(coordinator, proposal).phase is Phase.VETOED
+
+    play(scene, make_council(veto_holders=("p1",)), journal)
+
+
+def test_a_veto_before_the_close_counts_while_a_fleet_is_being_enrolled() -> None:
+    """VN-6.3: no operator keeps a ballot out by keeping the coordinator busy."""
+
+    async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
+        proposal = await open_vote(coordinator, council)
+        for party_id in ("p2", "p3"):
+            await cast(coordinator, council, proposal, party_id)
+        fleet = [enrol_chip(council).enrolment for _ in range(40)]
+        enrolling = asyncio.create_task(coordinator.append_statements(fleet, request_id="f", caller=None))
+        while not coordinator._admitting.locked():  # noqa: ASYNC110  (the moment to catch)
+            await asyncio.sleep(0)
+        clock.now = CLOSE_MS - 1_000
+        await cast(coordinator, council, proposal, "p1", Choice.VETO)
+        assert not enrolling.done()
+        clock.now = CLOSE_MS
+        await coordinator.tick()
+        assert not enrolling.done()
+        assert find(coordinator, proposal).phase is Phase.VETOED
+        assert await enrolling == tuple(range(5, 45))
+
+    play(scene, make_council(veto_holders=("p1",)))
+
+
+def test_two_fleets_at_once_share_no_chip() -> None:
+    """VN-8.3: what one batch enrols, the next one is held against."""
+
+    async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
+        del clock
+        chips = [enrol_chip(council) for _ in range(3)]
+        again = enrol_chip(council, key=chips[2].key, owner="op2")
+        batches = [[chip.enrolment for chip in chips], [again.enrolment]]
+        answers = await asyncio.gather(
+            *(
+                coordinator.append_statements(batch, request_id=f"f{number}", caller=None)
+                for number, batch in enumerate(batches)
+            ),
+            return_exceptions=True,
+        )
+        assert [type(answer) for answer in answers] == [tuple, EquivocationError]
+        assert coordinator.view.tree_size == 4
 
     play(scene)
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
 from itertools import islice
-from typing import ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from vetonet.crypto.merkle import compute_leaf_hash, compute_root
 from vetonet.crypto.statement import Keys, Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, uint
-from vetonet.errors import Problem, ProofError, RefusedError
+from vetonet.errors import RefusedError
 from vetonet.units import MAX_FLOP, MAX_TIME_MS, Precision, WorkloadClass
 
 EAT_PROFILE: Final = "tag:vetonet.example,2026:compute-report#1"
@@ -141,9 +141,11 @@ class ReportBatch(Statement):
             raise ValueError(msg)
 
 
-Chunk: TypeAlias = Sequence[bytes]
+T = TypeVar("T")
 Opened: TypeAlias = list[Signed[ComputeReport]]
-Mapper: TypeAlias = Callable[[Callable[[Chunk], Opened], Iterable[Chunk]], Iterable[Opened]]
+Mapper: TypeAlias = Callable[
+    [Callable[[Sequence[bytes]], list[Any]], Iterable[Sequence[bytes]]], Iterable[list[Any]]
+]
 """``map``, or the ``map`` of a pool of threads: libsodium lets them verify at the same time."""
 
 
@@ -169,16 +171,21 @@ def open_reports(items: Iterable[bytes], aliases: Keys, *, mapper: Mapper = map)
     Args:
         items: untrusted bytes of one report each.
         aliases: the keys that may sign, by key id.
-        mapper: how chunks of the work are spread; the ``map`` of a thread pool uses more than one core.
+        mapper: how the work is spread; the ``map`` of a thread pool uses more than one core.
 
     Raises:
         EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_report``.
     """
+    return map_chunks(lambda data: open_statement(data, ComputeReport, aliases), items, mapper)
 
-    def open_chunk(chunk: Chunk) -> Opened:
-        return [open_statement(data, ComputeReport, aliases) for data in chunk]
 
-    return [report for chunk in mapper(open_chunk, _chunks(items)) for report in chunk]
+def map_chunks(function: Callable[[bytes], T], items: Iterable[bytes], mapper: Mapper) -> list[T]:
+    """Return what ``function`` makes of each item, in order; the work goes out in chunks worth a thread."""
+
+    def apply(chunk: Sequence[bytes]) -> list[T]:
+        return [function(data) for data in chunk]
+
+    return [result for chunk in mapper(apply, _chunks(items)) for result in chunk]
 
 
 def compute_batch_order(reports: Iterable[Signed[ComputeReport]]) -> Opened:
@@ -210,28 +217,6 @@ def compute_batch(
     )
 
 
-def verify_batch(batch: ReportBatch, reports: Sequence[Signed[ComputeReport]]) -> None:
-    """Hold that a batch is exactly about these reports.
-
-    Raises:
-        RefusedError: one report twice, or a report under another licence.
-        ProofError: another number of reports, another root, or an interval outside the window.
-    """
-    _verify_members(reports, batch.licence_id)
-    if (len(reports), compute_batch_root(reports)) != (batch.report_count, batch.root_hash):
-        detail = (
-            f"not the {batch.report_count} reports under {batch.root_hash.hex()[:16]}: {len(reports)} others"
-        )
-        raise _batch_error("batch-mismatch", detail, batch.operator_id)
-    for report in reports:
-        claims = report.statement
-        if not batch.window_start_ms <= claims.window_start_ms < claims.window_end_ms <= batch.window_end_ms:
-            detail = (
-                f"report {claims.counter} of {claims.ueid.hex()[:16]} lies outside the window of its batch"
-            )
-            raise _batch_error("batch-mismatch", detail, batch.operator_id)
-
-
 def _verify_members(reports: Sequence[Signed[ComputeReport]], licence_id: int | None) -> None:
     if not reports or len({report.data for report in reports}) < len(reports):
         msg = "expected at least one report and none twice"
@@ -242,11 +227,7 @@ def _verify_members(reports: Sequence[Signed[ComputeReport]], licence_id: int | 
             raise RefusedError(msg, culprit=report.statement.ueid.hex(), clause="VN-9.4")
 
 
-def _batch_error(reason: str, detail: str, culprit: str) -> ProofError:
-    return ProofError(detail, problems=(Problem(reason=reason, detail=detail, culprit=culprit),))
-
-
-def _chunks(items: Iterable[bytes]) -> Iterable[Chunk]:
+def _chunks(items: Iterable[bytes]) -> Iterable[Sequence[bytes]]:
     source = iter(items)
     while chunk := list(islice(source, CHUNK)):
         yield chunk

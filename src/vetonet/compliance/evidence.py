@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import TypeAlias
 
 from vetonet.attestation.enrolment import EnrolledDevice
-from vetonet.attestation.report import ComputeReport, open_report
+from vetonet.attestation.report import ComputeReport, Mapper, map_chunks, open_report
 from vetonet.compliance.public_record import PublicRecord
 from vetonet.crypto.statement import Keys, Signed
 from vetonet.errors import EncodingError, InvalidSignatureError, Problem, UnknownPartyError
 
 Opened: TypeAlias = "Signed[ComputeReport] | Problem"
-Mapper: TypeAlias = Callable[[Callable[..., list[Any]], Iterable[Any]], Iterable[list[Any]]]
-"""``map``, or the ``map`` of a thread pool: libsodium releases the interpreter while it verifies."""
-
-CHUNK_REPORTS: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +71,7 @@ def open_evidence(reports: Sequence[bytes], record: PublicRecord, *, mapper: Map
     """
     aliases = record.registry.aliases
 
-    def open_chunk(chunk: Sequence[bytes]) -> list[Opened]:
-        return [_open_or_note(data, aliases) for data in chunk]
-
-    chunks = [reports[start : start + CHUNK_REPORTS] for start in range(0, len(reports), CHUNK_REPORTS)]
-    opened = [result for chunk in mapper(open_chunk, chunks) for result in chunk]
+    opened = map_chunks(lambda data: _open_or_note(data, aliases), reports, mapper)
     genuine = [result for result in opened if isinstance(result, Signed)]
     forgeries = tuple(result for result in opened if isinstance(result, Problem))
     return Evidence(chains=_build_chains(genuine, record), forgeries=forgeries)

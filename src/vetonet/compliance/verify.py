@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from vetonet.attestation.report import Mapper
 from vetonet.compliance import claims
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.claims import Case
-from vetonet.compliance.evidence import Mapper, open_evidence
+from vetonet.compliance.evidence import open_evidence
 from vetonet.compliance.public_record import read_public_record
 from vetonet.compliance.publication import match_batches
 from vetonet.compliance.result import Claim, ClaimResult, ComplianceResult

@@ -69,7 +69,7 @@ class _Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A frozen value with one spelling; subclasses are frozen dataclasses whose fields are ``member``s."""
+    """A frozen value with one spelling; subclasses are frozen slots dataclasses, all fields ``member``s."""
 
     MAX_BYTES: ClassVar[int] = MAX_STATEMENT_BYTES
 
@@ -155,8 +155,8 @@ def _compute_layout(cls: type[Record]) -> tuple[_Member, ...]:
 def read_flat(cls: type[R], data: bytes) -> R | None:
     """Return the record that bytes spell, if its class is flat and they do; None sends them the general way.
 
-    Decoding, walking and encoding again costs half as much as verifying the signature around it, and a
-    verifier reads many thousands of reports; one expression establishes the same at a fifth of that.
+    Decoding, walking and encoding again costs two thirds of verifying the signature around it, and a
+    verifier reads many thousands of reports; one expression holds the same at a fifth of that (ADR 0012).
     """
     hashable: Any = cls
     layout = _compile_flat(hashable)

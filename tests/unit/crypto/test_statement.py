@@ -78,6 +78,16 @@ def sign_raw(header: dict[Any, Any], payload: bytes = NOTE.to_bytes(), unprotect
     return cose.TAG_SIGN1 + cbor.to_bytes([protected, unprotected or {}, payload, signature])
 
 
+def test_an_opened_statement_keeps_its_own_bytes_and_tells_their_digest() -> None:
+    data, again = sign(NOTE, KEYS[0]), sign_jointly(NOTE, KEYS)
+    signed, joint = open_statement(data, Note, KNOWN), open_joint_statement(again, Note, PUBLIC)
+    assert signed.payload == joint.payload == NOTE.to_bytes()
+    assert signed.payload_digest == joint.payload_digest == compute_digest(NOTE)
+    assert signed.digest == hashlib.sha256(data).digest() != joint.digest
+    assert signed == open_statement(data, Note, KNOWN) != joint
+    assert "payload" not in repr(signed)
+
+
 @each_key
 def test_what_was_signed_opens(key: SigningKey) -> None:
     data = sign(NOTE, key)

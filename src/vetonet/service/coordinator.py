@@ -19,14 +19,17 @@ from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError, RefusedError, StorageError
 from vetonet.policy.ballot import open_ballot
 from vetonet.policy.proposal import open_proposal
+from vetonet.policy.quorum import Decision
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.service.admission import Admission
 from vetonet.service.bulletin import Bulletin, Changed
 from vetonet.service.history import (
+    CONCLUSION,
     LEAF,
     REQUEST,
     SIGNING_ATTEMPT,
     START,
+    Conclusion,
     History,
     SigningAttempt,
     require_leaf_sizes,
@@ -41,6 +44,7 @@ from vetonet.voting.machine import begin, step
 from vetonet.voting.state import (
     AppendLeaf,
     BallotReceived,
+    Conclude,
     Effect,
     Event,
     NameCulprits,
@@ -364,8 +368,16 @@ class Coordinator:
             licence_id = None if vote.licence is None else f"licence.{digest[:NAME_BYTES].hex()}"
             return (_record(LEAF, effect.data, now, licence_id),)
         if isinstance(effect, RequestShares):
-            spent = SigningAttempt(proposal_digest=digest, attempt=effect.signing.attempt)
+            identify = self.treaty.statement.compute_identifier
+            spent = SigningAttempt(
+                proposal_digest=digest,
+                attempt=effect.signing.attempt,
+                excluded=tuple(sorted(identify(party_id) for party_id in vote.excluded)),
+            )
             return (_record(SIGNING_ATTEMPT, spent.to_bytes(), now),)
+        if isinstance(effect, Conclude) and effect.decision is not Decision.GRANTED:
+            ended = Conclusion(proposal_digest=digest, decision=effect.decision)
+            return (_record(CONCLUSION, ended.to_bytes(), now),)
         return ()
 
     def _require_readable(self, effect: AppendLeaf) -> None:

@@ -9,9 +9,10 @@ from typing import Final
 
 from vetonet.attestation.registry import Registry
 from vetonet.crypto.statement import Signed, peek
-from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, member, uint
+from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, many, member, one_of, uint
 from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
 from vetonet.policy.ballot import SIGNING_ATTEMPTS
+from vetonet.policy.quorum import MAX_PARTIES, Decision
 from vetonet.policy.treaty import Treaty
 from vetonet.service.admission import Admission
 from vetonet.service.request import Request
@@ -20,7 +21,9 @@ from vetonet.storage.journal import RequestConflictError, StoredRecord
 from vetonet.tlog.log import MAX_LEAF_BYTES, Log
 from vetonet.units import Milliseconds
 from vetonet.voting.ledger import KINDS, Ledger, read_leaf
+from vetonet.voting.state import Phase
 
+CONCLUSION: Final = "conclusion"
 LEAF: Final = "leaf"
 REQUEST: Final = "request"
 SIGNING_ATTEMPT: Final = "signing-attempt"
@@ -29,10 +32,28 @@ START: Final = "start"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningAttempt(Record):
-    """That the shares of an attempt were about to be asked for: its signers burn their nonces (VN-7.2)."""
+    """That the shares of an attempt were about to be asked for: its signers burn their nonces (VN-7.2).
+
+    Attributes:
+        excluded: participants that nobody asks any more, by their identifiers (VN-7.5).
+    """
 
     proposal_digest: bytes = member(1, DIGEST)
     attempt: int = member(2, uint(SIGNING_ATTEMPTS - 1))
+    excluded: tuple[int, ...] = member(3, many(uint(MAX_PARTIES), maximum=MAX_PARTIES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion(Record):
+    """That a proposal ended without a licence: no restart begins its signature anew."""
+
+    proposal_digest: bytes = member(1, DIGEST)
+    decision: Decision = member(2, one_of(Decision))
+
+    def __post_init__(self) -> None:
+        """Refuse what is no such end."""
+        if self.decision not in {Decision.VETOED, Decision.EXPIRED}:
+            raise ValueError(f"expected a conclusion, got {self.decision}")
 
 
 class History:
@@ -112,6 +133,8 @@ class History:
             self._add_request(record)
         elif record.kind == SIGNING_ATTEMPT:
             self._read_attempt(SigningAttempt.from_bytes(record.payload))
+        elif record.kind == CONCLUSION:
+            self._read_conclusion(Conclusion.from_bytes(record.payload))
         elif record.kind != START:
             raise StorageError(f"a record of unknown kind {record.kind!r}")
         self.record_count += 1
@@ -132,8 +155,16 @@ class History:
             raise ConfigError(f"the journal does not begin with treaty {digest}: it is another treaty's")
 
     def _read_attempt(self, spent: SigningAttempt) -> None:
-        vote = self.ledger.find(spent.proposal_digest)
-        self.ledger = self.ledger.with_vote(replace(vote, spent_attempts=spent.attempt + 1))
+        vote, find = self.ledger.find(spent.proposal_digest), self.ledger.treaty.statement.find_participant
+        excluded = frozenset(find(identifier).party_id for identifier in spent.excluded)
+        resumed = replace(vote, spent_attempts=spent.attempt + 1, excluded=excluded)
+        self.ledger = self.ledger.with_vote(resumed)
+
+    def _read_conclusion(self, ended: Conclusion) -> None:
+        vote = self.ledger.find(ended.proposal_digest)
+        if vote.phase is not Phase.OPEN:
+            raise StorageError(f"the conclusion of a proposal that is {vote.phase} already")
+        self.ledger = self.ledger.with_vote(replace(vote, phase=Phase(ended.decision.value)))
 
     def _add_request(self, record: JournalRecord) -> None:
         if record.request_id is None or len(record.payload) != DIGEST_BYTES:

@@ -40,7 +40,7 @@ from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.service.bulletin import Changed
 from vetonet.service.coordinator import Coordinator
-from vetonet.service.history import LEAF, REQUEST, SIGNING_ATTEMPT, START
+from vetonet.service.history import CONCLUSION, LEAF, REQUEST, SIGNING_ATTEMPT, START
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.journal import FullJournalError, Record, RequestConflictError
 from vetonet.storage.memory import MemoryJournal
@@ -701,6 +701,53 @@ def test_a_restart_while_signing_can_still_license() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("choice", [Choice.GRANT, Choice.VETO])
+def test_what_has_ended_without_a_licence_stays_ended_after_a_restart(choice: Choice) -> None:
+    """VN-7.5: also where an attempt and enough signers would be left."""
+    council, clock, journal = make_council(veto_holders=("p3",)), ManualClock(), MemoryJournal()
+
+    async def main() -> None:
+        async with run_coordinator(council, journal, clock) as first:
+            proposal = await open_vote(first, council)
+            for party_id in ("p1", "p2"):
+                await cast(first, council, proposal, party_id)
+            if choice is Choice.VETO:
+                await cast(first, council, proposal, "p3", choice)
+            clock.now = CLOSE_MS
+            await first.tick()
+            clock.now += 60_000
+            await first.tick()
+            ended = find(first, proposal)
+            assert ended.phase is (Phase.VETOED if choice is Choice.VETO else Phase.EXPIRED)
+        for _ in range(2):
+            async with run_coordinator(council, journal, clock) as again:
+                assert find(again, proposal).decision is ended.decision
+                await again.tick()
+                assert find(again, proposal).phase is ended.phase
+
+    asyncio.run(main())
+
+
+def test_who_was_left_out_of_an_attempt_stays_out_after_a_restart() -> None:
+    """VN-7.5."""
+    council, clock, journal = make_council(), ManualClock(), MemoryJournal()
+
+    async def main() -> None:
+        async with run_coordinator(council, journal, clock) as first:
+            proposal = await grant_and_close(first, council, clock)
+            await submit(first, council, "p1", find(first, proposal))
+            clock.now += 60_000
+            await first.tick()
+        async with run_coordinator(council, journal, clock) as second:
+            await second.tick()
+            signing = find(second, proposal).signing
+            assert signing is not None
+            assert (signing.attempt, signing.signers) == (2, ("p1", "p3"))
+            assert find(second, proposal).excluded == {"p2"}
+
+    asyncio.run(main())
+
+
 def test_an_attempt_is_stored_before_anybody_is_asked() -> None:
     journal = MemoryJournal()
 
@@ -771,6 +818,8 @@ def test_another_log_key_is_refused() -> None:
         (SIGNING_ATTEMPT, b"\x00"),
         (LEAF, None),
         (REQUEST, bytes(32)),
+        (CONCLUSION, b"\xa2\x01\x58\x20" + bytes(32) + b"\x02\x67expired"),
+        (CONCLUSION, b"\xa2\x01\x58\x20" + bytes(32) + b"\x02\x67granted"),
     ],
 )
 def test_a_journal_that_breaks_the_rules_is_refused(kind: str, payload: bytes | None) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from vetonet.attester.manufacture import Maker
 from vetonet.cli.demo.cheats import forge, withhold
+from vetonet.cli.demo.proposals import describe_benchmark, describe_frontier_run, describe_second_run
 from vetonet.cli.demo.stage import INTERVAL_MS, MAKER_ID, OPERATOR_ID, PARTY_IDS, Stage
 from vetonet.cli.founding import ATTESTER_KIND
-from vetonet.compliance.bundle import Bundle, DeviceSet
+from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.verify import verify_bundle
-from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
@@ -25,16 +25,6 @@ from vetonet.tlog.checkpoint import SignedCheckpoint
 from vetonet.tlog.proof import LogProof
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Flop, Milliseconds, Precision, WorkloadClass
 
-LLAMA_FLOP: Final = 38 * 10**24
-"""Training compute of Llama 3.1 405B: 3.8e25 FLOP (Llama Team 2024, arXiv 2407.21783, section 1)."""
-
-LLAMA_CHIPS: Final = 16_384
-"""The H100s it was trained on: up to 16 thousand (the same, section 3.3.1)."""
-
-LLAMA_DAYS: Final = 78
-"""30.84 million H100-hours (model card of Llama 3.1 405B) over those chips."""
-
-BENCHMARK_CEILING_FLOP: Final = 6 * 10**21
 YEAR_MS: Final = 365 * 24 * MS_PER_HOUR
 WITHHELD_CHIPS: Final = 8
 
@@ -144,7 +134,15 @@ async def found(play: Play) -> Scene:
 
 async def grant_benchmark(play: Play) -> Scene:
     """A real run is proposed, granted, licensed, run, reported and verified."""
-    proposal = await play.stage.propose(_describe_benchmark(play))
+    proposal = await play.stage.propose(
+        describe_benchmark(
+            play.stage,
+            play.fleet.device_set.ueids,
+            play.workload.precision,
+            starts_ms=play.starts_ms,
+            ends_ms=play.ends_ms,
+        )
+    )
     play.say("    parties vote; five sign the licence together")
     await play.stage.vote(
         proposal, dict.fromkeys(PARTY_IDS[:-1], Choice.GRANT) | {PARTY_IDS[-1]: Choice.ABSTAIN}
@@ -177,7 +175,7 @@ def _benchmark_scene(outcome: str, detail: str) -> Scene:
 
 async def veto_frontier_run(play: Play) -> Scene:
     """A run with the published figures of Llama 3.1 405B is vetoed, and the chips refuse it."""
-    proposal = await play.stage.propose(_describe_frontier_run(play))
+    proposal = await play.stage.propose(describe_frontier_run(play.stage, play.fleet.device_set.ueids))
     await play.stage.vote(proposal, dict.fromkeys(PARTY_IDS[1:], Choice.GRANT) | {PARTY_IDS[0]: Choice.VETO})
     decision, _ = await play.stage.close(proposal)
     now, total_flop = play.stage.clock.now, proposal.statement.total_flop
@@ -228,7 +226,7 @@ async def drop_veto(play: Play) -> Scene:
     """A coordinator that drops a veto gets no licence: the veto reached the signers without it."""
     vetoing = PARTY_IDS[1]
     play.stage.coordinator.silenced.add(vetoing)
-    proposal = await play.stage.propose(_describe_second_run(play))
+    proposal = await play.stage.propose(describe_second_run(play.stage, play.fleet.device_set.ueids))
     failed = await play.stage.vote(
         proposal, {vetoing: Choice.VETO} | {name: Choice.GRANT for name in PARTY_IDS if name != vetoing}
     )
@@ -322,91 +320,6 @@ def _cheat_scene(play: Play, cheated: Bundle, *, name: str, title: str, expected
     reasons = sorted({problem.reason for problem in result.problems})
     outcome = f"{result.verdict}: {', '.join(reasons)}" if reasons else str(result.verdict)
     return Scene(name=name, title=title, expected=expected, outcome=outcome, detail=detail)
-
-
-def _describe_benchmark(play: Play) -> Proposal:
-    opens_ms = play.starts_ms - 3 * MS_PER_HOUR
-    return _describe(
-        play,
-        "benchmark",
-        opens_ms=opens_ms,
-        starts_ms=play.starts_ms,
-        ends_ms=play.ends_ms,
-        total_flop=BENCHMARK_CEILING_FLOP,
-        devices=play.fleet.device_set.ueids,
-        precision=play.workload.precision,
-    )
-
-
-def _describe_frontier_run(play: Play) -> Proposal:
-    """Return a proposal for 16,384 chips: the 512 on stage, and others that are only named."""
-    named = SeededRng(b"llama chips")
-    others = (b"\x01" + named(32) for _ in range(LLAMA_CHIPS - play.fleet.size))
-    opens_ms = _next_second(play)
-    return _describe(
-        play,
-        "frontier run",
-        opens_ms=opens_ms,
-        starts_ms=opens_ms + 2 * MS_PER_HOUR,
-        ends_ms=opens_ms + 2 * MS_PER_HOUR + LLAMA_DAYS * 24 * MS_PER_HOUR,
-        total_flop=LLAMA_FLOP,
-        devices=(*play.fleet.device_set.ueids, *others),
-        precision=Precision.BF16,
-    )
-
-
-def _describe_second_run(play: Play) -> Proposal:
-    opens_ms = _next_second(play)
-    return _describe(
-        play,
-        "second run",
-        opens_ms=opens_ms,
-        starts_ms=opens_ms + 2 * MS_PER_HOUR,
-        ends_ms=opens_ms + 10 * MS_PER_HOUR,
-        total_flop=BENCHMARK_CEILING_FLOP,
-        devices=play.fleet.device_set.ueids,
-        precision=Precision.FP8,
-    )
-
-
-def _describe(
-    play: Play,
-    name: str,
-    *,
-    opens_ms: Milliseconds,
-    starts_ms: Milliseconds,
-    ends_ms: Milliseconds,
-    total_flop: Flop,
-    devices: Iterable[bytes],
-    precision: Precision,
-) -> Proposal:
-    """Return a proposal whose vote is open for an hour; the stage clock is moved to its opening."""
-    device_set, rng = DeviceSet(ueids=tuple(sorted(devices))), play.stage.rng.spawn(name)
-    play.stage.clock.advance_to(opens_ms)
-    treaty = play.stage.founded.treaty
-    return Proposal(
-        treaty_digest=treaty.payload_digest,
-        epoch=treaty.statement.epoch,
-        operator_id=OPERATOR_ID,
-        beneficial_owner="Meridian Holdings",
-        workload=WorkloadClass.TRAINING,
-        precision=precision,
-        total_flop=total_flop,
-        per_device_flop=-(-total_flop // len(device_set.ueids)),
-        device_set_root=device_set.root_hash,
-        device_count=len(device_set.ueids),
-        opens_ms=opens_ms,
-        closes_ms=opens_ms + MS_PER_HOUR,
-        starts_ms=starts_ms,
-        ends_ms=ends_ms,
-        specification_digest=rng(32),
-        lineage=(),
-        serial=rng(16),
-    )
-
-
-def _next_second(play: Play) -> Milliseconds:
-    return (play.stage.clock.now // MS_PER_S + 1) * MS_PER_S
 
 
 def _require(value: T | None) -> T:

@@ -171,7 +171,9 @@ async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerato
     clock = StageClock(now)
     async with contextlib.AsyncExitStack() as stack:
         journal = await stack.enter_async_context(AsyncJournal(SqliteJournal.open(directory)))
-        coordinator = await _start_coordinator(founded, journal, clock)
+        coordinator = await TurncoatCoordinator.start(
+            journal, treaty_bytes=founded.treaty.data, log_key=founded.log_key, clock=clock
+        )
         server = await _serve(founded, coordinator)
         stack.push_async_callback(server.stop, 0)
         operator = _connect(founded, server, Role.OPERATOR, OPERATOR_ID, rng)
@@ -186,18 +188,6 @@ async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerato
 def _read_wall_clock() -> Milliseconds:
     """Return the real time: TLS checks it, whatever the stage clock says."""
     return time.time_ns() // 1_000_000
-
-
-async def _start_coordinator(
-    founded: Founded, journal: AsyncJournal, clock: StageClock
-) -> TurncoatCoordinator:
-    started: Coordinator = await TurncoatCoordinator.start(
-        journal, treaty_bytes=founded.treaty.data, log_key=founded.log_key, clock=clock
-    )
-    if not isinstance(started, TurncoatCoordinator):
-        msg = "expected the coordinator's own class"
-        raise TypeError(msg)
-    return started
 
 
 async def _serve(founded: Founded, coordinator: Coordinator) -> CoordinatorServer:

@@ -45,7 +45,7 @@ from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import sign
 from vetonet.errors import UnexpectedEventError
 from vetonet.policy.licence import Licence
-from vetonet.units import Milliseconds, WorkloadClass
+from vetonet.units import Flop, Milliseconds, WorkloadClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,18 +153,31 @@ def _work_licensed(state: ChipState, used: LicenceInUse, event: WorkRequested, n
 
 
 def _work_unlicensed(state: ChipState, event: WorkRequested, now: Milliseconds) -> Outcome:
-    """After a licence is spent, or the allowance of a life, only the floor rate is left (VN-12.1)."""
-    allowance = find_allowance(state.treaty.statement)
-    left = None if allowance is None else max(0, allowance - 1 - state.unlicensed_flop)
+    """After a licence is spent or over, or the allowance of a life, only the floor rate is left (VN-12.3).
+
+    Work that would run past the end of a licence stops there, so that what follows is at the floor rate.
+    """
+    is_spent = state.phase is Phase.SPENT or _is_over(state, now)
     work = compute_unlicensed_work(
         event.flop,
         event.duration_ms,
         peak=state.model.peak_at(event.precision),
-        left_flop=0 if state.phase is Phase.SPENT else left,
+        left_flop=0 if is_spent else _compute_left_allowance(state),
+        left_ms=None if is_spent or state.licence is None else state.licence.licence.expires_ms - now,
     )
-    following = replace(state, unlicensed_flop=state.unlicensed_flop + work.flop)
-    reason = "licence-spent" if state.phase is Phase.SPENT else "allowance-spent"
+    is_over = is_spent or _is_over(state, now + work.duration_ms)
+    reason = "licence-spent" if is_spent else "licence-ended" if is_over else "allowance-spent"
+    following = replace(
+        state,
+        phase=Phase.SPENT if is_over else state.phase,
+        unlicensed_flop=state.unlicensed_flop + work.flop,
+    )
     return _meter(following, event, work, reason, None, now=now)
+
+
+def _compute_left_allowance(state: ChipState) -> Flop | None:
+    allowance = find_allowance(state.treaty.statement)
+    return None if allowance is None else max(0, allowance - 1 - state.unlicensed_flop)
 
 
 def _meter(

@@ -53,7 +53,12 @@ def compute_licensed_work(
 
 
 def compute_unlicensed_work(
-    flop: Flop, duration_ms: Milliseconds, *, peak: FlopPerS, left_flop: Flop | None
+    flop: Flop,
+    duration_ms: Milliseconds,
+    *,
+    peak: FlopPerS,
+    left_flop: Flop | None,
+    left_ms: Milliseconds | None = None,
 ) -> Work:
     """Return the work done without a licence: evenly up to the allowance, at the floor rate after it.
 
@@ -62,13 +67,16 @@ def compute_unlicensed_work(
         duration_ms: how long it may take.
         peak: the highest rate at this precision.
         left_flop: what is left of the allowance, or None where there is no limit.
+        left_ms: how long it may go on at this rate, or None where that does not end.
     """
-    asked = min(flop, compute_ceiling(peak, duration_ms))
+    whole = min(flop, compute_ceiling(peak, duration_ms))
+    full_ms = duration_ms if left_ms is None else min(duration_ms, left_ms)
+    asked = whole * full_ms // duration_ms
     if left_flop is None or asked <= left_flop:
-        return Work(flop=asked, duration_ms=duration_ms, is_cut=False)
-    rest_ms = duration_ms + -left_flop * duration_ms // asked
+        return Work(flop=asked, duration_ms=full_ms, is_cut=asked < whole)
+    rest_ms = full_ms + -left_flop * full_ms // asked
     slow = min(asked - left_flop, compute_ceiling(peak, rest_ms) // FLOOR_DIVISOR)
-    return Work(flop=left_flop + slow, duration_ms=duration_ms, is_cut=left_flop + slow < asked)
+    return Work(flop=left_flop + slow, duration_ms=full_ms, is_cut=left_flop + slow < whole)
 
 
 def compute_energy_j(flop: Flop, *, peak: FlopPerS, tdp_w: int | None) -> int:

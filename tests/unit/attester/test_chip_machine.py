@@ -102,6 +102,31 @@ def test_a_spent_chip_runs_at_one_percent_and_meters_it() -> None:
     assert chip.unlicensed_flop == FLOOR * 3600
 
 
+@pytest.mark.parametrize("late_ms", [0, 1, MS_PER_HOUR])
+def test_a_chip_whose_licence_ran_out_unnoticed_runs_at_one_percent(late_ms: int) -> None:
+    """VN-12.3: no report and no licensed request came since, and none is needed."""
+    chip, effects = step(LICENSED, FLEET.free_request(), LICENCE.expires_ms + late_ms)
+    assert tell(effects) == ["licence-spent"]
+    assert chip.unlicensed_flop == FLOOR * 3600
+    assert chip.phase is Phase.SPENT
+
+
+def test_work_without_a_licence_is_at_the_full_rate_only_until_a_held_licence_ends() -> None:
+    """VN-12.3: a long request begun just before the end carries no full rate over it."""
+    chip, effects = step(LICENSED, FLEET.free_request(flop=10**18), LICENCE.expires_ms - MS_PER_HOUR // 4)
+    assert effects == (
+        WorkDone(flop=10**18 // 4, end_ms=LICENCE.expires_ms),
+        Throttled(reason="licence-ended", asked_flop=10**18, allowed_flop=10**18 // 4),
+    )
+    assert chip.phase is Phase.SPENT
+    assert tell(step(chip, FLEET.free_request(), chip.latest_ms)[1]) == ["licence-spent"]
+
+
+def test_work_without_a_licence_that_is_done_before_a_held_one_ends_changes_nothing() -> None:
+    chip, effects = step(LICENSED, FLEET.free_request(flop=10**18), LICENCE.expires_ms - MS_PER_HOUR - 1)
+    assert (tell(effects), chip.phase) == ([], Phase.LICENSED)
+
+
 def test_work_below_the_floor_rate_is_never_throttled() -> None:
     chip, _ = step(LICENSED, FLEET.request(flop=SMALL_SHARE), LICENSED.latest_ms)
     chip, _ = step(chip, IntervalEnded(), chip.latest_ms)
@@ -248,6 +273,23 @@ def test_licensed_work_by_hand(flop: int, left_flop: int, left_ms: int, expected
 )
 def test_unlicensed_work_by_hand(flop: int, left_flop: int | None, expected: int) -> None:
     assert compute_unlicensed_work(flop, 1000, peak=2000, left_flop=left_flop).flop == expected
+
+
+@pytest.mark.parametrize(
+    ("flop", "left_flop", "left_ms", "expected"),
+    [
+        (1000, None, 1000, (1000, 1000)),
+        (1000, None, 250, (250, 250)),
+        (1000, 100, 250, (103, 250)),
+        (1, 100, 250, (0, 250)),
+        (1000, 0, 250, (5, 250)),
+    ],
+)
+def test_unlicensed_work_until_a_licence_ends_by_hand(
+    flop: int, left_flop: int | None, left_ms: int, expected: tuple[int, int]
+) -> None:
+    work = compute_unlicensed_work(flop, 1000, peak=2000, left_flop=left_flop, left_ms=left_ms)
+    assert (work.flop, work.duration_ms) == expected
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,15 @@ class Failure(click.ClickException):
 
 
 def to_one_line(text: str) -> str:
-    """Return a message that cannot break its line or steer a terminal."""
-    folded = " ".join(text.split())
-    return "".join(character if character.isprintable() else "?" for character in folded)
+    """Return a message that cannot break its line or steer a terminal, its runs of blanks folded."""
+    return to_plain(" ".join(text.split()))
+
+
+def to_plain(text: str) -> str:
+    """Return a text that cannot break its line or steer a terminal; what is printable stays as it is."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 def compute_exit(error: VetonetError) -> Exit:

@@ -1,4 +1,7 @@
-"""What commands say: results on standard output, all else on standard error; colour only for people."""
+"""What commands say: results on standard output, all else on standard error; colour only for people.
+
+Much of what is said comes from others, so no text given here can break its line or steer a terminal.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import IO, Any, Final
 
 import click
 
+from vetonet.cli.exits import to_plain
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Milliseconds
 
 PIPE_COLUMNS: Final = 200
@@ -48,7 +52,7 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def print_line(text: str = "") -> None:
     """Print one line of a result."""
-    click.echo(text)
+    click.echo(to_plain(text))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()) -> None:
@@ -64,9 +68,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
 
     table, numbers = Table(box=None, pad_edge=False, header_style="bold"), set(right)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        table.add_column(to_plain(column), justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(to_plain(cell), style=STYLES.get(cell, "")) for cell in row))
     _print_rich(table)
 
 
@@ -84,12 +88,14 @@ def _print_rich(renderable: object) -> None:
 
 def note(text: str) -> None:
     """Say on standard error what is going on."""
-    click.echo(text, err=True)
+    click.echo(to_plain(text), err=True)
 
 
 def warn(text: str) -> None:
     """Say on standard error what the user should know before relying on the result."""
-    click.echo(click.style("Warning: ", fg="yellow") + text, err=True, color=_has_colour(sys.stderr))
+    click.echo(
+        click.style("Warning: ", fg="yellow") + to_plain(text), err=True, color=_has_colour(sys.stderr)
+    )
 
 
 def _has_colour(stream: IO[str]) -> bool:

@@ -96,7 +96,8 @@ async def _follow_all(client: CoordinatorClient, member: Member, *, is_once: boo
         licensed = await list_licensed(client)
         print_json({"proposals": [describe_view(view, member, licensed) for view in views]})
     else:
-        print_line("\n".join(say_view(view, member) for view in views) or "no proposals yet")
+        for line in [say_view(view, member) for view in views] or ["no proposals yet"]:
+            print_line(line)
     return Exit.OK
 
 

@@ -5,8 +5,9 @@ A coordinator's word on phases and tallies is a convenience; a party decides by 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed
@@ -20,6 +21,8 @@ from vetonet.units import Milliseconds
 from vetonet.v1 import coordinator_pb2, party_pb2, resources_pb2
 from vetonet.voting.state import Phase
 from vetonet.wire import convert
+
+MAX_REASON_CHARS: Final = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,7 @@ def read_proposal(message: resources_pb2.Proposal, treaty: Signed[Treaty]) -> Pr
 
     Raises:
         EncodingError: a malformed field, or a name that is not that of the statement.
+        UnknownPartyError: a ballot of somebody who is not on the roster.
         ProtocolError, VerificationError: the statement is not a proposal under this treaty.
     """
     proposal = open_proposal(message.statement, treaty)
@@ -156,17 +160,18 @@ def read_proposal(message: resources_pb2.Proposal, treaty: Signed[Treaty]) -> Pr
         leaf_index=message.leaf_index,
         decision=convert.read_decision(message),
         phase=convert.read_phase(message),
-        ballots=tuple(_read_ballot(ballot) for ballot in message.ballots),
+        ballots=tuple(_read_ballot(ballot, treaty.statement) for ballot in message.ballots),
         licence_leaf_index=message.licence_leaf_index if message.HasField("licence_leaf_index") else None,
         etag=message.etag,
     )
 
 
 def read_event(message: coordinator_pb2.ProposalEvent, treaty: Signed[Treaty]) -> WatchEvent:
-    """Return what a watch brought.
+    """Return what a watch brought, about proposals that have names and parties that are on the roster.
 
     Raises:
         EncodingError: an event that this version does not know, or a malformed one.
+        UnknownPartyError: it names somebody who is not on the roster.
         ProtocolError, VerificationError: it shows a proposal that is none under this treaty.
     """
     match message.WhichOneof("event"):
@@ -174,15 +179,9 @@ def read_event(message: coordinator_pb2.ProposalEvent, treaty: Signed[Treaty]) -
             proposal = read_proposal(message.proposal_updated, treaty)
             return ProposalUpdated(sequence=message.sequence, proposal=proposal)
         case "signing_requested":
-            return _read_signing(message.sequence, message.signing_requested)
+            return _read_signing(message.sequence, message.signing_requested, treaty.statement)
         case "culprits_named":
-            named = message.culprits_named
-            return CulpritsNamed(
-                sequence=message.sequence,
-                name=named.name,
-                party_ids=tuple(named.party_ids),
-                reason=named.reason,
-            )
+            return _read_culprits(message.sequence, message.culprits_named, treaty.statement)
         case "heartbeat":
             return Heartbeat(sequence=message.sequence)
     msg = "an event of a kind that this version does not know"
@@ -233,18 +232,42 @@ def _read_proposal_status(message: party_pb2.ProposalStatus) -> ProposalStatus:
     )
 
 
-def _read_ballot(message: resources_pb2.BallotSummary) -> BallotView:
-    return BallotView(
-        party_id=message.party_id, choice=convert.read_choice(message), leaf_index=message.leaf_index
-    )
+def _read_ballot(message: resources_pb2.BallotSummary, treaty: Treaty) -> BallotView:
+    (party_id,) = _read_parties([message.party_id], treaty)
+    return BallotView(party_id=party_id, choice=convert.read_choice(message), leaf_index=message.leaf_index)
 
 
-def _read_signing(sequence: int, message: coordinator_pb2.SigningRequested) -> SigningAsked:
+def _read_signing(sequence: int, message: coordinator_pb2.SigningRequested, treaty: Treaty) -> SigningAsked:
     return SigningAsked(
         sequence=sequence,
-        name=message.name,
+        name=_read_name(message.name),
         attempt=message.attempt,
         package=convert.read_signing_package(message.package),
-        signers=tuple(message.signers),
+        signers=_read_parties(message.signers, treaty),
         deadline_ms=message.deadline_ms,
     )
+
+
+def _read_culprits(sequence: int, message: coordinator_pb2.CulpritsNamed, treaty: Treaty) -> CulpritsNamed:
+    if not message.reason.isprintable() or len(message.reason) > MAX_REASON_CHARS:
+        msg = f"expected a printable reason of at most {MAX_REASON_CHARS} characters"
+        raise EncodingError(msg)
+    return CulpritsNamed(
+        sequence=sequence,
+        name=_read_name(message.name),
+        party_ids=_read_parties(message.party_ids, treaty),
+        reason=message.reason,
+    )
+
+
+def _read_name(name: str) -> str:
+    convert.parse_proposal_name(name)
+    return name
+
+
+def _read_parties(party_ids: Iterable[str], treaty: Treaty) -> tuple[str, ...]:
+    """Return these ids, each of a party: whatever else a coordinator calls somebody is shown to nobody."""
+    named = tuple(party_ids)
+    for party_id in named:
+        treaty.compute_identifier(party_id)
+    return named

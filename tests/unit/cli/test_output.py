@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vetonet.cli.output import format_duration, format_flop, format_time, print_table
+from vetonet.cli.output import (
+    format_duration,
+    format_flop,
+    format_time,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    warn,
+)
 from vetonet.units import MAX_FLOP
 
 
@@ -53,3 +65,27 @@ def test_a_table_for_a_file_has_no_colour_and_shows_brackets_as_they_are(
 ) -> None:
     print_table(("who", "what"), [("[red]P1[/red]", "VIOLATION")])
     assert capsys.readouterr().out.splitlines() == ["who            what", "[red]P1[/red]  VIOLATION"]
+
+
+HOSTILE = "p1\x1b]0;owned\x07\x9b2J\nproposals/aaaa  licensed\r\u202e\u2028x"
+HARMLESS = "p1?]0;owned??2J proposals/aaaa  licensed ? x"
+
+
+@pytest.mark.parametrize("say", [print_line, note, warn, lambda text: print_table((text,), [(text,)])])
+def test_no_text_breaks_its_line_or_steers_a_terminal(
+    say: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    say(HOSTILE)
+    said = capsys.readouterr()
+    lines = [line for line in (said.out + said.err).split("\n") if line]
+    assert {line.removeprefix("Warning: ") for line in lines} == {HARMLESS}
+
+
+def test_what_is_printable_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_line("treaty   Zürich  \N{SNOWMAN}")
+    assert capsys.readouterr().out == "treaty   Zürich  \N{SNOWMAN}\n"
+
+
+def test_json_says_exactly_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"text": HOSTILE})
+    assert json.loads(capsys.readouterr().out) == {"text": HOSTILE}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from support.world import Council, make_council
-from vetonet.errors import EncodingError, InvalidSignatureError, VetonetError
+from vetonet.errors import EncodingError, InvalidSignatureError, UnknownPartyError, VetonetError
 from vetonet.party.views import (
+    CulpritsNamed,
     PartyStatus,
     ProposalStatus,
     read_event,
@@ -73,6 +74,57 @@ def test_a_request_for_shares_with_a_malformed_package_is_refused(council: Counc
         asked = coordinator_pb2.SigningRequested(name="proposals/x", package=package)
         with pytest.raises(VetonetError):
             read_event(coordinator_pb2.ProposalEvent(signing_requested=asked), council.treaty)
+
+
+HOSTILE = ("p1\x1b]0;owned\x07", "p1\nproposals/aaaa  licensed: 3 of 2 granted", "p9", "", "\u202ep1")
+NAME = "proposals/" + "00" * 16
+
+
+@pytest.mark.parametrize("party_id", HOSTILE)
+def test_an_event_that_names_nobody_on_the_roster_is_refused(council: Council, party_id: str) -> None:
+    package = coordinator_pb2.SigningPackage(message=b"m", commitments=list_commitments(council))
+    asked = coordinator_pb2.SigningRequested(name=NAME, package=package, signers=["p1", party_id])
+    named = coordinator_pb2.CulpritsNamed(name=NAME, party_ids=["p1", party_id], reason="silent")
+    for event in (
+        coordinator_pb2.ProposalEvent(signing_requested=asked),
+        coordinator_pb2.ProposalEvent(culprits_named=named),
+    ):
+        with pytest.raises(UnknownPartyError):
+            read_event(event, council.treaty)
+
+
+@pytest.mark.parametrize("party_id", HOSTILE)
+def test_a_ballot_of_nobody_on_the_roster_is_refused(
+    council: Council, message: resources_pb2.Proposal, party_id: str
+) -> None:
+    message.ballots.add(party_id=party_id, choice=resources_pb2.CHOICE_GRANT)
+    with pytest.raises(UnknownPartyError):
+        read_proposal(message, council.treaty)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": "proposals/x\x1b[2J"}, {"reason": "\x1b[31mfake"}, {"reason": "a\nb"}, {"reason": "a" * 129}],
+)
+def test_culprits_under_no_name_or_for_an_unprintable_reason_are_refused(
+    council: Council, changes: dict[str, str]
+) -> None:
+    fields = {"name": NAME, "reason": "bad signature share"} | changes
+    named = coordinator_pb2.CulpritsNamed(name=fields["name"], party_ids=["p1"], reason=fields["reason"])
+    with pytest.raises(EncodingError):
+        read_event(coordinator_pb2.ProposalEvent(culprits_named=named), council.treaty)
+
+
+def test_culprits_of_the_roster_are_read(council: Council) -> None:
+    named = coordinator_pb2.CulpritsNamed(name=NAME, party_ids=["p2", "p1"], reason="bad signature share")
+    event = coordinator_pb2.ProposalEvent(sequence=7, culprits_named=named)
+    expected = CulpritsNamed(sequence=7, name=NAME, party_ids=("p2", "p1"), reason="bad signature share")
+    assert read_event(event, council.treaty) == expected
+
+
+def list_commitments(council: Council) -> list[bytes]:
+    ballot = council.sign_ballot("p1", council.sign_proposal()).statement
+    return [ballot.commitments[0].to_bytes()]
 
 
 def test_a_status_survives_the_wire() -> None:

@@ -18,20 +18,26 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from support.coordination import (
     CLOSE_MS,
     TIMEOUT_S,
+    FailingJournal,
+    ManualClock,
     Site,
     identify,
     make_authority,
     make_request_id,
     name_of,
     read_real_time,
+    run_coordinator,
     serve_site,
 )
 from support.world import Council, make_council
 from vetonet.errors import ConfigError, StorageError
+from vetonet.service.server import CoordinatorServer, ServerSettings
+from vetonet.storage.journal import FullJournalError, PoisonedJournalError
 from vetonet.storage.sqlite import JOURNAL_NAME
 from vetonet.v1 import coordinator_pb2, log_pb2
 from vetonet.v1.coordinator_pb2_grpc import CoordinatorServiceStub
@@ -334,3 +340,28 @@ async def read_signing(site: Site, resume_sequence: int) -> coordinator_pb2.Prop
                 assert isinstance(event, coordinator_pb2.ProposalEvent)
                 return event
     raise AssertionError("the stream ended")
+
+
+def test_health_says_so_once_the_journal_takes_in_nothing_any_more() -> None:
+    council, journal = make_council(), FailingJournal()
+
+    async def ask(address: str) -> int:
+        async with grpc.aio.insecure_channel(address) as channel:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+            return int(answer.status)
+
+    async def main() -> None:
+        settings = ServerSettings(address="127.0.0.1:0", credential=None, tick_s=None)
+        async with run_coordinator(council, journal, ManualClock()) as coordinator:
+            server = await CoordinatorServer.start(coordinator, settings)
+            data = council.sign_proposal().data
+            for error in (FullJournalError("no room"), PoisonedJournalError("an append ended who knows how")):
+                assert await ask(server.address) == health_pb2.HealthCheckResponse.SERVING
+                journal.errors.append(error)
+                with pytest.raises(type(error)):
+                    await coordinator.create_proposal(data, request_id="r", caller=None)
+            assert await ask(server.address) == health_pb2.HealthCheckResponse.NOT_SERVING
+            await server.stop(0)
+
+    asyncio.run(main())

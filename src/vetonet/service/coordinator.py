@@ -36,7 +36,7 @@ from vetonet.service.history import (
 )
 from vetonet.service.public_view import PublicView
 from vetonet.service.request import Request
-from vetonet.storage.journal import Record, StoredRecord
+from vetonet.storage.journal import PoisonedJournalError, Record, StoredRecord
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds
 from vetonet.voting.ledger import read_leaf
@@ -85,18 +85,20 @@ class Coordinator:
     Attributes:
         treaty: in force.
         bulletin: what watchers follow.
+        stuck: set once the journal takes in nothing any more, until somebody restarts the coordinator.
         view: what anybody may read.
     """
 
     __slots__ = (
         "_active", "_admitting", "_clock", "_history", "_journal", "_lock", "_tasks",
-        "bulletin", "treaty", "view",
+        "bulletin", "stuck", "treaty", "view",
     )  # fmt: skip
 
     def __init__(self, *, history: History, journal: JournalPort, log_key: SigningKey, clock: Clock) -> None:
         """Take over what a journal says; use ``start`` instead."""
         self.treaty: Final = history.ledger.treaty
         self.bulletin: Final = Bulletin(incarnation=history.record_count)
+        self.stuck: Final = asyncio.Event()
         self.view: Final = PublicView(history, log_key)
         self._history, self._journal, self._clock = history, journal, clock
         self._admitting, self._lock = asyncio.Lock(), asyncio.Lock()
@@ -343,11 +345,18 @@ class Coordinator:
         is_news = ledger.votes.get(vote.proposal.payload_digest) is not vote
         records = [record for effect in effects for record in self._list_records(vote, effect, now)]
         records += unbound
-        await _append(self._journal, self._history, records)
+        await self._store(records)
         self._history.adopt(records, ledger=ledger.with_vote(vote))
         if is_news:
             self._note_activity(vote)
             self._publish(vote, effects)
+
+    async def _store(self, records: Sequence[Record]) -> None:
+        try:
+            await _append(self._journal, self._history, records)
+        except PoisonedJournalError:
+            self.stuck.set()
+            raise
 
     def _list_unbound(self, request: Request | None, now: Milliseconds) -> tuple[Record, ...]:
         """Return what binds a request's id to its content, unless that is done, as in a retry.
@@ -405,7 +414,7 @@ class Coordinator:
             leaves = [record async for record in self._admit(staged, statements, caller, now)]
             async with self._lock:
                 records = [*leaves, *self._list_unbound(request, now)]
-                await _append(self._journal, history, records)
+                await self._store(records)
                 history.adopt(records, registry=staged.registry)
         places = [history.find_leaf(data) for data in statements]
         return tuple(place for place in places if place is not None)

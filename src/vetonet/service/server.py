@@ -61,14 +61,14 @@ class CoordinatorServer:
         address: ``host:port`` as bound.
     """
 
-    __slots__ = ("_bound", "_settings", "_ticker", "address", "coordinator")
+    __slots__ = ("_bound", "_settings", "_tasks", "address", "coordinator")
 
     def __init__(self, coordinator: Coordinator, bound: BoundServer, settings: ServerSettings) -> None:
         """Take over a server that is bound; use ``start`` instead."""
         self.coordinator: Final = coordinator
         self.address: Final = bound.address
         self._bound, self._settings = bound, settings
-        self._ticker: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def start(cls, coordinator: Coordinator, settings: ServerSettings) -> CoordinatorServer:
@@ -93,14 +93,15 @@ class CoordinatorServer:
         )
         await bound.start((COORDINATOR_SERVICE, LOG_SERVICE))
         if settings.tick_s is not None:
-            server._ticker = asyncio.create_task(_tick_for_ever(coordinator, settings.tick_s))
+            server._tasks.append(asyncio.create_task(_tick_for_ever(coordinator, settings.tick_s)))
+        server._tasks.append(asyncio.create_task(_suspend_when_stuck(coordinator, bound)))
         return server
 
     async def stop(self, grace_s: float | None = None) -> None:
         """No call is taken any more; those under way had time to end. The coordinator stays open."""
-        if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.gather(self._ticker, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.coordinator.bulletin.close()
         await self._bound.stop(self._settings.grace_s if grace_s is None else grace_s)
 
@@ -150,6 +151,13 @@ async def serve_coordinator(
 def read_clock() -> Milliseconds:
     """Return the system's time in milliseconds since the Unix epoch."""
     return time.time_ns() // (1_000_000_000 // MS_PER_S)
+
+
+async def _suspend_when_stuck(coordinator: Coordinator, bound: BoundServer) -> None:
+    """Whoever asks for health learns that a restart is needed; reads go on."""
+    await coordinator.stuck.wait()
+    _logger.error("the journal takes in nothing any more: restart to reopen and verify it")
+    await bound.suspend()
 
 
 async def _tick_for_ever(coordinator: Coordinator, interval_s: float) -> None:

@@ -45,7 +45,7 @@ class BoundServer:
         trust_domain: whose certificates it takes, or None for plaintext.
     """
 
-    __slots__ = ("_health", "address", "server", "trust_domain")
+    __slots__ = ("_health", "_names", "address", "server", "trust_domain")
 
     def __init__(self, *, server: grpc.aio.Server, address: str, trust_domain: str | None) -> None:
         """Take over a server that is bound; use ``bind`` instead."""
@@ -53,6 +53,7 @@ class BoundServer:
         self.address: Final = address
         self.trust_domain: Final = trust_domain
         self._health = health.aio.HealthServicer()
+        self._names: tuple[str, ...] = ()
 
     @classmethod
     def bind(cls, address: str, *, credential: Credential | None, limits: Limits) -> Self:
@@ -80,9 +81,15 @@ class BoundServer:
         names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
         reflection.enable_server_reflection(names, self.server)
-        for name in ("", *names):
+        self._names = ("", *names)
+        for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self.server.start()
+
+    async def suspend(self) -> None:
+        """Health says of every service that it does not serve; calls are taken all the same."""
+        for name in self._names:
+            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def stop(self, grace_s: float) -> None:
         """No call is taken any more; those under way had ``grace_s`` to end."""

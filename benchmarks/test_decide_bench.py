@@ -22,7 +22,7 @@ SIZES = [7, 15, 100]
 def test_decide(benchmark: BenchmarkFixture, size: int) -> None:
     electorate = tuple(f"p{number}" for number in range(size))
     quorum = Threshold(
-        min_grants=size // 2 + 1, electorate=electorate, veto_holders=electorate[:2], minority=0
+        min_grants=size // 2 + 1, electorate=electorate, veto_holders=electorate[:2], minority=False
     )
     choices = dict.fromkeys(electorate, Choice.GRANT)
     benchmark(quorum.decide, choices, recused=frozenset(electorate[-1:]), is_closed=True)

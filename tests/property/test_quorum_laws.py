@@ -38,7 +38,7 @@ def votes(draw: st.DrawFn) -> Vote:
             min_grants=draw(st.integers(1, len(names))),
             electorate=names,
             veto_holders=tuple(sorted(draw(st.sets(somebody, max_size=3)))),
-            minority=1,
+            minority=True,
         ),
         choices=draw(st.dictionaries(somebody | st.just("stranger"), st.sampled_from(Choice))),
         recused=draw(st.frozensets(somebody, max_size=2)),
@@ -104,7 +104,7 @@ def test_two_majorities_always_share_a_party(n: int, k: int) -> None:
     # VN-4.1: what makes two contradicting decisions impossible without somebody signing both.
     electorate = tuple(f"p{number}" for number in range(n))
     if 2 * k > n and k <= n:
-        assert Threshold(min_grants=k, electorate=electorate, veto_holders=(), minority=0).min_grants == k
+        assert Threshold(min_grants=k, electorate=electorate, veto_holders=(), minority=False).min_grants == k
     else:
         with pytest.raises(ValueError, match="threshold"):
-            Threshold(min_grants=k, electorate=electorate, veto_holders=(), minority=0)
+            Threshold(min_grants=k, electorate=electorate, veto_holders=(), minority=False)

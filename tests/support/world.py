@@ -228,7 +228,7 @@ def make_council(
             min_grants=min_grants,
             electorate=tuple(party_keys),
             veto_holders=tuple(veto_holders),
-            minority=int(min_grants <= n // 2),
+            minority=min_grants <= n // 2,
         ),
         "group": group,
         "bands": BANDS,

@@ -168,7 +168,7 @@ def _write_treaty(plan: TreatyPlan, keys: Keys, members: Mapping[str, Membership
                 min_grants=plan.min_grants,
                 electorate=plan.party_ids,
                 veto_holders=plan.veto_ids,
-                minority=int(plan.is_minority),
+                minority=plan.is_minority,
             ),
             group=next(group for _, group in members.values()),
             bands=plan.bands,

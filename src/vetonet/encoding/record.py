@@ -224,6 +224,17 @@ def uint(maximum: int = 2**64 - 1) -> Codec[int]:
     return Codec(parse, parse, spell_natural(maximum))
 
 
+def flag() -> Codec[bool]:
+    """True or false."""
+
+    def parse(item: cbor.Item) -> bool:
+        if type(item) is bool:
+            return item
+        raise _expected("true or false", item)
+
+    return Codec(parse, parse)
+
+
 def bstr(minimum: int, maximum: int | None = None) -> Codec[bytes]:
     """A byte string of ``minimum`` to ``maximum`` bytes, or of exactly ``minimum``."""
     most = minimum if maximum is None else maximum

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from vetonet.encoding.record import Record, many, member, tstr, uint
+from vetonet.encoding.record import Record, flag, many, member, tstr, uint
 
 MAX_PARTIES: Final = 128
 
@@ -45,13 +45,13 @@ class Threshold(Record):
         min_grants: k, at least floor(n/2) + 1 unless ``minority`` says that the treaty wants less.
         electorate: ids of the n parties that count, each once.
         veto_holders: ids of the parties whose VETO ends the proposal; all of them in the electorate.
-        minority: 1 where the treaty deliberately lets fewer than half decide, else 0.
+        minority: whether the treaty deliberately lets fewer than half decide.
     """
 
     min_grants: int = member(1, uint(MAX_PARTIES))
     electorate: tuple[str, ...] = member(2, many(tstr(64), maximum=MAX_PARTIES))
     veto_holders: tuple[str, ...] = member(3, many(tstr(64), maximum=MAX_PARTIES))
-    minority: int = member(4, uint(1))
+    minority: bool = member(4, flag())
 
     def __post_init__(self) -> None:
         """Refuse an empty or repeated electorate, a threshold out of range, a stranger's veto (VN-4.1)."""

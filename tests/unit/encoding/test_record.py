@@ -15,6 +15,7 @@ from vetonet.encoding.record import (
     Record,
     bstr,
     compute_layout,
+    flag,
     many,
     member,
     numeric_date,
@@ -68,6 +69,7 @@ EDGES: list[tuple[str, Codec[Any], list[tuple[Any, Any]], list[Any], list[Any]]]
         [-1, 8, True, False, "1", b"1", None, [], {}, 2**64],
     ),
     ("uint64", uint(), [(2**64 - 1, 2**64 - 1)], [2**64], [2**64]),
+    ("flag", flag(), [(True, True), (False, False)], [0, 1, None], [0, 1, None, "true", b"\x01"]),
     (
         "bstr",
         bstr(2, 3),

@@ -15,7 +15,7 @@ VOTES: tuple[Choice | None, ...] = (Choice.GRANT, Choice.VETO, Choice.ABSTAIN, N
 
 def make_threshold(n: int, k: int, veto_holders: Iterable[str] = ()) -> Threshold:
     electorate = tuple(f"p{number}" for number in range(n))
-    minority = int(k < n // 2 + 1)
+    minority = k < n // 2 + 1
     return Threshold(min_grants=k, electorate=electorate, veto_holders=tuple(veto_holders), minority=minority)
 
 
@@ -127,7 +127,7 @@ def test_strangers_count_for_nothing() -> None:
 def test_empty_electorate_is_refused() -> None:
     # VN-4.1
     for min_grants in (0, 1):
-        for minority in (0, 1):
+        for minority in (False, True):
             with pytest.raises(ValueError, match="non-empty"):
                 Threshold(min_grants=min_grants, electorate=(), veto_holders=(), minority=minority)
 
@@ -136,7 +136,7 @@ def test_empty_electorate_is_refused() -> None:
     ("fields", "reason"),
     [
         pytest.param(
-            {"electorate": (), "min_grants": 0, "minority": 1}, "non-empty", id="nobody needs nobody"
+            {"electorate": (), "min_grants": 0, "minority": True}, "non-empty", id="nobody needs nobody"
         ),
         pytest.param({"electorate": ("a", "b", "a")}, "duplicates", id="party twice"),
         pytest.param({"veto_holders": ("a", "a")}, "duplicates", id="veto holder twice"),
@@ -144,13 +144,13 @@ def test_empty_electorate_is_refused() -> None:
         pytest.param({"min_grants": 0}, "threshold from 2 to 3", id="nobody need grant"),
         pytest.param({"min_grants": 1}, "threshold from 2 to 3", id="minority unsaid"),
         pytest.param({"min_grants": 4}, "threshold from 2 to 3", id="more than all"),
-        pytest.param({"min_grants": -1, "minority": 1}, "threshold from 1 to 3", id="negative"),
-        pytest.param({"min_grants": 0, "minority": 1}, "threshold from 1 to 3", id="minority of none"),
+        pytest.param({"min_grants": -1, "minority": True}, "threshold from 1 to 3", id="negative"),
+        pytest.param({"min_grants": 0, "minority": True}, "threshold from 1 to 3", id="minority of none"),
     ],
 )
 def test_a_quorum_that_means_nothing_is_refused(fields: dict[str, object], reason: str) -> None:
     # VN-4.1
-    item = {"min_grants": 2, "electorate": ("a", "b", "c"), "veto_holders": (), "minority": 0} | fields
+    item = {"min_grants": 2, "electorate": ("a", "b", "c"), "veto_holders": (), "minority": False} | fields
     with pytest.raises(ValueError, match=reason):
         Threshold(**item)  # type: ignore[arg-type]
 
@@ -160,7 +160,7 @@ def test_half_is_no_majority(n: int) -> None:
     # VN-4.1: floor(n/2) + 1.
     electorate = tuple(f"p{number}" for number in range(n))
     for k in range(1, n + 1):
-        fields = {"electorate": electorate, "veto_holders": (), "minority": 0}
+        fields = {"electorate": electorate, "veto_holders": (), "minority": False}
         if 2 * k > n:
             assert Threshold(min_grants=k, **fields).min_grants == k  # type: ignore[arg-type]
         else:
@@ -170,13 +170,13 @@ def test_half_is_no_majority(n: int) -> None:
 
 def test_a_treaty_may_say_that_a_minority_decides() -> None:
     quorum = make_threshold(5, 1)
-    assert quorum.minority == 1
+    assert quorum.minority
     assert quorum.decide({"p4": Choice.GRANT}, is_closed=True) is Decision.GRANTED
 
 
 def test_a_quorum_returns_from_its_bytes() -> None:
     quorum = make_threshold(4, 3, ("p1", "p0"))
     assert Threshold.from_bytes(quorum.to_bytes()) == quorum
-    for label, value in ((1, 1), (1, 5), (2, ["p0", "p0"]), (2, []), (3, ["x"]), (4, 2), (4, True), (5, 0)):
+    for label, value in ((1, 1), (1, 5), (2, ["p0", "p0"]), (2, []), (3, ["x"]), (4, 2), (4, 0), (5, 0)):
         with pytest.raises(EncodingError):
             Threshold.from_item(quorum.to_item() | {label: value})

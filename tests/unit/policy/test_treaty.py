@@ -40,7 +40,7 @@ def endorser(name: str, key: PublicKey = FRESH) -> Endorser:
 
 
 def electorate(*names: str, k: int = 3) -> Threshold:
-    return Threshold(min_grants=k, electorate=names, veto_holders=(), minority=0)
+    return Threshold(min_grants=k, electorate=names, veto_holders=(), minority=False)
 
 
 def regroup(*numbers: int) -> frost.PublicKeyPackage:

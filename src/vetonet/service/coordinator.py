@@ -11,40 +11,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey
-from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError, RefusedError, StorageError
 from vetonet.policy.ballot import open_ballot
 from vetonet.policy.proposal import open_proposal
-from vetonet.policy.quorum import Decision
-from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.policy.treaty import open_treaty
 from vetonet.service.admission import Admission
 from vetonet.service.bulletin import Bulletin, Changed
-from vetonet.service.history import (
-    CONCLUSION,
-    LEAF,
-    REQUEST,
-    SIGNING_ATTEMPT,
-    START,
-    Conclusion,
-    History,
-    SigningAttempt,
-    require_leaf_sizes,
+from vetonet.service.history import LEAF, START, History, require_leaf_sizes
+from vetonet.service.journalling import (
+    JournalPort,
+    append,
+    list_records,
+    list_unbound,
+    make_record,
+    read_history,
 )
 from vetonet.service.public_view import PublicView
 from vetonet.service.request import Request
-from vetonet.storage.journal import PoisonedJournalError, Record, StoredRecord
+from vetonet.storage.journal import PoisonedJournalError, Record
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds
-from vetonet.voting.ledger import read_leaf
 from vetonet.voting.machine import begin, step
 from vetonet.voting.state import (
-    AppendLeaf,
     BallotReceived,
-    Conclude,
     Effect,
     Event,
     NameCulprits,
@@ -54,29 +47,11 @@ from vetonet.voting.state import (
     TimePassed,
     Voting,
 )
-from vetonet.wire.convert import NAME_BYTES
 from vetonet.wire.identity import Identity, Role, require_caller
 
 T = TypeVar("T")
 
-PAGE_RECORDS: Final = 1_000
 MAX_BATCH: Final = 1_024
-
-
-class JournalPort(Protocol):
-    """What a coordinator needs of its journal; ``vetonet.storage.AsyncJournal`` has it."""
-
-    async def append_all(self, records: Sequence[Record]) -> tuple[int, ...]:
-        """All records are durable, one after the other, or none is; return their sequences."""
-        ...
-
-    async def read(self, start: int, limit: int) -> tuple[StoredRecord, ...]:
-        """Return at most ``limit`` records from sequence ``start`` on."""
-        ...
-
-    async def close(self) -> None:
-        """Everything taken in has its answer, and nothing more is taken in."""
-        ...
 
 
 class Coordinator:
@@ -128,11 +103,11 @@ class Coordinator:
         treaty = open_treaty(treaty_bytes)
         if log_key.public_key != treaty.statement.log_key:
             raise ConfigError("expected the log key that the treaty names, got another")
-        history = await _read_history(journal, treaty)
+        history = await read_history(journal, treaty)
         leaves = () if history.log.tree_size else (treaty.data,)
-        records = [_record(LEAF, data, clock()) for data in leaves] + [_record(START, b"", clock())]
+        records = [make_record(LEAF, data, clock()) for data in leaves] + [make_record(START, b"", clock())]
         require_leaf_sizes(leaves)
-        await _append(journal, history, records)
+        await append(journal, history, records)
         history.adopt(records)
         return cls(history=history, journal=journal, log_key=log_key, clock=clock)
 
@@ -296,7 +271,7 @@ class Coordinator:
             task.exception()  # its caller may be gone, and asyncio complains of errors that nobody saw
 
     async def _open_vote(self, digest: bytes, data: bytes, request: Request, now: Milliseconds) -> Voting:
-        history, unbound = self._history, self._list_unbound(request, now)
+        history, unbound = self._history, list_unbound(self._history, request, now)
         earlier = history.ledger.votes.get(digest)
         if earlier is not None:
             await self._carry_out(earlier, (), now, unbound)
@@ -332,7 +307,7 @@ class Coordinator:
         request: Request | None = None,
     ) -> Voting:
         """Take one step of one vote: pure first, then durable, then adopted, then published."""
-        vote, unbound = self._history.ledger.votes[digest], self._list_unbound(request, now)
+        vote, unbound = self._history.ledger.votes[digest], list_unbound(self._history, request, now)
         following, effects = step(vote, make_event(self.view.tree_size), now)
         await self._carry_out(following, effects, now, unbound)
         return following
@@ -343,8 +318,7 @@ class Coordinator:
         """What a step asks for is durable and done, together with the record of the request behind it."""
         ledger = self._history.ledger
         is_news = ledger.votes.get(vote.proposal.payload_digest) is not vote
-        records = [record for effect in effects for record in self._list_records(vote, effect, now)]
-        records += unbound
+        records = [*list_records(self._history, vote, effects, now), *unbound]
         await self._store(records)
         self._history.adopt(records, ledger=ledger.with_vote(vote))
         if is_news:
@@ -353,52 +327,10 @@ class Coordinator:
 
     async def _store(self, records: Sequence[Record]) -> None:
         try:
-            await _append(self._journal, self._history, records)
+            await append(self._journal, self._history, records)
         except PoisonedJournalError:
             self.stuck.set()
             raise
-
-    def _list_unbound(self, request: Request | None, now: Milliseconds) -> tuple[Record, ...]:
-        """Return what binds a request's id to its content, unless that is done, as in a retry.
-
-        Raises:
-            RequestConflictError: the id was used for something else (VN-13.2).
-        """
-        if request is None or self._history.knows(request):
-            return ()
-        return (_record(REQUEST, request.digest, now, request.request_id),)
-
-    def _list_records(self, vote: Voting, effect: Effect, now: Milliseconds) -> tuple[Record, ...]:
-        """Return what has to be durable before an effect is."""
-        digest = vote.proposal.payload_digest
-        if isinstance(effect, AppendLeaf):
-            self._require_readable(effect)
-            # The id makes the database itself refuse a second licence of one proposal (VN-7.6).
-            licence_id = None if vote.licence is None else f"licence.{digest[:NAME_BYTES].hex()}"
-            return (_record(LEAF, effect.data, now, licence_id),)
-        if isinstance(effect, RequestShares):
-            identify = self.treaty.statement.compute_identifier
-            spent = SigningAttempt(
-                proposal_digest=digest,
-                attempt=effect.signing.attempt,
-                excluded=tuple(sorted(identify(party_id) for party_id in vote.excluded)),
-            )
-            return (_record(SIGNING_ATTEMPT, spent.to_bytes(), now),)
-        if isinstance(effect, Conclude) and effect.decision is not Decision.GRANTED:
-            ended = Conclusion(proposal_digest=digest, decision=effect.decision)
-            return (_record(CONCLUSION, ended.to_bytes(), now),)
-        return ()
-
-    def _require_readable(self, effect: AppendLeaf) -> None:
-        """Whoever reads the log will let this leaf in (VN-11.3): whatever our own state says, they judge.
-
-        Raises:
-            ProtocolError, VerificationError: they would not, and would believe no further leaf of this log.
-        """
-        if effect.leaf_index != self.view.tree_size:
-            raise ValueError("a step that appends elsewhere than at the end of the log")
-        require_leaf_sizes((effect.data,))
-        read_leaf(self._history.ledger, effect.leaf_index, effect.data)
 
     async def _log_statements(
         self, statements: Sequence[bytes], request: Request, caller: Identity | None, now: Milliseconds
@@ -413,7 +345,7 @@ class Coordinator:
             staged = history.admission.stage()
             leaves = [record async for record in self._admit(staged, statements, caller, now)]
             async with self._lock:
-                records = [*leaves, *self._list_unbound(request, now)]
+                records = [*leaves, *list_unbound(self._history, request, now)]
                 await self._store(records)
                 history.adopt(records, registry=staged.registry)
         places = [history.find_leaf(data) for data in statements]
@@ -427,7 +359,7 @@ class Coordinator:
             await asyncio.sleep(0)  # other calls go on meanwhile
             if self._history.find_leaf(data) is None:
                 require_caller(caller, Role.OPERATOR, staged.admit(data, now))
-                yield _record(LEAF, data, now)
+                yield make_record(LEAF, data, now)
 
     # ------------------------------------------------------------------ bookkeeping
 
@@ -457,23 +389,3 @@ class Coordinator:
                 self.bulletin.post(digest, effect.signing)
         if vote.signing is None:
             self.bulletin.retract_round(digest)
-
-
-async def _read_history(journal: JournalPort, treaty: Signed[Treaty]) -> History:
-    history = History(treaty)
-    while page := await journal.read(history.record_count, PAGE_RECORDS):
-        for stored in page:
-            history.replay(stored)
-    return history
-
-
-async def _append(journal: JournalPort, history: History, records: Sequence[Record]) -> None:
-    """The records are durable, next after those that the history knows."""
-    sequences = await journal.append_all(records)
-    expected = tuple(range(history.record_count, history.record_count + len(records)))
-    if sequences != expected:
-        raise StorageError("the journal holds records that this coordinator did not write; restart it")
-
-
-def _record(kind: str, payload: bytes, now: Milliseconds, request_id: str | None = None) -> Record:
-    return Record(kind=kind, request_id=request_id, payload=payload, recorded_at_ms=now)

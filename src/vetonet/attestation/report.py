@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from vetonet.crypto.merkle import compute_leaf_hash, compute_root
-from vetonet.crypto.statement import Keys, Signed, Statement, open_statement
+from vetonet.crypto.statement import Keys, Signed, Statement, open_statement, open_statements
 from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, uint
 from vetonet.errors import RefusedError
 from vetonet.units import MAX_FLOP, MAX_TIME_MS, Precision, WorkloadClass
@@ -176,7 +176,11 @@ def open_reports(items: Iterable[bytes], aliases: Keys, *, mapper: Mapper = map)
     Raises:
         EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_report``.
     """
-    return map_chunks(lambda data: open_statement(data, ComputeReport, aliases), items, mapper)
+
+    def open_chunk(chunk: Sequence[bytes]) -> Opened:
+        return open_statements(chunk, ComputeReport, aliases)
+
+    return [report for chunk in mapper(open_chunk, _chunks(items)) for report in chunk]
 
 
 def map_chunks(function: Callable[[bytes], T], items: Iterable[bytes], mapper: Mapper) -> list[T]:

@@ -17,7 +17,7 @@ from vetonet.crypto import cose
 from vetonet.crypto.keys import KEY_ID_BYTES, Algorithm, PublicKey, SigningKey
 from vetonet.encoding import cbor
 from vetonet.encoding.record import Record
-from vetonet.errors import EncodingError, InvalidSignatureError, UnknownPartyError
+from vetonet.errors import EncodingError, InvalidSignatureError, UnknownPartyError, VetonetError
 
 TYPE_PREFIX: Final = "application/vetonet."
 TYPE_SUFFIX: Final = "+cbor"
@@ -151,13 +151,42 @@ def open_statement(data: bytes, kind: type[S], keys: Keys) -> Signed[S]:
         UnknownPartyError: the key id is not among ``keys``.
         InvalidSignatureError: the signature does not verify.
     """
+    key, parts = _split(data, kind, keys)
+    key.verify(parts.message, parts.signature)
+    return _read_verified(data, kind, key, parts)
+
+
+def open_statements(items: Sequence[bytes], kind: type[S], keys: Keys) -> list[Signed[S]]:
+    """Return the statements in ``items``, in order, after verifying each; the first bad one ends it.
+
+    The same as ``open_statement`` for each, but step by step for all, so that next to nothing is done under
+    the lock of Python between two verifications, which other threads may overlap. Interleaved, two threads
+    hand that lock, and the memory behind it, to and fro for each statement: most of what a second core gains.
+
+    Raises:
+        EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_statement``.
+    """
+    try:
+        split = [_split(data, kind, keys) for data in items]
+        for key, parts in split:
+            key.verify(parts.message, parts.signature)
+        return [_read_verified(data, kind, *claim) for data, claim in zip(items, split, strict=True)]
+    except VetonetError:
+        return [open_statement(data, kind, keys) for data in items]  # raises for the first bad one in order
+
+
+def _split(data: bytes, kind: type[S], keys: Keys) -> tuple[PublicKey, cose.Sign1Parts]:
+    """Return the key that a statement names, and the parts that it must have signed."""
     parts = cose.split_sign1(data, max_bytes=kind.MAX_BYTES)
     algorithm, key_id = _parse_protected(parts.protected, kind.TYPE)
     key = keys.get(key_id)
     if key is None or key.algorithm != algorithm:
         msg = f"a {kind.TYPE} statement by an unknown key {key_id.hex()[:16]}"
         raise UnknownPartyError(msg, clause="VN-2.2")
-    key.verify(parts.message, parts.signature)
+    return key, parts
+
+
+def _read_verified(data: bytes, kind: type[S], key: PublicKey, parts: cose.Sign1Parts) -> Signed[S]:
     statement = kind.from_bytes(parts.payload)
     return Signed(statement=statement, signers=(key,), data=data, payload=parts.payload)
 

@@ -20,6 +20,7 @@ from vetonet.crypto.statement import (
     compute_signing_input,
     open_joint_statement,
     open_statement,
+    open_statements,
     peek,
     read_unverified,
     sign,
@@ -76,6 +77,25 @@ def sign_raw(header: dict[Any, Any], payload: bytes = NOTE.to_bytes(), unprotect
     protected = cbor.to_bytes(header)
     signature = KEYS[0].sign(cose.compute_sign1_input(protected, payload))
     return cose.TAG_SIGN1 + cbor.to_bytes([protected, unprotected or {}, payload, signature])
+
+
+def test_many_statements_open_in_their_order() -> None:
+    items = [sign(Note(number=n), KEYS[n % 3]) for n in range(7)]
+    assert open_statements(items, Note, KNOWN) == [open_statement(data, Note, KNOWN) for data in items]
+    assert open_statements([], Note, KNOWN) == []
+
+
+def test_of_many_statements_the_first_bad_one_is_told() -> None:
+    good, strange = sign(NOTE, KEYS[0]), sign(NOTE, STRANGER)
+    forged = good[:-1] + bytes([good[-1] ^ 1])
+    wrong = b"\xd2"
+    for first, error in (
+        (forged, InvalidSignatureError),
+        (strange, UnknownPartyError),
+        (wrong, EncodingError),
+    ):
+        with pytest.raises(error):
+            open_statements([good, first, forged, strange, wrong, good], Note, KNOWN)
 
 
 def test_an_opened_statement_keeps_its_own_bytes_and_tells_their_digest() -> None:

@@ -322,6 +322,7 @@ def test_bad_ballots_are_refused_with_their_reasons(tmp_path: Path) -> None:
 
 def test_a_request_id_is_used_once_by_each_caller(tmp_path: Path) -> None:
     """VN-13.2."""
+
     async def scene(site: Site, council: Council) -> None:
         proposal = await propose(site, council)
         shared = make_request_id()
@@ -347,6 +348,7 @@ def test_a_request_id_is_used_once_by_each_caller(tmp_path: Path) -> None:
 
 def test_a_certificate_speaks_only_for_its_holder(tmp_path: Path) -> None:
     """VN-13.1."""
+
     async def scene(site: Site, council: Council) -> None:
         data = council.sign_proposal().data
         request = coordinator_pb2.CreateProposalRequest(statement=data, request_id=make_request_id())
@@ -452,6 +454,7 @@ async def send_raw(channel: Any, method: str, data: bytes) -> bytes:
 
 def test_requests_that_are_oversize_truncated_or_unknown_are_refused(tmp_path: Path) -> None:
     """VN-13.3."""
+
     async def scene(site: Site, council: Council) -> None:
         channel: Any = site.connect(Role.OPERATOR, "op1")
         create = f"{COORDINATOR_SERVICE}/CreateProposal"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -29,6 +30,15 @@ MAX_TIME_MS: Final = 2**48
 
 MS_PER_S: Final = 1_000
 MS_PER_HOUR: Final = 3_600_000
+
+
+def format_time(point_ms: Milliseconds) -> str:
+    """Return a point in time as ISO 8601 in UTC; the bare number where no calendar reaches it."""
+    try:
+        whole = datetime.fromtimestamp(point_ms // MS_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return f"{point_ms} ms"
+    return f"{whole}Z" if point_ms % MS_PER_S == 0 else f"{whole}.{point_ms % MS_PER_S:03d}Z"
 
 
 class Precision(StrEnum):

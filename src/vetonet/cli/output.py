@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, Any, Final
 
 import click
@@ -18,6 +20,7 @@ import click
 from vetonet.cli.exits import to_plain
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Milliseconds
 
+COMMAND: Final = "vetonet"
 PIPE_COLUMNS: Final = 200
 STYLES: Final[Mapping[str, str]] = {
     "COMPLIANT": "green",
@@ -43,6 +46,15 @@ def examples(*lines: str) -> str:
     """Return the closing words of a command's help: what to type."""
     # The first character tells click to keep the lines as they are.
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def spell_command() -> str:
+    """Return this command as the user called it, so that a line of ours can be typed as it stands."""
+    called, known = Path(sys.argv[0]), shutil.which(COMMAND)
+    if called.name != COMMAND or (known is not None and Path(known).resolve() == called.resolve()):
+        return COMMAND
+    is_below = called.is_absolute() and called.is_relative_to(Path.cwd())
+    return shlex.quote(str(called.relative_to(Path.cwd()) if is_below else called))
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -100,12 +112,6 @@ def warn(text: str) -> None:
 
 def _has_colour(stream: IO[str]) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
-
-
-def format_time(time_ms: Milliseconds) -> str:
-    """Return a point in time as ISO 8601 in UTC."""
-    whole = datetime.fromtimestamp(time_ms // MS_PER_S, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{whole}Z" if time_ms % MS_PER_S == 0 else f"{whole}.{time_ms % MS_PER_S:03d}Z"
 
 
 def format_duration(duration_ms: Milliseconds) -> str:

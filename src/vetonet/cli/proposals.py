@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vetonet.cli.output import format_duration, format_flop, format_time
+from vetonet.cli.output import format_duration, format_flop
 from vetonet.crypto.statement import Signed, compute_digest
 from vetonet.policy.proposal import Proposal, compute_linked_flop
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, format_time
 from vetonet.wire.convert import proposal_name
 
 

@@ -14,7 +14,6 @@ from vetonet.cli.output import (
     examples,
     format_duration,
     format_flop,
-    format_time,
     json_option,
     note,
     print_json,
@@ -23,7 +22,7 @@ from vetonet.cli.output import (
 )
 from vetonet.cli.parameters import COUNT, DURATION
 from vetonet.errors import ConfigError
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, format_time
 
 if TYPE_CHECKING:
     from vetonet.cli.replay_fleet import Metered

@@ -12,17 +12,28 @@ import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input, read_text_input
-from vetonet.cli.output import examples, format_time, json_option, print_json, print_line, print_table
+from vetonet.cli.output import (
+    examples,
+    format_flop,
+    json_option,
+    print_json,
+    print_line,
+    print_table,
+)
 from vetonet.cli.parameters import TIME
 from vetonet.errors import ConfigError, EncodingError, VerificationError
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, format_time
 
 if TYPE_CHECKING:
-    from vetonet.compliance.result import ClaimResult, ComplianceResult
+    from vetonet.compliance.result import ClaimResult, ComplianceResult, LicenceUse
     from vetonet.compliance.trust_root import TrustRoot
 
 MAX_BUNDLE_BYTES: Final = 2**30
 MAX_WORKERS: Final = 8
+UNSIGNED: Final = (
+    "A bundle is unsigned: whoever made this file could have left parts out or put others in. "
+    "What is INCONCLUSIVE names whom it concerns, not who is at fault."
+)
 VERDICT_EXITS: Final = {
     "COMPLIANT": Exit.OK,
     "VIOLATION": Exit.NEGATIVE,
@@ -93,14 +104,31 @@ def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
     if problems:
         print_line()
         print_table(
-            ("reason", "culprit", "detail"), [(p.reason, p.culprit or "-", p.detail) for p in problems]
+            ("reason", "concerns", "detail"), [(p.reason, p.culprit or "-", p.detail) for p in problems]
         )
+        print_line()
+        print_line(UNSIGNED)
     print_line()
-    licences = ", ".join(str(licence_id) for licence_id in result.licence_ids) or "none"
-    print_line(f"licences {licences}; {result.report_count} reports; log of {result.tree_size} leaves")
+    for use in result.licences:
+        print_line(_say_use(use))
+    print_line(f"{_say_period(result)}; {result.report_count} reports; log of {result.tree_size} leaves")
     print_line(f"log root {result.root_hash.hex()}")
     print_line(f"treaty   {result.treaty_digest.hex()}")
     print_line(f"bundle   {result.bundle_digest.hex()}")
+
+
+def _say_use(use: LicenceUse) -> str:
+    licence = use.licence
+    when = f"{format_time(licence.not_before_ms)} to {format_time(licence.expires_ms)}"
+    allowed = f"{format_flop(use.used_flop)} of {format_flop(licence.total_flop)} FLOP"
+    return f"licence {licence.licence_id}: {allowed} on {licence.device_count} chips, {when}"
+
+
+def _say_period(result: ComplianceResult) -> str:
+    if result.period_ms is None:
+        return "no time judged"
+    start, end = result.period_ms
+    return f"judged: {format_time(start)} to {format_time(end)}"
 
 
 def _to_row(claim: ClaimResult) -> tuple[str, str, str]:

@@ -14,10 +14,11 @@ from vetonet.compliance.bundle import DeviceSet
 from vetonet.compliance.evidence import Evidence, Usage, about
 from vetonet.compliance.public_record import PublicRecord
 from vetonet.compliance.publication import Publication
+from vetonet.compliance.result import LicenceUse
 from vetonet.errors import Problem
 from vetonet.policy.band import BandRule
 from vetonet.policy.licence import Licence
-from vetonet.units import MS_PER_S, Milliseconds
+from vetonet.units import MS_PER_S, Milliseconds, format_time
 
 MAX_SHOWN: Final = 20
 """How many problems of one reason are listed one by one; the rest is counted in one line."""
@@ -131,7 +132,7 @@ def judge_freshness(case: Case) -> Iterator[Problem]:
         for usage in chain:
             claims = usage.claims
             if claims.window_end_ms > case.now:
-                yield about(usage, "ahead-of-clock", f"is about a time after the verifier's {case.now}")
+                yield about(usage, "ahead-of-clock", f"is about a time after {format_time(case.now)}")
             expected = compute_challenge(treaty_digest, claims.checkpoint_digest, claims.window_start_ms)
             if claims.challenge != expected:
                 yield about(usage, "challenge-unknown", "answers a challenge that only its verifier knows")
@@ -173,11 +174,24 @@ def judge_publication(case: Case) -> Iterator[Problem]:
 
 def judge_budget(case: Case) -> Iterator[Problem]:
     """Step 14: no licence and no chip of it used more than was allowed."""
+    for licence_id, by_chip in _sum_by_licence(case).items():
+        yield from _judge_licence_budget(case.record.licences[licence_id], by_chip)
+
+
+def compute_licence_uses(case: Case) -> tuple[LicenceUse, ...]:
+    """Return each licence of the log with what its reports account for, by rising id."""
+    used = _sum_by_licence(case)
+    return tuple(
+        LicenceUse(licence=licence, used_flop=sum(used.get(licence_id, {}).values()))
+        for licence_id, licence in sorted(case.record.licences.items())
+    )
+
+
+def _sum_by_licence(case: Case) -> Mapping[int, Mapping[bytes, int]]:
     used: dict[int, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
     for licence, usage in case.iter_licensed():
         used[licence.licence_id][usage.claims.ueid] += usage.flop or 0
-    for licence_id, by_chip in used.items():
-        yield from _judge_licence_budget(case.record.licences[licence_id], by_chip)
+    return used
 
 
 def _judge_licence_budget(licence: Licence, by_chip: Mapping[bytes, int]) -> Iterator[Problem]:
@@ -216,20 +230,24 @@ def _judge_licence_coverage(case: Case, licence: Licence) -> Iterator[Problem]:
     enrolled = {ueid for ueid, leaf_index in record.enrolment_leaves.items() if leaf_index < placed}
     end = min(licence.expires_ms, case.due_ms)
     for ueid in sorted(enrolled | (members & record.registry.devices.keys())):
-        missing = _find_first_gap(case.evidence.chains.get(ueid, ()), licence.not_before_ms, end)
-        if missing is not None:
-            detail = f"chip {ueid.hex()[:16]} does not account for its time from {missing} to {end}; overdue"
+        gap = _find_first_gap(case.evidence.chains.get(ueid, ()), licence.not_before_ms, end)
+        if gap is not None:
+            when = f"{format_time(gap[0])} to {format_time(gap[1])}"
+            detail = f"chip {ueid.hex()[:16]} does not account for its time from {when}; overdue"
             owner = record.registry.find_device(ueid).enrolment.owner
             yield Problem(reason="interval-uncovered", detail=detail, culprit=owner)
 
 
-def _find_first_gap(chain: Iterable[Usage], start: Milliseconds, end: Milliseconds) -> Milliseconds | None:
-    """Return the first moment in [start, end) that no report covers, or None."""
+def _find_first_gap(
+    chain: Iterable[Usage], start: Milliseconds, end: Milliseconds
+) -> tuple[Milliseconds, Milliseconds] | None:
+    """Return the first part of [start, end) that no report covers, or None."""
     covered = start
     for usage in sorted(chain, key=lambda u: u.claims.window_start_ms):
-        if usage.claims.window_start_ms <= covered:
-            covered = max(covered, usage.claims.window_end_ms)
-    return covered if covered < end else None
+        if usage.claims.window_start_ms > covered:
+            return (covered, min(usage.claims.window_start_ms, end)) if covered < end else None
+        covered = max(covered, usage.claims.window_end_ms)
+    return (covered, end) if covered < end else None
 
 
 def judge_plausibility(case: Case) -> Iterator[Problem]:

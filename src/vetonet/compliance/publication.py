@@ -15,7 +15,7 @@ from vetonet.attestation.report import ReportBatch, compute_batch_root
 from vetonet.compliance.evidence import Evidence, Usage, about
 from vetonet.compliance.public_record import PublicRecord
 from vetonet.errors import Problem
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, format_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,4 +91,4 @@ def _list_unpublished(waiting: _Waiting, grace_ms: Milliseconds, now: Millisecon
         for usage in usages:
             deadline = usage.claims.window_end_ms + grace_ms
             reason = "report-pending" if now < deadline else "report-unpublished"
-            yield about(usage, reason, f"is in no batch of the log; due by {deadline}")
+            yield about(usage, reason, f"is in no batch of the log; due by {format_time(deadline)}")

@@ -11,7 +11,8 @@ from typing import Any, Final
 from vetonet.attestation.reasons import REASONS as ATTESTATION_REASONS
 from vetonet.attestation.reasons import Finding
 from vetonet.errors import Problem
-from vetonet.units import Milliseconds
+from vetonet.policy.licence import Licence
+from vetonet.units import Flop, Milliseconds
 
 
 class Verdict(StrEnum):
@@ -106,6 +107,25 @@ class ClaimResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LicenceUse:
+    """A licence of the log and the FLOP that the reports of the bundle account for under it."""
+
+    licence: Licence
+    used_flop: Flop
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain values, for JSON."""
+        return {
+            "licence_id": self.licence.licence_id,
+            "device_count": self.licence.device_count,
+            "total_flop": self.licence.total_flop,
+            "used_flop": self.used_flop,
+            "not_before_ms": self.licence.not_before_ms,
+            "expires_ms": self.licence.expires_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComplianceResult:
     """What a verifier found, and on what.
 
@@ -116,7 +136,7 @@ class ComplianceResult:
         judged_at_ms: the ``now`` that was given.
         period_ms: from when up to when the licences of the log ran and everything was due; what lies outside
             was not judged. None where nothing was due.
-        licence_ids: the licences in the log.
+        licences: the licences in the log, by rising id, with what was used of them.
         report_count: how many reports were judged.
     """
 
@@ -127,8 +147,13 @@ class ComplianceResult:
     tree_size: int
     judged_at_ms: Milliseconds
     period_ms: tuple[Milliseconds, Milliseconds] | None
-    licence_ids: tuple[int, ...]
+    licences: tuple[LicenceUse, ...]
     report_count: int
+
+    @property
+    def licence_ids(self) -> tuple[int, ...]:
+        """The ids of the licences in the log."""
+        return tuple(use.licence.licence_id for use in self.licences)
 
     @property
     def verdict(self) -> Verdict:
@@ -152,10 +177,23 @@ class ComplianceResult:
             "judged_at_ms": self.judged_at_ms,
             "period_ms": None if self.period_ms is None else list(self.period_ms),
             "licence_ids": list(self.licence_ids),
+            "licences": [use.to_plain() for use in self.licences],
             "report_count": self.report_count,
         }
 
 
 def _claim_to_plain(result: ClaimResult) -> dict[str, Any]:
-    problems = [{"reason": p.reason, "detail": p.detail, "culprit": p.culprit} for p in result.problems]
+    problems = [_problem_to_plain(problem) for problem in result.problems]
     return {"claim": result.claim.value, "verdict": result.verdict.value, "problems": problems}
+
+
+def _problem_to_plain(problem: Problem) -> dict[str, Any]:
+    """Whom a problem concerns is a culprit only where it proves a violation; else it is who can cure it."""
+    verdict = REASONS[problem.reason]
+    return {
+        "reason": problem.reason,
+        "verdict": verdict.value,
+        "detail": problem.detail,
+        "concerns": problem.culprit,
+        "culprit": problem.culprit if verdict is Verdict.VIOLATION else None,
+    }

@@ -72,6 +72,6 @@ def verify_bundle(
         tree_size=record.checkpoint.tree_size,
         judged_at_ms=now,
         period_ms=case.period_ms,
-        licence_ids=tuple(sorted(record.licences)),
+        licences=claims.compute_licence_uses(case),
         report_count=len(bundle.reports),
     )

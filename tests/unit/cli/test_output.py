@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,14 +11,14 @@ from hypothesis import strategies as st
 from vetonet.cli.output import (
     format_duration,
     format_flop,
-    format_time,
     note,
     print_json,
     print_line,
     print_table,
+    spell_command,
     warn,
 )
-from vetonet.units import MAX_FLOP
+from vetonet.units import MAX_FLOP, format_time
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,30 @@ def test_what_is_printable_stays_as_it_is(capsys: pytest.CaptureFixture[str]) ->
 def test_json_says_exactly_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"text": HOSTILE})
     assert json.loads(capsys.readouterr().out) == {"text": HOSTILE}
+
+
+@pytest.mark.parametrize(
+    ("called", "expected"),
+    [
+        ("elsewhere/bin/vetonet", "elsewhere/bin/vetonet"),
+        ("with blank/vetonet", "'with blank/vetonet'"),
+        ("/somewhere/pytest", "vetonet"),
+        ("{here}/bin/vetonet", "bin/vetonet"),
+    ],
+)
+def test_a_command_to_type_is_spelt_as_the_user_called_it(
+    called: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr("sys.argv", [called.format(here=Path.cwd()), "demo"])
+    assert spell_command() == expected
+
+
+def test_a_command_on_the_path_is_spelt_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "vetonet"
+    installed.write_text("")
+    installed.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [str(installed)])
+    assert spell_command() == "vetonet"

@@ -8,7 +8,7 @@ import pytest
 from support.bundles import Scene, altered, make_compliant_scene, make_scene
 from vetonet.cli import main
 from vetonet.cli.exits import Exit
-from vetonet.cli.output import format_time
+from vetonet.units import format_time
 
 
 def verify(tmp_path: Path, scene: Scene, *options: str, data: bytes | None = None) -> int:

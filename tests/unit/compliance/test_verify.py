@@ -24,7 +24,7 @@ from vetonet.policy.band import Band, BandRule
 from vetonet.policy.quorum import Choice
 from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.log import Log
-from vetonet.units import MS_PER_HOUR, Precision, WorkloadClass
+from vetonet.units import MS_PER_HOUR, Precision, WorkloadClass, format_time
 
 HOUR = MS_PER_HOUR
 
@@ -642,3 +642,27 @@ def test_garbage_is_not_a_bundle() -> None:
     for data in (b"", b"x", b"\x82\x00", bytes(100), scene.bundle().to_bytes()[:-1]):
         with pytest.raises(EncodingError):
             verify_bundle(data, scene.trust_root, NOW_MS)
+
+
+def test_a_verdict_says_how_much_of_each_licence_was_used() -> None:
+    scene = make_compliant_scene()
+    (use,) = scene.judge().licences
+    assert use.licence == scene.licence.statement
+    assert use.used_flop == scene.licence.statement.total_flop
+    assert scene.judge().to_plain()["licences"][0]["used_flop"] == use.used_flop
+
+
+def test_one_missing_report_leaves_a_gap_of_its_own_length() -> None:
+    scene = make_compliant_scene(chips=1)
+    del scene.reports[1]
+    details = [p.detail for p in scene.judge().problems if p.reason == "interval-uncovered"]
+    gap = scene.windows[1]
+    assert details[0].endswith(f"from {format_time(gap[0])} to {format_time(gap[1])}; overdue")
+
+
+def test_what_is_missing_concerns_somebody_but_names_no_culprit() -> None:
+    scene = make_compliant_scene()
+    del scene.reports[-1]
+    problems = [p for claim in scene.judge().to_plain()["claims"] for p in claim["problems"]]
+    assert {problem["concerns"] for problem in problems} == {"op1"}
+    assert {problem["culprit"] for problem in problems} == {None}

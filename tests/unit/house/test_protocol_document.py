@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from typing import Final
 
 import pytest
 
+from vetonet.compliance.result import Claim
+
 ROOT: Final = Path(__file__).resolve().parents[3]
 PROTOCOL: Final = ROOT / "docs" / "protocol.md"
 
@@ -18,6 +21,16 @@ CITATION: Final = re.compile(r"\bVN-([\d.]*\d)")
 RULE: Final = re.compile(r"^- \*\*VN-(\d+\.\d+)\*\*", re.MULTILINE)
 SECTION: Final = re.compile(r"^## VN-(\d+) ", re.MULTILINE)
 STEP: Final = re.compile(r"^  (\d+)\. ", re.MULTILINE)
+CLAIM_STEP: Final = re.compile(r"^  (\d+)\. \*(\w+)\*:", re.MULTILINE)
+OPENING: Final = re.compile(r"Steps? (\d+)(?: (?:to|and) (\d+))?: ")
+STEP_CITATION: Final = re.compile(r"\bVN-(10\.\d+),? step (\d+)")
+BARE_STEP: Final = re.compile(r"\bsteps? \d+")
+COMPLIANCE: Final = ROOT / "src" / "vetonet" / "compliance"
+DOCUMENTS: Final = tuple(
+    path.relative_to(ROOT).as_posix()
+    for path in sorted((*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
+    if path != PROTOCOL
+)
 
 STATED_ONLY: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -51,6 +64,27 @@ def _list_citations(*folders: str) -> dict[str, list[str]]:
     return found
 
 
+def _read_steps() -> dict[int, str]:
+    """Return the clause under which each step of verification stands."""
+    section = _read_protocol().split("## VN-10 ")[1].split("## VN-11 ")[0]
+    parts = re.split(r"^- \*\*VN-(10\.\d+)\*\*", section, flags=re.MULTILINE)
+    clauses = zip(parts[1::2], parts[2::2], strict=True)
+    return {int(number): clause for clause, text in clauses for number in STEP.findall(text)}
+
+
+def _list_openings() -> dict[str, range]:
+    """Return which steps each docstring of compliance opens with, by the name of what it is about."""
+    found: dict[str, range] = {}
+    for path in sorted(COMPLIANCE.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+                opening = OPENING.match(ast.get_docstring(node) or "")
+                if opening is not None:
+                    first, last = int(opening[1]), int(opening[2] or opening[1])
+                    found[path.stem if isinstance(node, ast.Module) else node.name] = range(first, last + 1)
+    return found
+
+
 def _load_diagrams() -> ModuleType:
     """Return the script .ci/diagrams.py, which is no package."""
     spec = importlib.util.spec_from_file_location("house_diagrams", ROOT / ".ci" / "diagrams.py")
@@ -76,6 +110,36 @@ def test_steps_of_verification_are_numbered_without_a_gap() -> None:
     section = _read_protocol().split("## VN-10 ")[1].split("## VN-11 ")[0]
     steps = [int(number) for number in STEP.findall(section)]
     assert steps == list(range(1, len(steps) + 1))
+
+
+def test_every_step_is_the_one_that_a_docstring_of_compliance_says() -> None:
+    openings = _list_openings()
+    assert {step for steps in openings.values() for step in steps} == set(_read_steps())
+    claims = {name: int(number) for number, name in CLAIM_STEP.findall(_read_protocol())}
+    assert list(claims) == [claim.value for claim in Claim]
+    said = {name: openings.get(f"judge_{name}") for name in claims}
+    assert said == {name: range(number, number + 1) for name, number in claims.items()}
+
+
+@pytest.mark.parametrize("folder", ["src", "tests"])
+def test_every_cited_step_stands_under_its_clause(folder: str) -> None:
+    steps = _read_steps()
+    wrong = [
+        f"{path.name}: VN-{clause} step {number}"
+        for path in _iter_sources(folder)
+        for clause, number in STEP_CITATION.findall(path.read_text(encoding="utf-8"))
+        if steps.get(int(number)) != clause
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_no_other_document_cites_a_step_by_its_number(document: str) -> None:
+    assert not BARE_STEP.findall((ROOT / document).read_text(encoding="utf-8"))
+
+
+def test_a_step_that_is_cited_by_its_number_is_found() -> None:
+    assert BARE_STEP.findall("VIOLATION (step 11), and steps 7 to 9") == ["step 11", "steps 7"]
 
 
 @pytest.mark.parametrize("folder", ["src", "tests", "proto", "benchmarks", "simulations", "docs"])

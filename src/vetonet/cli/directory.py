@@ -117,8 +117,19 @@ def read_treaty_file(path: Path) -> Signed[Treaty]:
     try:
         return open_treaty(data)
     except VetonetError as error:
+        if _is_trust_root(data):
+            what = f"a trust root, which only names a treaty; give {TREATY_FILE} or the directory"
+            raise Failure(f"{path}: {what}", code=Exit.INVALID, reason=error.reason) from error
         message = f"{path}: expected a treaty signed by all its parties: {error}"
         raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
+
+
+def _is_trust_root(data: bytes) -> bool:
+    try:
+        TrustRoot.from_text(data.decode())
+    except (ConfigError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def read_treaty(root: Path) -> Signed[Treaty]:
@@ -147,11 +158,16 @@ def read_trust_root(path: Path) -> TrustRoot:
     Raises:
         Failure: unreadable, or not a trust root.
     """
-    text = read_text_input(path, "a trust root", maximum=MAX_TRUST_ROOT_BYTES, code=Exit.USAGE)
+    text = read_text_input(path, "a trust root", maximum=MAX_TRUST_ROOT_BYTES, code=_code_of(path))
     try:
         return TrustRoot.from_text(text)
     except ConfigError as error:
-        raise Failure(f"{path}: {error}", reason=error.reason) from error
+        raise Failure(f"{path}: {error}", code=Exit.INVALID, reason=error.reason) from error
+
+
+def _code_of(path: Path) -> Exit:
+    """What is there and unusable is invalid; what is missing is a mistake of the user."""
+    return Exit.INVALID if path.exists() else Exit.USAGE
 
 
 def load_coordinator(root: Path) -> Member:

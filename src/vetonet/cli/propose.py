@@ -19,6 +19,7 @@ from vetonet.cli.output import (
     print_json,
     print_line,
     print_table,
+    spell_command,
     warn,
 )
 from vetonet.cli.parameters import COUNT, DURATION, FLOP, TIME, show
@@ -259,4 +260,5 @@ def _print_view(
     print_line(f"proposed {view.name}, leaf {view.leaf_index} of the log")
     print_table(("", ""), list_rows(described, read_clock()))
     print_line()
-    print_line(f"next, as a party: vetonet vote grant|veto|abstain {view.name} --dir DIR --party ID")
+    voting = f"{spell_command()} vote grant|veto|abstain {view.name} --dir DIR --party ID"
+    print_line(f"next, as a party: {voting}")

@@ -20,6 +20,7 @@ from vetonet.cli.output import (
     print_json,
     print_line,
     print_table,
+    spell_command,
     warn,
 )
 from vetonet.cli.parameters import DURATION, FLOP, NAME, parse_name
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from vetonet.policy.band import Band
     from vetonet.policy.treaty import Treaty
 
-MAX_PARTIES = 128
+MAX_PARTIES = 64
+"""More can stand in a treaty, but generating their keys on one machine takes minutes."""
+
 DEFAULT_PARTIES = 5
 
 
@@ -57,8 +60,8 @@ def treaty() -> None:
 @click.option("--name", default="Trial treaty", show_default=True, help="What the treaty is called.")
 @click.option(
     "--parties",
-    type=click.IntRange(1, MAX_PARTIES),
-    help=f"So many, called P1, P2, ...  [default: {DEFAULT_PARTIES}]",
+    type=click.IntRange(min=1),
+    help=f"So many, called P1, P2, ..., at most {MAX_PARTIES}.  [default: {DEFAULT_PARTIES}]",
 )
 @click.option(
     "--party", "party_ids", type=NAME, multiple=True, help="A party by name; repeat, instead of --parties."
@@ -125,10 +128,14 @@ def new(out: Path, seed: int | None, *, as_json: bool, **options: Any) -> None:
     from vetonet.cli.founding import found_treaty
 
     plan = _plan(**options)
+    _require_possible(plan)
     require_empty(out)
     if seed is not None:
         warn("anybody who knows --seed has every key of this treaty: for reproducible trials only")
-    note(f"generating the group's key among {len(plan.party_ids)} parties ...")
+    for operator_id, party_id in plan.operators:
+        if party_id is not None and plan.min_grants >= len(plan.party_ids):
+            warn(_explain_recusal(operator_id, party_id, plan))
+    note(f"generating the group's key among {_count_parties(len(plan.party_ids))} ...")
     founded = found_treaty(plan, _choose_randomness(seed), time.time_ns() // 1_000_000)
     write_directory(out, founded)
     if as_json:
@@ -136,7 +143,7 @@ def new(out: Path, seed: int | None, *, as_json: bool, **options: Any) -> None:
     else:
         _print_treaty(founded.treaty)
         print_line()
-        print_line(f"written to {out}; next: vetonet serve --dir {out}")
+        print_line(f"written to {out}; next: {spell_command()} serve --dir {out}")
 
 
 @treaty.command(
@@ -176,6 +183,10 @@ def _plan(
 
     if parties and party_ids:
         raise Failure("--parties and --party both name the roster; give one of them")
+    if max(parties or 0, len(party_ids)) > MAX_PARTIES:
+        got = max(parties or 0, len(party_ids))
+        why = "for more, generating the group's key on one machine takes minutes"
+        raise Failure(f"--parties: expected at most {MAX_PARTIES}, got {got}; {why}")
     roster = party_ids or tuple(f"P{number}" for number in range(1, (parties or DEFAULT_PARTIES) + 1))
     return TreatyPlan(
         name=name,
@@ -189,6 +200,41 @@ def _plan(
         maker_ids=maker_ids or ("maker1",),
         **intervals,
     )
+
+
+def _require_possible(plan: TreatyPlan) -> None:
+    """A plan that no treaty can follow is refused at once, not after its keys were generated."""
+    roster, operators = plan.party_ids, tuple(name for name, _ in plan.operators)
+    named = {"--party": roster, "--veto": plan.veto_ids, "--operator": operators, "--maker": plan.maker_ids}
+    for option, names in named.items():
+        for name in names:
+            if names.count(name) > 1:
+                raise Failure(f"{option}: expected each named once, got {name} {names.count(name)} times")
+    lowest, size = 1 if plan.is_minority else len(roster) // 2 + 1, len(roster)
+    if not lowest <= plan.min_grants <= size:
+        hint = "; --minority allows half of them or fewer" if plan.min_grants < lowest else ""
+        expected = f"{lowest} to {size} of {_count_parties(size)}"
+        raise Failure(f"--min-grants: expected {expected}, got {plan.min_grants}{hint}")
+    _require_roster(roster, "--veto", plan.veto_ids)
+    _require_roster(roster, "--operator", tuple(party for _, party in plan.operators if party is not None))
+
+
+def _require_roster(roster: tuple[str, ...], option: str, party_ids: tuple[str, ...]) -> None:
+    for party_id in party_ids:
+        if party_id not in roster:
+            raise Failure(f"{option}: the treaty has no party {party_id}; it has {', '.join(roster)}")
+
+
+def _explain_recusal(operator_id: str, party_id: str, plan: TreatyPlan) -> str:
+    others = len(plan.party_ids) - 1
+    return (
+        f"nothing that {operator_id} proposes can ever be licensed: its party {party_id} is recused, so its "
+        f"grant does not count, and --min-grants {plan.min_grants} is more than the other {others}"
+    )
+
+
+def _count_parties(count: int) -> str:
+    return "1 party" if count == 1 else f"{count} parties"
 
 
 def _parse_operator(text: str) -> tuple[str, str | None]:
@@ -294,7 +340,7 @@ def _list_roles(terms: Treaty) -> list[tuple[str, str, str]]:
         (p.party_id, "party, can veto" if p.party_id in holders else "party", p.key) for p in terms.parties
     ]
     rows += [
-        (o.operator_id, f"operator of {o.party_id}" if o.party_id else "operator", o.key)
+        (o.operator_id, f"operator of {o.party_id}, which is recused" if o.party_id else "operator", o.key)
         for o in terms.operators
     ]
     rows += [(e.endorser_id, f"chip maker ({e.attester_kind})", e.root_key) for e in terms.endorsers]

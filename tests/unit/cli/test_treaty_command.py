@@ -100,17 +100,19 @@ def test_two_treaties_without_a_seed_differ(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (("--parties", "4", "--min-grants", "2"), "threshold from 3 to 4"),
-        (("--parties", "4", "--min-grants", "5"), "1 to 4 signers"),
+        (("--parties", "4", "--min-grants", "2"), "expected 3 to 4 of 4 parties, got 2; --minority allows"),
+        (("--parties", "4", "--min-grants", "5"), "expected 3 to 4 of 4 parties, got 5"),
+        (("--parties", "1", "--min-grants", "2"), "1 to 1 of 1 party, got 2"),
         (("--parties", "3", "--veto", "P9"), "P9"),
-        (("--party", "A", "--party", "A"), "each named once"),
+        (("--party", "A", "--party", "A"), "--party: expected each named once, got A 2 times"),
+        (("--parties", "3", "--maker", "m", "--maker", "m"), "--maker: expected each named once"),
         (("--parties", "3", "--party", "A"), "--parties and --party"),
         (("--parties", "3", "--operator", "P1"), "stands twice"),
         (("--parties", "3", "--operator", "lab:P9"), "P9"),
         (("--parties", "3", "--operator", ":"), "NAME:PARTY"),
         (("--parties", "3", "--forbidden-flop", "1e20"), "rise"),
         (("--party", "../evil"), "a name of up to 64"),
-        (("--parties", "129"), "129"),
+        (("--parties", "65"), "at most 64, got 65; for more, generating"),
         (("--window", "10"), "such as 90s"),
         (("--monitored-flop", "lots"), "5.5e21"),
     ],
@@ -123,6 +125,39 @@ def test_a_treaty_that_cannot_be_is_refused_in_one_line_and_leaves_nothing(
     assert line.startswith("Error: ")
     assert expected in line
     assert not (tmp_path / "out").exists()
+
+
+def test_a_quorum_that_recusal_makes_impossible_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new(tmp_path / "out", "--parties", "2", "--min-grants", "2", "--operator", "lab:P1") == Exit.OK
+    said = capsys.readouterr()
+    assert "nothing that lab proposes can ever be licensed: its party P1 is recused" in said.err
+    assert "operator of P1, which is recused" in said.out
+    assert new(tmp_path / "free", "--parties", "2", "--min-grants", "2", "--operator", "lab") == Exit.OK
+    assert "recused" not in capsys.readouterr().err
+
+
+def test_what_cannot_be_is_refused_before_any_key_is_generated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new(tmp_path / "out", "--parties", "4", "--min-grants", "1") == Exit.USAGE
+    assert "generating" not in capsys.readouterr().err
+
+
+def test_a_trust_root_is_told_from_a_treaty(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(("treaty", "show", str(directory / "trust-root.json"))) == Exit.INVALID
+    assert "a trust root, which only names a treaty; give treaty.cbor" in capsys.readouterr().err
+
+
+def test_a_trust_root_that_is_none_is_invalid_and_a_missing_one_a_mistake(
+    directory: Path, tmp_path: Path
+) -> None:
+    copied = copy_treaty(directory, tmp_path)
+    (copied / "trust-root.json").write_text("{}")
+    assert main.run(("treaty", "show", str(copied))) == Exit.INVALID
+    (copied / "trust-root.json").unlink()
+    assert main.run(("treaty", "show", str(copied))) == Exit.USAGE
 
 
 def test_a_minority_may_decide_where_the_user_says_so(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from vetonet.cli.demo.scenes import SCENES, Play, Scene, begin
 from vetonet.cli.demo.stage import set_up
 from vetonet.cli.exits import Exit
 from vetonet.cli.files import make_folder, write_output
-from vetonet.cli.output import examples, json_option, note, print_json, print_line, print_table
+from vetonet.cli.output import examples, json_option, note, print_json, print_line, print_table, spell_command
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.sim.mlperf import MlperfWorkload
@@ -129,4 +129,4 @@ def _print(performance: Performance, bundle: Path, trust_root: Path) -> None:
     print_line(f"whole log: {result.verdict}, {result.tree_size} leaves, root {result.root_hash.hex()}")
     print_line(f"bundle:     {bundle}")
     print_line(f"trust root: {trust_root}")
-    print_line(f"judge it yourself: vetonet verify {bundle} --trust-root {trust_root}")
+    print_line(f"judge it yourself: {spell_command()} verify {bundle} --trust-root {trust_root}")

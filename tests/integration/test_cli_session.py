@@ -60,7 +60,7 @@ def test_two_grants_of_three_give_a_licence_that_everybody_sees(council: Path, a
     assert len({end.value["licence_id"] for end in ended.values()}) == 1
     watched = call("watch", name, "--dir", council, "--server", address)
     assert watched.code == 0
-    assert "licensed: 2 of 2 granted; missing: P3" in watched.out
+    assert "licensed: 2 of 2 granted; did not vote: P3" in watched.out
 
 
 def test_one_veto_of_a_holder_outweighs_two_grants(council: Path, address: str) -> None:
@@ -71,12 +71,14 @@ def test_one_veto_of_a_holder_outweighs_two_grants(council: Path, address: str) 
     status = call("watch", name, "--dir", council, "--server", address, "--json")
     assert status.code == 1
     assert status.value["tally"]["vetoed"] == ["P1"]
+    assert status.value["tally"]["reasons"] == {"P1": "scale"}
 
 
 def test_a_quorum_that_does_not_sign_gives_no_licence_and_says_why(council: Path, address: str) -> None:
     ballots = {"P2": ("grant", "--no-wait"), "P3": ("grant",)}
     _, ended = decide(council, address, ballots, "Owner C")
     assert (ended["P3"].code, ended["P3"].value["outcome"]) == (1, "expired"), ended
+    assert ended["P3"].value["why"] == "no licence was signed in time"
     assert "too few of them signed in time" in ended["P3"].err
 
 
@@ -92,6 +94,8 @@ def test_a_grant_without_waiting_warns_and_a_second_ballot_is_refused(council: P
     assert (again.code, again.out) == (1, "")
     error = json.loads(again.err.splitlines()[-1])["error"]
     assert (error["reason"], error["culprit"]) == ("refused", "P2")
+    assert "P2 already granted (leaf " in error["message"]
+    assert "a ballot stands; nothing was changed" in error["message"]
 
 
 def test_a_voter_sees_what_is_voted_on_from_the_log(council: Path, address: str) -> None:
@@ -105,7 +109,7 @@ def test_a_voter_sees_what_is_voted_on_from_the_log(council: Path, address: str)
     assert "0 of 2 granted, P1 can still veto; abstained: P3; missing: P1, P2" in once.out
 
 
-def test_a_veto_reaches_a_waiting_party_directly_and_an_interrupt_is_quiet(
+def test_a_veto_reaches_a_waiting_party_directly_and_an_interrupt_says_what_is_lost(
     council: Path, address: str
 ) -> None:
     name = propose(council, address).value["name"]
@@ -122,7 +126,8 @@ def test_a_veto_reaches_a_waiting_party_directly_and_an_interrupt_is_quiet(
         assert waiting.poll() is None
     waiting.send_signal(signal.SIGINT)
     ended = finish(waiting)
-    assert (ended.code, ended.err) == (130, "")
+    assert (ended.code, ended.err.count("\n")) == (130, 1), ended.err
+    assert ended.err.startswith("P2 cannot sign this licence any more")
 
 
 def test_a_run_in_the_forbidden_band_is_refused_in_one_line(council: Path, address: str) -> None:
@@ -144,7 +149,7 @@ def test_a_certificate_of_another_treaty_is_refused_in_one_line(address: str, tm
     assert call("treaty", "new", "--out", other, "--parties", "3", "--json").code == 0
     ended = call("watch", "--once", "--dir", other, "--server", address)
     assert (ended.code, len(ended.err.splitlines())) == (3, 1), ended.err
-    assert "--server and --dir belong together" in ended.err
+    assert "is --dir the directory of this server's treaty?" in ended.err
 
 
 def test_a_port_in_use_ends_a_second_server_in_one_line(council: Path, address: str, tmp_path: Path) -> None:

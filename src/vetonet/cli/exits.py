@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
@@ -18,6 +19,10 @@ from vetonet.errors import (
     VerificationError,
     VetonetError,
 )
+
+DEBUG: Final = "VETONET_DEBUG"
+TLS_WORDS: Final = ("handshake", "certificate_verify_failed", "ssl routines")
+"""What gRPC says, among much else, where one side does not accept the certificate of the other."""
 
 
 class Exit(IntEnum):
@@ -120,7 +125,23 @@ def to_failure(error: VetonetError) -> Failure:
     """Return what a user sees of an error of the tree: its message, and what to do next where we know."""
     hint = _NEXT.get(error.reason)
     message = f"{error}; {hint}" if hint else str(error)
+    if error.reason == "rpc":
+        message = _say_unanswered(str(error))
     return Failure(message, code=compute_exit(error), reason=error.reason, culprit=_name_culprit(error))
+
+
+def _say_unanswered(said: str) -> str:
+    """Return in plain words why no answer came; gRPC's own are for whoever looks for a bug."""
+    plain, _, detail = said.partition(": ")
+    if any(word in detail.casefold() for word in TLS_WORDS):
+        plain, hint = (
+            "this certificate is not accepted here",
+            "is --dir the directory of this server's treaty?",
+        )
+        message = f"{plain}: {hint}"
+    else:
+        message = f"{plain}; {_NEXT['rpc']}"
+    return f"{message} ({detail})" if detail and os.environ.get(DEBUG) else message
 
 
 def _name_culprit(error: VetonetError) -> str | None:

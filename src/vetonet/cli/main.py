@@ -18,11 +18,10 @@ from typing import Any, Final, NoReturn
 import click
 
 import vetonet
-from vetonet.cli.exits import MEANINGS, Exit, Failure, to_failure
+from vetonet.cli.exits import DEBUG, MEANINGS, Exit, Failure, to_failure
 from vetonet.cli.output import examples
 from vetonet.errors import VetonetError
 
-DEBUG: Final = "VETONET_DEBUG"
 OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 

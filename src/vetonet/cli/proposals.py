@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from vetonet.cli.output import format_duration, format_flop
 from vetonet.crypto.statement import Signed, compute_digest
@@ -12,6 +13,9 @@ from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds, format_time
 from vetonet.wire.convert import proposal_name
+
+NOTHING_SHA256: Final = hashlib.sha256(b"").digest()
+"""What a proposal without a specification says its specification's digest is."""
 
 
 def describe_proposal(
@@ -26,7 +30,7 @@ def describe_proposal(
     """
     asked = signed.statement
     linked = compute_linked_flop(asked, licensed)
-    digest = compute_digest(asked)
+    digest, specification = compute_digest(asked), asked.specification_digest
     return {
         "name": proposal_name(digest),
         "digest": digest.hex(),
@@ -44,7 +48,7 @@ def describe_proposal(
         "closes_ms": asked.closes_ms,
         "starts_ms": asked.starts_ms,
         "ends_ms": asked.ends_ms,
-        "specification_sha256": asked.specification_digest.hex(),
+        "specification_sha256": None if specification == NOTHING_SHA256 else specification.hex(),
         "lineage": [parent.hex() for parent in asked.lineage],
     }
 
@@ -80,7 +84,12 @@ def list_rows(described: Mapping[str, Any], now: Milliseconds) -> list[tuple[str
 
 
 def describe_tally(
-    choices: Mapping[str, Choice], treaty: Treaty, *, operator_id: str, is_open: bool = True
+    choices: Mapping[str, Choice],
+    treaty: Treaty,
+    *,
+    operator_id: str,
+    is_open: bool = True,
+    reasons: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return how a vote stands as plain values, for JSON.
 
@@ -89,6 +98,7 @@ def describe_tally(
         treaty: in force.
         operator_id: who proposed: the grant of its own party does not count.
         is_open: whether anybody can still vote.
+        reasons: of the vetoes, as far as they are known.
     """
     quorum = treaty.quorum
     party_id = treaty.find_operator(operator_id).party_id
@@ -103,23 +113,39 @@ def describe_tally(
         "min_grants": quorum.min_grants,
         "has_quorum": quorum.has_quorum(choices, recused),
         "is_vetoed": quorum.is_vetoed(choices),
+        "reasons": dict(reasons or {}),
+        "is_open": is_open,
         "can_still_veto": [p for p in quorum.veto_holders if is_open and p not in choices],
     }
 
 
-def say_tally(tally: Mapping[str, Any]) -> str:
+def explain_end(tally: Mapping[str, Any], outcome: str) -> str | None:
+    """Return why a vote ended so, where the tally seems to say otherwise."""
+    if outcome == "expired" and tally["has_quorum"] and not tally["is_vetoed"]:
+        return "no licence was signed in time"
+    return None
+
+
+def say_tally(tally: Mapping[str, Any], outcome: str = "") -> str:
     """Return how a vote stands in one line: ``2 of 5 granted, P1 can still veto; missing: P1, P4``."""
     said = f"{len(tally['granted'])} of {tally['min_grants']} granted"
     if tally["is_vetoed"]:
-        said += f", vetoed by {', '.join(tally['vetoed'])}"
+        said += f", vetoed by {_list_vetoes(tally)}"
     elif tally["vetoed"]:
-        said += f", no by {', '.join(tally['vetoed'])} (no veto holder)"
+        said += f", no by {_list_vetoes(tally)} (no veto holder)"
     if tally["can_still_veto"] and not tally["is_vetoed"]:
         said += f", {', '.join(tally['can_still_veto'])} can still veto"
-    parts = [said]
+    why = explain_end(tally, outcome)
+    parts = [f"{said}, but {why}" if why else said]
     if tally["abstained"]:
         parts.append(f"abstained: {', '.join(tally['abstained'])}")
     if tally["recused"]:
         parts.append(f"recused: {', '.join(tally['recused'])}")
-    parts.append(f"missing: {', '.join(tally['missing']) or 'nobody'}")
+    silent = "missing" if tally["is_open"] else "did not vote"
+    parts.append(f"{silent}: {', '.join(tally['missing']) or 'nobody'}")
     return "; ".join(parts)
+
+
+def _list_vetoes(tally: Mapping[str, Any]) -> str:
+    reasons = tally["reasons"]
+    return ", ".join(f"{p}: {reasons[p]}" if p in reasons else p for p in tally["vetoed"])

@@ -26,6 +26,7 @@ from vetonet.cli.session import (
     server_option,
 )
 from vetonet.errors import EquivocationError, VetonetError
+from vetonet.units import format_time
 
 if TYPE_CHECKING:
     from vetonet.cli.directory import Member
@@ -41,11 +42,9 @@ CHOICES: Final = ("grant", "veto", "abstain")
 REASONS: Final = ("scale", "safety-case", "information-missing", "operator-record", "treaty-breach", "other")
 """What a ballot can say, known without importing what ballots are made of."""
 
-PATIENCE_MS: Final = 30_000
-"""How long after the last signing attempt a coordinator may take to say how it ended."""
-
 UNKNOWN: Final = "unknown"
 LICENSED: Final = "licensed"
+SAID: Final = {"grant": "granted", "veto": "vetoed", "abstain": "abstained"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +188,7 @@ async def _vote(member: Member, address: str, order: Order) -> int:
             warn(
                 f"not told directly, because they cannot be reached: {', '.join(sorted(daemon.undelivered))}"
             )
-        outcome = await _follow(client, daemon, digest, member) if order.is_waiting else None
+        outcome = await _stay(client, daemon, order, digest, member) if order.is_waiting else None
         return await _conclude(daemon, order, digest, leaf_index=receipt.leaf_index, claimed=outcome)
 
 
@@ -227,6 +226,7 @@ async def _show_proposal(daemon: PartyDaemon, member: Member, order: Order) -> b
 
     ledger = await daemon.sync()
     digest = pick(order.prefix, list(ledger.order))
+    _require_open(ledger.find(digest), member.name)
     described = describe_proposal(ledger.find(digest).proposal, member.treaty.statement, ledger.licensed)
     if not order.as_json:
         print_line(f"{member.name} votes {order.choice} on {described['name']}")
@@ -234,22 +234,53 @@ async def _show_proposal(daemon: PartyDaemon, member: Member, order: Order) -> b
         print_line()
     if order.needs_consent and not click.confirm("Cast this ballot? It cannot be changed.", err=True):
         raise Failure("no ballot was cast", code=Exit.NEGATIVE, reason="declined")
+    _require_open(ledger.find(digest), member.name)
     return digest
+
+
+def _require_open(vote: Voting, party_id: str) -> None:
+    """This party can still say its word, by its own clock and by the log."""
+    asked, now, logged = vote.proposal.statement, read_clock(), vote.find_ballot(party_id)
+    if logged is not None:
+        said = f"{party_id} already {SAID[logged.ballot.statement.choice]} (leaf {logged.leaf_index})"
+        message, reason = f"{said}; a ballot stands; nothing was changed", "refused"
+    elif asked.is_open_at(now):
+        return
+    else:
+        window = f"from {format_time(asked.opens_ms)} to {format_time(asked.closes_ms)}"
+        state = "is over" if now >= asked.closes_ms else "is not open yet by this machine's clock"
+        message = f"the vote {state}: it runs {window}, now is {format_time(now)}; nothing was changed"
+        reason = "expired"
+    raise Failure(message, code=Exit.NEGATIVE, reason=reason, culprit=party_id)
+
+
+async def _stay(
+    client: CoordinatorClient, daemon: PartyDaemon, order: Order, digest: bytes, member: Member
+) -> str:
+    """Return the phase in which the vote ended; a grant that cannot sign any more is said to be one."""
+    ended = UNKNOWN
+    try:
+        ended = await _follow(client, daemon, digest, member)
+    finally:
+        if ended == UNKNOWN and order.choice == "grant":
+            lost = "the nonces of its grant lived in this process only"
+            note(f"{daemon.party_id} cannot sign this licence any more: {lost}")
+    return ended
 
 
 async def _follow(client: CoordinatorClient, daemon: PartyDaemon, digest: bytes, member: Member) -> str:
     """Return the phase in which the vote ended, having signed what the party's own review lets it sign."""
+    from vetonet.cli.following import compute_deadline, follow
     from vetonet.party.views import SigningAsked
-    from vetonet.policy.ballot import SIGNING_ATTEMPTS
     from vetonet.wire.convert import proposal_name
 
-    terms, asked = member.treaty.statement, daemon.ledger.find(digest).proposal.statement
-    deadline = asked.closes_ms + SIGNING_ATTEMPTS * terms.signing_ms + PATIENCE_MS
+    asked = daemon.ledger.find(digest).proposal.statement
+    deadline, answered = compute_deadline(asked, member.treaty.statement), set[int]()
     note("waiting for the vote to close ...")
-    async with contextlib.aclosing(client.watch(proposal_name(digest))) as events:
+    async with contextlib.aclosing(follow(client, proposal_name(digest), deadline=deadline)) as events:
         async for event in events:
-            if isinstance(event, SigningAsked):
-                await _answer(daemon, event)
+            if isinstance(event, SigningAsked) and event.attempt not in answered:
+                answered |= await _answer(daemon, event)
             ended = _find_end(event, deadline)
             if ended is not None:
                 return ended
@@ -265,26 +296,30 @@ def _find_end(event: WatchEvent, deadline: Milliseconds) -> str | None:
     return UNKNOWN if read_clock() > deadline else None
 
 
-async def _answer(daemon: PartyDaemon, asked: SigningAsked) -> None:
-    """A share was given, or the user knows why not; proof that the log cheats ends the command."""
+async def _answer(daemon: PartyDaemon, asked: SigningAsked) -> set[int]:
+    """Return the attempts that are settled: a share was given, or is not ours to give.
+
+    Where it could not be given the user knows why not; proof that the log cheats ends the command.
+    """
     if daemon.party_id not in asked.signers:
         note(f"attempt {asked.attempt + 1} at the signature goes without us: {', '.join(asked.signers)} sign")
-        return
+        return {asked.attempt}
     try:
         await daemon.answer(asked)
     except EquivocationError:
         raise
     except VetonetError as error:
         warn(str(error))
-        return
+        return set()
     note(f"signed our share of the licence, attempt {asked.attempt + 1}")
+    return {asked.attempt}
 
 
 async def _conclude(
     daemon: PartyDaemon, order: Order, digest: bytes, *, leaf_index: int, claimed: str | None
 ) -> int:
     """Print how it ended as the log has it, whatever the coordinator said."""
-    from vetonet.cli.proposals import describe_tally, say_tally
+    from vetonet.cli.proposals import describe_tally, explain_end, say_tally
 
     ledger = await daemon.sync()
     state = ledger.find(digest)
@@ -292,7 +327,11 @@ async def _conclude(
     outcome = _read_outcome(state, claimed)
     is_open = outcome == "open"
     tally = describe_tally(
-        state.choices, state.treaty.statement, operator_id=asked.operator_id, is_open=is_open
+        state.choices,
+        state.treaty.statement,
+        operator_id=asked.operator_id,
+        is_open=is_open,
+        reasons=_list_reasons(state),
     )
     if outcome == "expired" and tally["has_quorum"]:
         warn("enough parties granted, but too few of them signed in time; who grants has to wait and sign")
@@ -305,14 +344,20 @@ async def _conclude(
                 "proposal": digest.hex(),
                 "leaf_index": leaf_index,
                 "outcome": outcome,
+                "why": explain_end(tally, outcome),
                 "licence_id": licence_id,
                 "tally": tally,
             }
         )
     else:
         granted = "" if licence_id is None else f", licence {licence_id}"
-        print_line(f"{outcome}{granted}: {say_tally(tally)}")
+        print_line(f"{outcome}{granted}: {say_tally(tally, outcome)}")
     return _to_exit(order.choice, outcome, is_waited=claimed is not None)
+
+
+def _list_reasons(state: Voting) -> dict[str, str]:
+    said = ((logged.party_id, logged.ballot.statement.reason) for logged in state.ballots)
+    return {party_id: reason.value for party_id, reason in said if reason is not None}
 
 
 def _read_outcome(state: Voting, claimed: str | None) -> str:

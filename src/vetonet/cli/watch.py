@@ -92,22 +92,27 @@ async def _follow_all(client: CoordinatorClient, member: Member, *, is_once: boo
         await _print_changes(client, member)
         return Exit.OK
     views = await client.list_proposals()
+    told = [(view, await find_reasons(client, view, member)) for view in views]
     if as_json:
         licensed = await list_licensed(client)
-        print_json({"proposals": [describe_view(view, member, licensed) for view in views]})
+        print_json({"proposals": [describe_view(view, member, licensed, why) for view, why in told]})
     else:
-        for line in [say_view(view, member) for view in views] or ["no proposals yet"]:
+        for line in [say_view(view, member, why) for view, why in told] or ["no proposals yet"]:
             print_line(line)
     return Exit.OK
 
 
 async def _print_changes(client: CoordinatorClient, member: Member) -> None:
+    from vetonet.cli.following import follow
     from vetonet.party.views import CulpritsNamed, ProposalUpdated
+    from vetonet.wire.convert import ALL_PROPOSALS
 
-    async with contextlib.aclosing(client.watch()) as events:
+    await client.get_checkpoint()  # who was never there is not waited for
+    async with contextlib.aclosing(follow(client, ALL_PROPOSALS)) as events:
         async for event in events:
             if isinstance(event, ProposalUpdated):
-                print_line(say_view(event.proposal, member))
+                reasons = await find_reasons(client, event.proposal, member)
+                print_line(say_view(event.proposal, member, reasons))
             elif isinstance(event, CulpritsNamed):
                 print_line(
                     f"{event.name}  spoilt by {', '.join(event.party_ids) or 'somebody'}: {event.reason}"
@@ -117,48 +122,82 @@ async def _print_changes(client: CoordinatorClient, member: Member) -> None:
 async def _follow_one(
     client: CoordinatorClient, member: Member, view: ProposalView, *, is_once: bool, as_json: bool
 ) -> int:
+    from vetonet.cli.following import compute_deadline, follow
     from vetonet.party.views import ProposalUpdated
 
-    shown = None
-    async with contextlib.aclosing(client.watch(view.name)) as events:
+    shown, reasons = None, dict[str, str]()
+    deadline = compute_deadline(view.proposal.statement, member.treaty.statement)
+    async with contextlib.aclosing(follow(client, view.name, deadline=deadline)) as events:
         while True:
+            if view.etag != shown:
+                reasons = await find_reasons(client, view, member)
             if not as_json and view.etag != shown:
-                print_line(say_view(view, member))
+                print_line(say_view(view, member, reasons))
             shown = view.etag
             if is_once or view.phase.value in ENDS:
                 break
             event = await anext(events)
             view = event.proposal if isinstance(event, ProposalUpdated) else view
     if as_json:
-        print_json(describe_view(view, member, await list_licensed(client)))
+        print_json(describe_view(view, member, await list_licensed(client), reasons))
     return ENDS.get(view.phase.value, Exit.OK)
 
 
-def describe_view(view: ProposalView, member: Member, licensed: Mapping[bytes, Proposal]) -> dict[str, Any]:
-    """Return a proposal and how its vote stands as plain values, for JSON."""
-    from vetonet.cli.proposals import describe_proposal, describe_tally
+async def find_reasons(client: CoordinatorClient, view: ProposalView, member: Member) -> dict[str, str]:
+    """Return why each party vetoed, from its own signed ballot; nothing of those that cannot be fetched now.
 
-    terms, asked = member.treaty.statement, view.proposal.statement
-    is_open = view.phase.value == "open" and asked.closes_ms > read_clock()
-    choices = {ballot.party_id: ballot.choice for ballot in view.ballots}
+    Raises:
+        VetonetError: what the log shows in its place is no ballot of this treaty.
+    """
+    from vetonet.policy.ballot import open_ballot
+    from vetonet.wire.status import RpcError
+
+    reasons = {}
+    for shown in view.ballots:
+        if shown.choice.value != "veto":
+            continue
+        with contextlib.suppress(RpcError):  # it is away: the vote is told all the same
+            (leaf,) = await client.fetch_leaves(shown.leaf_index, shown.leaf_index + 1)
+            reason = open_ballot(leaf, member.treaty).statement.reason
+            reasons[shown.party_id] = "no veto" if reason is None else reason.value
+    return reasons
+
+
+def describe_view(
+    view: ProposalView, member: Member, licensed: Mapping[bytes, Proposal], reasons: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return a proposal and how its vote stands as plain values, for JSON."""
+    from vetonet.cli.proposals import describe_proposal, explain_end
+
+    tally = _describe_tally(view, member, reasons)
     return {
-        **describe_proposal(view.proposal, terms, licensed),
+        **describe_proposal(view.proposal, member.treaty.statement, licensed),
         "phase": view.phase.value,
         "decision": view.decision.value,
+        "why": explain_end(tally, view.phase.value),
         "licence_leaf_index": view.licence_leaf_index,
-        "tally": describe_tally(choices, terms, operator_id=asked.operator_id, is_open=is_open),
+        "tally": tally,
     }
 
 
-def say_view(view: ProposalView, member: Member) -> str:
+def say_view(view: ProposalView, member: Member, reasons: Mapping[str, str]) -> str:
     """Return a proposal and how its vote stands in one line."""
-    from vetonet.cli.proposals import describe_tally, say_tally
+    from vetonet.cli.proposals import say_tally
+
+    tally = _describe_tally(view, member, reasons)
+    left = view.proposal.statement.closes_ms - read_clock()
+    when = f" (closes in {format_duration(left)})" if tally["is_open"] and left > 0 else ""
+    return f"{view.name}  {view.phase.value}{when}: {say_tally(tally, view.phase.value)}"
+
+
+def _describe_tally(view: ProposalView, member: Member, reasons: Mapping[str, str]) -> dict[str, Any]:
+    from vetonet.cli.proposals import describe_tally
 
     asked = view.proposal.statement
-    choices = {ballot.party_id: ballot.choice for ballot in view.ballots}
-    left = asked.closes_ms - read_clock()
-    is_open = view.phase.value == "open" and left > 0
-    terms = member.treaty.statement
-    tally = describe_tally(choices, terms, operator_id=asked.operator_id, is_open=is_open)
-    when = f" (closes in {format_duration(left)})" if is_open else ""
-    return f"{view.name}  {view.phase.value}{when}: {say_tally(tally)}"
+    return describe_tally(
+        {ballot.party_id: ballot.choice for ballot in view.ballots},
+        member.treaty.statement,
+        operator_id=asked.operator_id,
+        is_open=view.phase.value == "open" and asked.closes_ms > read_clock(),
+        reasons=reasons,
+    )

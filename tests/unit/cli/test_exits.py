@@ -61,3 +61,21 @@ def test_culprits_of_a_signature_are_all_named() -> None:
 
 def test_a_message_becomes_one_printable_line() -> None:
     assert to_one_line("a\n b\tc\x07") == "a b c?"
+
+
+HANDSHAKE = "the server cannot be reached: last error: Tls handshake failed: CERTIFICATE_VERIFY_FAILED"
+
+
+def test_a_certificate_that_is_not_accepted_is_told_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VETONET_DEBUG", raising=False)
+    said = to_failure(RpcError(HANDSHAKE)).message
+    assert said == ("this certificate is not accepted here: is --dir the directory of this server's treaty?")
+    monkeypatch.setenv("VETONET_DEBUG", "1")
+    assert to_failure(RpcError(HANDSHAKE)).message.endswith("CERTIFICATE_VERIFY_FAILED)")
+
+
+def test_a_server_that_is_away_is_told_without_the_words_of_grpc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VETONET_DEBUG", raising=False)
+    said = to_failure(RpcError("the server cannot be reached: ipv4:127.0.0.1:1: refused")).message
+    assert said.startswith("the server cannot be reached; see that")
+    assert "ipv4" not in said

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
 from support.world import make_council
-from vetonet.cli.proposals import describe_proposal, describe_tally, list_rows, say_tally
+from vetonet.cli.proposals import describe_proposal, describe_tally, explain_end, list_rows, say_tally
 from vetonet.policy.quorum import Choice
 
 GRANT, VETO, ABSTAIN = Choice.GRANT, Choice.VETO, Choice.ABSTAIN
@@ -66,3 +67,27 @@ def test_after_the_close_nobody_can_still_veto() -> None:
     closed = describe_tally({}, COUNCIL.treaty.statement, operator_id="op1", is_open=False)
     assert closed["can_still_veto"] == []
     assert "can still veto" not in say_tally(closed)
+    assert say_tally(closed).endswith("did not vote: p1, p2, p3, p4, p5")
+
+
+def test_a_quorum_without_a_licence_is_told_with_its_reason() -> None:
+    choices = {"p1": GRANT, "p2": GRANT, "p3": GRANT}
+    closed = describe_tally(choices, COUNCIL.treaty.statement, operator_id="op1", is_open=False)
+    assert say_tally(closed, "expired").startswith(
+        "3 of 3 granted, but no licence was signed in time; did not vote"
+    )
+    assert explain_end(closed, "licensed") is None
+    assert explain_end(tally(p1=GRANT), "expired") is None
+
+
+def test_the_reason_of_a_veto_is_told() -> None:
+    told = describe_tally({"p1": VETO}, COUNCIL.treaty.statement, operator_id="op1", reasons={"p1": "scale"})
+    assert "vetoed by p1: scale;" in say_tally(told)
+    assert told["reasons"] == {"p1": "scale"}
+
+
+def test_no_specification_is_told_as_none() -> None:
+    terms = COUNCIL.treaty.statement
+    without = COUNCIL.sign_proposal(specification_digest=hashlib.sha256(b"").digest())
+    assert describe_proposal(without, terms, {})["specification_sha256"] is None
+    assert describe_proposal(COUNCIL.sign_proposal(), terms, {})["specification_sha256"] == "00" * 32

@@ -24,7 +24,7 @@ from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed2551
 from vetonet.errors import ConfigError, VetonetError
 
 EXIT_FAILED: Final = 1
-EXIT_NOT_RECOGNISED: Final = 2
+EXIT_NOT_RECOGNISED: Final = 4
 
 Case: TypeAlias = tuple[str, Callable[[], None]]
 """A name for people, and a call that raises ``VetonetError`` where our result is not the expected one."""
@@ -174,12 +174,13 @@ def _judge(name: str, thunk: Callable[[], None]) -> Failure | None:
 def conformance(suite: str, path: Path, *, as_json: bool) -> None:
     """Judge this implementation by the test vectors at PATH, a file or a folder.
 
-    Exits with 1 if any case failed and with 2 if nothing at PATH is of this SUITE.
+    Exits with 1 if any case failed and with 4 if nothing at PATH is of this SUITE.
     """
     try:
         report = run_conformance(SUITES[suite], path)
     except ConfigError as error:
-        click.echo(f"Error: {error}; give PATH vectors in the format of suite {suite!r}", err=True)
+        why = str(error).removeprefix("not recognised: ")
+        click.echo(f"Error: not recognised: {path.name} has no vectors of suite {suite}: {why}", err=True)
         sys.exit(EXIT_NOT_RECOGNISED)
     click.echo(_to_json(suite, report) if as_json else _to_lines(report))
     if not as_json:

@@ -15,6 +15,7 @@ from vetonet.cli.files import read_input, read_text_input
 from vetonet.cli.output import (
     examples,
     format_duration,
+    format_flop,
     json_option,
     print_json,
     print_line,
@@ -32,12 +33,14 @@ from vetonet.cli.session import (
     run_async,
     server_option,
 )
-from vetonet.units import MS_PER_S, Flop, Milliseconds, Precision, WorkloadClass
+from vetonet.units import MS_PER_S, Flop, Milliseconds, Precision, WorkloadClass, format_time
 
 if TYPE_CHECKING:
+    from vetonet.attester.models import ChipModel
     from vetonet.cli.directory import Member
     from vetonet.party.views import ProposalView
     from vetonet.policy.proposal import Proposal
+    from vetonet.policy.treaty import Treaty
 
 MAX_CHIPS: Final = 2**20
 UEID_HEX_CHARS: Final = 66
@@ -60,7 +63,10 @@ SERIAL_BYTES: Final = 16
 @click.option(
     "--device-set", type=click.Path(path_type=Path), help="The chips: a text file, one ueid in hex per line."
 )
-@click.option("--chip-model", help="Say whether chips of this model could do it at all: H100.")
+@click.option(
+    "--chip-model",
+    help="Say whether chips of this model could do it at all: H100.  [default: the fastest known]",
+)
 @click.option(
     "--duration", "duration_ms", required=True, type=DURATION, help="How long the run may take: 4h."
 )
@@ -96,10 +102,11 @@ def propose(
     member = load_operator(directory, operator_id)
     chip_model = options.pop("chip_model")
     proposal = _draw_up(member, **options)
-    if chip_model:
-        _warn_if_impossible(proposal, chip_model)
+    chip = _choose_chip(proposal.precision, chip_model)
+    _warn_if_impossible(proposal, chip, is_named=chip_model is not None)
     view, licensed = run_async(lambda: _send(member, server, proposal, is_insecure=insecure_loopback))
-    _print_view(view, member, licensed, as_json=as_json)
+    limit: dict[str, str | Flop] = {"chip": chip.name, "per_device_flop": _compute_limit(proposal, chip)}
+    _print_view(view, member, licensed, limit=limit, as_json=as_json)
 
 
 def _draw_up(
@@ -123,9 +130,9 @@ def _draw_up(
 
     terms, serial = member.treaty.statement, secrets.token_bytes(SERIAL_BYTES)
     devices = DeviceSet(ueids=_choose_devices(chips, device_set, serial))
-    opens_ms = read_clock()
-    closes_ms = _round_down(opens_ms + (window_ms or terms.window_ms))
-    begins_ms = _round_up(starts_ms or closes_ms + terms.signing_ms)
+    opens_ms, closes_ms, begins_ms = _schedule(terms, window_ms, starts_ms)
+    share = per_device_flop or -(-total_flop // len(devices.ueids))
+    _require_ceilings(total_flop, share, len(devices.ueids))
     try:
         return Proposal(
             treaty_digest=member.treaty.payload_digest,
@@ -135,7 +142,7 @@ def _draw_up(
             workload=WorkloadClass(workload),
             precision=Precision(precision),
             total_flop=total_flop,
-            per_device_flop=per_device_flop or -(-total_flop // len(devices.ueids)),
+            per_device_flop=share,
             device_set_root=devices.root_hash,
             device_count=len(devices.ueids),
             opens_ms=opens_ms,
@@ -150,6 +157,32 @@ def _draw_up(
         raise Failure(
             f"no proposal can say that: {error}; see --window, --start and --per-device-flop"
         ) from error
+
+
+def _schedule(
+    terms: Treaty, window_ms: Milliseconds | None, starts_ms: Milliseconds | None
+) -> tuple[Milliseconds, Milliseconds, Milliseconds]:
+    """Return when the vote opens, when it closes and when the run may begin."""
+    longest, opens_ms = terms.window_ms, read_clock()
+    if window_ms is not None and window_ms > longest:
+        allowed, got = format_duration(longest), format_duration(window_ms)
+        raise Failure(f"--window: the treaty allows at most {allowed}, got {got}")
+    closes_ms = _round_down(opens_ms + (window_ms or longest))
+    begins_ms = _round_up(starts_ms or closes_ms + terms.signing_ms)
+    if begins_ms < closes_ms:
+        closes, begins = format_time(closes_ms), format_time(begins_ms)
+        raise Failure(f"--start: the run cannot start before its vote closes ({closes}), got {begins}")
+    return opens_ms, closes_ms, begins_ms
+
+
+def _require_ceilings(total_flop: Flop, per_device_flop: Flop, chips: int) -> None:
+    """Each chip may do no more than the whole run, and all of them together can do all of it."""
+    if not per_device_flop <= total_flop <= per_device_flop * chips:
+        together = f"{chips} x {format_flop(per_device_flop)} = {format_flop(per_device_flop * chips)}"
+        expected = "each chip's ceiling to be at most the run's, and all chips' together at least that"
+        raise Failure(
+            f"--per-device-flop: expected {expected}; the run's is {format_flop(total_flop)}, got {together}"
+        )
 
 
 def _choose_devices(chips: int | None, path: Path | None, serial: bytes) -> tuple[bytes, ...]:
@@ -222,17 +255,32 @@ def _round_up(time_ms: Milliseconds) -> Milliseconds:
     return -(-time_ms // MS_PER_S) * MS_PER_S
 
 
-def _warn_if_impossible(proposal: Proposal, chip_model: str) -> None:
-    from vetonet.attester.models import find_chip_model
+def _choose_chip(precision: Precision, chip_model: str | None) -> ChipModel:
+    """Return the model that the user named, or else the fastest that is known at this precision."""
+    from vetonet.attester.models import CHIP_MODELS, find_chip_model
 
-    chip = find_chip_model(chip_model)
-    duration_ms = proposal.ends_ms - proposal.starts_ms
-    limit = chip.peak_at(proposal.precision) * proposal.device_count * duration_ms // MS_PER_S
-    if proposal.total_flop > limit:
-        warn(
-            f"{proposal.device_count} x {chip.name} cannot do that in {format_duration(duration_ms)}: "
-            f"their peak at {proposal.precision} allows {limit} FLOP"
-        )
+    if chip_model:
+        return find_chip_model(chip_model)
+    able = (known for known in CHIP_MODELS if precision in known.precisions)
+    return max(able, key=lambda known: known.peak_at(precision))
+
+
+def _compute_limit(proposal: Proposal, chip: ChipModel) -> Flop:
+    """Return what one chip of a model can do at most while the run may last."""
+    return chip.peak_at(proposal.precision) * (proposal.ends_ms - proposal.starts_ms) // MS_PER_S
+
+
+def _warn_if_impossible(proposal: Proposal, chip: ChipModel, *, is_named: bool) -> None:
+    each, count = _compute_limit(proposal, chip), proposal.device_count
+    if proposal.per_device_flop <= each and proposal.total_flop <= each * count:
+        return
+    which = "" if is_named else ", the fastest chip known here,"
+    asked = f"{format_flop(proposal.per_device_flop)} each, {format_flop(proposal.total_flop)} in all"
+    warn(
+        f"{count} x {chip.name}{which} cannot do that in "
+        f"{format_duration(proposal.ends_ms - proposal.starts_ms)}: their peak at {proposal.precision} "
+        f"allows {format_flop(each)} FLOP each, {format_flop(each * count)} in all; asked for are {asked}"
+    )
 
 
 async def _send(
@@ -247,7 +295,12 @@ async def _send(
 
 
 def _print_view(
-    view: ProposalView, member: Member, licensed: Mapping[bytes, Proposal], *, as_json: bool
+    view: ProposalView,
+    member: Member,
+    licensed: Mapping[bytes, Proposal],
+    *,
+    limit: Mapping[str, str | Flop],
+    as_json: bool,
 ) -> None:
     from vetonet.cli.proposals import describe_proposal, list_rows
 
@@ -255,7 +308,7 @@ def _print_view(
     if described["band"] == member.treaty.statement.bands[0].name:
         warn("a run of this size needs no licence under this treaty; the vote is open all the same")
     if as_json:
-        print_json({**described, "leaf_index": view.leaf_index, "phase": view.phase.value})
+        print_json({**described, "leaf_index": view.leaf_index, "phase": view.phase.value, "limit": limit})
         return
     print_line(f"proposed {view.name}, leaf {view.leaf_index} of the log")
     print_table(("", ""), list_rows(described, read_clock()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from vetonet.cli.output import (
     print_json,
     print_line,
     print_table,
+    warn,
 )
 from vetonet.cli.parameters import COUNT, DURATION
 from vetonet.errors import ConfigError
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 PRECISIONS: Final = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8")
 HARDWARE_FILE: Final = "ml_hardware.csv"
 MAX_REPORTS: Final = 100_000
+
+_SHOWN_CHARS: Final = 60
+_PLATFORM_COUNT: Final = re.compile(r"(\d{1,6})\s?x", re.ASCII | re.IGNORECASE)
+_WORD: Final = re.compile(r"[a-z]*\d*[a-z]*", re.ASCII)
 
 
 @click.group(
@@ -94,6 +100,7 @@ def mlperf(
     from vetonet.cli.replay_fleet import meter_workload
 
     run, system = _read_run(log), _read_system(system_path)
+    _compare_platforms(run, system)
     workload = _derive(run, system, parameters, precision)
     _require_affordable(workload, interval_ms)
     if out is not None:
@@ -106,7 +113,7 @@ def mlperf(
     if as_json:
         print_json(_describe_replay(run, system, workload, metered, interval_ms))
     else:
-        _print_replay(run, system, workload, metered, interval_ms)
+        _print_replay(run, system, workload, metered, interval_ms, is_chosen=precision is not None)
     return Exit.OK if metered.flop == workload.flop else Exit.NEGATIVE
 
 
@@ -129,6 +136,30 @@ def _read_system(path: Path) -> MlperfSystem:
         return parse_system(text_from_bytes(data, name=path.name), name=path.name)
     except ConfigError as error:
         raise Failure(str(error), code=Exit.INVALID, reason=error.reason) from error
+
+
+def _compare_platforms(run: MlperfRun, system: MlperfSystem) -> None:
+    """Log and system description are of one system, as far as the log says: ``64xNVIDIA HGX H100``.
+
+    Raises:
+        Failure: the log's count is neither the hosts nor the accelerators of the system.
+    """
+    if run.platform is None:
+        return
+    count, platform = _PLATFORM_COUNT.match(run.platform), ascii(run.platform[:_SHOWN_CHARS])
+    described = f"{system.name} describes {system.nodes} hosts with {system.chips} x {system.chip.name}"
+    if count is not None and int(count[1]) not in {system.nodes, system.chips}:
+        message = f"{run.name} names the system {platform}, but {described}; give the log's own"
+        raise Failure(message, code=Exit.INVALID, reason=ConfigError.reason)
+    names = (system.chip.name, *system.chip.aliases, system.system_name)
+    models = {word for name in names for word in _WORD.findall(name.casefold()) if _is_model(word)}
+    if not any(model in run.platform.casefold() for model in models):
+        warn(f"{run.name} names the system {platform}, but {described}; see that they belong together")
+
+
+def _is_model(word: str) -> bool:
+    """Whether a word can name a chip, as ``h100`` and ``v5p`` do."""
+    return not (word.isalpha() or word.isdecimal() or not word)
 
 
 def _derive(
@@ -213,6 +244,8 @@ def _print_replay(
     workload: MlperfWorkload,
     metered: Metered,
     interval_ms: Milliseconds,
+    *,
+    is_chosen: bool,
 ) -> None:
     print_line(f"{run.benchmark} by {run.submitter or 'an unnamed submitter'} on {system.system_name}")
     print_line(workload.assumption)
@@ -232,6 +265,7 @@ def _print_replay(
     print_table(("run", ""), facts)
     print_line()
     print_table(("precision", "mean utilisation of the dense peak", ""), _list_utilisations(workload))
+    print_line(_explain_precision(workload, is_chosen=is_chosen))
     print_line()
     for reason, count in metered.throttled.items():
         print_line(f"{count} times a chip did less than was recorded: {reason}")
@@ -240,6 +274,16 @@ def _print_replay(
         f"{workload.chips} chips signed {len(metered.reports)} reports, one per chip and "
         f"{format_duration(interval_ms)}; together they state {metered.flop} FLOP: {verdict}"
     )
+
+
+def _explain_precision(workload: MlperfWorkload, *, is_chosen: bool) -> str:
+    from vetonet.sim.mlperf import PLAUSIBLE_UTILISATION, percent
+
+    if is_chosen:
+        return f"the log has no precision; {workload.precision} was chosen with --precision"
+    limit = percent(PLAUSIBLE_UTILISATION)
+    why = f"the slowest format below {limit} of its peak, or else the fastest"
+    return f"the log has no precision; {workload.precision} is a choice: {why}"
 
 
 def _list_utilisations(workload: MlperfWorkload) -> list[tuple[str, str, str]]:

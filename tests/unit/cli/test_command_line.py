@@ -148,7 +148,7 @@ def test_an_unexpected_exception_is_one_line_that_says_it_is_a_bug(
     assert (ended.code, ended.err.count("\n")) == (70, 1)
     assert "a bug in vetonet: ZeroDivisionError at " in ended.err
     assert "secret" not in ended.err
-    monkeypatch.setenv(main.DEBUG, "1")
+    monkeypatch.setenv("VETONET_DEBUG", "1")
     assert "Traceback (most recent call last)" in run(capsys, "broken").err
 
 

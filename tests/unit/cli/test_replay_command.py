@@ -32,7 +32,7 @@ def mllog(time_ms: int, key: str, value: object, **metadata: object) -> str:
     return f":::MLLOG {json.dumps(event | {'metadata': {'file': 'x', 'lineno': 1} | metadata})}\n"
 
 
-def write_run(folder: Path, *, chips: int = 2) -> tuple[Path, Path]:
+def write_run(folder: Path, *, chips: int = 2, platform: str | None = None) -> tuple[Path, Path]:
     """Write a log of four steps of a minute and its system description."""
     start = 1_700_000_000_000
     lines = [
@@ -44,6 +44,8 @@ def write_run(folder: Path, *, chips: int = 2) -> tuple[Path, Path]:
         mllog(start + 240_000, "block_stop", None, samples_count=8),
         mllog(start + 250_000, "run_stop", None, status="success", samples_count=8),
     ]
+    if platform is not None:
+        lines.insert(0, mllog(start - 4, "submission_platform", platform))
     log, system = folder / "run.mllog", folder / "system.json"
     log.write_text("".join(lines))
     description = {
@@ -69,6 +71,35 @@ def test_chips_report_exactly_what_the_log_says(tmp_path: Path, capsys: pytest.C
     assert shown["reports"] == len(list(out.iterdir())) == 3 * 5
     assert "6 x 405,000,000,000 parameters" in shown["assumption"]
     assert shown["is_exact"]
+
+
+@pytest.mark.parametrize("platform", ["64xNVIDIA HGX H100", "3x H100", "128xtpu-v5p"])
+def test_a_system_of_another_size_than_the_log_names_is_refused(
+    platform: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, system = write_run(tmp_path, platform=platform)
+    assert replay("mlperf", log, "--system", system) == Exit.INVALID
+    said = capsys.readouterr().err
+    assert f"names the system '{platform}', but system.json describes 1 hosts with 2 x" in said
+
+
+@pytest.mark.parametrize(
+    ("platform", "warnings"), [("tpu-v5p", 1), ("1xB200", 1), ("1xNVIDIA HGX H100", 0), ("2xH100", 0)]
+)
+def test_a_system_of_another_chip_than_the_log_names_is_warned_of(
+    platform: str, warnings: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, system = write_run(tmp_path, platform=platform)
+    assert replay("mlperf", log, "--system", system, "--json") == Exit.OK
+    assert capsys.readouterr().err.count("see that they belong together") == warnings
+
+
+def test_the_precision_is_told_to_be_a_choice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, system = write_run(tmp_path)
+    assert replay("mlperf", log, "--system", system) == Exit.OK
+    assert "the log has no precision; " in capsys.readouterr().out
+    assert replay("mlperf", log, "--system", system, "--precision", "fp8") == Exit.OK
+    assert "fp8 was chosen with --precision" in capsys.readouterr().out
 
 
 def test_the_assumption_and_the_utilisation_are_shown(

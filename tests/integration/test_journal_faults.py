@@ -25,6 +25,7 @@ from vetonet.storage.sqlite import JOURNAL_NAME
 
 WRITER = """
 import asyncio, os, resource, sys
+import urllib.parse  # pathlib imports it late, when nobody may not be allowed to read the interpreter's files
 from pathlib import Path
 from vetonet.errors import StorageError
 from vetonet.storage import AsyncJournal, Record, SqliteJournal

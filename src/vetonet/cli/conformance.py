@@ -24,7 +24,7 @@ from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed2551
 from vetonet.errors import ConfigError, VetonetError
 
 EXIT_FAILED: Final = 1
-EXIT_NOT_RECOGNISED: Final = 4
+EXIT_NOT_RECOGNISED: Final = 2
 
 Case: TypeAlias = tuple[str, Callable[[], None]]
 """A name for people, and a call that raises ``VetonetError`` where our result is not the expected one."""
@@ -174,7 +174,7 @@ def _judge(name: str, thunk: Callable[[], None]) -> Failure | None:
 def conformance(suite: str, path: Path, *, as_json: bool) -> None:
     """Judge this implementation by the test vectors at PATH, a file or a folder.
 
-    Exits with 1 if any case failed and with 4 if nothing at PATH is of this SUITE.
+    Exits with 1 if any case failed and with 2 if nothing at PATH is of this SUITE.
     """
     try:
         report = run_conformance(SUITES[suite], path)

@@ -1,4 +1,4 @@
-"""Whatever is cut from or put into a bundle: no honest operator is accused, no greedy one acquitted (VN-10.5)."""
+"""Whatever is cut from or put into a bundle: nobody honest is accused, nobody greedy acquitted (VN-10.5)."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed
@@ -23,10 +23,10 @@ from vetonet.party.grants import Grants
 from vetonet.party.keys import PartySecrets, verify_secrets
 from vetonet.party.logview import LogView
 from vetonet.party.peer import Peer
+from vetonet.party.ports import CoordinatorPort
 from vetonet.party.views import (
     PartyStatus,
     ProposalStatus,
-    ProposalView,
     SigningAsked,
     WatchEvent,
 )
@@ -50,30 +50,6 @@ _PHASES: Final[Mapping[Decision, Phase]] = {
     Decision.VETOED: Phase.VETOED,
     Decision.EXPIRED: Phase.EXPIRED,
 }
-
-
-class Coordinator(Protocol):
-    """What a daemon needs of a coordinator: ``CoordinatorClient`` is one."""
-
-    async def get_checkpoint(self) -> bytes:
-        """Return the newest signed checkpoint."""
-        ...
-
-    async def fetch_leaves(self, start: int, end: int) -> tuple[bytes, ...]:
-        """Return the leaves from ``start`` up to ``end``."""
-        ...
-
-    async def cast_ballot(self, proposal_digest: bytes, statement: bytes) -> LogProof:
-        """Return the verified proof that this ballot is in the log."""
-        ...
-
-    async def submit_share(self, name: str, attempt: int, share: frost.SignatureShare) -> ProposalView:
-        """Return the proposal after the coordinator took this share."""
-        ...
-
-    def watch(self, name: str = ..., *, resume_sequence: int = ...) -> AsyncGenerator[WatchEvent, None]:
-        """Yield what changes, for ever."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +83,7 @@ class PartyDaemon:
         *,
         secrets: PartySecrets,
         treaty: Signed[Treaty],
-        coordinator: Coordinator,
+        coordinator: CoordinatorPort,
         peers: Mapping[str, Peer],
         clock: Clock,
         rng: Rng,

@@ -1,0 +1,34 @@
+"""What a daemon needs of others, whoever they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from vetonet.crypto import frost
+from vetonet.party.views import ProposalView, WatchEvent
+from vetonet.tlog.proof import LogProof
+
+
+class CoordinatorPort(Protocol):
+    """What a daemon needs of a coordinator: ``CoordinatorClient`` is one."""
+
+    async def get_checkpoint(self) -> bytes:
+        """Return the newest signed checkpoint."""
+        ...
+
+    async def fetch_leaves(self, start: int, end: int) -> tuple[bytes, ...]:
+        """Return the leaves from ``start`` up to ``end``."""
+        ...
+
+    async def cast_ballot(self, proposal_digest: bytes, statement: bytes) -> LogProof:
+        """Return the verified proof that this ballot is in the log."""
+        ...
+
+    async def submit_share(self, name: str, attempt: int, share: frost.SignatureShare) -> ProposalView:
+        """Return the proposal after the coordinator took this share."""
+        ...
+
+    def watch(self, name: str = ..., *, resume_sequence: int = ...) -> AsyncGenerator[WatchEvent, None]:
+        """Yield what changes, for ever."""
+        ...

@@ -91,6 +91,16 @@ def treaty() -> None:
 @click.option(
     "--maker", "maker_ids", type=NAME, multiple=True, help="A chip maker; repeat.  [default: maker1]"
 )
+@click.option(
+    "--max-colluding",
+    type=click.IntRange(min=0),
+    help="So many of the parties' witnesses may collude (f).  [default: just under a third]",
+)
+@click.option(
+    "--witness-quorum",
+    type=click.IntRange(min=1),
+    help="So many of them must cosign the log (k), with 2k - n > f.  [default: the fewest that allows]",
+)
 @click.option("--window", "window_ms", type=DURATION, default="1h", show_default=True, help="Longest vote.")
 @click.option(
     "--signing",
@@ -177,6 +187,8 @@ def _plan(
     forbidden_flop: Flop | None,
     operators: tuple[str, ...],
     maker_ids: tuple[str, ...],
+    max_colluding: int | None,
+    witness_quorum: int | None,
     **intervals: Milliseconds,
 ) -> TreatyPlan:
     from vetonet.cli.founding import TreatyPlan
@@ -198,6 +210,8 @@ def _plan(
         forbidden_flop=forbidden_flop,
         operators=tuple(map(_parse_operator, operators)) or (("op1", None),),
         maker_ids=maker_ids or ("maker1",),
+        max_colluding=max_colluding,
+        witness_quorum=witness_quorum,
         **intervals,
     )
 
@@ -215,8 +229,23 @@ def _require_possible(plan: TreatyPlan) -> None:
         hint = "; --minority allows half of them or fewer" if plan.min_grants < lowest else ""
         expected = f"{lowest} to {size} of {_count_parties(size)}"
         raise Failure(f"--min-grants: expected {expected}, got {plan.min_grants}{hint}")
+    _require_witnessing(plan)
     _require_roster(roster, "--veto", plan.veto_ids)
     _require_roster(roster, "--operator", tuple(party for _, party in plan.operators if party is not None))
+
+
+def _require_witnessing(plan: TreatyPlan) -> None:
+    """Two quorums of witnesses share more than those that may collude (VN-3.4)."""
+    count, (quorum, colluding) = len(plan.party_ids), plan.witnessing
+    if quorum <= count and 2 * quorum - count > colluding:
+        return
+    shared = f"2 x {quorum} - {count} = {2 * quorum - count}"
+    option = "--max-colluding" if plan.witness_quorum is None else "--witness-quorum"
+    got = colluding if plan.witness_quorum is None else quorum
+    raise Failure(
+        f"{option}: expected 2k - n > f, so that no {colluding} of {count} witnesses can vouch for two "
+        f"histories, got {got}: {shared}, with at most {count} in a quorum"
+    )
 
 
 def _require_roster(roster: tuple[str, ...], option: str, party_ids: tuple[str, ...]) -> None:
@@ -255,6 +284,9 @@ def _choose_randomness(seed: int | None) -> Callable[[str], Rng]:
 
 def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
     """Return a treaty as plain values, for JSON."""
+    from vetonet.tlog.cosignature import WitnessKey
+    from vetonet.tlog.policy import LogPolicy
+
     terms = signed.statement
     return {
         "treaty": signed.payload_digest.hex(),
@@ -285,6 +317,14 @@ def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
         "report_grace_ms": terms.report_grace_ms,
         "log_origin": terms.log_origin,
         "log_key_id": terms.log_key.key_id.hex(),
+        "log_vkey": LogPolicy.under(terms).log_key.to_vkey(),
+        "witnesses": [
+            {"name": w.name, "party": w.party_id, "vkey": WitnessKey.of_ed25519(w.name, w.key).to_vkey()}
+            for w in terms.witnesses
+        ],
+        "witness_quorum": terms.witness_quorum,
+        "max_colluding": terms.max_colluding,
+        "witnessing": describe_witnessing(terms),
     }
 
 
@@ -300,6 +340,19 @@ def describe_quorum(terms: Treaty) -> str:
     return (
         f"{quorum.min_grants} of {len(quorum.electorate)} must grant; {veto}; "
         "an absent or abstaining party counts as not granting"
+    )
+
+
+def describe_witnessing(terms: Treaty) -> str:
+    """Return in one sentence what it takes before anybody relies on the log, and what that withstands."""
+    from vetonet.policy.witnessing import compute_overlap
+
+    count, quorum, colluding = len(terms.witnesses), terms.witness_quorum, terms.max_colluding
+    overlap = compute_overlap(count, quorum)
+    return (
+        f"{quorum} of {count} witnesses must cosign the log (k of n); any two such quorums share "
+        f"2k - n = {overlap}, more than the f = {colluding} that may collude: so a split view takes "
+        f"{overlap} that do; {count - quorum} may be away"
     )
 
 
@@ -326,6 +379,7 @@ def _print_treaty(signed: Signed[Treaty]) -> None:
     print_table(("who", "role", "key"), _list_roles(terms))
     print_line()
     print_line(f"log {terms.log_origin}")
+    print_line(describe_witnessing(terms))
 
 
 def _to_band_row(band: Band, ceiling: str) -> tuple[str, str]:
@@ -348,4 +402,5 @@ def _list_roles(terms: Treaty) -> list[tuple[str, str, str]]:
         ("all parties", "licence key (threshold)", terms.group_key),
         ("coordinator", "log key", terms.log_key),
     ]
+    rows += [(w.party_id or w.name, "witness", w.key) for w in terms.witnesses]
     return [(name, role, key.key_id.hex()[:16]) for name, role, key in rows]

@@ -21,9 +21,9 @@ from vetonet.errors import (
 )
 from vetonet.policy.licence import Licence
 from vetonet.policy.treaty import Treaty, open_treaty
-from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
+from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.tlog.log import Log
-from vetonet.tlog.note import LogKey
+from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy, verify_cosigned
 from vetonet.voting.ledger import KINDS as VOTING_KINDS
 from vetonet.voting.ledger import Ledger, read_leaf
 
@@ -73,7 +73,7 @@ def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:
             such a bundle cannot be judged at all.
     """
     treaty = _open_pinned_treaty(bundle, trust_root)
-    checkpoint = _verify_checkpoint(bundle, treaty)
+    checkpoint = _verify_checkpoint(bundle, treaty).checkpoint
     log = _rebuild_log(bundle, checkpoint)
     reading = _Reading(treaty)
     for leaf_index, data in enumerate(bundle.leaves[1:], start=1):
@@ -103,10 +103,9 @@ def _open_pinned_treaty(bundle: Bundle, trust_root: TrustRoot) -> Signed[Treaty]
     return treaty
 
 
-def _verify_checkpoint(bundle: Bundle, treaty: Signed[Treaty]) -> Checkpoint:
-    """Step 2: the checkpoint is signed by the log that the treaty names, and by nobody else."""
-    log_key = LogKey(name=treaty.statement.log_origin, public_key=treaty.statement.log_key)
-    return verify_checkpoint(bundle.checkpoint, log_key, origin=treaty.statement.log_origin)
+def _verify_checkpoint(bundle: Bundle, treaty: Signed[Treaty]) -> CosignedCheckpoint:
+    """Step 2: the treaty's log signed the checkpoint, its quorum of witnesses did, and nobody else."""
+    return verify_cosigned(bundle.checkpoint, LogPolicy.under(treaty.statement))
 
 
 def _rebuild_log(bundle: Bundle, checkpoint: Checkpoint) -> Log:

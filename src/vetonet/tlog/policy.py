@@ -7,7 +7,7 @@ monitor or a verifier, holds it to a policy by ``verify_cosigned``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
@@ -16,7 +16,7 @@ from vetonet.crypto.keys import PublicKey
 from vetonet.errors import ConfigError, EncodingError, InvalidSignatureError, WitnessQuorumError
 from vetonet.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from vetonet.tlog.cosignature import Cosignature, WitnessKey, verify_cosignature
-from vetonet.tlog.note import LogKey, NoteSignature, verify_signature
+from vetonet.tlog.note import LogKey, NoteSignature, SignedNote, verify_signature
 
 MAX_WITNESSES: Final = 128
 
@@ -213,6 +213,39 @@ def verify_cosigned(data: bytes, policy: LogPolicy, *, allow_other_lines: bool =
         _verify_order(signed, log_key, [witness for _, witness in known[1:]], policy)
     _verify_quorum({cosignature.witness for cosignature in cosignatures}, policy)
     return CosignedCheckpoint(checkpoint=signed.checkpoint, cosignatures=cosignatures, data=data)
+
+
+def assemble_cosigned(
+    signed: SignedCheckpoint, lines: Iterable[NoteSignature], policy: LogPolicy
+) -> CosignedCheckpoint:
+    """Return the log's checkpoint with these witnesses' lines below it, in the one order.
+
+    Args:
+        signed: as the log signed it.
+        lines: what witnesses answered; lines of unknown keys, bad ones and repetitions are left out.
+        policy: whose witnesses count.
+
+    Raises:
+        InvalidSignatureError: the log's own signature does not hold.
+        WitnessQuorumError: the good lines do not make the quorum.
+    """
+    good: dict[WitnessKey, NoteSignature] = {}
+    for line in lines:
+        witness = policy.find_witness(line)
+        if witness is not None and is_cosignature(signed.checkpoint, line, witness):
+            good.setdefault(witness, line)
+    ordered = tuple(good[witness] for witness in policy.witnesses if witness in good)
+    note = SignedNote(text=signed.note.text, signatures=(*signed.note.signatures, *ordered))
+    return verify_cosigned(note.to_bytes(), policy)
+
+
+def is_cosignature(checkpoint: Checkpoint, line: NoteSignature, witness: WitnessKey) -> bool:
+    """Whether a line is this witness's cosignature of this checkpoint."""
+    try:
+        verify_cosignature(checkpoint, line, witness)
+    except InvalidSignatureError:
+        return False
+    return True
 
 
 def _verify_order(

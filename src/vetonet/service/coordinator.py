@@ -2,9 +2,10 @@
 
 For every event the pure step comes first, then the durable append, then the new state counts, then the
 watchers learn. Where the append fails the state is not adopted, so nothing is ever acknowledged that a
-restart would lose. A call counts as of its arrival, however long it then waits for its turn, and turns are
-taken in the order of arrival: so a vote closes only after every ballot that came in time. Nobody trusts a
-coordinator: it can stall, but everything it says can be verified.
+restart would lose. What is appended is published behind that, and no proof, leaf or licence leaves before
+witnesses vouch for it (``publishing``). A call counts as of its arrival, however long it then waits for its
+turn, and turns are taken in the order of arrival: so a vote closes only after every ballot that came in time.
+Nobody trusts a coordinator: it can stall, but everything it says can be verified.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any, Final, Self, TypeVar
 
 from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey
+from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError, RefusedError, StorageError
 from vetonet.policy.ballot import open_ballot
+from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import open_proposal
 from vetonet.policy.treaty import open_treaty
 from vetonet.service.admission import Admission
 from vetonet.service.bulletin import Bulletin, Changed
-from vetonet.service.history import LEAF, START, History, require_leaf_sizes
+from vetonet.service.history import CHECKPOINT, LEAF, START, History, require_leaf_sizes
 from vetonet.service.journalling import (
     JournalPort,
     append,
@@ -31,8 +34,10 @@ from vetonet.service.journalling import (
     read_history,
 )
 from vetonet.service.public_view import PublicView
+from vetonet.service.publishing import Publisher, Publishing
 from vetonet.service.request import Request
 from vetonet.storage.journal import PoisonedJournalError, Record
+from vetonet.tlog.policy import CosignedCheckpoint
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds
 from vetonet.voting.machine import begin, step
@@ -62,19 +67,28 @@ class Coordinator:
         bulletin: what watchers follow.
         stuck: set once the journal takes in nothing any more, until somebody restarts the coordinator.
         view: what anybody may read.
+        publisher: lets the log out, checkpoint by checkpoint.
     """
 
     __slots__ = (
-        "_active", "_admitting", "_clock", "_history", "_journal", "_lock", "_tasks",
-        "bulletin", "stuck", "treaty", "view",
+        "_active", "_admitting", "_clock", "_history", "_journal", "_lock", "_publication", "_tasks",
+        "bulletin", "publisher", "stuck", "treaty", "view",
     )  # fmt: skip
 
-    def __init__(self, *, history: History, journal: JournalPort, log_key: SigningKey, clock: Clock) -> None:
-        """Take over what a journal says; use ``start`` instead."""
+    def __init__(
+        self,
+        *,
+        history: History,
+        journal: JournalPort,
+        log_key: SigningKey,
+        publishing: Publishing,
+        clock: Clock,
+    ) -> None:
+        """Take over what a journal says, and begin to publish; use ``start`` instead."""
         self.treaty: Final = history.ledger.treaty
         self.bulletin: Final = Bulletin(incarnation=history.record_count)
         self.stuck: Final = asyncio.Event()
-        self.view: Final = PublicView(history, log_key)
+        self.view: Final = PublicView(history)
         self._history, self._journal, self._clock = history, journal, clock
         self._admitting, self._lock = asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -82,10 +96,27 @@ class Coordinator:
         for digest in history.ledger.order:
             self._note_activity(history.ledger.votes[digest])
             self.bulletin.post(digest, Changed())
+        self.publisher: Final = Publisher(
+            history.log,
+            log_key=log_key,
+            policy=history.policy,
+            publishing=publishing,
+            store=self._store_checkpoint,
+            newest=history.published,
+        )
+        self.publisher.notice_growth()
+        self._publication = asyncio.create_task(self.publisher.run())
+        self._publication.add_done_callback(self._note_end_of_publication)
 
     @classmethod
     async def start(
-        cls, journal: JournalPort, *, treaty_bytes: bytes, log_key: SigningKey, clock: Clock
+        cls,
+        journal: JournalPort,
+        *,
+        treaty_bytes: bytes,
+        log_key: SigningKey,
+        publishing: Publishing,
+        clock: Clock,
     ) -> Self:
         """Everything that the journal acknowledged counts; a new journal begins with the treaty as leaf 0.
 
@@ -93,6 +124,7 @@ class Coordinator:
             journal: closed by ``close``; nobody else appends to it.
             treaty_bytes: the treaty in force as its parties signed it.
             log_key: signs checkpoints; the one that the treaty names.
+            publishing: which witnesses are asked to cosign them, and how often.
             clock: milliseconds since the Unix epoch.
 
         Raises:
@@ -109,7 +141,7 @@ class Coordinator:
         require_leaf_sizes(leaves)
         await append(journal, history, records)
         history.adopt(records)
-        return cls(history=history, journal=journal, log_key=log_key, clock=clock)
+        return cls(history=history, journal=journal, log_key=log_key, publishing=publishing, clock=clock)
 
     async def close(self) -> None:
         """Whatever was under way has ended, watchers are let go, and the journal is closed.
@@ -118,6 +150,8 @@ class Coordinator:
             StorageError: the journal could not be closed.
         """
         self.bulletin.close()
+        self._publication.cancel()
+        await asyncio.gather(self._publication, return_exceptions=True)
         async with self._admitting, self._lock:
             await self._journal.close()
 
@@ -158,6 +192,7 @@ class Coordinator:
             EncodingError, ProtocolError, InvalidSignatureError: the rules of VN-6 say no.
             RequestConflictError: the request id was used for something else.
             StorageError: it could not be made durable.
+            WitnessQuorumError: it is logged and counts, but cannot be proven yet; retry.
         """
         arrived = self._clock()
         digest = self.view.find_vote(name).proposal.payload_digest
@@ -176,7 +211,28 @@ class Coordinator:
         logged = vote.find_ballot(party_id)
         if logged is None:
             raise StorageError(f"the ballot of {party_id} was not counted; retry")
-        return self.view.prove(logged.leaf_index)
+        return await self.prove(logged.leaf_index)
+
+    async def prove(self, leaf_index: int) -> LogProof:
+        """Return the proof of a leaf, waiting for the checkpoint that covers it.
+
+        Raises:
+            RefusedError: there is no such leaf.
+            WitnessQuorumError: no quorum of witnesses vouches for it in time (VN-11.6).
+        """
+        if leaf_index < self.view.tree_size:
+            await self.publisher.wait_for(leaf_index + 1)
+        return self.view.prove(leaf_index)
+
+    async def get_licence(self, name: bytes) -> tuple[Signed[Licence], LogProof]:
+        """Return a proposal's licence with the proof that it is logged and witnessed: never without.
+
+        Raises:
+            NotFoundError: there is no such proposal, or no licence for it.
+            WitnessQuorumError: no quorum of witnesses vouches for it in time (VN-11.6).
+        """
+        licence, leaf_index = self.view.find_licence(name)
+        return licence, await self.prove(leaf_index)
 
     async def submit_share(
         self, name: bytes, attempt: int, share: frost.SignatureShare, *, caller: Identity | None
@@ -321,6 +377,7 @@ class Coordinator:
         records = [*list_records(self._history, vote, effects, now), *unbound]
         await self._store(records)
         self._history.adopt(records, ledger=ledger.with_vote(vote))
+        self.publisher.notice_growth()
         if is_news:
             self._note_activity(vote)
             self._publish(vote, effects)
@@ -331,6 +388,15 @@ class Coordinator:
         except PoisonedJournalError:
             self.stuck.set()
             raise
+
+    async def _store_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
+        """What leaves is durable first: no restart may know less than the world does (VN-11.6)."""
+        await self._run(self._append_checkpoint(cosigned))
+
+    async def _append_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
+        records = (make_record(CHECKPOINT, cosigned.data, self._clock()),)
+        await self._store(records)
+        self._history.adopt(records)
 
     async def _log_statements(
         self, statements: Sequence[bytes], request: Request, caller: Identity | None, now: Milliseconds
@@ -348,6 +414,7 @@ class Coordinator:
                 records = [*leaves, *list_unbound(self._history, request, now)]
                 await self._store(records)
                 history.adopt(records, registry=staged.registry)
+                self.publisher.notice_growth()
         places = [history.find_leaf(data) for data in statements]
         return tuple(place for place in places if place is not None)
 
@@ -363,14 +430,30 @@ class Coordinator:
 
     # ------------------------------------------------------------------ bookkeeping
 
+    def _note_end_of_publication(self, task: asyncio.Task[None]) -> None:
+        """Publication goes on for ever; where it ended by a bug, a restart is needed and health says so."""
+        if not task.cancelled():
+            task.exception()
+            self.stuck.set()
+
     def _let_time_pass(self, place: int) -> Event:
         del place
         return TimePassed(licensed=self._history.ledger.licensed)
 
     def _is_due(self, digest: bytes, now: Milliseconds) -> bool:
         vote = self._history.ledger.votes[digest]
-        deadline = vote.proposal.statement.closes_ms if vote.signing is None else vote.signing.deadline_ms
-        return now >= deadline
+        if vote.signing is not None:
+            return now >= vote.signing.deadline_ms
+        closes_ms = vote.proposal.statement.closes_ms
+        return now >= closes_ms + (0 if self._is_witnessed(vote) else self.treaty.statement.signing_ms)
+
+    def _is_witnessed(self, vote: Voting) -> bool:
+        """Whether signers can already read all of a vote's ballots under a published checkpoint (VN-7.3).
+
+        Before that they would refuse, so they are not asked; after one signing time they are, and time out.
+        """
+        places = [logged.leaf_index for logged in vote.ballots]
+        return max(places, default=-1) < self.view.published_size
 
     def _note_activity(self, vote: Voting) -> None:
         digest = vote.proposal.payload_digest

@@ -124,7 +124,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
     ) -> resources_pb2.Licence:
         """Return a licence with the proof that it is logged."""
         del context
-        licence, proof = self._coordinator.view.get_licence(convert.parse_proposal_name(request.name))
+        licence, proof = await self._coordinator.get_licence(convert.parse_proposal_name(request.name))
         return convert.licence_message(licence, proof)
 
     def _show(self, vote: Voting) -> resources_pb2.Proposal:
@@ -197,22 +197,23 @@ class LogServicer(log_pb2_grpc.LogServiceServicer):
     ) -> resources_pb2.Receipt:
         """The statement is logged; the receipt proves it."""
         (leaf_index,) = await self._append([request.statement], request.request_id, context)
-        return convert.receipt_message(self._coordinator.view.prove(leaf_index))
+        return convert.receipt_message(await self._coordinator.prove(leaf_index))
 
     async def AppendStatements(
         self, request: log_pb2.AppendStatementsRequest, context: Context
     ) -> log_pb2.AppendStatementsResponse:
         """All statements are logged, or none is."""
         leaf_indices = await self._append(list(request.statements), request.request_id, context)
-        checkpoint = self._coordinator.view.checkpoint()
-        return log_pb2.AppendStatementsResponse(leaf_indices=leaf_indices, checkpoint=checkpoint)
+        cosigned = await self._coordinator.publisher.wait_for(max(leaf_indices) + 1)
+        return log_pb2.AppendStatementsResponse(leaf_indices=leaf_indices, checkpoint=cosigned.data)
 
     async def GetCheckpoint(
         self, request: log_pb2.GetCheckpointRequest, context: Context
     ) -> log_pb2.Checkpoint:
-        """Return the newest signed checkpoint."""
+        """Return the newest published checkpoint."""
         del request, context
-        return log_pb2.Checkpoint(note=self._coordinator.view.checkpoint())
+        cosigned = await self._coordinator.publisher.wait_for(1)
+        return log_pb2.Checkpoint(note=cosigned.data)
 
     async def ListLeaves(
         self, request: log_pb2.ListLeavesRequest, context: Context

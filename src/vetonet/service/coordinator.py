@@ -11,8 +11,8 @@ Nobody trusts a coordinator: it can stall, but everything it says can be verifie
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from typing import Any, Final, Self, TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final, Self
 
 from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey
@@ -24,6 +24,7 @@ from vetonet.policy.proposal import open_proposal
 from vetonet.policy.treaty import open_treaty
 from vetonet.service.admission import Admission
 from vetonet.service.bulletin import Bulletin, Changed
+from vetonet.service.docket import Docket
 from vetonet.service.history import CHECKPOINT, LEAF, START, History, require_leaf_sizes
 from vetonet.service.journalling import (
     JournalPort,
@@ -36,6 +37,7 @@ from vetonet.service.journalling import (
 from vetonet.service.public_view import PublicView
 from vetonet.service.publishing import Publisher, Publishing
 from vetonet.service.request import Request
+from vetonet.service.turns import Turns
 from vetonet.storage.journal import PoisonedJournalError, Record
 from vetonet.tlog.policy import CosignedCheckpoint
 from vetonet.tlog.proof import LogProof
@@ -45,16 +47,12 @@ from vetonet.voting.state import (
     BallotReceived,
     Effect,
     Event,
-    NameCulprits,
     Phase,
-    RequestShares,
     ShareReceived,
     TimePassed,
     Voting,
 )
 from vetonet.wire.identity import Identity, Role, require_caller
-
-T = TypeVar("T")
 
 MAX_BATCH: Final = 1_024
 
@@ -71,7 +69,7 @@ class Coordinator:
     """
 
     __slots__ = (
-        "_active", "_admitting", "_clock", "_history", "_journal", "_lock", "_publication", "_tasks",
+        "_admitting", "_clock", "_docket", "_history", "_journal", "_turns",
         "bulletin", "publisher", "stuck", "treaty", "view",
     )  # fmt: skip
 
@@ -90,11 +88,8 @@ class Coordinator:
         self.stuck: Final = asyncio.Event()
         self.view: Final = PublicView(history)
         self._history, self._journal, self._clock = history, journal, clock
-        self._admitting, self._lock = asyncio.Lock(), asyncio.Lock()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._active: dict[bytes, None] = {}
+        self._admitting, self._turns, self._docket = asyncio.Lock(), Turns(), Docket(history)
         for digest in history.ledger.order:
-            self._note_activity(history.ledger.votes[digest])
             self.bulletin.post(digest, Changed())
         self.publisher: Final = Publisher(
             history.log,
@@ -104,9 +99,7 @@ class Coordinator:
             store=self._store_checkpoint,
             newest=history.published,
         )
-        self.publisher.notice_growth()
-        self._publication = asyncio.create_task(self.publisher.run())
-        self._publication.add_done_callback(self._note_end_of_publication)
+        self.publisher.start(on_failure=self.stuck.set)
 
     @classmethod
     async def start(
@@ -150,9 +143,8 @@ class Coordinator:
             StorageError: the journal could not be closed.
         """
         self.bulletin.close()
-        self._publication.cancel()
-        await asyncio.gather(self._publication, return_exceptions=True)
-        async with self._admitting, self._lock:
+        await self.publisher.stop()
+        async with self._admitting, self._turns.lock:
             await self._journal.close()
 
     async def create_proposal(self, data: bytes, *, request_id: str, caller: Identity | None) -> Voting:
@@ -173,7 +165,7 @@ class Coordinator:
         proposal = open_proposal(data, self.treaty)
         require_caller(caller, Role.OPERATOR, proposal.statement.operator_id)
         request = Request.over(request_id, "create proposal", (data,))
-        return await self._run(self._open_vote(proposal.payload_digest, data, request, arrived))
+        return await self._turns.run(self._open_vote(proposal.payload_digest, data, request, arrived))
 
     async def cast_ballot(
         self, name: bytes, data: bytes, *, request_id: str, caller: Identity | None
@@ -200,7 +192,7 @@ class Coordinator:
         party_id = self.treaty.statement.find_party(ballot.signer).party_id
         require_caller(caller, Role.PARTY, party_id)
         request = Request.over(request_id, "cast ballot", (name, data))
-        vote = await self._run(
+        vote = await self._turns.run(
             self._advance(
                 digest,
                 lambda place: BallotReceived(ballot=ballot, leaf_index=place),
@@ -258,7 +250,7 @@ class Coordinator:
         digest = self.view.find_vote(name).proposal.payload_digest
         party_id = self.treaty.statement.find_participant(share.identifier).party_id
         require_caller(caller, Role.PARTY, party_id)
-        return await self._run(self._collect(digest, party_id, attempt, share, arrived))
+        return await self._turns.run(self._collect(digest, party_id, attempt, share, arrived))
 
     async def append_statements(
         self, statements: Sequence[bytes], *, request_id: str, caller: Identity | None
@@ -284,7 +276,7 @@ class Coordinator:
             raise RefusedError(f"expected 1 to {MAX_BATCH} statements, got {len(statements)}")
         require_leaf_sizes(statements)
         request = Request.over(request_id, "append statements", statements)
-        return await self._finish(self._log_statements(statements, request, caller, arrived))
+        return await self._turns.finish(self._log_statements(statements, request, caller, arrived))
 
     async def tick(self) -> None:
         """Every vote that is due has moved on: windows closed, silent signers replaced.
@@ -293,38 +285,15 @@ class Coordinator:
             StorageError: a vote could not move on; the others did, and the next tick tries again.
         """
         now, failure = self._clock(), None
-        for digest in [digest for digest in self._active if self._is_due(digest, now)]:
+        for digest in self._docket.list_due(now):
             try:
-                await self._run(self._advance(digest, self._let_time_pass, now))
+                await self._turns.run(self._advance(digest, self._let_time_pass, now))
             except StorageError as error:
                 failure = error
         if failure is not None:
             raise failure
 
     # ------------------------------------------------------------------ one writer at a time
-
-    async def _run(self, change: Coroutine[Any, Any, T]) -> T:
-        """Carry a change through in its turn.
-
-        A caller that waited for nothing since it read the clock gets its turn in the order of arrival.
-        """
-        return await self._finish(self._change_alone(change))
-
-    async def _finish(self, change: Coroutine[Any, Any, T]) -> T:
-        """Carry a change through, also where its caller goes away: durable and adopted stay together."""
-        task = asyncio.create_task(change)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
-
-    async def _change_alone(self, change: Coroutine[Any, Any, T]) -> T:
-        async with self._lock:
-            return await change
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # its caller may be gone, and asyncio complains of errors that nobody saw
 
     async def _open_vote(self, digest: bytes, data: bytes, request: Request, now: Milliseconds) -> Voting:
         history, unbound = self._history, list_unbound(self._history, request, now)
@@ -379,8 +348,8 @@ class Coordinator:
         self._history.adopt(records, ledger=ledger.with_vote(vote))
         self.publisher.notice_growth()
         if is_news:
-            self._note_activity(vote)
-            self._publish(vote, effects)
+            self._docket.note(vote)
+            self.bulletin.announce(vote, effects)
 
     async def _store(self, records: Sequence[Record]) -> None:
         try:
@@ -391,7 +360,7 @@ class Coordinator:
 
     async def _store_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
         """What leaves is durable first: no restart may know less than the world does (VN-11.6)."""
-        await self._run(self._append_checkpoint(cosigned))
+        await self._turns.run(self._append_checkpoint(cosigned))
 
     async def _append_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
         records = (make_record(CHECKPOINT, cosigned.data, self._clock()),)
@@ -410,7 +379,7 @@ class Coordinator:
             history.knows(request)
             staged = history.admission.stage()
             leaves = [record async for record in self._admit(staged, statements, caller, now)]
-            async with self._lock:
+            async with self._turns.lock:
                 records = [*leaves, *list_unbound(self._history, request, now)]
                 await self._store(records)
                 history.adopt(records, registry=staged.registry)
@@ -430,45 +399,6 @@ class Coordinator:
 
     # ------------------------------------------------------------------ bookkeeping
 
-    def _note_end_of_publication(self, task: asyncio.Task[None]) -> None:
-        """Publication goes on for ever; where it ended by a bug, a restart is needed and health says so."""
-        if not task.cancelled():
-            task.exception()
-            self.stuck.set()
-
     def _let_time_pass(self, place: int) -> Event:
         del place
         return TimePassed(licensed=self._history.ledger.licensed)
-
-    def _is_due(self, digest: bytes, now: Milliseconds) -> bool:
-        vote = self._history.ledger.votes[digest]
-        if vote.signing is not None:
-            return now >= vote.signing.deadline_ms
-        closes_ms = vote.proposal.statement.closes_ms
-        return now >= closes_ms + (0 if self._is_witnessed(vote) else self.treaty.statement.signing_ms)
-
-    def _is_witnessed(self, vote: Voting) -> bool:
-        """Whether signers can already read all of a vote's ballots under a published checkpoint (VN-7.3).
-
-        Before that they would refuse, so they are not asked; after one signing time they are, and time out.
-        """
-        places = [logged.leaf_index for logged in vote.ballots]
-        return max(places, default=-1) < self.view.published_size
-
-    def _note_activity(self, vote: Voting) -> None:
-        digest = vote.proposal.payload_digest
-        if vote.phase in {Phase.OPEN, Phase.SIGNING}:
-            self._active[digest] = None
-        else:
-            self._active.pop(digest, None)
-
-    def _publish(self, vote: Voting, effects: Sequence[Effect]) -> None:
-        digest = vote.proposal.payload_digest
-        self.bulletin.post(digest, Changed())
-        for effect in effects:
-            if isinstance(effect, NameCulprits):
-                self.bulletin.post(digest, effect)
-            elif isinstance(effect, RequestShares):
-                self.bulletin.post(digest, effect.signing)
-        if vote.signing is None:
-            self.bulletin.retract_round(digest)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.merkle import ConsistencyProof
@@ -32,10 +32,12 @@ from vetonet.tlog.policy import (
     is_cosignature,
     is_quorum,
 )
-from vetonet.tlog.witness import AddCheckpoint, StaleCheckpointError, WitnessPort, read_signature_lines
+from vetonet.tlog.witness import AddCheckpoint, StaleCheckpointError, WitnessPort, parse_cosignatures
 
 DEFAULT_INTERVAL_S: Final = 1.0
 RETRY_PAUSE_S: Final = 0.5
+
+_Answer: TypeAlias = "asyncio.Task[NoteSignature]"
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -105,6 +107,7 @@ class Publisher:
         self._failure: VetonetError | None = None
         self._grown, self._published = asyncio.Event(), asyncio.Condition()
         self._turn = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def newest(self) -> CosignedCheckpoint | None:
@@ -120,7 +123,29 @@ class Publisher:
         """The log has more leaves than before."""
         self._grown.set()
 
-    async def run(self) -> None:
+    def start(self, *, on_failure: Callable[[], None]) -> None:
+        """Checkpoints are published from now on, by a task of its own, until ``stop``.
+
+        Args:
+            on_failure: called where a bug ended that: then only a restart helps.
+        """
+
+        def note_end(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                _logger.error("publication ended by a bug: %r", task.exception())
+                on_failure()
+
+        self.notice_growth()
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(note_end)
+
+    async def stop(self) -> None:
+        """No checkpoint is published any more; one under way has ended or is given up."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
         """Publish for ever, once an interval while there is something new; a lost quorum is told once."""
         is_failing = False
         while True:
@@ -183,8 +208,18 @@ class Publisher:
 
     async def _gather(self, signed: SignedCheckpoint) -> CosignedCheckpoint:
         """Ask all witnesses at once; with the quorum met, wait a little for those that are usually quick."""
-        loop, started = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         asked = {asyncio.create_task(self._ask(name, signed)): name for name in self._publishing.witnesses}
+        try:
+            pending = await self._await_answers(asked)
+        finally:
+            for task in asked:
+                task.cancel()  # what is done stays done
+        self._slow = {asked[task] for task in pending}
+        return self._conclude(signed, asked, pending)
+
+    async def _await_answers(self, asked: Mapping[_Answer, str]) -> AbstractSet[_Answer]:
+        """Return the witnesses that have not answered when nobody waits for them any more."""
+        loop, started = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         pending = set(asked)
         while pending:
             is_met = self._is_met(asked.keys() - pending)
@@ -194,12 +229,9 @@ class Publisher:
             if not awaited or left_s <= 0:
                 break
             _, pending = await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-        self._slow = {asked[task] for task in pending}
-        for task in pending:
-            task.cancel()
-        return self._conclude(signed, asked, pending)
+        return pending
 
-    def _is_met(self, done: AbstractSet[asyncio.Task[NoteSignature]]) -> bool:
+    def _is_met(self, done: AbstractSet[_Answer]) -> bool:
         lines = [task.result() for task in done if task.exception() is None]
         witnesses = {witness for line in lines if (witness := self._policy.find_witness(line)) is not None}
         return is_quorum(self._policy.quorum, witnesses)
@@ -207,8 +239,8 @@ class Publisher:
     def _conclude(
         self,
         signed: SignedCheckpoint,
-        asked: Mapping[asyncio.Task[NoteSignature], str],
-        pending: AbstractSet[asyncio.Task[NoteSignature]],
+        asked: Mapping[_Answer, str],
+        pending: AbstractSet[_Answer],
     ) -> CosignedCheckpoint:
         """Put the lines together, or say of every witness that is missing why it is.
 
@@ -250,7 +282,7 @@ class Publisher:
         hashes = () if is_trivial else self._source.consistency_proof(old_size, size).hashes
         request = AddCheckpoint(old_size=old_size, proof=hashes, signed=signed)
         answer = await self._publishing.witnesses[name].add_checkpoint(request)
-        for line in read_signature_lines(answer):
+        for line in parse_cosignatures(answer):
             witness = self._policy.find_witness(line)
             if (
                 witness is not None

@@ -235,6 +235,10 @@ def _require_witnessing(plan: TreatyPlan) -> None:
     count, (quorum, colluding) = len(plan.party_ids), plan.witnessing
     if quorum <= count and 2 * quorum - count > colluding:
         return
+    if plan.witness_quorum is not None and quorum > count:
+        raise Failure(
+            f"--witness-quorum: expected at most the {count} witnesses, one of each party, got {quorum}"
+        )
     if quorum > count:
         needed = f"it takes k = {quorum} of n = {count} witnesses to withstand f = {colluding}"
         raise Failure(f"--max-colluding: {needed}; expected 2k - n > f with k of at most n")

@@ -19,7 +19,6 @@ from vetonet.crypto.merkle import ConsistencyProof
 from vetonet.errors import (
     InvalidSignatureError,
     RefusedError,
-    StorageError,
     VetonetError,
     WitnessQuorumError,
 )
@@ -87,6 +86,7 @@ class Publisher:
         policy: LogPolicy,
         publishing: Publishing,
         store: Callable[[CosignedCheckpoint], Awaitable[None]],
+        prepare: Callable[[], Awaitable[None]] | None = None,
         newest: CosignedCheckpoint | None = None,
     ) -> None:
         """Publish this log.
@@ -97,10 +97,11 @@ class Publisher:
             policy: what makes a checkpoint count.
             publishing: whom to ask, and how patiently.
             store: makes a checkpoint durable before anybody gets it.
+            prepare: brings the log, and what is read of it, up to date before a checkpoint is made.
             newest: what was published before a restart.
         """
         self._source, self._log_key, self._policy = source, log_key, policy
-        self._publishing, self._store = publishing, store
+        self._publishing, self._store, self._prepare = publishing, store, prepare
         self._newest = newest
         self._known: dict[str, int] = {}
         self._slow: set[str] = set()
@@ -169,18 +170,24 @@ class Publisher:
             StorageError: it could not be made durable.
         """
         async with self._turn:
-            if self._newest is not None and self._newest.checkpoint.tree_size == self._source.tree_size:
-                return self._newest
             try:
-                cosigned = await self._gather(sign_checkpoint(self._source.checkpoint(), self._log_key))
-                await self._store(cosigned)
-            except (WitnessQuorumError, StorageError) as error:
+                cosigned = await self._advance()
+            except VetonetError as error:
                 self._failure = error
                 raise
             self._newest, self._failure = cosigned, None
             async with self._published:
                 self._published.notify_all()
             return cosigned
+
+    async def _advance(self) -> CosignedCheckpoint:
+        if self._prepare is not None:
+            await self._prepare()
+        if self._newest is not None and self._newest.checkpoint.tree_size == self._source.tree_size:
+            return self._newest
+        cosigned = await self._gather(sign_checkpoint(self._source.checkpoint(), self._log_key))
+        await self._store(cosigned)
+        return cosigned
 
     async def wait_for(self, tree_size: int, timeout_s: float | None = None) -> CosignedCheckpoint:
         """Return a published checkpoint that covers the first ``tree_size`` leaves.

@@ -40,7 +40,7 @@ class OpenLogServicer(open_log_pb2_grpc.OpenLogServiceServicer):
 
 
 class OpenLogReadServicer(LogReadServicer):
-    """The reading half; the other half of that service is about statements, which this log knows nothing of."""
+    """The reading half; the other is about statements, of which this log knows nothing."""
 
     async def AppendStatement(
         self, request: log_pb2.AppendStatementRequest, context: Context

@@ -500,7 +500,7 @@ def test_a_call_that_takes_too_long_is_ended_by_the_server_and_may_still_take_ef
         request = coordinator_pb2.CreateProposalRequest(
             statement=council.sign_proposal().data, request_id=make_request_id()
         )
-        async with site.server.coordinator._lock:
+        async with site.server.coordinator._turns.lock:
             async with refused(DeadlineError, "0.5 s"):
                 await site.operator().CreateProposal(request)
             assert view.tree_size == 1

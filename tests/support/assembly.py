@@ -10,9 +10,8 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vetonet.party.witness import Witness
-
-from support.coordination import ManualClock, open_witness, read_real_time, witness_locally
+from support.coordination import ManualClock, read_real_time
+from support.witnesses import Witnesses, make_witnesses, publish_by
 from support.world import Council, make_council
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed
@@ -53,7 +52,7 @@ class Assembly:
     clock: ManualClock
     authority: Authority | None
     coordinators: list[CoordinatorServer]
-    witnesses: Mapping[str, Witness]
+    witnesses: Witnesses
     home: Mapping[str, int]
     daemons: dict[str, PartyDaemon] = field(default_factory=dict)
     clients: dict[str, CoordinatorClient] = field(default_factory=dict)
@@ -192,7 +191,7 @@ async def assemble(
         clock=clock,
         authority=authority,
         coordinators=[],
-        witnesses={name: open_witness(council, name) for name in council.party_ids} if is_witnessed else {},
+        witnesses=make_witnesses(council, clock) if is_witnessed else {},
         home=home or {},
     )
     async with contextlib.AsyncExitStack() as stack:
@@ -216,7 +215,7 @@ async def _serve(hall: Assembly, kind: type[Coordinator]) -> AsyncGenerator[Coor
             journal,
             treaty_bytes=hall.council.treaty.data,
             log_key=hall.council.log_key,
-            publishing=witness_locally(hall.council, hall.clock, hall.witnesses or None),
+            publishing=publish_by(hall.witnesses or make_witnesses(hall.council, hall.clock)),
             clock=hall.clock,
         )
         settings = ServerSettings(

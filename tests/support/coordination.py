@@ -7,14 +7,14 @@ import itertools
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 import grpc.aio
-from vetonet.party.witness import LocalWitness, Witness
 
+from support.witnesses import make_witnesses, publish_by
 from support.world import NOW_MS, Council
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
@@ -29,7 +29,7 @@ from vetonet.service.server import CoordinatorServer, ServerSettings, serve_coor
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.journal import Journal, Record, StoredRecord
 from vetonet.storage.memory import MemoryJournal
-from vetonet.units import MS_PER_HOUR, MS_PER_S, Clock, Precision
+from vetonet.units import MS_PER_HOUR, Clock, Precision
 from vetonet.v1.coordinator_pb2_grpc import CoordinatorServiceStub
 from vetonet.v1.log_pb2_grpc import LogServiceStub
 from vetonet.wire.channel import open_channel
@@ -118,34 +118,12 @@ class KeptJournal:
         return
 
 
-def open_witness(council: Council, party_id: str, journal: Journal | None = None) -> Witness:
-    """Return the witness of a party, which remembers what its journal holds; by default nothing yet."""
-    return Witness.open(
-        journal or MemoryJournal(),
-        name=council.treaty.statement.find_witness_of(party_id).name,
-        signing_key=council.witness_keys[party_id],
-        logs=(council.log_policy.log_key,),
-    )
-
-
-def witness_locally(
-    council: Council, clock: Clock | None = None, witnesses: Mapping[str, Witness] | None = None
-) -> Publishing:
-    """Return a publication at every append, by these witnesses (party ids), by default new ones of everybody.
+def witness_locally(council: Council, clock: Clock | None = None) -> Publishing:
+    """Return a publication at every append, by new witnesses of everybody.
 
     New witnesses have seen nothing: two coordinators that each have their own have colluding ones.
     """
-    chosen = witnesses or {party_id: open_witness(council, party_id) for party_id in council.party_ids}
-    read = clock or ManualClock()
-    return Publishing(
-        witnesses={
-            council.treaty.statement.find_witness_of(party_id).name: LocalWitness(
-                witness, clock_s=lambda: read() // MS_PER_S
-            )
-            for party_id, witness in chosen.items()
-        },
-        interval_s=0,
-    )
+    return publish_by(make_witnesses(council, clock or ManualClock()))
 
 
 @contextlib.asynccontextmanager

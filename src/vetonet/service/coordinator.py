@@ -160,12 +160,15 @@ class Coordinator:
             EncodingError, ProtocolError, InvalidSignatureError: the rules of VN-5 say no.
             RequestConflictError: the request id was used for something else.
             StorageError: it could not be made durable.
+            WitnessQuorumError: it is logged and its vote open, but nobody can read it yet; retry.
         """
         arrived = self._clock()
         proposal = open_proposal(data, self.treaty)
         require_caller(caller, Role.OPERATOR, proposal.statement.operator_id)
         request = Request.over(request_id, "create proposal", (data,))
-        return await self._turns.run(self._open_vote(proposal.payload_digest, data, request, arrived))
+        vote = await self._turns.run(self._open_vote(proposal.payload_digest, data, request, arrived))
+        await self.publisher.wait_for(vote.proposal_leaf_index + 1)
+        return vote
 
     async def cast_ballot(
         self, name: bytes, data: bytes, *, request_id: str, caller: Identity | None

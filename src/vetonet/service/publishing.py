@@ -19,9 +19,11 @@ from vetonet.crypto.merkle import ConsistencyProof
 from vetonet.errors import (
     InvalidSignatureError,
     RefusedError,
+    StorageError,
     VetonetError,
     WitnessQuorumError,
 )
+from vetonet.tlog.add_checkpoint import AddCheckpoint, parse_cosignatures
 from vetonet.tlog.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
 from vetonet.tlog.note import NoteSignature
 from vetonet.tlog.policy import (
@@ -31,7 +33,7 @@ from vetonet.tlog.policy import (
     is_cosignature,
     is_quorum,
 )
-from vetonet.tlog.witness import AddCheckpoint, StaleCheckpointError, WitnessPort, parse_cosignatures
+from vetonet.tlog.witness import StaleCheckpointError, WitnessPort
 
 DEFAULT_INTERVAL_S: Final = 1.0
 RETRY_PAUSE_S: Final = 0.5
@@ -175,9 +177,11 @@ class Publisher:
             except VetonetError as error:
                 self._failure = error
                 raise
-            self._newest, self._failure = cosigned, None
-            async with self._published:
-                self._published.notify_all()
+            else:
+                self._newest, self._failure = cosigned, None
+            finally:
+                async with self._published:
+                    self._published.notify_all()
             return cosigned
 
     async def _advance(self) -> CosignedCheckpoint:
@@ -194,14 +198,19 @@ class Publisher:
 
         Raises:
             WitnessQuorumError: there is none within the time.
+            StorageError: none can be made durable at present.
         """
         self.notice_growth()
         try:
             async with asyncio.timeout(self._publishing.deadline_s if timeout_s is None else timeout_s):
                 async with self._published:
-                    await self._published.wait_for(lambda: self.tree_size >= tree_size)
+                    await self._published.wait_for(
+                        lambda: self.tree_size >= tree_size or isinstance(self._failure, StorageError)
+                    )
         except TimeoutError as error:
             raise self._describe_delay(tree_size) from error
+        if self.tree_size < tree_size and self._failure is not None:
+            raise self._failure
         if self._newest is None:
             msg = "a published checkpoint that is none"
             raise ValueError(msg)

@@ -91,6 +91,8 @@ TABLE: Final[Mapping[str, Row]] = {
     "journal-locked": _row(_CODE.UNAVAILABLE, StorageError),
     "journal-full": _row(_CODE.RESOURCE_EXHAUSTED, StorageError),
     "journal-poisoned": _row(_CODE.UNAVAILABLE, StorageError),
+    "tile-missing": _row(_CODE.NOT_FOUND, StorageError),
+    "tile-corrupt": _row(_CODE.DATA_LOSS, StorageError),
     "protocol": _row(_CODE.FAILED_PRECONDITION, ProtocolError),
     "unknown-party": _row(_CODE.PERMISSION_DENIED, UnknownPartyError),
     "unexpected-event": _row(_CODE.FAILED_PRECONDITION, UnexpectedEventError),

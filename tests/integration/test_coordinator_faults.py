@@ -51,6 +51,7 @@ from vetonet.wire.status import to_error
 SERVER = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
+from support.coordination import witness_locally
 from support.world import NOW_MS, make_council
 from vetonet.errors import VetonetError
 from vetonet.service.server import ServerSettings, serve_coordinator
@@ -63,7 +64,8 @@ settings = ServerSettings(address="127.0.0.1:0", credential=Credential(**pem), t
 
 async def main():
     serving = serve_coordinator(
-        Path(directory), treaty_bytes=council.treaty.data, log_key=council.log_key, settings=settings,
+        Path(directory), treaty_bytes=council.treaty.data, log_key=council.log_key,
+        publishing=witness_locally(council), settings=settings,
         clock=lambda: NOW_MS,
     )
     async with serving as server:

@@ -7,12 +7,13 @@ import itertools
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 import grpc.aio
+from vetonet.party.witness import LocalWitness, Witness
 
 from support.world import NOW_MS, Council
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
@@ -23,11 +24,12 @@ from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, gen
 from vetonet.crypto.statement import Signed, sign, sign_jointly
 from vetonet.policy.proposal import Proposal
 from vetonet.service.coordinator import Coordinator
+from vetonet.service.publishing import Publishing
 from vetonet.service.server import CoordinatorServer, ServerSettings, serve_coordinator
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.journal import Journal, Record, StoredRecord
 from vetonet.storage.memory import MemoryJournal
-from vetonet.units import MS_PER_HOUR, Precision
+from vetonet.units import MS_PER_HOUR, MS_PER_S, Clock, Precision
 from vetonet.v1.coordinator_pb2_grpc import CoordinatorServiceStub
 from vetonet.v1.log_pb2_grpc import LogServiceStub
 from vetonet.wire.channel import open_channel
@@ -116,14 +118,48 @@ class KeptJournal:
         return
 
 
+def open_witness(council: Council, party_id: str, journal: Journal | None = None) -> Witness:
+    """Return the witness of a party, which remembers what its journal holds; by default nothing yet."""
+    return Witness.open(
+        journal or MemoryJournal(),
+        name=council.treaty.statement.find_witness_of(party_id).name,
+        signing_key=council.witness_keys[party_id],
+        logs=(council.log_policy.log_key,),
+    )
+
+
+def witness_locally(
+    council: Council, clock: Clock | None = None, witnesses: Mapping[str, Witness] | None = None
+) -> Publishing:
+    """Return a publication at every append, by these witnesses (party ids), by default new ones of everybody.
+
+    New witnesses have seen nothing: two coordinators that each have their own have colluding ones.
+    """
+    chosen = witnesses or {party_id: open_witness(council, party_id) for party_id in council.party_ids}
+    read = clock or ManualClock()
+    return Publishing(
+        witnesses={
+            council.treaty.statement.find_witness_of(party_id).name: LocalWitness(
+                witness, clock_s=lambda: read() // MS_PER_S
+            )
+            for party_id, witness in chosen.items()
+        },
+        interval_s=0,
+    )
+
+
 @contextlib.asynccontextmanager
 async def run_coordinator(
-    council: Council, journal: Journal, clock: ManualClock
+    council: Council, journal: Journal, clock: ManualClock, publishing: Publishing | None = None
 ) -> AsyncIterator[Coordinator]:
     """Within, a coordinator over this journal, which stays open afterwards."""
     async with AsyncJournal(KeptJournal(journal)) as kept:
         coordinator = await Coordinator.start(
-            kept, treaty_bytes=council.treaty.data, log_key=council.log_key, clock=clock
+            kept,
+            treaty_bytes=council.treaty.data,
+            log_key=council.log_key,
+            publishing=publishing or witness_locally(council, clock),
+            clock=clock,
         )
         yield coordinator
         await coordinator.close()
@@ -257,7 +293,12 @@ def make_authority() -> Authority:
 
 @contextlib.asynccontextmanager
 async def serve_site(
-    council: Council, directory: Path, *, max_bytes: int | None = None, **settings: Any
+    council: Council,
+    directory: Path,
+    *,
+    max_bytes: int | None = None,
+    publishing: Publishing | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Site]:
     """Within, a coordinator over SQLite and mutual TLS on a free port; its clock is the test's."""
     authority, clock = make_authority(), ManualClock()
@@ -273,6 +314,7 @@ async def serve_site(
         directory,
         treaty_bytes=council.treaty.data,
         log_key=council.log_key,
+        publishing=publishing or witness_locally(council, clock),
         settings=ServerSettings(**(chosen | settings)),
         clock=clock,
         max_bytes=max_bytes,

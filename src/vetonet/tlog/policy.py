@@ -264,10 +264,15 @@ def _verify_order(
 
 
 def _verify_quorum(cosigned: AbstractSet[WitnessKey], policy: LogPolicy) -> None:
-    if policy.quorum is None or _is_met(policy.quorum, cosigned):
+    if is_quorum(policy.quorum, cosigned) or policy.quorum is None:
         return
     names = ", ".join(sorted(witness.name for witness in cosigned)) or "none"
     raise WitnessQuorumError(f"expected {describe_quorum(policy.quorum)}, got cosignatures of {names}")
+
+
+def is_quorum(quorum: GroupMember | None, witnesses: AbstractSet[WitnessKey]) -> bool:
+    """Whether these witnesses are enough."""
+    return quorum is None or _is_met(quorum, witnesses)
 
 
 def describe_quorum(quorum: GroupMember) -> str:

@@ -34,6 +34,7 @@ from vetonet.errors import (
     UnknownPartyError,
     VerificationError,
     VetonetError,
+    WitnessQuorumError,
 )
 from vetonet.wire.errors import DeadlineError, NotFoundError, OverloadedError, WrongIdentityError
 
@@ -105,6 +106,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "not-found": _row(_CODE.NOT_FOUND, NotFoundError),
     "verification": _row(_CODE.INVALID_ARGUMENT, VerificationError),
     "invalid-signature": _row(_CODE.INVALID_ARGUMENT, InvalidSignatureError),
+    "witness-quorum": _row(_CODE.UNAVAILABLE, WitnessQuorumError),
     "proof": _row(_CODE.INVALID_ARGUMENT, ProofError),
     "unproven-checkpoint": _row(_CODE.INVALID_ARGUMENT, ProofError),
     "appraisal": _row(_CODE.INVALID_ARGUMENT, AppraisalError),

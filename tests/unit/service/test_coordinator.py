@@ -20,6 +20,7 @@ from support.coordination import (
     name_of,
     run_coordinator,
     sign_batch,
+    witness_locally,
 )
 from support.world import NOW_MS, Council, make_council
 from vetonet.crypto.merkle import verify_consistency
@@ -44,7 +45,6 @@ from vetonet.service.history import CONCLUSION, LEAF, REQUEST, SIGNING_ATTEMPT, 
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.journal import FullJournalError, Record, RequestConflictError
 from vetonet.storage.memory import MemoryJournal
-from vetonet.tlog.note import LogKey
 from vetonet.tlog.proof import verify_log_proof
 from vetonet.voting.ledger import Ledger, read_leaves
 from vetonet.voting.state import NameCulprits, Phase, SigningRound, Voting
@@ -118,8 +118,8 @@ def test_a_granted_proposal_gets_a_logged_licence() -> None:
         for party_id in vote.signing.signers:
             await submit(coordinator, council, party_id, vote)
         licence, proof = coordinator.view.get_licence(name_of(proposal))
-        log_key = LogKey(name="log.example/treaty", public_key=council.log_key.public_key)
-        checkpoint = verify_log_proof(licence.data, proof, log_key)
+        policy = council.log_policy
+        checkpoint = verify_log_proof(licence.data, proof, policy).checkpoint
         assert checkpoint.tree_size == coordinator.view.tree_size == 6
         assert licence.statement.ballot_leaf_indices == (2, 3, 4)
         assert find(coordinator, proposal).decision is Decision.GRANTED
@@ -854,7 +854,11 @@ def test_after_the_close_nothing_is_taken_in() -> None:
     async def main() -> None:
         async with AsyncJournal(MemoryJournal()) as journal:
             coordinator = await Coordinator.start(
-                journal, treaty_bytes=council.treaty.data, log_key=council.log_key, clock=ManualClock()
+                journal,
+                treaty_bytes=council.treaty.data,
+                log_key=council.log_key,
+                publishing=witness_locally(council),
+                clock=ManualClock(),
             )
             await coordinator.close()
             with pytest.raises(StorageError, match="closed"):

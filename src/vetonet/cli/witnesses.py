@@ -33,6 +33,7 @@ def open_trial_witnesses(directory: Path, data: Path, stack: ExitStack) -> dict[
     from vetonet.party.witness import LocalWitness, Witness
     from vetonet.storage import SqliteJournal
     from vetonet.tlog.policy import LogPolicy
+    from vetonet.tlog.witness import trust_by_name
 
     treaty = read_treaty(directory).statement
     warn(
@@ -47,7 +48,7 @@ def open_trial_witnesses(directory: Path, data: Path, stack: ExitStack) -> dict[
             stack.enter_context(SqliteJournal.open(folder)),
             name=terms.name,
             signing_key=key,
-            logs=(LogPolicy.under(treaty).log_key,),
+            logs=trust_by_name((LogPolicy.under(treaty).log_key,)),
         )
         witnesses[terms.name] = LocalWitness(witness, clock_s=lambda: read_clock() // MS_PER_S)
     return witnesses

@@ -8,7 +8,7 @@ witness ever cosigned of one log is one history. ``judge_checkpoint`` is the who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias
@@ -194,6 +194,14 @@ def judge_checkpoint(state: WitnessState, request: AddCheckpoint) -> Outcome:
     if known is not None and known.checkpoint.tree_size == offered.tree_size:
         return state, ()
     return replace(state, newest={**state.newest, offered.origin: accepted.signed}), (accepted,)
+
+
+def trust_by_name(keys: Iterable[LogKey]) -> dict[str, tuple[LogKey, ...]]:
+    """Return the keys that are trusted for each origin, where the name of a key is its log's origin."""
+    logs: dict[str, tuple[LogKey, ...]] = {}
+    for key in keys:
+        logs[key.name] = (*logs.get(key.name, ()), key)
+    return logs
 
 
 def _keep_trusted(note: SignedNote, keys: tuple[LogKey, ...]) -> SignedNote:

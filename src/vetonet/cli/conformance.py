@@ -22,6 +22,7 @@ from vetonet.crypto.merkle import vectors as merkle_vectors
 from vetonet.crypto.vectors_cose import iter_sign1_cases
 from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases
 from vetonet.errors import ConfigError, VetonetError
+from vetonet.tlog.vectors_witness import iter_witness_cases
 
 EXIT_FAILED: Final = 1
 EXIT_NOT_RECOGNISED: Final = 2
@@ -37,12 +38,12 @@ class Suite:
     Attributes:
         iter_cases: the cases of a document; raises ConfigError for a document of another kind, and any other
             VetonetError for one of this kind that is malformed (which counts as a failure).
-        pattern: which files of a folder may be such documents.
+        patterns: which files of a folder may be such documents.
         read: how a file becomes a document.
     """
 
     iter_cases: Callable[[object], Iterator[Case]]
-    pattern: str = "*.json"
+    patterns: tuple[str, ...] = ("*.json",)
     read: Callable[[Path], object]
 
 
@@ -93,6 +94,24 @@ def read_json(path: Path) -> object:
         raise ConfigError(msg) from error
 
 
+def read_json_or_text(path: Path) -> object:
+    """Return the text in a file that is named so, else the JSON document.
+
+    Raises:
+        ConfigError: it cannot be read, or is neither.
+    """
+    if path.suffix != ".txt":
+        return read_json(path)
+    try:
+        return path.read_bytes().decode()
+    except OSError as error:
+        msg = f"cannot read {path.name}: {error.strerror}"
+        raise ConfigError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"not recognised: {path.name} is not text"
+        raise ConfigError(msg) from error
+
+
 def _iter_frost_cases(document: object) -> Iterator[Case]:
     if not isinstance(document, Mapping):
         msg = "not recognised: a FROST vector is a JSON object"
@@ -107,6 +126,7 @@ SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
         "ed25519": Suite(iter_cases=iter_ed25519_cases, read=read_json),
         "ecdsa-p256": Suite(iter_cases=iter_ecdsa_p256_cases, read=read_json),
         "merkle": Suite(iter_cases=merkle_vectors.iter_vector_cases, read=read_json),
+        "witness": Suite(iter_cases=iter_witness_cases, patterns=("*.json", "*.txt"), read=read_json_or_text),
     }
 )
 
@@ -139,7 +159,8 @@ def run_conformance(suite: Suite, path: Path) -> ConformanceReport:
 def _list_files(suite: Suite, path: Path) -> list[tuple[Path, str]]:
     """Return the files and what to call them: the path below the folder, or the file's own name."""
     if path.is_dir():
-        return [(file, file.relative_to(path).as_posix()) for file in sorted(path.rglob(suite.pattern))]
+        files = sorted(file for pattern in suite.patterns for file in path.rglob(pattern))
+        return [(file, file.relative_to(path).as_posix()) for file in files]
     return [(path, path.name)]
 
 

@@ -246,6 +246,43 @@ def test_a_journal_with_other_leaves_than_were_published_is_refused() -> None:
     play(scene)
 
 
+def test_a_journal_with_other_leaves_than_the_tiles_is_refused() -> None:
+    ground = Ground()
+
+    async def scene() -> None:
+        async with ground.open() as log:
+            await append_all(log, make_leaves(9))
+            await log.publisher.publish()
+        published = ground.store
+        ground.journal, ground.store = MemoryJournal(), MemoryTileStore()
+        async with ground.open() as other:
+            await append_all(other, make_leaves(12, "other"))
+        ground.store = published
+        with pytest.raises(StorageError, match="first 9 leaves of the journal are not those"):
+            async with ground.open():
+                pass
+
+    play(scene)
+
+
+def test_lost_tiles_are_written_again_also_where_more_was_acknowledged_than_published() -> None:
+    ground, leaves = Ground(), make_leaves(30)
+
+    async def scene() -> None:
+        async with ground.open() as log:
+            await append_all(log, leaves[:9])
+            await log.publisher.publish()
+            await append_all(log, leaves[9:], "s")
+        published = ground.store.read(CHECKPOINT)
+        ground.store = MemoryTileStore()
+        ground.store.write_checkpoint(published)
+        async with ground.open() as again:
+            assert again.checkpoint(9) == expect(ground, leaves[:9]).checkpoint()
+            assert (await again.publisher.publish()).checkpoint == expect(ground, leaves).checkpoint()
+
+    play(scene)
+
+
 def test_the_journal_of_a_coordinator_is_no_log_of_leaves() -> None:
     ground = Ground()
     ground.journal.append([Record(kind="start", request_id=None, payload=b"", recorded_at_ms=1)])

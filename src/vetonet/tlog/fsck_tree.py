@@ -18,6 +18,8 @@ from vetonet.tlog.fsck_roots import PastRoots
 from vetonet.tlog.tile_fetch import compute_edge_root, compute_tile_root
 from vetonet.tlog.tiles import MAX_LEVEL, TILE_HEIGHT, TILE_WIDTH, Tile, count_nodes
 
+_UNPROVEN: Final = "too much is damaged or missing to tell what it should hold"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Above:
@@ -182,7 +184,7 @@ class TreeJudge:
             found = self._files.read_hashes(other)
             count = min(other.width, tile.width) * HASH_BYTES
             if found is not None and hashes is None:
-                self._files.note("tile-unproven", other, f"{tile.to_path()} is not there to compare it with")
+                self._files.note("tile-unproven", other, _UNPROVEN)
             elif found is not None and hashes is not None and found[:count] != hashes[:count]:
                 self._note_difference(other, found[:count], hashes[:count])
 
@@ -201,7 +203,7 @@ class TreeJudge:
                 continue  # the same bytes, so the same hashes
             found = b"".join(map(compute_leaf_hash, entries[:count]))
             if hashes is None:
-                self._files.note("tile-unproven", other, "no leaf hashes are there to compare it with")
+                self._files.note("tile-unproven", other, _UNPROVEN)
             elif found != hashes[: count * HASH_BYTES]:
                 self._note_difference(other, found, hashes)
 

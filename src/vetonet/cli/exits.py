@@ -59,6 +59,8 @@ _BY_REASON: Final[Mapping[str, Exit]] = MappingProxyType(
         "not-found": Exit.USAGE,
         "wrong-identity": Exit.USAGE,
         "journal-corrupt": Exit.INVALID,
+        "tile-corrupt": Exit.INVALID,
+        "tile-missing": Exit.INVALID,
     }
 )
 _BY_CLASS: Final[tuple[tuple[type[VetonetError], Exit], ...]] = (

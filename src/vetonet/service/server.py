@@ -14,6 +14,7 @@ from typing import Final
 from vetonet.crypto.keys import SigningKey
 from vetonet.errors import StorageError
 from vetonet.service.coordinator import Coordinator
+from vetonet.service.publishing import Publishing
 from vetonet.service.servicers import CoordinatorServicer, LogServicer
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.sqlite import SqliteJournal
@@ -116,6 +117,7 @@ async def serve_coordinator(
     *,
     treaty_bytes: bytes,
     log_key: SigningKey,
+    publishing: Publishing,
     settings: ServerSettings,
     clock: Clock | None = None,
     max_bytes: int | None = None,
@@ -126,6 +128,7 @@ async def serve_coordinator(
         directory: the data directory, which must exist.
         treaty_bytes: the treaty in force.
         log_key: signs checkpoints.
+        publishing: which witnesses are asked to cosign them, and how often.
         settings: where and how to listen.
         clock: milliseconds since the Unix epoch; by default the system's.
         max_bytes: the journal's largest size, or None for what the disk holds.
@@ -138,7 +141,11 @@ async def serve_coordinator(
     sqlite = await asyncio.to_thread(SqliteJournal.open, directory, max_bytes=max_bytes)
     async with AsyncJournal(sqlite) as journal:
         coordinator = await Coordinator.start(
-            journal, treaty_bytes=treaty_bytes, log_key=log_key, clock=clock or read_clock
+            journal,
+            treaty_bytes=treaty_bytes,
+            log_key=log_key,
+            publishing=publishing,
+            clock=clock or read_clock,
         )
         server = await CoordinatorServer.start(coordinator, settings)
         try:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from vetonet.crypto.merkle.hashing import EMPTY_ROOT_HASH, HASH_BYTES, compute_leaf_hash, compute_node_hash
+from vetonet.crypto.merkle.hashing import (
+    EMPTY_ROOT_HASH,
+    HASH_BYTES,
+    compute_leaf_hash,
+    compute_node_hash,
+    compute_parent_hashes,
+)
 from vetonet.crypto.merkle.proofs import (
     MAX_TREE_SIZE,
     ConsistencyProof,
@@ -10,6 +16,7 @@ from vetonet.crypto.merkle.proofs import (
     verify_consistency,
     verify_inclusion,
 )
+from vetonet.crypto.merkle.ranges import compute_range_hash, split_consistency, split_inclusion
 from vetonet.crypto.merkle.tree import (
     Tree,
     compute_consistency_proof,
@@ -28,7 +35,11 @@ __all__ = [
     "compute_inclusion_proof",
     "compute_leaf_hash",
     "compute_node_hash",
+    "compute_parent_hashes",
+    "compute_range_hash",
     "compute_root",
+    "split_consistency",
+    "split_inclusion",
     "verify_consistency",
     "verify_inclusion",
 ]

@@ -24,3 +24,14 @@ def compute_leaf_hash(leaf: bytes) -> bytes:
 def compute_node_hash(left: bytes, right: bytes) -> bytes:
     """Return SHA-256(0x01 || left || right) of two child hashes."""
     return sha256(_NODE_PREFIX + left + right).digest()
+
+
+def compute_parent_hashes(hashes: bytes) -> bytes:
+    """Return the hashes of each pair of nodes, side by side; a last one without a sibling has no parent yet.
+
+    Args:
+        hashes: nodes of one level, side by side, from a left child on.
+    """
+    pair = 2 * HASH_BYTES
+    ends = range(pair, len(hashes) + 1, pair)
+    return b"".join([sha256(_NODE_PREFIX + hashes[end - pair : end]).digest() for end in ends])

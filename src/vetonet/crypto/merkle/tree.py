@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from vetonet.crypto.merkle.hashing import EMPTY_ROOT_HASH, HASH_BYTES, compute_node_hash
 from vetonet.crypto.merkle.proofs import ConsistencyProof, InclusionProof
+from vetonet.crypto.merkle.ranges import compute_range_hash, split_consistency, split_inclusion
 
 
 class Tree:
@@ -83,17 +84,9 @@ class Tree:
         if not 0 <= leaf_index < size:
             msg = f"no leaf {leaf_index} among {size}"
             raise ValueError(msg)
-        hashes: list[bytes] = []
-        start, end = 0, size
-        while end - start > 1:
-            middle = start + _split(end - start)
-            if leaf_index < middle:
-                hashes.append(self._range_hash(middle, end))
-                end = middle
-            else:
-                hashes.append(self._range_hash(start, middle))
-                start = middle
-        return InclusionProof(leaf_index=leaf_index, tree_size=size, hashes=tuple(reversed(hashes)))
+        ranges = split_inclusion(leaf_index, size)
+        hashes = tuple(self._range_hash(start, end) for start, end in ranges)
+        return InclusionProof(leaf_index=leaf_index, tree_size=size, hashes=hashes)
 
     def consistency_proof(self, old_size: int, new_size: int | None = None) -> ConsistencyProof:
         """Return PROOF(old_size, D[new_size]) of RFC 9162 section 2.1.4.1.
@@ -105,19 +98,9 @@ class Tree:
         if not 1 <= old_size <= size:
             msg = f"no old tree of {old_size} leaves within {size}"
             raise ValueError(msg)
-        hashes: list[bytes] = []
-        start, end = 0, size
-        while end != old_size:
-            middle = start + _split(end - start)
-            if old_size <= middle:
-                hashes.append(self._range_hash(middle, end))
-                end = middle
-            else:
-                hashes.append(self._range_hash(start, middle))
-                start = middle
-        if start:  # where it is 0, the node is the old root, which the verifier has
-            hashes.append(self._range_hash(start, end))
-        return ConsistencyProof(old_size=old_size, new_size=size, hashes=tuple(reversed(hashes)))
+        ranges = split_consistency(old_size, size)
+        hashes = tuple(self._range_hash(start, end) for start, end in ranges)
+        return ConsistencyProof(old_size=old_size, new_size=size, hashes=hashes)
 
     def _past_size(self, tree_size: int | None) -> int:
         size = self.size if tree_size is None else tree_size
@@ -127,16 +110,7 @@ class Tree:
         return size
 
     def _range_hash(self, start: int, end: int) -> bytes:
-        """Return MTH(D[start:end]), where ``start`` begins a subtree large enough to hold ``end``."""
-        nodes: list[bytes] = []
-        while start < end:
-            level = (end - start).bit_length() - 1
-            nodes.append(self._node(level, start >> level))
-            start += 1 << level
-        computed = nodes.pop()
-        while nodes:
-            computed = compute_node_hash(nodes.pop(), computed)
-        return computed
+        return compute_range_hash(start, end, self._node)
 
     def _node(self, level: int, position: int) -> bytes:
         offset = position * HASH_BYTES
@@ -170,8 +144,3 @@ def compute_consistency_proof(leaf_hashes: Iterable[bytes], old_size: int, new_s
         ValueError: a leaf hash is not of 32 bytes, or there is no such size.
     """
     return Tree(leaf_hashes).consistency_proof(old_size, new_size)
-
-
-def _split(size: int) -> int:
-    """Return the largest power of two below ``size``: where RFC 9162 parts a tree of that many leaves."""
-    return 1 << ((size - 1).bit_length() - 1)

@@ -61,6 +61,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
                 summary="Judge this implementation by published test vectors.",
             ),
         },
+        "The log": {
+            "log": Entry(target="vetonet.cli.log:log", summary="Judge a published transparency log."),
+        },
         "Real data": {
             "replay": Entry(
                 target="vetonet.cli.replay:replay",

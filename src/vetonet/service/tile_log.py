@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol, Self
 
 from vetonet.crypto.keys import SigningKey
-from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
+from vetonet.crypto.merkle import ConsistencyProof, InclusionProof, compute_leaf_hash
 from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
 from vetonet.service.history import require_leaf_sizes
 from vetonet.service.publishing import Publisher, Publishing
@@ -132,8 +132,9 @@ class TileLog:
             published=published,
             clock=clock,
         )
+        if covered is not None:
+            await log._require_published(covered)
         await log._write_tiles()
-        await log._require_published(covered)
         return log
 
     @property
@@ -231,20 +232,30 @@ class TileLog:
 
     async def _write_tiles(self) -> None:
         """Every leaf of the journal is in the tiles."""
-        while (start := self._tiling.tree_size) < (end := self._journal.size()):
+        await self._write_tiles_to(self._journal.size())
+
+    async def _write_tiles_to(self, end: int) -> None:
+        while (start := self._tiling.tree_size) < end:
             page = await self._journal.read(start, min(end - start, PAGE_LEAVES - start % PAGE_LEAVES))
             await asyncio.to_thread(self._tiling.extend, [_read_leaf(stored) for stored in page])
 
     async def _store_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
         await asyncio.to_thread(self._store.write_checkpoint, cosigned.data)
 
-    async def _require_published(self, covered: Checkpoint | None) -> None:
-        """The leaves of the journal are those that were published."""
-        if covered is not None and self.checkpoint(covered.tree_size) != covered:
-            size = covered.tree_size
-            raise StorageError(
-                f"the first {size} leaves of the journal are not those of the published checkpoint"
-            )
+    async def _require_published(self, covered: Checkpoint) -> None:
+        """The tiles hold what was published, and the journal begins and ends with the same leaves.
+
+        That all between are the same too is for ``vetonet log fsck`` to say: an opening does not hash a log.
+        """
+        size = covered.tree_size
+        await self._write_tiles_to(size)
+        is_same = self._tiling.root_hash == covered.root_hash
+        for leaf_index in {0, size - 1} if size and is_same else ():
+            (stored,) = await self._journal.read(leaf_index, 1)
+            leaf_hash = compute_leaf_hash(_read_leaf(stored))
+            is_same = is_same and leaf_hash == self._reader.leaf_hash(leaf_index, size)
+        if not is_same:
+            raise StorageError(f"the first {size} leaves of the journal are not those that were published")
 
     def _require_size(self, tree_size: int) -> None:
         if not 0 <= tree_size <= self.tree_size:

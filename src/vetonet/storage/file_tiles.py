@@ -176,7 +176,7 @@ def _reading(path: str) -> Iterator[None]:
     """
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError, UnicodeEncodeError) as error:
         raise MissingTileError(path) from error
     except OSError as error:
         raise StorageError(f"{path}: expected a readable file, but: {error.strerror}") from error

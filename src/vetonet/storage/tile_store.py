@@ -20,6 +20,7 @@ CHECKPOINT: Final = "checkpoint"
 """The one name whose content changes."""
 
 _ARCHIVED: Final = re.compile(r"checkpoint\.(0|[1-9][0-9]{0,18})")
+_SET_ASIDE: Final = re.compile(r"checkpoint\.[^/\x00]+")
 
 
 class CorruptTileError(StorageError):
@@ -105,17 +106,17 @@ class TileStore(Protocol):
 
 
 def require_path(path: str) -> None:
-    """The path is one of a log: a tile, a bundle, the checkpoint or an archived checkpoint.
+    """The path may be read: a tile, a bundle, the checkpoint or one that somebody set aside beside it.
 
     Raises:
-        EncodingError: it is not, so it may point anywhere.
+        EncodingError: it may not, for it may point anywhere.
     """
-    if path != CHECKPOINT:
-        require_immutable_path(path)
+    if path != CHECKPOINT and not _SET_ASIDE.fullmatch(path):
+        Tile.from_path(path)
 
 
 def require_immutable_path(path: str) -> None:
-    """The path is of a file that never changes: a tile, a bundle or an archived checkpoint.
+    """The path is of a file that never changes: a tile, a bundle or a checkpoint by its size.
 
     Raises:
         EncodingError: it is not.

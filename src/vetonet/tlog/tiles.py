@@ -177,16 +177,18 @@ def decode_bundle(data: bytes, width: int) -> tuple[bytes, ...]:
         EncodingError: fewer entries, an entry cut short, or bytes after the last.
     """
     entries: list[bytes] = []
-    start = 0
-    for place in range(width):
-        body = start + _LENGTH_BYTES
-        end = body + int.from_bytes(data[start:body], "big")
-        if body > len(data) or end > len(data):
-            raise EncodingError(f"expected {width} entries, but entry {place} is cut short")
-        entries.append(data[body:end])
-        start = end
-    if start != len(data):
-        raise EncodingError(f"expected {width} entries in {start} bytes, got {len(data) - start} bytes more")
+    end = 0
+    try:
+        for _ in range(width):
+            start = end + _LENGTH_BYTES
+            end = start + (data[end] << 8 | data[end + 1])
+            entries.append(data[start:end])
+    except IndexError as error:
+        raise EncodingError(f"expected {width} entries, got a bundle that is cut short") from error
+    if end > len(data):
+        raise EncodingError(f"expected {width} entries, got the last one cut short")
+    if end < len(data):
+        raise EncodingError(f"expected {width} entries in {end} bytes, got {len(data) - end} bytes more")
     return tuple(entries)
 
 

@@ -1,4 +1,4 @@
-"""What leaves a log, when, and what stops it (VN-11.6); split views against witnesses of all kinds (VN-3.4)."""
+"""What leaves a log, when, and what stops it (VN-11.6); split views and witnesses (VN-3.4)."""
 
 from __future__ import annotations
 

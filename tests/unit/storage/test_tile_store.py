@@ -32,16 +32,21 @@ FOREIGN = (
     "tile/8/000",
     "checkpoint/",
     "checkpoint.",
-    "checkpoint.-1",
-    "checkpoint.01",
-    "checkpoint.1\n",
     "checkpoint.1/../x",
-    "checkpoint.99999999999999999999",
     "Checkpoint",
     "tile/entries/000.p/256",
     "index.html",
     ".new/checkpoint",
     "tile/0/000\0",
+    "checkpoint.1\0",
+)
+READABLE = (
+    "checkpoint.-1",
+    "checkpoint.01",
+    "checkpoint.1\n",
+    "checkpoint.bak",
+    "checkpoint..",
+    "checkpoint.\udcff",
 )
 
 
@@ -115,6 +120,26 @@ def test_a_path_that_is_not_the_logs_is_refused_by_every_method(store: TileStore
     with pytest.raises(EncodingError, match="path of a tile"):
         store.write_all([("tile/0/000.p/1", bytes(32)), (path, b"x")])
     assert list(store.list_paths()) == []
+
+
+@pytest.mark.parametrize("path", [*READABLE, "checkpoint.99999999999999999999", "checkpoint.\ud800"])
+def test_a_checkpoint_that_is_archived_under_no_size_may_be_read_but_not_written(
+    store: TileStore, path: str
+) -> None:
+    assert not store.has(path)
+    with pytest.raises(MissingTileError):
+        store.read(path)
+    with pytest.raises(EncodingError, match="path of a tile"):
+        store.write_all([(path, b"x")])
+
+
+@pytest.mark.parametrize("path", READABLE)
+def test_a_checkpoint_that_somebody_set_aside_is_read(
+    folder: FileTileStore, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / path).write_bytes(b"aside")
+    assert list(folder.list_paths()) == [path]
+    assert folder.read(path) == b"aside"
 
 
 def test_a_content_that_no_such_file_can_have_is_refused(store: TileStore) -> None:

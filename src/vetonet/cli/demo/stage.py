@@ -204,7 +204,7 @@ def _open_witnesses(
         folder.mkdir(parents=True)
         name = terms.find_witness_of(party_id).name
         journal = stack.enter_context(SqliteJournal.open(folder))
-        logs = (LogPolicy.under(terms).log_key,)
+        logs = {terms.log_origin: (LogPolicy.under(terms).log_key,)}
         witness = Witness.open(journal, name=name, signing_key=key, logs=logs)
         witnesses[name] = LocalWitness(witness, clock_s=lambda: clock() // MS_PER_S)
     return witnesses

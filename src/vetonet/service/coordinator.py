@@ -37,8 +37,10 @@ from vetonet.service.journalling import (
 from vetonet.service.public_view import PublicView
 from vetonet.service.publishing import Publisher, Publishing
 from vetonet.service.request import Request
+from vetonet.service.tiling import LogTiles
 from vetonet.service.turns import Turns
 from vetonet.storage.journal import PoisonedJournalError, Record
+from vetonet.storage.tile_store import TileStore
 from vetonet.tlog.policy import CosignedCheckpoint
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds
@@ -69,7 +71,7 @@ class Coordinator:
     """
 
     __slots__ = (
-        "_admitting", "_clock", "_docket", "_history", "_journal", "_turns",
+        "_admitting", "_clock", "_docket", "_history", "_journal", "_tiles", "_turns",
         "bulletin", "publisher", "stuck", "treaty", "view",
     )  # fmt: skip
 
@@ -80,6 +82,7 @@ class Coordinator:
         journal: JournalPort,
         log_key: SigningKey,
         publishing: Publishing,
+        tiles: TileStore | None,
         clock: Clock,
     ) -> None:
         """Take over what a journal says, and begin to publish; use ``start`` instead."""
@@ -89,6 +92,7 @@ class Coordinator:
         self.view: Final = PublicView(history)
         self._history, self._journal, self._clock = history, journal, clock
         self._admitting, self._turns, self._docket = asyncio.Lock(), Turns(), Docket(history)
+        self._tiles = None if tiles is None else LogTiles(history.log, tiles, history.published)
         for digest in history.ledger.order:
             self.bulletin.post(digest, Changed())
         self.publisher: Final = Publisher(
@@ -96,6 +100,7 @@ class Coordinator:
             log_key=log_key,
             policy=history.policy,
             publishing=publishing,
+            prepare=self._write_tiles,
             store=self._store_checkpoint,
             newest=history.published,
         )
@@ -110,6 +115,7 @@ class Coordinator:
         log_key: SigningKey,
         publishing: Publishing,
         clock: Clock,
+        tiles: TileStore | None = None,
     ) -> Self:
         """Everything that the journal acknowledged counts; a new journal begins with the treaty as leaf 0.
 
@@ -119,6 +125,7 @@ class Coordinator:
             log_key: signs checkpoints; the one that the treaty names.
             publishing: which witnesses are asked to cosign them, and how often.
             clock: milliseconds since the Unix epoch.
+            tiles: where the log is also kept as tiles, for others to serve, or None.
 
         Raises:
             EncodingError, InvalidSignatureError: not a treaty.
@@ -134,7 +141,9 @@ class Coordinator:
         require_leaf_sizes(leaves)
         await append(journal, history, records)
         history.adopt(records)
-        return cls(history=history, journal=journal, log_key=log_key, publishing=publishing, clock=clock)
+        return cls(
+            history=history, journal=journal, log_key=log_key, publishing=publishing, tiles=tiles, clock=clock
+        )
 
     async def close(self) -> None:
         """Whatever was under way has ended, watchers are let go, and the journal is closed.
@@ -364,6 +373,12 @@ class Coordinator:
     async def _store_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
         """What leaves is durable first: no restart may know less than the world does (VN-11.6)."""
         await self._turns.run(self._append_checkpoint(cosigned))
+        if self._tiles is not None:
+            await asyncio.to_thread(self._tiles.write_checkpoint, cosigned)
+
+    async def _write_tiles(self) -> None:
+        if self._tiles is not None:
+            await asyncio.to_thread(self._tiles.catch_up, self.view.tree_size)
 
     async def _append_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
         records = (make_record(CHECKPOINT, cosigned.data, self._clock()),)

@@ -134,6 +134,12 @@ class InvalidSignatureError(VerificationError):
         self.culprits: Final = culprits
 
 
+class WitnessQuorumError(VerificationError):
+    """Too few witnesses vouch for a checkpoint, so nothing that rests on it counts."""
+
+    reason = "witness-quorum"
+
+
 class ProofError(VerificationError):
     """An inclusion, consistency or possession proof does not hold."""
 

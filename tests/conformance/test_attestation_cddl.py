@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from support.fleet import make_fleet
-from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
+from vetonet.attestation.enrolment import (
+    AliasEndorsement,
+    DeviceEnrolment,
+    DeviceRetirement,
+    RetirementReason,
+)
 from vetonet.attestation.report import ComputeReport, ReportBatch, compute_batch
 from vetonet.attester.machine import step
 from vetonet.attester.state import IntervalEnded, ReportSigned
@@ -30,6 +35,12 @@ FREE, LICENSED = REPORTS[0].statement, REPORTS[1].statement
 EMITTED: dict[str, tuple[str, Statement]] = {
     "enrolment": ("device-enrolment", read_unverified(FLEET.enrolments[0], DeviceEnrolment)),
     "alias": ("alias-endorsement", read_unverified(FLEET.aliases[0], AliasEndorsement)),
+    "retirement": (
+        "device-retirement",
+        DeviceRetirement(
+            ueid=FLEET.chips[0].ueid, endorser_id="maker", owner="op1", reason=RetirementReason.DESTROYED
+        ),
+    ),
     "idle report": ("unlicensed-report", FREE),
     "licensed report": ("licensed-report", LICENSED),
     "batch": ("report-batch", compute_batch(REPORTS[1:], operator_id="op1", licence_id=LICENCE_ID)),
@@ -135,6 +146,8 @@ def test_the_rules_know_every_word_of_the_code() -> None:
     for name in Precision:
         judge("licensed-report", item | {-70008: name.value})
         judge("peak-rate", {1: name.value, 2: 1})
+    for reason in RetirementReason:
+        judge("device-retirement", EMITTED["retirement"][1].to_item() | {4: reason.value})
     for workload in WorkloadClass:
         judge("licensed-report", item | {-70007: workload.value})
 
@@ -147,7 +160,7 @@ def test_a_malformed_peak_rate_does_not_fit(value: object) -> None:
 
 
 def test_the_rules_name_every_optional_field_too() -> None:
-    for kind in (DeviceEnrolment, AliasEndorsement, ComputeReport, ReportBatch):
+    for kind in (DeviceEnrolment, DeviceRetirement, AliasEndorsement, ComputeReport, ReportBatch):
         emitted = [statement for _, statement in EMITTED.values() if type(statement) is kind]
         labels = {label for statement in emitted for label in statement.to_item()}
         assert labels == {declared.label for declared in compute_layout(kind)}

@@ -30,6 +30,7 @@ from support.coordination import (
     read_real_time,
     serve_site,
     sign_batch,
+    witness_locally,
 )
 from support.world import NOW_MS, Council, make_council
 from vetonet.crypto.merkle import compute_leaf_hash, verify_inclusion
@@ -57,8 +58,7 @@ from vetonet.service.server import (
 )
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.memory import MemoryJournal
-from vetonet.tlog.checkpoint import verify_checkpoint
-from vetonet.tlog.note import LogKey
+from vetonet.tlog.policy import verify_cosigned
 from vetonet.tlog.proof import verify_log_proof
 from vetonet.v1 import coordinator_pb2, log_pb2, resources_pb2
 from vetonet.v1.coordinator_pb2_grpc import CoordinatorServiceStub
@@ -156,7 +156,7 @@ async def watch_until(
 
 def test_a_proposal_becomes_a_licence_over_the_wire(tmp_path: Path) -> None:
     async def scene(site: Site, council: Council) -> None:
-        log_key = LogKey(name="log.example/treaty", public_key=council.log_key.public_key)
+        policy = council.log_policy
         party = site.party("p1")
         treaty = await party.GetTreaty(coordinator_pb2.GetTreatyRequest(), timeout=TIMEOUT_S)
         assert treaty.statement == council.treaty.data
@@ -167,7 +167,7 @@ def test_a_proposal_becomes_a_licence_over_the_wire(tmp_path: Path) -> None:
             receipt = await site.party(party_id).CastBallot(
                 ask_ballot(proposal, ballot.data), timeout=TIMEOUT_S
             )
-            verify_log_proof(ballot.data, convert.read_receipt(receipt), log_key)
+            verify_log_proof(ballot.data, convert.read_receipt(receipt), policy)
         site.clock.now = CLOSE_MS
         await site.server.coordinator.tick()
         asked = await watch_until(stream, "signing_requested")
@@ -177,7 +177,9 @@ def test_a_proposal_becomes_a_licence_over_the_wire(tmp_path: Path) -> None:
         licence = await party.GetLicence(
             coordinator_pb2.GetLicenceRequest(name=message.name), timeout=TIMEOUT_S
         )
-        checkpoint = verify_log_proof(licence.statement, convert.read_receipt(licence.receipt), log_key)
+        checkpoint = verify_log_proof(
+            licence.statement, convert.read_receipt(licence.receipt), policy
+        ).checkpoint
         assert checkpoint.tree_size == 5
         assert open_licence(licence.statement, council.treaty).statement.ballot_leaf_indices == (2, 3)
         stream.cancel()
@@ -224,13 +226,13 @@ def test_proposals_come_in_pages(tmp_path: Path) -> None:
 
 def test_a_fleet_is_logged_and_every_leaf_proven(tmp_path: Path) -> None:
     async def scene(site: Site, council: Council) -> None:
-        log_key = LogKey(name="log.example/treaty", public_key=council.log_key.public_key)
+        policy = council.log_policy
         log, chips = site.log(), [enrol_chip(council) for _ in range(20)]
         statements = [chip.enrolment for chip in chips] + [endorse_alias(council, chip) for chip in chips]
         request = log_pb2.AppendStatementsRequest(statements=statements, request_id=make_request_id())
         answer = await log.AppendStatements(request, timeout=TIMEOUT_S)
         assert list(answer.leaf_indices) == list(range(1, 41))
-        checkpoint = verify_checkpoint(answer.checkpoint, log_key)
+        checkpoint = verify_cosigned(answer.checkpoint, policy).checkpoint
         assert checkpoint.tree_size == 41
         again = await log.AppendStatements(request, timeout=TIMEOUT_S)
         assert again == answer
@@ -250,9 +252,9 @@ def test_a_fleet_is_logged_and_every_leaf_proven(tmp_path: Path) -> None:
         receipt = await log.AppendStatement(
             log_pb2.AppendStatementRequest(statement=batch, request_id=make_request_id()), timeout=TIMEOUT_S
         )
-        verify_log_proof(batch, convert.read_receipt(receipt), log_key)
+        verify_log_proof(batch, convert.read_receipt(receipt), policy)
         note = await log.GetCheckpoint(log_pb2.GetCheckpointRequest(), timeout=TIMEOUT_S)
-        assert verify_checkpoint(note.note, log_key).tree_size == 42
+        assert verify_cosigned(note.note, policy).checkpoint.tree_size == 42
         consistency = await log.GetConsistencyProof(
             log_pb2.GetConsistencyProofRequest(old_size=41, new_size=42), timeout=TIMEOUT_S
         )
@@ -498,7 +500,7 @@ def test_a_call_that_takes_too_long_is_ended_by_the_server_and_may_still_take_ef
         request = coordinator_pb2.CreateProposalRequest(
             statement=council.sign_proposal().data, request_id=make_request_id()
         )
-        async with site.server.coordinator._lock:
+        async with site.server.coordinator._turns.lock:
             async with refused(DeadlineError, "0.5 s"):
                 await site.operator().CreateProposal(request)
             assert view.tree_size == 1
@@ -653,7 +655,11 @@ async def serve_plain(council: Council, address: str) -> AsyncIterator[Coordinat
     """Within, a coordinator over plaintext."""
     async with AsyncJournal(MemoryJournal()) as journal:
         coordinator = await Coordinator.start(
-            journal, treaty_bytes=council.treaty.data, log_key=council.log_key, clock=ManualClock()
+            journal,
+            treaty_bytes=council.treaty.data,
+            log_key=council.log_key,
+            publishing=witness_locally(council),
+            clock=ManualClock(),
         )
         server = await CoordinatorServer.start(
             coordinator, ServerSettings(address=address, credential=None, tick_s=None)
@@ -724,7 +730,11 @@ def test_an_address_of_another_machine_is_told_in_one_line() -> None:
         async with AsyncJournal(MemoryJournal()) as journal:
             council = make_council()
             coordinator = await Coordinator.start(
-                journal, treaty_bytes=council.treaty.data, log_key=council.log_key, clock=ManualClock(NOW_MS)
+                journal,
+                treaty_bytes=council.treaty.data,
+                log_key=council.log_key,
+                publishing=witness_locally(council),
+                clock=ManualClock(NOW_MS),
             )
             settings = ServerSettings(address="192.0.2.1:1", credential=credential)
             with pytest.raises(ConfigError, match=r"192\.0\.2\.1"):

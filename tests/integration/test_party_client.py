@@ -18,7 +18,6 @@ from vetonet.party.calls import CallPolicy
 from vetonet.party.client import CoordinatorClient
 from vetonet.policy.treaty import Treaty
 from vetonet.service.coordinator import Coordinator
-from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import LogProof, verify_log_proof
 from vetonet.wire.errors import WrongIdentityError
@@ -49,12 +48,12 @@ def test_statements_are_logged_one_by_one_or_together_with_proofs() -> None:
     async def scenario(hall: Assembly) -> None:
         terms: Treaty = hall.council.treaty.statement
         statements = [enrol_chip(hall.council).enrolment for _ in range(3)]
-        log_key = hall.daemons["p1"].view.log_key
+        policy = hall.daemons["p1"].view.policy
         first = await hall.operator.append_statement(statements[0])
         together = await hall.operator.append_statements(statements)
         assert [proof.leaf_index for proof in together] == [1, 2, 3]
         for statement, proof in zip(statements, together, strict=True):
-            assert verify_log_proof(statement, proof, log_key).origin == terms.log_origin
+            assert verify_log_proof(statement, proof, policy).checkpoint.origin == terms.log_origin
         assert first.leaf_index == together[0].leaf_index
         await hall.operator.append_statement(sign_batch(hall.council))
         await hall.daemons["p1"].sync()
@@ -95,7 +94,7 @@ def test_a_receipt_under_a_checkpoint_of_another_key_is_no_receipt(monkeypatch: 
         other = make_council(rng=SeededRng(b"other"))
         statement = enrol_chip(hall.council).enrolment
         log = Log(hall.council.treaty.statement.log_origin, [statement])
-        forged = sign_checkpoint(log.checkpoint(), other.log_key).to_bytes()
+        forged = other.sign_head(log)
         proof = LogProof(leaf_index=0, hashes=(), checkpoint=forged)
         monkeypatch.setattr(type(hall.coordinator.view), "prove", lambda _self, _index: proof)
         with pytest.raises(InvalidSignatureError):

@@ -38,7 +38,7 @@ from vetonet.policy.ballot import VetoReason, open_ballot
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.service.coordinator import Coordinator
-from vetonet.tlog.checkpoint import verify_checkpoint
+from vetonet.tlog.policy import verify_cosigned
 from vetonet.tlog.proof import LogProof, verify_log_proof
 from vetonet.voting.state import Phase, Voting
 from vetonet.wire.convert import ALL_PROPOSALS, proposal_name
@@ -210,8 +210,8 @@ def test_parties_that_are_shown_different_logs_find_out_and_sign_nothing() -> No
         with pytest.raises(EquivocationError) as caught:
             await hall.daemons["p1"].sync()
         assert isinstance(caught.value, LogForkedError)
-        log_key = hall.daemons["p1"].view.log_key
-        one, other = (verify_checkpoint(signed, log_key) for signed in caught.value.evidence)
+        policy = hall.daemons["p1"].view.policy
+        one, other = (verify_cosigned(signed, policy).checkpoint for signed in caught.value.evidence)
         assert one.root_hash != other.root_hash
         assert not await is_licensed(hall, here)
 
@@ -420,7 +420,7 @@ def test_a_vote_that_never_arrived_is_sent_again_byte_for_byte(monkeypatch: pyte
             await daemon.vote(proposal.payload_digest, Choice.ABSTAIN)
         monkeypatch.setattr(client, "cast_ballot", cast)
         proof = await daemon.vote(proposal.payload_digest, Choice.GRANT)
-        verify_log_proof(sent[0], proof, daemon.view.log_key)
+        verify_log_proof(sent[0], proof, daemon.view.policy)
 
     play(scenario)
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from support.bundles import YEAR_MS, Scene, make_compliant_scene, make_scene
 from support.world import NOW_MS
 from vetonet.compliance.result import ComplianceResult, Verdict
-from vetonet.tlog.checkpoint import sign_checkpoint
 
 CHIPS, WINDOWS = 3, 3
 ONE_TOO_FEW = CHIPS * WINDOWS * 10**18 - 1
@@ -38,7 +37,7 @@ def judge(scene: Scene, kept: list[bool], junk: bytes, cut: int, moment: int) ->
         reports=[data for data, is_kept in zip(scene.reports, kept, strict=True) if is_kept]
         + [junk] * bool(junk),
         leaves=[scene.log.leaf(index) for index in range(size)],
-        checkpoint=sign_checkpoint(scene.log.checkpoint(size), scene.council.log_key).to_bytes(),
+        checkpoint=scene.council.sign_head(scene.log, size),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from support.coordination import ManualClock, read_real_time
+from support.witnesses import Witnesses, make_witnesses, publish_by
 from support.world import Council, make_council
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed
@@ -43,6 +44,7 @@ class Assembly:
 
     Attributes:
         coordinators: one, or several that share the log's key and disagree.
+        witnesses: those that all coordinators share, by party id; none where each has colluding ones.
         home: which coordinator a party talks to, by party id; the first unless set.
     """
 
@@ -50,6 +52,7 @@ class Assembly:
     clock: ManualClock
     authority: Authority | None
     coordinators: list[CoordinatorServer]
+    witnesses: Witnesses
     home: Mapping[str, int]
     daemons: dict[str, PartyDaemon] = field(default_factory=dict)
     clients: dict[str, CoordinatorClient] = field(default_factory=dict)
@@ -170,6 +173,7 @@ async def assemble(
     kinds: Sequence[type[Coordinator]] = (Coordinator,),
     home: Mapping[str, int] | None = None,
     has_certificates: bool = False,
+    is_witnessed: bool = False,
 ) -> AsyncGenerator[Assembly, None]:
     """Within, a council of ``n`` is at work over gRPC on loopback.
 
@@ -177,11 +181,19 @@ async def assemble(
         n, min_grants, veto_holders: as ``make_council``.
         kinds: a class of coordinator for each that is started.
         home: which of them a party talks to, where it is not the first.
+        is_witnessed: whether all coordinators have to convince the same, honest witnesses.
         has_certificates: whether connections are mutual TLS or plaintext.
     """
     council, clock = make_council(n, min_grants, veto_holders), ManualClock()
     authority = generate_authority(TRUST_DOMAIN, now=read_real_time()) if has_certificates else None
-    hall = Assembly(council=council, clock=clock, authority=authority, coordinators=[], home=home or {})
+    hall = Assembly(
+        council=council,
+        clock=clock,
+        authority=authority,
+        coordinators=[],
+        witnesses=make_witnesses(council, clock) if is_witnessed else {},
+        home=home or {},
+    )
     async with contextlib.AsyncExitStack() as stack:
         for kind in kinds:
             hall.coordinators.append(await stack.enter_async_context(_serve(hall, kind)))
@@ -203,6 +215,7 @@ async def _serve(hall: Assembly, kind: type[Coordinator]) -> AsyncGenerator[Coor
             journal,
             treaty_bytes=hall.council.treaty.data,
             log_key=hall.council.log_key,
+            publishing=publish_by(hall.witnesses or make_witnesses(hall.council, hall.clock)),
             clock=hall.clock,
         )
         settings = ServerSettings(

@@ -32,7 +32,6 @@ from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, generate_ecd
 from vetonet.crypto.statement import Signed, sign, sign_jointly
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
-from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.log import Log
 from vetonet.units import MS_PER_HOUR, Precision
 
@@ -147,7 +146,7 @@ class Scene:
         """Return the bundle of the story, with some parts replaced."""
         parts: dict[str, Any] = {
             "leaves": [self.log.leaf(index) for index in range(self.log.tree_size)],
-            "checkpoint": sign_checkpoint(self.log.checkpoint(), self.council.log_key).to_bytes(),
+            "checkpoint": self.council.sign_head(self.log),
             "device_sets": [DeviceSet(ueids=tuple(sorted(chip.ueid for chip in self.chips)))],
             "reports": self.reports,
         }

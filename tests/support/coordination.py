@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import grpc.aio
 
+from support.witnesses import make_witnesses, publish_by
 from support.world import NOW_MS, Council
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
@@ -23,11 +24,12 @@ from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, gen
 from vetonet.crypto.statement import Signed, sign, sign_jointly
 from vetonet.policy.proposal import Proposal
 from vetonet.service.coordinator import Coordinator
+from vetonet.service.publishing import Publishing
 from vetonet.service.server import CoordinatorServer, ServerSettings, serve_coordinator
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.journal import Journal, Record, StoredRecord
 from vetonet.storage.memory import MemoryJournal
-from vetonet.units import MS_PER_HOUR, Precision
+from vetonet.units import MS_PER_HOUR, Clock, Precision
 from vetonet.v1.coordinator_pb2_grpc import CoordinatorServiceStub
 from vetonet.v1.log_pb2_grpc import LogServiceStub
 from vetonet.wire.channel import open_channel
@@ -116,14 +118,26 @@ class KeptJournal:
         return
 
 
+def witness_locally(council: Council, clock: Clock | None = None) -> Publishing:
+    """Return a publication at every append, by new witnesses of everybody.
+
+    New witnesses have seen nothing: two coordinators that each have their own have colluding ones.
+    """
+    return publish_by(make_witnesses(council, clock or ManualClock()))
+
+
 @contextlib.asynccontextmanager
 async def run_coordinator(
-    council: Council, journal: Journal, clock: ManualClock
+    council: Council, journal: Journal, clock: ManualClock, publishing: Publishing | None = None
 ) -> AsyncIterator[Coordinator]:
     """Within, a coordinator over this journal, which stays open afterwards."""
     async with AsyncJournal(KeptJournal(journal)) as kept:
         coordinator = await Coordinator.start(
-            kept, treaty_bytes=council.treaty.data, log_key=council.log_key, clock=clock
+            kept,
+            treaty_bytes=council.treaty.data,
+            log_key=council.log_key,
+            publishing=publishing or witness_locally(council, clock),
+            clock=clock,
         )
         yield coordinator
         await coordinator.close()
@@ -257,7 +271,12 @@ def make_authority() -> Authority:
 
 @contextlib.asynccontextmanager
 async def serve_site(
-    council: Council, directory: Path, *, max_bytes: int | None = None, **settings: Any
+    council: Council,
+    directory: Path,
+    *,
+    max_bytes: int | None = None,
+    publishing: Publishing | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Site]:
     """Within, a coordinator over SQLite and mutual TLS on a free port; its clock is the test's."""
     authority, clock = make_authority(), ManualClock()
@@ -273,6 +292,7 @@ async def serve_site(
         directory,
         treaty_bytes=council.treaty.data,
         log_key=council.log_key,
+        publishing=publishing or witness_locally(council, clock),
         settings=ServerSettings(**(chosen | settings)),
         clock=clock,
         max_bytes=max_bytes,

@@ -28,7 +28,6 @@ from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
-from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import compute_log_proof
 from vetonet.units import MS_PER_HOUR, Precision, WorkloadClass
@@ -62,7 +61,7 @@ class Fleet:
 
     def sign_head(self, tree_size: int | None = None) -> bytes:
         """A signed checkpoint of the log."""
-        return sign_checkpoint(self.log.checkpoint(tree_size), self.council.log_key).to_bytes()
+        return self.council.sign_head(self.log, tree_size)
 
     def offer(self, ueid: bytes, **changes: Any) -> LicenceOffered:
         """What an operator hands to a chip of the set, with some parts changed."""

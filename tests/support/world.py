@@ -35,6 +35,11 @@ from vetonet.policy.licence import Licence, derive_licence, open_licence
 from vetonet.policy.proposal import Proposal, open_proposal
 from vetonet.policy.quorum import Choice, Threshold
 from vetonet.policy.treaty import Endorser, Operator, Party, Treaty, open_treaty
+from vetonet.policy.witnessing import Witness, compute_smallest_quorum
+from vetonet.tlog.checkpoint import SignedCheckpoint, sign_checkpoint
+from vetonet.tlog.cosignature import cosign
+from vetonet.tlog.log import Log
+from vetonet.tlog.policy import LogPolicy
 from vetonet.units import MS_PER_HOUR, Precision, Rng, WorkloadClass
 
 NOW_MS: Final = 1_800_000_000_000
@@ -61,6 +66,7 @@ class Council:
         endorser_root: the chip maker's P-384 root key (endorser ``maker``, attester kind ``SIMULATED``).
         log_key: what checkpoints are signed with.
         device_keys: of four chips; the default proposal is for all of them.
+        witness_keys: what each party's witness cosigns with, by party id.
         rng: what further randomness is drawn from.
         nonces: of each ballot signed here, by party id and proposal digest, one for each signing attempt.
     """
@@ -72,6 +78,7 @@ class Council:
     endorser_root: EcdsaSigningKey
     log_key: Ed25519SigningKey
     device_keys: tuple[Ed25519SigningKey, ...]
+    witness_keys: Mapping[str, Ed25519SigningKey]
     rng: Rng
     nonces: Nonces = field(default_factory=dict)
 
@@ -79,6 +86,39 @@ class Council:
     def party_ids(self) -> tuple[str, ...]:
         """The roster's ids in order."""
         return tuple(self.party_keys)
+
+    @property
+    def log_policy(self) -> LogPolicy:
+        """What a checkpoint must have under this treaty."""
+        return LogPolicy.under(self.treaty.statement)
+
+    def sign_head(
+        self,
+        log: Log,
+        tree_size: int | None = None,
+        *,
+        witness_ids: Iterable[str] | None = None,
+        timestamp_s: int = NOW_MS // 1000,
+    ) -> bytes:
+        """Return a signed checkpoint of a log, cosigned by these parties' witnesses, by default by all."""
+        signed = sign_checkpoint(log.checkpoint(tree_size), self.log_key)
+        names = self.witness_keys if witness_ids is None else tuple(witness_ids)
+        return self.cosign(signed, names, timestamp_s=timestamp_s)
+
+    def cosign(
+        self, signed: SignedCheckpoint, witness_ids: Iterable[str], *, timestamp_s: int = NOW_MS // 1000
+    ) -> bytes:
+        """Return a signed checkpoint with the lines of these parties' witnesses below it, in this order."""
+        lines = tuple(
+            cosign(
+                signed.checkpoint,
+                name=self.treaty.statement.find_witness_of(party_id).name,
+                signing_key=self.witness_keys[party_id],
+                timestamp_s=timestamp_s,
+            )
+            for party_id in witness_ids
+        )
+        return replace(signed.note, signatures=(*signed.note.signatures, *lines)).to_bytes()
 
     def propose(self, **changes: Any) -> Proposal:
         """Return a valid proposal of ``op1`` in the licensed band, with some fields changed."""
@@ -246,6 +286,15 @@ def make_council(
         "log_origin": "log.example/treaty",
         "log_key": log_key.public_key,
     }
+    witness_keys = {name: generate_ed25519(SeededRng(f"witness {name}".encode())) for name in party_keys}
+    fields |= {
+        "witnesses": tuple(
+            Witness(name=f"log.example/treaty/witness/{name}", key=key.public_key, party_id=name)
+            for name, key in witness_keys.items()
+        ),
+        "max_colluding": (n - 1) // 3,
+        "witness_quorum": compute_smallest_quorum(n, (n - 1) // 3),
+    }
     treaty = Treaty(**(fields | changes))
     return Council(
         treaty=open_treaty(sign_jointly(treaty, tuple(party_keys.values()))),
@@ -255,5 +304,6 @@ def make_council(
         endorser_root=endorser_root,
         log_key=log_key,
         device_keys=tuple(generate_ed25519(draw) for _ in range(4)),
+        witness_keys=witness_keys,
         rng=draw,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from vetonet.attestation.identity import MAX_CERTIFICATE_BYTES, DeviceCertificate, verify_device_certificate
@@ -69,6 +70,34 @@ class DeviceEnrolment(Statement):
     def hw_model(self) -> bytes:
         """The model as reports name it."""
         return self.model.encode("ascii")
+
+
+class RetirementReason(StrEnum):
+    """Why a chip is taken out of service for good."""
+
+    DESTROYED = "destroyed"
+    KEY_EXPOSED = "key-exposed"
+    TAMPERED = "tampered"
+    LOST = "lost"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRetirement(Statement):
+    """That a chip is out of service for good; signed by its maker's root key and its owner (VN-8.5).
+
+    Attributes:
+        ueid: the chip.
+        endorser_id, owner: as its enrolment names them.
+        reason: why.
+    """
+
+    TYPE: ClassVar[str] = "device-retirement"
+
+    ueid: bytes = member(1, bstr(UEID_BYTES))
+    endorser_id: str = member(2, tstr(64))
+    owner: str = member(3, tstr(64))
+    reason: RetirementReason = member(4, one_of(RetirementReason))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +182,32 @@ def open_enrolment(
     signed = open_joint_statement(data, DeviceEnrolment, (root_key, owner_key))
     certificate = verify_device_certificate(signed.statement.certificate, root_key)
     return EnrolledDevice(signed=signed, certificate=certificate)
+
+
+def open_retirement(
+    data: bytes,
+    device: EnrolledDevice,
+    *,
+    endorser_keys: Mapping[str, PublicKey],
+    operator_keys: Mapping[str, PublicKey],
+) -> Signed[DeviceRetirement]:
+    """Return the retirement of this chip, signed by the maker and the owner of its enrolment (VN-8.5).
+
+    Raises:
+        EncodingError: not a retirement.
+        UnknownPartyError: another chip's, or by another maker or owner than the enrolment's.
+        InvalidSignatureError: a signature is missing or bad.
+    """
+    claimed, enrolled = read_unverified(data, DeviceRetirement), device.enrolment
+    named = (claimed.ueid, claimed.endorser_id, claimed.owner)
+    if named != (device.ueid, enrolled.endorser_id, enrolled.owner):
+        expected = f"{device.ueid.hex()[:16]} by {enrolled.endorser_id!r} and {enrolled.owner!r}"
+        got = f"{claimed.ueid.hex()[:16]} by {claimed.endorser_id!r} and {claimed.owner!r}"
+        msg = f"expected a retirement of {expected}, got one of {got}"
+        raise UnknownPartyError(msg, culprit=claimed.owner, clause="VN-8.5")
+    root_key = _find(endorser_keys, claimed.endorser_id, "endorser")
+    owner_key = _find(operator_keys, claimed.owner, "operator")
+    return open_joint_statement(data, DeviceRetirement, (root_key, owner_key))
 
 
 def open_alias(data: bytes, device: EnrolledDevice) -> Signed[AliasEndorsement]:

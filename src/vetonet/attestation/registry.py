@@ -13,9 +13,11 @@ from typing import Protocol, TypeAlias
 
 from vetonet.attestation.enrolment import (
     AliasEndorsement,
+    DeviceRetirement,
     EnrolledDevice,
     open_alias,
     open_enrolment,
+    open_retirement,
 )
 from vetonet.attestation.report import ReportBatch
 from vetonet.crypto.keys import PublicKey
@@ -85,7 +87,7 @@ class KnownAlias:
 class Registry:
     """Chips by ueid and alias keys by key id; grows as the log is read, refuses contradictions."""
 
-    __slots__ = ("_alias_keys", "_aliases", "_devices", "_newest", "_windows")
+    __slots__ = ("_alias_keys", "_aliases", "_devices", "_newest", "_retired", "_windows")
 
     def __init__(self) -> None:
         """Start without any chip."""
@@ -93,6 +95,7 @@ class Registry:
         self._aliases: dict[bytes, KnownAlias] = {}
         self._alias_keys: dict[bytes, PublicKey] = {}
         self._newest: dict[bytes, KnownAlias] = {}
+        self._retired: dict[bytes, Signed[DeviceRetirement]] = {}
         self._windows: dict[tuple[str, int | None], tuple[Window, ...]] = {}
 
     def copy(self) -> Registry:
@@ -137,9 +140,11 @@ class Registry:
         """Add a chip: one key, one owner, once (VN-8.3).
 
         Raises:
-            RefusedError: it is enrolled already, by the very same statement, or its key is an alias key.
+            RefusedError: it is enrolled already, by the very same statement, was retired, or its key is an
+                alias key.
             EquivocationError: its maker and an owner signed another enrolment of the same key.
         """
+        self._require_in_service(device)
         earlier = self._devices.get(device.ueid)
         if earlier is None and device.device_key.key_id not in self._aliases:
             self._devices[device.ueid] = device
@@ -150,6 +155,24 @@ class Registry:
             raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-8.3")
         msg = f"device {name} of {earlier.enrolment.owner!r} is enrolled again for {device.enrolment.owner!r}"
         raise EquivocationError(msg, culprit=device.enrolment.endorser_id, clause="VN-8.3")
+
+    def read_retirement(self, data: bytes, anchors: TrustAnchors) -> Signed[DeviceRetirement]:
+        """Open the retirement of an enrolled chip, which is out of service from now on; return it (VN-8.5).
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_retirement``, or no such chip.
+            RefusedError: it was retired before.
+        """
+        device = self.find_device(read_unverified(data, DeviceRetirement).ueid)
+        signed = open_retirement(
+            data,
+            device,
+            endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
+            operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
+        )
+        self._require_in_service(device)
+        self._retired[device.ueid] = signed
+        return signed
 
     def read_alias(self, data: bytes) -> Signed[AliasEndorsement]:
         """Open an alias endorsement of an enrolled chip, and add its key; return it.
@@ -167,9 +190,10 @@ class Registry:
         """Add the alias key of a chip's next boot (VN-8.4).
 
         Raises:
-            RefusedError: the key is registered already, or the boot count does not rise.
+            RefusedError: the key is registered already, boot counts do not rise, or the chip was retired.
             EquivocationError: the chip endorsed two keys for one boot.
         """
+        self._require_in_service(device)
         claims, culprit = alias.statement, device.ueid.hex()
         if claims.alias.key_id in self._aliases:
             msg = f"the alias key {claims.alias.key_id.hex()[:16]} is registered already"
@@ -202,6 +226,13 @@ class Registry:
         window = (batch.window_start_ms, batch.window_end_ms)
         self._windows[key] = _insert_window(self._windows.get(key, ()), window, batch)
         return signed
+
+    def _require_in_service(self, device: EnrolledDevice) -> None:
+        retired = self._retired.get(device.ueid)
+        if retired is not None:
+            why = retired.statement.reason
+            msg = f"device {device.ueid.hex()[:16]} was retired ({why}), and never comes back"
+            raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-8.5")
 
     def find_device(self, ueid: bytes) -> EnrolledDevice:
         """Return the chip with this ueid.

@@ -19,12 +19,13 @@ from vetonet.errors import (
     RefusedError,
     UnknownPartyError,
     VetonetError,
+    WitnessQuorumError,
 )
 from vetonet.policy.band import BandRule
 from vetonet.policy.licence import Licence, open_licence
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
-from vetonet.tlog.note import LogKey
+from vetonet.tlog.policy import LogPolicy, verify_cosigned
 from vetonet.tlog.proof import verify_log_proof
 from vetonet.units import Flop, Milliseconds
 
@@ -74,11 +75,13 @@ def judge_checkpoint(
     A chip that knows none believes the first it sees: whoever starts to follow a log has nothing to compare.
     """
     try:
-        checkpoint = verify_checkpoint(data, _log_key(state))
+        checkpoint = verify_cosigned(data, _policy_of(state)).checkpoint
     except EncodingError as error:
         return Refused(reason="checkpoint-malformed", detail=str(error))
     except InvalidSignatureError as error:
         return Refused(reason="checkpoint-forged", detail=str(error))
+    except WitnessQuorumError as error:
+        return Refused(reason="checkpoint-unwitnessed", detail=str(error))
     known = state.checkpoint
     if known is not None and checkpoint.tree_size < known.tree_size:
         detail = f"a checkpoint of size {checkpoint.tree_size}, known is {known.tree_size}"
@@ -100,9 +103,8 @@ def judge_work(state: ChipState, request: WorkRequested, now: Milliseconds) -> R
     return None
 
 
-def _log_key(state: ChipState) -> LogKey:
-    treaty = state.treaty.statement
-    return LogKey(name=treaty.log_origin, public_key=treaty.log_key)
+def _policy_of(state: ChipState) -> LogPolicy:
+    return LogPolicy.under(state.treaty.statement)
 
 
 def _verify_extension(
@@ -159,13 +161,19 @@ def _verify_log_signature(
     state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds
 ) -> None:
     del licence, now
-    verify_checkpoint(offer.log_proof.checkpoint, _log_key(state))
+    verify_checkpoint(offer.log_proof.checkpoint, _policy_of(state).log_key, allow_other_lines=True)
+
+
+def _verify_witnessed(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
+    """Whom a chip obeys, no one log can show another history: enough witnesses vouch for it (VN-11.5)."""
+    del licence, now
+    verify_cosigned(offer.log_proof.checkpoint, _policy_of(state))
 
 
 def _verify_logged(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
     """A licence stands in the log after the last ballot that it rests on."""
     del now
-    verify_log_proof(offer.data, offer.log_proof, _log_key(state))
+    verify_log_proof(offer.data, offer.log_proof, _policy_of(state))
     if offer.log_proof.leaf_index <= licence.licence_id:
         raise ProofError(f"a licence at leaf {offer.log_proof.leaf_index}, before its ballots")
 
@@ -252,6 +260,7 @@ LICENCE_RULES: Final[tuple[tuple[str, LicenceRule], ...]] = (
     ("licence-superseded", _verify_newer),
     ("not-in-device-set", _verify_membership),
     ("checkpoint-forged", _verify_log_signature),
+    ("checkpoint-unwitnessed", _verify_witnessed),
     ("not-in-log", _verify_logged),
 )
 """What a licence must satisfy once its signature holds, in this order."""

@@ -260,6 +260,7 @@ REFUSALS: Final = frozenset(
         # a checkpoint
         "checkpoint-malformed",
         "checkpoint-forged",
+        "checkpoint-unwitnessed",
         "checkpoint-stale",
         "log-fork",
         # a licence

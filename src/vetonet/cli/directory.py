@@ -6,7 +6,7 @@
     DIR/trust-root.json       what a verifier must get from somebody it trusts
     DIR/authority/            issues the TLS certificates
     DIR/coordinator/          log key and TLS material of the server
-    DIR/parties/ID/           statement key, key share and TLS material of a party
+    DIR/parties/ID/           statement key, key share, witness key and TLS material of a party
     DIR/operators/ID/         statement key and TLS material of an operator
     DIR/makers/ID/            root key of a chip maker
 
@@ -40,6 +40,7 @@ from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError, VetonetError
 from vetonet.party.keys import PartySecrets, load_signing_key, save_signing_key, verify_secrets
 from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.policy.witnessing import Witness
 from vetonet.wire.identity import Identity, Role
 from vetonet.wire.pki import Credential
 
@@ -47,6 +48,7 @@ TREATY_FILE: Final = "treaty.cbor"
 TRUST_ROOT_FILE: Final = "trust-root.json"
 STATEMENT_KEY_FILE: Final = "statement-key.pem"
 LOG_KEY_FILE: Final = "log-key.pem"
+WITNESS_KEY_FILE: Final = "witness-key.pem"
 ROOT_KEY_FILE: Final = "root-key.pem"
 CERTIFICATE_FILE: Final = "tls-certificate.pem"
 TLS_KEY_FILE: Final = "tls-key.pem"
@@ -97,6 +99,8 @@ def write_directory(root: Path, founded: Founded) -> None:
     save_signing_key(root / "coordinator" / LOG_KEY_FILE, founded.log_key)
     for name, secrets in founded.parties.items():
         secrets.save(_folder_of(root, Role.PARTY, name))
+    for name, key in founded.witnesses.items():
+        save_signing_key(_folder_of(root, Role.PARTY, name) / WITNESS_KEY_FILE, key)
     for name, key in founded.operators.items():
         save_signing_key(_folder_of(root, Role.OPERATOR, name) / STATEMENT_KEY_FILE, key)
     for name, root_key in founded.makers.items():
@@ -213,6 +217,21 @@ def load_party(root: Path, party_id: str) -> Member:
     return Member(
         treaty=treaty, name=party_id, key=secrets.statement_key, credential=credential, secrets=secrets
     )
+
+
+def load_witness(root: Path, party_id: str) -> tuple[Signed[Treaty], Witness, SigningKey]:
+    """Return the witness that a party of a treaty directory runs: the treaty, what it says, and the key.
+
+    Raises:
+        Failure, ConfigError: no such party, no witness of it, or its key file is not usable.
+    """
+    treaty = read_treaty(root)
+    _require_known(party_id, [party.party_id for party in treaty.statement.parties], "party")
+    witness, path = treaty.statement.find_witness_of(party_id), _folder_of(root, Role.PARTY, party_id)
+    key = load_signing_key(path / WITNESS_KEY_FILE)
+    if key.public_key != witness.key:
+        raise Failure(f"{path / WITNESS_KEY_FILE}: not the witness key that the treaty names for {party_id}")
+    return treaty, witness, key
 
 
 def load_any(root: Path) -> Member:

@@ -21,6 +21,7 @@ from vetonet.party.keys import PartySecrets
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.quorum import Threshold
 from vetonet.policy.treaty import Endorser, Operator, Party, Treaty, open_treaty
+from vetonet.policy.witnessing import Witness, compute_smallest_quorum
 from vetonet.units import MS_PER_HOUR, Flop, Milliseconds, Rng
 from vetonet.wire.identity import Role
 from vetonet.wire.pki import Authority, Credential, generate_authority
@@ -49,6 +50,8 @@ class TreatyPlan:
         forbidden_flop: from this total on nobody may license it, or None for no such band.
         operators: ids, each with the party it belongs to, if any.
         maker_ids: chip makers.
+        max_colluding: how many of the parties' witnesses may collude, or None for just under a third.
+        witness_quorum: how many of them must cosign, or None for the fewest that this allows.
     """
 
     name: str
@@ -64,6 +67,18 @@ class TreatyPlan:
     signing_ms: Milliseconds = DEFAULT_SIGNING_MS
     report_interval_ms: Milliseconds = DEFAULT_REPORT_INTERVAL_MS
     report_grace_ms: Milliseconds = DEFAULT_REPORT_GRACE_MS
+    max_colluding: int | None = None
+    witness_quorum: int | None = None
+
+    @property
+    def witnessing(self) -> tuple[int, int]:
+        """The witness quorum k and the number f of witnesses that may collude; each party runs one.
+
+        With just under a third, the honest ones are a quorum alone, so the others cannot stall the log.
+        """
+        count = len(self.party_ids)
+        colluding = (count - 1) // 3 if self.max_colluding is None else self.max_colluding
+        return self.witness_quorum or compute_smallest_quorum(count, colluding), colluding
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -84,6 +99,7 @@ class Keys:
     parties: Mapping[str, Ed25519SigningKey]
     operators: Mapping[str, Ed25519SigningKey]
     makers: Mapping[str, EcdsaSigningKey]
+    witnesses: Mapping[str, Ed25519SigningKey]
     log: Ed25519SigningKey
 
 
@@ -96,6 +112,7 @@ class Founded:
         parties: each party's secrets.
         operators: each operator's statement key.
         makers: each chip maker's root key.
+        witnesses: what each party's witness cosigns with, by party id.
         log_key: what the coordinator signs checkpoints with.
         authority: what issued the certificates.
         credentials: certificates for mutual TLS, by role and id.
@@ -105,6 +122,7 @@ class Founded:
     parties: Mapping[str, PartySecrets] = field(repr=False)
     operators: Mapping[str, Ed25519SigningKey] = field(repr=False)
     makers: Mapping[str, EcdsaSigningKey] = field(repr=False)
+    witnesses: Mapping[str, Ed25519SigningKey] = field(repr=False)
     log_key: Ed25519SigningKey = field(repr=False)
     authority: Authority = field(repr=False)
     credentials: Mapping[tuple[Role, str], Credential] = field(repr=False)
@@ -143,6 +161,7 @@ def found_treaty(plan: TreatyPlan, rng_for: Callable[[str], Rng], now: Milliseco
         },
         operators=keys.operators,
         makers=keys.makers,
+        witnesses=keys.witnesses,
         log_key=keys.log,
         authority=authority,
         credentials=_issue_credentials(plan, authority, now),
@@ -154,6 +173,7 @@ def _generate_keys(plan: TreatyPlan, rng_for: Callable[[str], Rng]) -> Keys:
         parties={name: generate_ed25519(rng_for(f"party {name}")) for name in plan.party_ids},
         operators={name: generate_ed25519(rng_for(f"operator {name}")) for name, _ in plan.operators},
         makers={name: generate_ecdsa(rng_for(f"maker {name}")) for name in plan.maker_ids},
+        witnesses={name: generate_ed25519(rng_for(f"witness {name}")) for name in plan.party_ids},
         log=generate_ed25519(rng_for("log")),
     )
 
@@ -186,10 +206,21 @@ def _write_treaty(plan: TreatyPlan, keys: Keys, members: Mapping[str, Membership
             ),
             log_origin=origin,
             log_key=keys.log.public_key,
+            witnesses=tuple(
+                Witness(name=name_witness(origin, name), key=key.public_key, party_id=name)
+                for name, key in keys.witnesses.items()
+            ),
+            witness_quorum=plan.witnessing[0],
+            max_colluding=plan.witnessing[1],
         )
     except ValueError as error:
         msg = f"no treaty can say that: {error}"
         raise ConfigError(msg) from error
+
+
+def name_witness(origin: str, party_id: str) -> str:
+    """Return the name of a party's witness: the origin of the log, and the party."""
+    return f"{origin}/witness/{party_id}"
 
 
 def _issue_credentials(

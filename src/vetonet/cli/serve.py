@@ -6,19 +6,23 @@ import asyncio
 import logging
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from vetonet.cli.exits import Failure
 from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, warn
-from vetonet.cli.parameters import ADDRESS
+from vetonet.cli.parameters import ADDRESS, DURATION, show
 from vetonet.cli.session import DEFAULT_ADDRESS, directory_option, insecure_option, run_async
+from vetonet.units import MS_PER_S, Milliseconds
 
 if TYPE_CHECKING:
     from vetonet.cli.directory import Member
     from vetonet.service.server import CoordinatorServer
+    from vetonet.tlog.witness import WitnessPort
 
 DATA_FOLDER: Final = "data"
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -26,8 +30,8 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 @click.command(
     epilog=examples(
-        "vetonet serve --dir trial",
-        "vetonet serve --dir trial --listen 127.0.0.1:0 --json",
+        "vetonet serve --dir trial --trial-witnesses",
+        "vetonet serve --dir trial --witness P1=http://127.0.0.1:8001 --witness P2=http://127.0.0.1:8002",
     ),
 )
 @directory_option
@@ -44,13 +48,45 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
     type=click.Path(path_type=Path),
     help="Where the journal is kept.  [default: coordinator/data below --dir]",
 )
+@click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="PARTY=URL",
+    help="Where a party runs `vetonet witness run`; repeat.",
+)
+@click.option(
+    "--trial-witnesses",
+    "is_trial",
+    is_flag=True,
+    help="Run the witnesses of all parties below --dir here, too. For trials only.",
+)
+@click.option(
+    "--checkpoint-interval",
+    "interval_ms",
+    type=DURATION,
+    default="1s",
+    show_default=True,
+    help="How often the log is published.",
+)
 @insecure_option
 @json_option
-def serve(directory: Path, listen: str, data: Path | None, *, insecure_loopback: bool, as_json: bool) -> None:
+def serve(
+    *,
+    directory: Path,
+    listen: str,
+    data: Path | None,
+    witnesses: tuple[str, ...],
+    is_trial: bool,
+    interval_ms: Milliseconds,
+    insecure_loopback: bool,
+    as_json: bool,
+) -> None:
     """Run the coordinator of the treaty in --dir until interrupted.
 
-    Nothing is acknowledged that a crash could lose: start it again on the same --data and go on. With --json
-    one object is printed once calls are taken.
+    Nothing is acknowledged that a crash could lose: start it again on the same --data and go on. Nothing
+    leaves before the treaty's quorum of witnesses vouches for it: give their addresses with --witness, or try
+    it with --trial-witnesses. With --json one object is printed once calls are taken.
     """
     from vetonet.cli.directory import load_coordinator
 
@@ -60,18 +96,62 @@ def serve(directory: Path, listen: str, data: Path | None, *, insecure_loopback:
     make_folder(journal, mode=PRIVATE_FOLDER_MODE)
     if insecure_loopback:
         warn("no certificates: anybody on this machine can pose as anybody")
-    run_async(lambda: _serve(member, listen, journal, is_insecure=insecure_loopback, as_json=as_json))
+    settings = {"address": listen, "credential": None if insecure_loopback else member.credential}
+    with ExitStack() as stack:
+        asked = _find_witnesses(member, witnesses, directory if is_trial else None, journal, stack)
+        interval_s = interval_ms / MS_PER_S
+        run_async(lambda: _serve(member, settings, journal, asked, interval_s=interval_s, as_json=as_json))
 
 
-async def _serve(member: Member, listen: str, data: Path, *, is_insecure: bool, as_json: bool) -> None:
+def _find_witnesses(
+    member: Member, urls: tuple[str, ...], trial: Path | None, data: Path, stack: ExitStack
+) -> dict[str, WitnessPort]:
+    """Return whom to ask, by the name of their key: by HTTP, or in this very process for a trial.
+
+    Raises:
+        Failure: an unknown party, or fewer than the treaty's quorum.
+    """
+    from vetonet.cli.witnesses import open_trial_witnesses
+    from vetonet.wire.http_witness import HttpWitness
+
+    terms = member.treaty.statement
+    asked: dict[str, WitnessPort] = {} if trial is None else open_trial_witnesses(trial, data, stack)
+    for text in urls:
+        party_id, _, url = text.partition("=")
+        named = [witness.name for witness in terms.witnesses if witness.party_id == party_id]
+        if not named:
+            known = ", ".join(witness.party_id or witness.name for witness in terms.witnesses)
+            raise Failure(f"--witness: expected PARTY=URL of one of {known}, got {show(text)}")
+        asked[named[0]] = HttpWitness(url)
+    if len(asked) < terms.witness_quorum:
+        raise Failure(
+            f"--witness: expected at least {terms.witness_quorum} of the treaty's {len(terms.witnesses)} "
+            f"witnesses, got {len(asked)}; without them nothing leaves; --trial-witnesses runs all here"
+        )
+    return asked
+
+
+async def _serve(
+    member: Member,
+    listening: dict[str, Any],
+    data: Path,
+    witnesses: dict[str, WitnessPort],
+    *,
+    interval_s: float,
+    as_json: bool,
+) -> None:
+    from vetonet.service.publishing import Publishing
     from vetonet.service.server import ServerSettings, serve_coordinator
 
     stopped = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    settings = ServerSettings(address=listen, credential=None if is_insecure else member.credential)
     async with serve_coordinator(
-        data, treaty_bytes=member.treaty.data, log_key=member.key, settings=settings
+        data,
+        treaty_bytes=member.treaty.data,
+        log_key=member.key,
+        publishing=Publishing(witnesses=witnesses, interval_s=interval_s),
+        settings=ServerSettings(**listening),
     ) as server:
         _say_ready(server, member, data, as_json=as_json)
         await stopped.wait()

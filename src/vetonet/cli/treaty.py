@@ -13,13 +13,10 @@ import click
 from vetonet.cli.exits import Failure
 from vetonet.cli.output import (
     examples,
-    format_duration,
-    format_flop,
     json_option,
     note,
     print_json,
     print_line,
-    print_table,
     spell_command,
     warn,
 )
@@ -28,9 +25,6 @@ from vetonet.units import Flop, Milliseconds, Rng
 
 if TYPE_CHECKING:
     from vetonet.cli.founding import TreatyPlan
-    from vetonet.crypto.statement import Signed
-    from vetonet.policy.band import Band
-    from vetonet.policy.treaty import Treaty
 
 MAX_PARTIES = 64
 """More can stand in a treaty, but generating their keys on one machine takes minutes."""
@@ -91,6 +85,16 @@ def treaty() -> None:
 @click.option(
     "--maker", "maker_ids", type=NAME, multiple=True, help="A chip maker; repeat.  [default: maker1]"
 )
+@click.option(
+    "--max-colluding",
+    type=click.IntRange(min=0),
+    help="So many of the parties' witnesses may collude (f).  [default: just under a third]",
+)
+@click.option(
+    "--witness-quorum",
+    type=click.IntRange(min=1),
+    help="So many of them must cosign the log (k), with 2k - n > f.  [default: the fewest that allows]",
+)
 @click.option("--window", "window_ms", type=DURATION, default="1h", show_default=True, help="Longest vote.")
 @click.option(
     "--signing",
@@ -126,6 +130,7 @@ def new(out: Path, seed: int | None, *, as_json: bool, **options: Any) -> None:
     from vetonet.cli.directory import write_directory
     from vetonet.cli.files import require_empty
     from vetonet.cli.founding import found_treaty
+    from vetonet.cli.treaties import describe_treaty, print_treaty
 
     plan = _plan(**options)
     _require_possible(plan)
@@ -141,9 +146,9 @@ def new(out: Path, seed: int | None, *, as_json: bool, **options: Any) -> None:
     if as_json:
         print_json({"directory": str(out), **describe_treaty(founded.treaty)})
     else:
-        _print_treaty(founded.treaty)
+        print_treaty(founded.treaty)
         print_line()
-        print_line(f"written to {out}; next: {spell_command()} serve --dir {out}")
+        print_line(f"written to {out}; next: {spell_command()} serve --dir {out} --trial-witnesses")
 
 
 @treaty.command(
@@ -157,12 +162,13 @@ def new(out: Path, seed: int | None, *, as_json: bool, **options: Any) -> None:
 def show(path: Path, *, as_json: bool) -> None:
     """Say in plain words what the treaty in FILE or DIR says; digests are computed here, not read."""
     from vetonet.cli.directory import read_treaty, read_treaty_file
+    from vetonet.cli.treaties import describe_treaty, print_treaty
 
     opened = read_treaty(path) if path.is_dir() else read_treaty_file(path)
     if as_json:
         print_json(describe_treaty(opened))
     else:
-        _print_treaty(opened)
+        print_treaty(opened)
 
 
 def _plan(
@@ -177,6 +183,8 @@ def _plan(
     forbidden_flop: Flop | None,
     operators: tuple[str, ...],
     maker_ids: tuple[str, ...],
+    max_colluding: int | None,
+    witness_quorum: int | None,
     **intervals: Milliseconds,
 ) -> TreatyPlan:
     from vetonet.cli.founding import TreatyPlan
@@ -198,6 +206,8 @@ def _plan(
         forbidden_flop=forbidden_flop,
         operators=tuple(map(_parse_operator, operators)) or (("op1", None),),
         maker_ids=maker_ids or ("maker1",),
+        max_colluding=max_colluding,
+        witness_quorum=witness_quorum,
         **intervals,
     )
 
@@ -215,8 +225,27 @@ def _require_possible(plan: TreatyPlan) -> None:
         hint = "; --minority allows half of them or fewer" if plan.min_grants < lowest else ""
         expected = f"{lowest} to {size} of {_count_parties(size)}"
         raise Failure(f"--min-grants: expected {expected}, got {plan.min_grants}{hint}")
+    _require_witnessing(plan)
     _require_roster(roster, "--veto", plan.veto_ids)
     _require_roster(roster, "--operator", tuple(party for _, party in plan.operators if party is not None))
+
+
+def _require_witnessing(plan: TreatyPlan) -> None:
+    """Two quorums of witnesses share more than those that may collude (VN-3.4)."""
+    count, (quorum, colluding) = len(plan.party_ids), plan.witnessing
+    if quorum <= count and 2 * quorum - count > colluding:
+        return
+    if plan.witness_quorum is not None and quorum > count:
+        raise Failure(
+            f"--witness-quorum: expected at most the {count} witnesses, one of each party, got {quorum}"
+        )
+    if quorum > count:
+        needed = f"it takes k = {quorum} of n = {count} witnesses to withstand f = {colluding}"
+        raise Failure(f"--max-colluding: {needed}; expected 2k - n > f with k of at most n")
+    shared = f"2 x {quorum} - {count} = {2 * quorum - count}, not above f = {colluding}"
+    raise Failure(
+        f"--witness-quorum: expected 2k - n > f, so that no f can vouch for two histories, got {shared}"
+    )
 
 
 def _require_roster(roster: tuple[str, ...], option: str, party_ids: tuple[str, ...]) -> None:
@@ -251,101 +280,3 @@ def _choose_randomness(seed: int | None) -> Callable[[str], Rng]:
     if seed is None:
         return lambda _: secrets.token_bytes
     return lambda who: SeededRng(f"vetonet treaty {seed} {who}".encode())
-
-
-def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
-    """Return a treaty as plain values, for JSON."""
-    terms = signed.statement
-    return {
-        "treaty": signed.payload_digest.hex(),
-        "name": terms.name,
-        "epoch": terms.epoch,
-        "parties": [
-            {
-                "id": party.party_id,
-                "key_id": party.key.key_id.hex(),
-                "can_veto": party.party_id in terms.quorum.veto_holders,
-            }
-            for party in terms.parties
-        ],
-        "min_grants": terms.quorum.min_grants,
-        "quorum": describe_quorum(terms),
-        "group_key_id": terms.group_key.key_id.hex(),
-        "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in terms.bands],
-        "operators": [
-            {"id": o.operator_id, "key_id": o.key.key_id.hex(), "party": o.party_id} for o in terms.operators
-        ],
-        "makers": [
-            {"id": e.endorser_id, "root_key_id": e.root_key.key_id.hex(), "attester_kind": e.attester_kind}
-            for e in terms.endorsers
-        ],
-        "window_ms": terms.window_ms,
-        "signing_ms": terms.signing_ms,
-        "report_interval_ms": terms.report_interval_ms,
-        "report_grace_ms": terms.report_grace_ms,
-        "log_origin": terms.log_origin,
-        "log_key_id": terms.log_key.key_id.hex(),
-    }
-
-
-def describe_quorum(terms: Treaty) -> str:
-    """Return in one sentence what it takes to license a run."""
-    quorum = terms.quorum
-    holders = quorum.veto_holders
-    veto = (
-        f"{_join(holders)} can veto{' alone' if len(holders) == 1 else ', each alone'}"
-        if holders
-        else "nobody has a veto"
-    )
-    return (
-        f"{quorum.min_grants} of {len(quorum.electorate)} must grant; {veto}; "
-        "an absent or abstaining party counts as not granting"
-    )
-
-
-def _join(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _print_treaty(signed: Signed[Treaty]) -> None:
-    terms = signed.statement
-    print_line(f"{terms.name}, epoch {terms.epoch}")
-    print_line(f"treaty {signed.payload_digest.hex()}")
-    print_line()
-    print_line(describe_quorum(terms))
-    print_line(
-        f"a vote lasts at most {format_duration(terms.window_ms)}; chips report every "
-        f"{format_duration(terms.report_interval_ms)}, at most {format_duration(terms.report_grace_ms)} late"
-    )
-    print_line()
-    ceilings = [format_flop(band.floor_flop) for band in terms.bands[1:]] + ["no limit"]
-    print_table(
-        ("total of a run and its linked runs", "rule"), list(map(_to_band_row, terms.bands, ceilings))
-    )
-    print_line()
-    print_table(("who", "role", "key"), _list_roles(terms))
-    print_line()
-    print_line(f"log {terms.log_origin}")
-
-
-def _to_band_row(band: Band, ceiling: str) -> tuple[str, str]:
-    rules = {"free": "needs no licence", "licensed": "needs a licence", "forbidden": "nobody may license it"}
-    span = f"{format_flop(band.floor_flop)} FLOP up to {ceiling}"
-    return span, rules[band.rule.value]
-
-
-def _list_roles(terms: Treaty) -> list[tuple[str, str, str]]:
-    holders = set(terms.quorum.veto_holders)
-    rows = [
-        (p.party_id, "party, can veto" if p.party_id in holders else "party", p.key) for p in terms.parties
-    ]
-    rows += [
-        (o.operator_id, f"operator of {o.party_id}, which is recused" if o.party_id else "operator", o.key)
-        for o in terms.operators
-    ]
-    rows += [(e.endorser_id, f"chip maker ({e.attester_kind})", e.root_key) for e in terms.endorsers]
-    rows += [
-        ("all parties", "licence key (threshold)", terms.group_key),
-        ("coordinator", "log key", terms.log_key),
-    ]
-    return [(name, role, key.key_id.hex()[:16]) for name, role, key in rows]

@@ -227,7 +227,8 @@ def _judge_licence_coverage(case: Case, licence: Licence) -> Iterator[Problem]:
         detail = f"chip {ueid.hex()[:16]} of licence {licence.licence_id} was never enrolled"
         yield Problem(reason="device-not-enrolled", detail=detail)
     placed = record.licence_leaves[licence.licence_id]
-    enrolled = {ueid for ueid, leaf_index in record.enrolment_leaves.items() if leaf_index < placed}
+    retired = {ueid for ueid, leaf_index in record.retirement_leaves.items() if leaf_index < placed}
+    enrolled = {ueid for ueid, leaf_index in record.enrolment_leaves.items() if leaf_index < placed} - retired
     end = min(licence.expires_ms, case.due_ms)
     for ueid in sorted(enrolled | (members & record.registry.devices.keys())):
         gap = _find_first_gap(case.evidence.chains.get(ueid, ()), licence.not_before_ms, end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
+from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
 from vetonet.compliance.bundle import Bundle
@@ -21,9 +21,9 @@ from vetonet.errors import (
 )
 from vetonet.policy.licence import Licence
 from vetonet.policy.treaty import Treaty, open_treaty
-from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
+from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.tlog.log import Log
-from vetonet.tlog.note import LogKey
+from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy, verify_cosigned
 from vetonet.voting.ledger import KINDS as VOTING_KINDS
 from vetonet.voting.ledger import Ledger, read_leaf
 
@@ -41,6 +41,7 @@ class PublicRecord:
         batches: the operators' report batches with their leaf indices.
         licence_leaves: where each licence stands, by licence id.
         enrolment_leaves: where each chip was enrolled, by ueid.
+        retirement_leaves: where each chip that is out of service was retired, by ueid.
         problems: leaves that the rules would not have let in; nobody is accused of them.
     """
 
@@ -52,6 +53,7 @@ class PublicRecord:
     batches: tuple[tuple[int, Signed[ReportBatch]], ...] = field(default=(), repr=False)
     licence_leaves: Mapping[int, int] = field(default_factory=dict)
     enrolment_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
+    retirement_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -73,7 +75,7 @@ def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:
             such a bundle cannot be judged at all.
     """
     treaty = _open_pinned_treaty(bundle, trust_root)
-    checkpoint = _verify_checkpoint(bundle, treaty)
+    checkpoint = _verify_checkpoint(bundle, treaty).checkpoint
     log = _rebuild_log(bundle, checkpoint)
     reading = _Reading(treaty)
     for leaf_index, data in enumerate(bundle.leaves[1:], start=1):
@@ -87,6 +89,7 @@ def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:
         batches=tuple(reading.batches),
         licence_leaves=reading.licence_leaves,
         enrolment_leaves=reading.enrolment_leaves,
+        retirement_leaves=reading.retirement_leaves,
         problems=tuple(reading.problems),
     )
 
@@ -103,10 +106,9 @@ def _open_pinned_treaty(bundle: Bundle, trust_root: TrustRoot) -> Signed[Treaty]
     return treaty
 
 
-def _verify_checkpoint(bundle: Bundle, treaty: Signed[Treaty]) -> Checkpoint:
-    """Step 2: the checkpoint is signed by the log that the treaty names, and by nobody else."""
-    log_key = LogKey(name=treaty.statement.log_origin, public_key=treaty.statement.log_key)
-    return verify_checkpoint(bundle.checkpoint, log_key, origin=treaty.statement.log_origin)
+def _verify_checkpoint(bundle: Bundle, treaty: Signed[Treaty]) -> CosignedCheckpoint:
+    """Step 2: the treaty's log signed the checkpoint, its quorum of witnesses did, and nobody else."""
+    return verify_cosigned(bundle.checkpoint, LogPolicy.under(treaty.statement))
 
 
 def _rebuild_log(bundle: Bundle, checkpoint: Checkpoint) -> Log:
@@ -133,6 +135,7 @@ class _Reading:
         self.batches: list[tuple[int, Signed[ReportBatch]]] = []
         self.licence_leaves: dict[int, int] = {}
         self.enrolment_leaves: dict[bytes, int] = {}
+        self.retirement_leaves: dict[bytes, int] = {}
         self.problems: list[Problem] = []
         self._treaty = treaty.statement
 
@@ -152,6 +155,9 @@ class _Reading:
             # A leaf has no time of its own: reports are held against the validity of the certificate.
             device = self.registry.read_enrolment(data, self._treaty)
             self.enrolment_leaves[device.ueid] = leaf_index
+        elif kind == DeviceRetirement.TYPE:
+            retired = self.registry.read_retirement(data, self._treaty)
+            self.retirement_leaves[retired.statement.ueid] = leaf_index
         elif kind == AliasEndorsement.TYPE:
             self.registry.read_alias(data)
         elif kind == ReportBatch.TYPE:

@@ -21,8 +21,7 @@ from vetonet.party.calls import Caller, CallPolicy, Sleep, is_retryable
 from vetonet.party.views import LoggedLicence, ProposalView, WatchEvent, read_event, read_proposal
 from vetonet.policy.licence import open_licence
 from vetonet.policy.treaty import Treaty, open_treaty
-from vetonet.tlog.checkpoint import verify_checkpoint
-from vetonet.tlog.note import LogKey
+from vetonet.tlog.policy import LogPolicy, verify_cosigned
 from vetonet.tlog.proof import LogProof, verify_log_proof
 from vetonet.units import Rng
 from vetonet.v1 import (
@@ -56,9 +55,8 @@ class CoordinatorClient:
             treaty: what everything that comes back must hold under.
             caller: how calls are made.
         """
-        terms = treaty.statement
         self._treaty = treaty
-        self._log_key = LogKey(name=terms.log_origin, public_key=terms.log_key)
+        self._policy = LogPolicy.under(treaty.statement)
         self._caller = caller
         self._channel = channel
         self._coordinator: coordinator_pb2_grpc.CoordinatorServiceAsyncStub
@@ -276,10 +274,11 @@ class CoordinatorClient:
         )
 
     async def get_checkpoint(self) -> bytes:
-        """Return the newest checkpoint, its signature verified.
+        """Return the newest checkpoint, its signature and its quorum of cosignatures verified.
 
         Raises:
             InvalidSignatureError: it is not the treaty's log's.
+            WitnessQuorumError: too few witnesses vouch for it.
             VetonetError: as every call.
         """
         answer = await self._caller.call(self._log.GetCheckpoint, log_pb2.GetCheckpointRequest())
@@ -348,7 +347,7 @@ class CoordinatorClient:
     async def _place(self, statement: bytes, leaf_index: int, checkpoint: bytes) -> LogProof:
         inclusion = await self.get_inclusion_proof(leaf_index, self._size_of(checkpoint))
         proof = LogProof(leaf_index=leaf_index, hashes=inclusion.hashes, checkpoint=checkpoint)
-        verify_log_proof(statement, proof, self._log_key)
+        verify_log_proof(statement, proof, self._policy)
         return proof
 
     def _view(self, message: resources_pb2.Proposal) -> ProposalView:
@@ -356,8 +355,8 @@ class CoordinatorClient:
 
     def _verified(self, statement: bytes, receipt: resources_pb2.Receipt) -> LogProof:
         proof = read_receipt(receipt)
-        verify_log_proof(statement, proof, self._log_key)
+        verify_log_proof(statement, proof, self._policy)
         return proof
 
     def _size_of(self, checkpoint: bytes) -> int:
-        return verify_checkpoint(checkpoint, self._log_key).tree_size
+        return verify_cosigned(checkpoint, self._policy).checkpoint.tree_size

@@ -16,7 +16,7 @@ from vetonet.errors import EquivocationError, ProofError, RefusedError, VetonetE
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
 from vetonet.tlog.log import Log
-from vetonet.tlog.note import LogKey
+from vetonet.tlog.policy import LogPolicy, verify_cosigned
 from vetonet.voting.ledger import Ledger, read_leaf
 
 
@@ -39,12 +39,12 @@ class LogView:
     further call of ``advance`` raises the same error: doubt means no.
     """
 
-    __slots__ = ("_checkpoint", "_halted", "_ledger", "_log", "_log_key", "_signed")
+    __slots__ = ("_checkpoint", "_halted", "_ledger", "_log", "_policy", "_signed")
 
     def __init__(self, treaty: Signed[Treaty]) -> None:
         """Begin with the empty log of this treaty."""
-        self._log_key = LogKey(name=treaty.statement.log_origin, public_key=treaty.statement.log_key)
-        self._log = Log(self._log_key.name)
+        self._policy = LogPolicy.under(treaty.statement)
+        self._log = Log(treaty.statement.log_origin)
         self._ledger = Ledger(treaty=treaty)
         self._checkpoint = self._log.checkpoint()
         self._signed = b""
@@ -71,9 +71,9 @@ class LogView:
         return self._ledger
 
     @property
-    def log_key(self) -> LogKey:
-        """The key and origin that checkpoints must have."""
-        return self._log_key
+    def policy(self) -> LogPolicy:
+        """Which log and which witnesses count."""
+        return self._policy
 
     def leaf(self, leaf_index: int) -> bytes:
         """Return a verified leaf.
@@ -92,6 +92,7 @@ class LogView:
 
         Raises:
             EncodingError, InvalidSignatureError: not a checkpoint of the treaty's log.
+            WitnessQuorumError: too few witnesses vouch for it (VN-11.5).
             LogForkedError: it contradicts what the log signed before.
             RefusedError: the tree would shrink.
             ProofError: leaves are missing, too many, or not those that the checkpoint commits to.
@@ -99,9 +100,10 @@ class LogView:
         """
         self._raise_if_halted()
         checkpoint = self.confront(checkpoint_bytes)
+        verify_cosigned(checkpoint_bytes, self._policy)
         if checkpoint.tree_size < self.tree_size:
             msg = f"the log shrank from {self.tree_size} leaves to {checkpoint.tree_size}"
-            raise RefusedError(msg, culprit=self._log_key.name, clause="VN-11.4")
+            raise RefusedError(msg, culprit=self._log.origin, clause="VN-11.4")
         first = self.tree_size
         self._extend(new_leaves, checkpoint)
         self._checkpoint, self._signed = checkpoint, checkpoint_bytes
@@ -110,6 +112,8 @@ class LogView:
 
     def confront(self, checkpoint_bytes: bytes, history: Sequence[bytes] = ()) -> Checkpoint:
         """Return a checkpoint of the treaty's log, from wherever, that contradicts nothing known here.
+
+        The log's own signature is enough here: two histories that it signed convict it, witnessed or not.
 
         Args:
             checkpoint_bytes: a signed checkpoint, such as one that another party was shown.
@@ -120,7 +124,7 @@ class LogView:
             EncodingError, InvalidSignatureError: not a checkpoint of the treaty's log.
             LogForkedError: it and the last verified checkpoint cannot both be true.
         """
-        checkpoint = verify_checkpoint(checkpoint_bytes, self._log_key)
+        checkpoint = verify_checkpoint(checkpoint_bytes, self._policy.log_key, allow_other_lines=True)
         if not self._agrees(checkpoint, history):
             self._accuse(checkpoint, checkpoint_bytes)
         return checkpoint
@@ -146,7 +150,7 @@ class LogView:
                 msg = f"the leaves from {known} on do not give the root that the checkpoint signs"
                 raise ProofError(msg)
         except VetonetError:
-            self._log = Log(self._log_key.name, (self._log.leaf(index) for index in range(known)))
+            self._log = Log(self._log.origin, (self._log.leaf(index) for index in range(known)))
             raise
 
     def _read(self, first: int, new_leaves: Sequence[bytes]) -> None:
@@ -160,11 +164,11 @@ class LogView:
 
     def _accuse(self, checkpoint: Checkpoint, checkpoint_bytes: bytes) -> None:
         msg = (
-            f"log {self._log_key.name!r} signed two histories: "
+            f"log {self._log.origin!r} signed two histories: "
             f"its checkpoint of {checkpoint.tree_size} leaves contradicts that of {self.tree_size}"
         )
         evidence = (self._signed, checkpoint_bytes)
-        self._halted = LogForkedError(msg, culprit=self._log_key.name, evidence=evidence)
+        self._halted = LogForkedError(msg, culprit=self._log.origin, evidence=evidence)
         raise self._halted
 
     def _raise_if_halted(self) -> None:

@@ -13,6 +13,7 @@ from vetonet.encoding.record import Record, many, member, parsed, record, tstr, 
 from vetonet.errors import UnknownPartyError
 from vetonet.policy.band import Band, find_band, verify_bands
 from vetonet.policy.quorum import MAX_PARTIES, Threshold
+from vetonet.policy.witnessing import Witness, verify_note_name, verify_witnessing
 from vetonet.units import MS_PER_HOUR
 
 GROUP: Final = parsed(frost.PublicKeyPackage.to_bytes, frost.PublicKeyPackage.from_bytes, maximum=8 * 1024)
@@ -60,6 +61,9 @@ class Treaty(Statement):
         report_interval_ms: how often a chip that runs must report, at least.
         report_grace_ms: how long after its interval a report may be missing without a question.
         log_origin: the name of the log that counts; ``log_key`` signs its checkpoints.
+        witnesses: who may cosign them, in the order in which their lines stand.
+        witness_quorum: k, how many must have cosigned before anybody relies on a checkpoint (VN-11.5).
+        max_colluding: f, how many of them may collude without an undetected split view (VN-3.4).
     """
 
     TYPE: ClassVar[str] = "treaty"
@@ -79,6 +83,9 @@ class Treaty(Statement):
     endorsers: tuple[Endorser, ...] = member(12, many(record(Endorser), maximum=32))
     log_origin: str = member(13, tstr(128))
     log_key: PublicKey = member(14, PUBLIC_KEY)
+    witnesses: tuple[Witness, ...] = member(15, many(record(Witness), maximum=MAX_PARTIES))
+    witness_quorum: int = member(16, uint(MAX_PARTIES))
+    max_colluding: int = member(17, uint(MAX_PARTIES))
 
     def __post_init__(self) -> None:
         """Refuse a treaty that names anyone or any key twice, or whose parts do not fit together (VN-3.2)."""
@@ -91,6 +98,8 @@ class Treaty(Statement):
         if self.log_key.algorithm is not Algorithm.EDDSA:
             msg = "expected an Ed25519 log key"
             raise ValueError(msg)
+        verify_note_name(self.log_origin, "log")
+        verify_witnessing(self.witnesses, self.witness_quorum, self.max_colluding)
 
     @property
     def group_key(self) -> PublicKey:
@@ -154,6 +163,14 @@ class Treaty(Statement):
             raise UnknownPartyError(msg, clause="VN-2.2")
         return self.parties[identifier - 1]
 
+    def find_witness_of(self, party_id: str) -> Witness:
+        """Return the witness that a party runs.
+
+        Raises:
+            UnknownPartyError: it runs none.
+        """
+        return _only(self.witnesses, party_id, lambda witness: witness.party_id, "witness of party")
+
     def find_band(self, total_flop: int) -> Band:
         """Return the band in which a total lies."""
         return find_band(self.bands, total_flop)
@@ -174,11 +191,13 @@ def _verify_names_and_keys(treaty: Treaty) -> None:
     """One name and one key for each participant, so nobody counts twice (Keylime #1820; VN-3.2)."""
     names = [*(p.party_id for p in treaty.parties), *(o.operator_id for o in treaty.operators)]
     names += [endorser.endorser_id for endorser in treaty.endorsers]
+    names += [treaty.log_origin, *(witness.name for witness in treaty.witnesses)]
     if len(set(names)) < len(names):
         msg = f"a name stands twice: {_first_repeated(names)!r}"
         raise ValueError(msg)
     keys = [*(p.key.key_id for p in treaty.parties), *(o.key.key_id for o in treaty.operators)]
     keys += [*(e.root_key.key_id for e in treaty.endorsers), treaty.log_key.key_id, treaty.group_key.key_id]
+    keys += [witness.key.key_id for witness in treaty.witnesses]
     if len(set(keys)) < len(keys):
         msg = f"one key stands under two names: {_first_repeated(keys).hex()[:16]}"
         raise ValueError(msg)
@@ -194,9 +213,14 @@ def _verify_quorum(treaty: Treaty) -> None:
     if treaty.group.min_signers != treaty.quorum.min_grants or treaty.group.identifiers != numbers:
         msg = f"expected a FROST group of {treaty.quorum.min_grants} of participants 1 to {len(roster)}"
         raise ValueError(msg)
-    strangers = {o.party_id for o in treaty.operators if o.party_id is not None} - set(roster)
+    _require_roster(roster, "an operator", (operator.party_id for operator in treaty.operators))
+    _require_roster(roster, "a witness", (witness.party_id for witness in treaty.witnesses))
+
+
+def _require_roster(roster: Sequence[str], what: str, party_ids: Iterable[str | None]) -> None:
+    strangers = {party_id for party_id in party_ids if party_id is not None} - set(roster)
     if strangers:
-        msg = f"an operator belongs to no party of the roster: {min(strangers)!r}"
+        msg = f"{what} belongs to no party of the roster: {min(strangers)!r}"
         raise ValueError(msg)
 
 

@@ -1,11 +1,11 @@
-"""Which statements besides votes may enter the log: enrolments, alias endorsements and report batches."""
+"""Which statements besides votes may enter the log: enrolments, retirements, aliases, report batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
+from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
 from vetonet.crypto.statement import peek
@@ -57,6 +57,11 @@ class Admission:
         device.certificate.verify_validity(now)
         return device.enrolment.owner
 
+    def admit_retirement(self, data: bytes, now: Milliseconds) -> str:
+        """Of a chip that is in service, by its maker and its owner (VN-8.5)."""
+        del now
+        return self._own_registry().read_retirement(data, self.treaty).statement.owner
+
     def admit_alias(self, data: bytes, now: Milliseconds) -> str:
         """Of a chip that is enrolled, and of a later boot than any before (VN-8.4)."""
         del now
@@ -79,6 +84,7 @@ Rule: TypeAlias = Callable[[Admission, bytes, Milliseconds], str]
 
 RULES: Final[Mapping[str, Rule]] = {
     DeviceEnrolment.TYPE: Admission.admit_enrolment,
+    DeviceRetirement.TYPE: Admission.admit_retirement,
     AliasEndorsement.TYPE: Admission.admit_alias,
     ReportBatch.TYPE: Admission.admit_batch,
 }

@@ -7,11 +7,11 @@ intermediate states, never the newest, and costs no memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from vetonet.voting.state import NameCulprits, SigningRound
+from vetonet.voting.state import Effect, NameCulprits, RequestShares, SigningRound, Voting
 
 _INCARNATION_BITS: Final = 32
 
@@ -65,6 +65,18 @@ class Bulletin:
         self._notices.pop(key, None)
         self._notices[key] = Notice(sequence=self._last, proposal_digest=proposal_digest, news=news)
         self._wake()
+
+    def announce(self, vote: Voting, effects: Iterable[Effect]) -> None:
+        """Every watcher of a vote learns what a step of it brought."""
+        digest = vote.proposal.payload_digest
+        self.post(digest, Changed())
+        for effect in effects:
+            if isinstance(effect, NameCulprits):
+                self.post(digest, effect)
+            elif isinstance(effect, RequestShares):
+                self.post(digest, effect.signing)
+        if vote.signing is None:
+            self.retract_round(digest)
 
     def retract_round(self, proposal_digest: bytes) -> None:
         """Nobody is asked for shares of this proposal any more."""

@@ -2,26 +2,30 @@
 
 For every event the pure step comes first, then the durable append, then the new state counts, then the
 watchers learn. Where the append fails the state is not adopted, so nothing is ever acknowledged that a
-restart would lose. A call counts as of its arrival, however long it then waits for its turn, and turns are
-taken in the order of arrival: so a vote closes only after every ballot that came in time. Nobody trusts a
-coordinator: it can stall, but everything it says can be verified.
+restart would lose. What is appended is published behind that, and no proof, leaf or licence leaves before
+witnesses vouch for it (``publishing``). A call counts as of its arrival, however long it then waits for its
+turn, and turns are taken in the order of arrival: so a vote closes only after every ballot that came in time.
+Nobody trusts a coordinator: it can stall, but everything it says can be verified.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from typing import Any, Final, Self, TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final, Self
 
 from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey
+from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError, RefusedError, StorageError
 from vetonet.policy.ballot import open_ballot
+from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import open_proposal
 from vetonet.policy.treaty import open_treaty
 from vetonet.service.admission import Admission
 from vetonet.service.bulletin import Bulletin, Changed
-from vetonet.service.history import LEAF, START, History, require_leaf_sizes
+from vetonet.service.docket import Docket
+from vetonet.service.history import CHECKPOINT, LEAF, START, History, require_leaf_sizes
 from vetonet.service.journalling import (
     JournalPort,
     append,
@@ -31,8 +35,13 @@ from vetonet.service.journalling import (
     read_history,
 )
 from vetonet.service.public_view import PublicView
+from vetonet.service.publishing import Publisher, Publishing
 from vetonet.service.request import Request
+from vetonet.service.tiling import LogTiles
+from vetonet.service.turns import Turns
 from vetonet.storage.journal import PoisonedJournalError, Record
+from vetonet.storage.tile_store import TileStore
+from vetonet.tlog.policy import CosignedCheckpoint
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds
 from vetonet.voting.machine import begin, step
@@ -40,16 +49,12 @@ from vetonet.voting.state import (
     BallotReceived,
     Effect,
     Event,
-    NameCulprits,
     Phase,
-    RequestShares,
     ShareReceived,
     TimePassed,
     Voting,
 )
 from vetonet.wire.identity import Identity, Role, require_caller
-
-T = TypeVar("T")
 
 MAX_BATCH: Final = 1_024
 
@@ -62,30 +67,55 @@ class Coordinator:
         bulletin: what watchers follow.
         stuck: set once the journal takes in nothing any more, until somebody restarts the coordinator.
         view: what anybody may read.
+        publisher: lets the log out, checkpoint by checkpoint.
     """
 
     __slots__ = (
-        "_active", "_admitting", "_clock", "_history", "_journal", "_lock", "_tasks",
-        "bulletin", "stuck", "treaty", "view",
+        "_admitting", "_clock", "_docket", "_history", "_journal", "_tiles", "_turns",
+        "bulletin", "publisher", "stuck", "treaty", "view",
     )  # fmt: skip
 
-    def __init__(self, *, history: History, journal: JournalPort, log_key: SigningKey, clock: Clock) -> None:
-        """Take over what a journal says; use ``start`` instead."""
+    def __init__(
+        self,
+        *,
+        history: History,
+        journal: JournalPort,
+        log_key: SigningKey,
+        publishing: Publishing,
+        tiles: TileStore | None,
+        clock: Clock,
+    ) -> None:
+        """Take over what a journal says, and begin to publish; use ``start`` instead."""
         self.treaty: Final = history.ledger.treaty
         self.bulletin: Final = Bulletin(incarnation=history.record_count)
         self.stuck: Final = asyncio.Event()
-        self.view: Final = PublicView(history, log_key)
+        self.view: Final = PublicView(history)
         self._history, self._journal, self._clock = history, journal, clock
-        self._admitting, self._lock = asyncio.Lock(), asyncio.Lock()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._active: dict[bytes, None] = {}
+        self._admitting, self._turns, self._docket = asyncio.Lock(), Turns(), Docket(history)
+        self._tiles = None if tiles is None else LogTiles(history.log, tiles, history.published)
         for digest in history.ledger.order:
-            self._note_activity(history.ledger.votes[digest])
             self.bulletin.post(digest, Changed())
+        self.publisher: Final = Publisher(
+            history.log,
+            log_key=log_key,
+            policy=history.policy,
+            publishing=publishing,
+            prepare=self._write_tiles,
+            store=self._store_checkpoint,
+            newest=history.published,
+        )
+        self.publisher.start(on_failure=self.stuck.set)
 
     @classmethod
     async def start(
-        cls, journal: JournalPort, *, treaty_bytes: bytes, log_key: SigningKey, clock: Clock
+        cls,
+        journal: JournalPort,
+        *,
+        treaty_bytes: bytes,
+        log_key: SigningKey,
+        publishing: Publishing,
+        clock: Clock,
+        tiles: TileStore | None = None,
     ) -> Self:
         """Everything that the journal acknowledged counts; a new journal begins with the treaty as leaf 0.
 
@@ -93,7 +123,9 @@ class Coordinator:
             journal: closed by ``close``; nobody else appends to it.
             treaty_bytes: the treaty in force as its parties signed it.
             log_key: signs checkpoints; the one that the treaty names.
+            publishing: which witnesses are asked to cosign them, and how often.
             clock: milliseconds since the Unix epoch.
+            tiles: where the log is also kept as tiles, for others to serve, or None.
 
         Raises:
             EncodingError, InvalidSignatureError: not a treaty.
@@ -109,7 +141,9 @@ class Coordinator:
         require_leaf_sizes(leaves)
         await append(journal, history, records)
         history.adopt(records)
-        return cls(history=history, journal=journal, log_key=log_key, clock=clock)
+        return cls(
+            history=history, journal=journal, log_key=log_key, publishing=publishing, tiles=tiles, clock=clock
+        )
 
     async def close(self) -> None:
         """Whatever was under way has ended, watchers are let go, and the journal is closed.
@@ -118,7 +152,8 @@ class Coordinator:
             StorageError: the journal could not be closed.
         """
         self.bulletin.close()
-        async with self._admitting, self._lock:
+        await self.publisher.stop()
+        async with self._admitting, self._turns.lock:
             await self._journal.close()
 
     async def create_proposal(self, data: bytes, *, request_id: str, caller: Identity | None) -> Voting:
@@ -134,12 +169,15 @@ class Coordinator:
             EncodingError, ProtocolError, InvalidSignatureError: the rules of VN-5 say no.
             RequestConflictError: the request id was used for something else.
             StorageError: it could not be made durable.
+            WitnessQuorumError: it is logged and its vote open, but nobody can read it yet; retry.
         """
         arrived = self._clock()
         proposal = open_proposal(data, self.treaty)
         require_caller(caller, Role.OPERATOR, proposal.statement.operator_id)
         request = Request.over(request_id, "create proposal", (data,))
-        return await self._run(self._open_vote(proposal.payload_digest, data, request, arrived))
+        vote = await self._turns.run(self._open_vote(proposal.payload_digest, data, request, arrived))
+        await self.publisher.wait_for(vote.proposal_leaf_index + 1)
+        return vote
 
     async def cast_ballot(
         self, name: bytes, data: bytes, *, request_id: str, caller: Identity | None
@@ -158,6 +196,7 @@ class Coordinator:
             EncodingError, ProtocolError, InvalidSignatureError: the rules of VN-6 say no.
             RequestConflictError: the request id was used for something else.
             StorageError: it could not be made durable.
+            WitnessQuorumError: it is logged and counts, but cannot be proven yet; retry.
         """
         arrived = self._clock()
         digest = self.view.find_vote(name).proposal.payload_digest
@@ -165,7 +204,7 @@ class Coordinator:
         party_id = self.treaty.statement.find_party(ballot.signer).party_id
         require_caller(caller, Role.PARTY, party_id)
         request = Request.over(request_id, "cast ballot", (name, data))
-        vote = await self._run(
+        vote = await self._turns.run(
             self._advance(
                 digest,
                 lambda place: BallotReceived(ballot=ballot, leaf_index=place),
@@ -176,7 +215,28 @@ class Coordinator:
         logged = vote.find_ballot(party_id)
         if logged is None:
             raise StorageError(f"the ballot of {party_id} was not counted; retry")
-        return self.view.prove(logged.leaf_index)
+        return await self.prove(logged.leaf_index)
+
+    async def prove(self, leaf_index: int) -> LogProof:
+        """Return the proof of a leaf, waiting for the checkpoint that covers it.
+
+        Raises:
+            RefusedError: there is no such leaf.
+            WitnessQuorumError: no quorum of witnesses vouches for it in time (VN-11.6).
+        """
+        if leaf_index < self.view.tree_size:
+            await self.publisher.wait_for(leaf_index + 1)
+        return self.view.prove(leaf_index)
+
+    async def get_licence(self, name: bytes) -> tuple[Signed[Licence], LogProof]:
+        """Return a proposal's licence with the proof that it is logged and witnessed: never without.
+
+        Raises:
+            NotFoundError: there is no such proposal, or no licence for it.
+            WitnessQuorumError: no quorum of witnesses vouches for it in time (VN-11.6).
+        """
+        licence, leaf_index = self.view.find_licence(name)
+        return licence, await self.prove(leaf_index)
 
     async def submit_share(
         self, name: bytes, attempt: int, share: frost.SignatureShare, *, caller: Identity | None
@@ -202,7 +262,7 @@ class Coordinator:
         digest = self.view.find_vote(name).proposal.payload_digest
         party_id = self.treaty.statement.find_participant(share.identifier).party_id
         require_caller(caller, Role.PARTY, party_id)
-        return await self._run(self._collect(digest, party_id, attempt, share, arrived))
+        return await self._turns.run(self._collect(digest, party_id, attempt, share, arrived))
 
     async def append_statements(
         self, statements: Sequence[bytes], *, request_id: str, caller: Identity | None
@@ -228,7 +288,7 @@ class Coordinator:
             raise RefusedError(f"expected 1 to {MAX_BATCH} statements, got {len(statements)}")
         require_leaf_sizes(statements)
         request = Request.over(request_id, "append statements", statements)
-        return await self._finish(self._log_statements(statements, request, caller, arrived))
+        return await self._turns.finish(self._log_statements(statements, request, caller, arrived))
 
     async def tick(self) -> None:
         """Every vote that is due has moved on: windows closed, silent signers replaced.
@@ -237,38 +297,15 @@ class Coordinator:
             StorageError: a vote could not move on; the others did, and the next tick tries again.
         """
         now, failure = self._clock(), None
-        for digest in [digest for digest in self._active if self._is_due(digest, now)]:
+        for digest in self._docket.list_due(now):
             try:
-                await self._run(self._advance(digest, self._let_time_pass, now))
+                await self._turns.run(self._advance(digest, self._let_time_pass, now))
             except StorageError as error:
                 failure = error
         if failure is not None:
             raise failure
 
     # ------------------------------------------------------------------ one writer at a time
-
-    async def _run(self, change: Coroutine[Any, Any, T]) -> T:
-        """Carry a change through in its turn.
-
-        A caller that waited for nothing since it read the clock gets its turn in the order of arrival.
-        """
-        return await self._finish(self._change_alone(change))
-
-    async def _finish(self, change: Coroutine[Any, Any, T]) -> T:
-        """Carry a change through, also where its caller goes away: durable and adopted stay together."""
-        task = asyncio.create_task(change)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
-
-    async def _change_alone(self, change: Coroutine[Any, Any, T]) -> T:
-        async with self._lock:
-            return await change
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # its caller may be gone, and asyncio complains of errors that nobody saw
 
     async def _open_vote(self, digest: bytes, data: bytes, request: Request, now: Milliseconds) -> Voting:
         history, unbound = self._history, list_unbound(self._history, request, now)
@@ -321,9 +358,10 @@ class Coordinator:
         records = [*list_records(self._history, vote, effects, now), *unbound]
         await self._store(records)
         self._history.adopt(records, ledger=ledger.with_vote(vote))
+        self.publisher.notice_growth()
         if is_news:
-            self._note_activity(vote)
-            self._publish(vote, effects)
+            self._docket.note(vote)
+            self.bulletin.announce(vote, effects)
 
     async def _store(self, records: Sequence[Record]) -> None:
         try:
@@ -331,6 +369,21 @@ class Coordinator:
         except PoisonedJournalError:
             self.stuck.set()
             raise
+
+    async def _store_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
+        """What leaves is durable first: no restart may know less than the world does (VN-11.6)."""
+        await self._turns.run(self._append_checkpoint(cosigned))
+        if self._tiles is not None:
+            await asyncio.to_thread(self._tiles.write_checkpoint, cosigned)
+
+    async def _write_tiles(self) -> None:
+        if self._tiles is not None:
+            await asyncio.to_thread(self._tiles.catch_up, self.view.tree_size)
+
+    async def _append_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
+        records = (make_record(CHECKPOINT, cosigned.data, self._clock()),)
+        await self._store(records)
+        self._history.adopt(records)
 
     async def _log_statements(
         self, statements: Sequence[bytes], request: Request, caller: Identity | None, now: Milliseconds
@@ -344,10 +397,11 @@ class Coordinator:
             history.knows(request)
             staged = history.admission.stage()
             leaves = [record async for record in self._admit(staged, statements, caller, now)]
-            async with self._lock:
+            async with self._turns.lock:
                 records = [*leaves, *list_unbound(self._history, request, now)]
                 await self._store(records)
                 history.adopt(records, registry=staged.registry)
+                self.publisher.notice_growth()
         places = [history.find_leaf(data) for data in statements]
         return tuple(place for place in places if place is not None)
 
@@ -366,26 +420,3 @@ class Coordinator:
     def _let_time_pass(self, place: int) -> Event:
         del place
         return TimePassed(licensed=self._history.ledger.licensed)
-
-    def _is_due(self, digest: bytes, now: Milliseconds) -> bool:
-        vote = self._history.ledger.votes[digest]
-        deadline = vote.proposal.statement.closes_ms if vote.signing is None else vote.signing.deadline_ms
-        return now >= deadline
-
-    def _note_activity(self, vote: Voting) -> None:
-        digest = vote.proposal.payload_digest
-        if vote.phase in {Phase.OPEN, Phase.SIGNING}:
-            self._active[digest] = None
-        else:
-            self._active.pop(digest, None)
-
-    def _publish(self, vote: Voting, effects: Sequence[Effect]) -> None:
-        digest = vote.proposal.payload_digest
-        self.bulletin.post(digest, Changed())
-        for effect in effects:
-            if isinstance(effect, NameCulprits):
-                self.bulletin.post(digest, effect)
-            elif isinstance(effect, RequestShares):
-                self.bulletin.post(digest, effect.signing)
-        if vote.signing is None:
-            self.bulletin.retract_round(digest)

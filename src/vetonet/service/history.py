@@ -19,10 +19,12 @@ from vetonet.service.request import Request
 from vetonet.storage.journal import Record as JournalRecord
 from vetonet.storage.journal import RequestConflictError, StoredRecord
 from vetonet.tlog.log import MAX_LEAF_BYTES, Log
+from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy, verify_cosigned
 from vetonet.units import Milliseconds
 from vetonet.voting.ledger import KINDS, Ledger, read_leaf
 from vetonet.voting.state import Phase
 
+CHECKPOINT: Final = "checkpoint"
 CONCLUSION: Final = "conclusion"
 LEAF: Final = "leaf"
 REQUEST: Final = "request"
@@ -63,16 +65,22 @@ class History:
         log: the leaves.
         ledger: the votes.
         admission: the chips.
+        policy: which checkpoints of the log count.
+        published: the newest checkpoint that left, or None before the first.
         record_count: how many journal records are behind this.
     """
 
-    __slots__ = ("_places", "_requests", "admission", "ledger", "log", "record_count")
+    __slots__ = (
+        "_places", "_requests", "admission", "ledger", "log", "policy", "published", "record_count",
+    )  # fmt: skip
 
     def __init__(self, treaty: Signed[Treaty]) -> None:
         """Start with an empty log under this treaty."""
         self.log = Log(treaty.statement.log_origin)
         self.ledger = Ledger(treaty=treaty)
         self.admission = Admission(treaty.statement, Registry())
+        self.policy: Final = LogPolicy.under(treaty.statement)
+        self.published: CosignedCheckpoint | None = None
         self.record_count = 0
         self._places: dict[bytes, int] = {}
         self._requests: dict[str, tuple[int, bytes]] = {}
@@ -122,6 +130,8 @@ class History:
                 self._add_leaf(record.payload)
             elif record.kind == REQUEST:
                 self._add_request(record)
+            elif record.kind == CHECKPOINT:
+                self._add_checkpoint(record.payload)
             self.record_count += 1
         self.ledger = ledger or self.ledger
         self.admission.registry = registry or self.admission.registry
@@ -131,6 +141,8 @@ class History:
             self._read_leaf(record.payload, record.recorded_at_ms)
         elif record.kind == REQUEST:
             self._add_request(record)
+        elif record.kind == CHECKPOINT:
+            self._add_checkpoint(record.payload)
         elif record.kind == SIGNING_ATTEMPT:
             self._read_attempt(SigningAttempt.from_bytes(record.payload))
         elif record.kind == CONCLUSION:
@@ -170,6 +182,14 @@ class History:
         if record.request_id is None or len(record.payload) != DIGEST_BYTES:
             raise StorageError("a request without an id or a digest")
         self._requests[record.request_id] = (self.record_count, record.payload)
+
+    def _add_checkpoint(self, data: bytes) -> None:
+        """What was published binds: the log has to hold at least that, leaf for leaf (VN-11.6)."""
+        cosigned = verify_cosigned(data, self.policy)
+        size = cosigned.checkpoint.tree_size
+        if size > self.log.tree_size or cosigned.checkpoint != self.log.checkpoint(size):
+            raise StorageError(f"a published checkpoint of {size} leaves that are not those of the journal")
+        self.published = cosigned
 
     def _add_leaf(self, data: bytes) -> None:
         self._places[_digest(data)] = self.log.append(data)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
+from vetonet.errors import RefusedError, WitnessQuorumError
 from vetonet.policy.licence import Licence
 from vetonet.service.history import History
-from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.proof import LogProof, compute_log_proof
 from vetonet.voting.state import Voting
 from vetonet.wire.convert import NAME_BYTES
@@ -15,15 +14,14 @@ from vetonet.wire.errors import NotFoundError
 
 
 class PublicView:
-    """Reads a history that somebody else lets grow, and signs checkpoints over it."""
+    """Reads a history that somebody else lets grow, as far as it is published."""
 
-    __slots__ = ("_by_name", "_checkpoint", "_history", "_log_key")
+    __slots__ = ("_by_name", "_history")
 
-    def __init__(self, history: History, log_key: SigningKey) -> None:
+    def __init__(self, history: History) -> None:
         """Show this history."""
-        self._history, self._log_key = history, log_key
+        self._history = history
         self._by_name: dict[bytes, bytes] = {}
-        self._checkpoint: tuple[int, bytes] | None = None
         for digest in history.ledger.order:
             self.name_proposal(digest)
 
@@ -37,7 +35,7 @@ class PublicView:
 
     @property
     def tree_size(self) -> int:
-        """How many leaves the log has."""
+        """How many leaves the log has, published or not."""
         return self._history.log.tree_size
 
     def list_votes(self, start: int, limit: int) -> tuple[Voting, ...]:
@@ -60,8 +58,8 @@ class PublicView:
         """Return where a vote's licence is logged, or None where it has none."""
         return None if vote.licence is None else self._history.find_leaf(vote.licence.data)
 
-    def get_licence(self, name: bytes) -> tuple[Signed[Licence], LogProof]:
-        """Return a proposal's licence and the proof that it is logged: it never leaves without (VN-11.2).
+    def find_licence(self, name: bytes) -> tuple[Signed[Licence], int]:
+        """Return a proposal's licence and its leaf; it must not leave without its proof (VN-11.2).
 
         Raises:
             NotFoundError: there is no such proposal, or no licence for it.
@@ -70,29 +68,39 @@ class PublicView:
         leaf_index = self.find_licence_leaf(vote)
         if vote.licence is None or leaf_index is None:
             raise NotFoundError(f"no licence for proposal {name.hex()}: it is {vote.phase}")
-        return vote.licence, self.prove(leaf_index)
+        return vote.licence, leaf_index
+
+    @property
+    def published_size(self) -> int:
+        """How many leaves the newest published checkpoint covers; none beyond it leave (VN-11.6)."""
+        published = self._history.published
+        return 0 if published is None else published.checkpoint.tree_size
 
     def checkpoint(self) -> bytes:
-        """Return the signed checkpoint over all leaves."""
-        size = self.tree_size
-        if self._checkpoint is None or self._checkpoint[0] != size:
-            signed = sign_checkpoint(self._history.log.checkpoint(), self._log_key)
-            self._checkpoint = (size, signed.to_bytes())
-        return self._checkpoint[1]
-
-    def prove(self, leaf_index: int) -> LogProof:
-        """Return the proof that a leaf is covered by the newest checkpoint.
+        """Return the newest published checkpoint: signed, and cosigned by a quorum of witnesses.
 
         Raises:
-            RefusedError: there is no such leaf.
+            WitnessQuorumError: none was published yet.
+        """
+        published = self._history.published
+        if published is None:
+            raise WitnessQuorumError("no checkpoint of this log is published yet: no quorum of witnesses")
+        return published.data
+
+    def prove(self, leaf_index: int) -> LogProof:
+        """Return the proof that a leaf is covered by the newest published checkpoint.
+
+        Raises:
+            RefusedError: it is not.
+            WitnessQuorumError: no checkpoint was published yet.
         """
         return compute_log_proof(self._history.log, leaf_index, self.checkpoint())
 
     def list_leaves(self, start: int, *, limit: int, max_bytes: int) -> tuple[bytes, ...]:
-        """Return leaves from ``start`` on: at most ``limit``, and none beyond ``max_bytes`` but the first."""
+        """Return published leaves from ``start`` on: at most ``limit``, none but the first past the bytes."""
         leaves: list[bytes] = []
         size = 0
-        for leaf_index in range(start, min(start + limit, self.tree_size)):
+        for leaf_index in range(start, min(start + limit, self.published_size)):
             leaf = self._history.log.leaf(leaf_index)
             size += len(leaf)
             if leaves and size > max_bytes:
@@ -104,14 +112,21 @@ class PublicView:
         """Return the proof that a leaf is among the first ``tree_size``.
 
         Raises:
-            RefusedError: the log is not that large, or has no such leaf at that size.
+            RefusedError: so much is not published, or there is no such leaf at that size.
         """
+        self._require_published(tree_size)
         return self._history.log.inclusion_proof(leaf_index, tree_size)
 
     def prove_consistency(self, old_size: int, new_size: int) -> ConsistencyProof:
         """Return the proof that the log of one size extends that of another.
 
         Raises:
-            RefusedError: the log is not that large, or the old size is not within 1 and the new size.
+            RefusedError: so much is not published, or the old size is not within 1 and the new size.
         """
+        self._require_published(new_size)
         return self._history.log.consistency_proof(old_size, new_size)
+
+    def _require_published(self, tree_size: int) -> None:
+        if tree_size > self.published_size:
+            msg = f"no tree of {tree_size} leaves: {self.published_size} are published"
+            raise RefusedError(msg, clause="VN-11.6")

@@ -14,9 +14,11 @@ from typing import Final
 from vetonet.crypto.keys import SigningKey
 from vetonet.errors import StorageError
 from vetonet.service.coordinator import Coordinator
+from vetonet.service.publishing import Publishing
 from vetonet.service.servicers import CoordinatorServicer, LogServicer
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.sqlite import SqliteJournal
+from vetonet.storage.tile_store import TileStore
 from vetonet.units import MS_PER_S, Clock, Milliseconds
 from vetonet.v1 import coordinator_pb2, coordinator_pb2_grpc, log_pb2, log_pb2_grpc
 from vetonet.wire.boundary import Limits
@@ -116,9 +118,11 @@ async def serve_coordinator(
     *,
     treaty_bytes: bytes,
     log_key: SigningKey,
+    publishing: Publishing,
     settings: ServerSettings,
     clock: Clock | None = None,
     max_bytes: int | None = None,
+    tiles: TileStore | None = None,
 ) -> AsyncGenerator[CoordinatorServer, None]:
     """Within, a coordinator over the SQLite journal in this directory is served.
 
@@ -126,9 +130,11 @@ async def serve_coordinator(
         directory: the data directory, which must exist.
         treaty_bytes: the treaty in force.
         log_key: signs checkpoints.
+        publishing: which witnesses are asked to cosign them, and how often.
         settings: where and how to listen.
         clock: milliseconds since the Unix epoch; by default the system's.
         max_bytes: the journal's largest size, or None for what the disk holds.
+        tiles: where the log is also kept as tiles, for others to serve, or None.
 
     Raises:
         ConfigError: the address, the log key or the journal is another's.
@@ -138,7 +144,12 @@ async def serve_coordinator(
     sqlite = await asyncio.to_thread(SqliteJournal.open, directory, max_bytes=max_bytes)
     async with AsyncJournal(sqlite) as journal:
         coordinator = await Coordinator.start(
-            journal, treaty_bytes=treaty_bytes, log_key=log_key, clock=clock or read_clock
+            journal,
+            treaty_bytes=treaty_bytes,
+            log_key=log_key,
+            publishing=publishing,
+            clock=clock or read_clock,
+            tiles=tiles,
         )
         server = await CoordinatorServer.start(coordinator, settings)
         try:

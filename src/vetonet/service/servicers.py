@@ -18,11 +18,11 @@ from vetonet.crypto import frost
 from vetonet.errors import EncodingError
 from vetonet.service.bulletin import Bulletin, Changed, Notice
 from vetonet.service.coordinator import Coordinator
+from vetonet.service.log_reading import CoordinatorLogReader, LogReadServicer
 from vetonet.v1 import (
     coordinator_pb2,
     coordinator_pb2_grpc,
     log_pb2,
-    log_pb2_grpc,
     resources_pb2,
 )
 from vetonet.voting.state import NameCulprits, SigningRound, Voting
@@ -32,8 +32,6 @@ from vetonet.wire.errors import OverloadedError
 from vetonet.wire.identity import Identity
 
 MAX_PAGE: Final = 100
-MAX_LEAVES: Final = 4_096
-MAX_LEAVES_BYTES: Final = 2 * 1024 * 1024
 _CALLER_CHARS: Final = 16
 
 
@@ -124,7 +122,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
     ) -> resources_pb2.Licence:
         """Return a licence with the proof that it is logged."""
         del context
-        licence, proof = self._coordinator.view.get_licence(convert.parse_proposal_name(request.name))
+        licence, proof = await self._coordinator.get_licence(convert.parse_proposal_name(request.name))
         return convert.licence_message(licence, proof)
 
     def _show(self, vote: Voting) -> resources_pb2.Proposal:
@@ -185,11 +183,12 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         return event
 
 
-class LogServicer(log_pb2_grpc.LogServiceServicer):
-    """The log: appends of what is no vote, leaves, checkpoints and proofs."""
+class LogServicer(LogReadServicer):
+    """A treaty's log: appends of what is no vote, leaves, checkpoints and proofs."""
 
     def __init__(self, coordinator: Coordinator, *, trust_domain: str | None) -> None:
         """Serve this coordinator's log; ``trust_domain`` is None on a server without certificates."""
+        super().__init__(CoordinatorLogReader(coordinator))
         self._coordinator, self._trust_domain = coordinator, trust_domain
 
     async def AppendStatement(
@@ -197,47 +196,15 @@ class LogServicer(log_pb2_grpc.LogServiceServicer):
     ) -> resources_pb2.Receipt:
         """The statement is logged; the receipt proves it."""
         (leaf_index,) = await self._append([request.statement], request.request_id, context)
-        return convert.receipt_message(self._coordinator.view.prove(leaf_index))
+        return convert.receipt_message(await self._coordinator.prove(leaf_index))
 
     async def AppendStatements(
         self, request: log_pb2.AppendStatementsRequest, context: Context
     ) -> log_pb2.AppendStatementsResponse:
         """All statements are logged, or none is."""
         leaf_indices = await self._append(list(request.statements), request.request_id, context)
-        checkpoint = self._coordinator.view.checkpoint()
-        return log_pb2.AppendStatementsResponse(leaf_indices=leaf_indices, checkpoint=checkpoint)
-
-    async def GetCheckpoint(
-        self, request: log_pb2.GetCheckpointRequest, context: Context
-    ) -> log_pb2.Checkpoint:
-        """Return the newest signed checkpoint."""
-        del request, context
-        return log_pb2.Checkpoint(note=self._coordinator.view.checkpoint())
-
-    async def ListLeaves(
-        self, request: log_pb2.ListLeavesRequest, context: Context
-    ) -> log_pb2.ListLeavesResponse:
-        """Return leaves in order, as many as fit into a message."""
-        del context
-        limit = min(request.limit or MAX_LEAVES, MAX_LEAVES)
-        leaves = self._coordinator.view.list_leaves(request.start, limit=limit, max_bytes=MAX_LEAVES_BYTES)
-        return log_pb2.ListLeavesResponse(leaves=leaves)
-
-    async def GetInclusionProof(
-        self, request: log_pb2.GetInclusionProofRequest, context: Context
-    ) -> log_pb2.InclusionProof:
-        """Return the proof that a leaf is among the first ``tree_size``."""
-        del context
-        proof = self._coordinator.view.prove_inclusion(request.leaf_index, request.tree_size)
-        return convert.inclusion_message(proof)
-
-    async def GetConsistencyProof(
-        self, request: log_pb2.GetConsistencyProofRequest, context: Context
-    ) -> log_pb2.ConsistencyProof:
-        """Return the proof that one size of the log extends another."""
-        del context
-        proof = self._coordinator.view.prove_consistency(request.old_size, request.new_size)
-        return convert.consistency_message(proof)
+        cosigned = await self._coordinator.publisher.wait_for(max(leaf_indices) + 1)
+        return log_pb2.AppendStatementsResponse(leaf_indices=leaf_indices, checkpoint=cosigned.data)
 
     async def _append(self, statements: list[bytes], request_id: str, context: Context) -> tuple[int, ...]:
         caller = read_caller(context, trust_domain=self._trust_domain)

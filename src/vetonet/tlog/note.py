@@ -22,8 +22,10 @@ MAX_NOTE_BYTES: Final = 128 * 1024
 
 MAX_NAME_BYTES: Final = 255
 KEY_ID_BYTES: Final = 4
+MAX_KEY_TYPE: Final = 0xFE
+"""0xff announces a longer type, which nobody here reads."""
 
-_ED25519: Final = b"\x01"  # signature type identifier of C2SP signed-note
+KEY_TYPE_ED25519: Final = 1  # signature type identifier of C2SP signed-note
 _DASH: Final = "\N{EM DASH} "
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _VKEY: Final = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
@@ -45,7 +47,7 @@ class NoteSignature:
 
     def __post_init__(self) -> None:
         """Refuse a name that would break the line, a key id of another length and an empty signature."""
-        _verify_name(self.name)
+        verify_name(self.name)
         if len(self.key_id) != KEY_ID_BYTES or not self.signature:
             msg = f"signature of {self.name!r}: expected a key id of {KEY_ID_BYTES} bytes and a signature"
             raise EncodingError(msg)
@@ -116,6 +118,57 @@ class SignedNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierKey:
+    """A public key as notes name it, whatever its type: what a vkey spells (C2SP signed-note).
+
+    Attributes:
+        name: name of the key.
+        key_type: what signatures under it are made over: 1 for a log, 4 and 6 for witnesses.
+        material: the public key itself.
+    """
+
+    name: str
+    key_type: int
+    material: bytes
+
+    def __post_init__(self) -> None:
+        """Refuse a name that would break a signature line, and a key without bytes."""
+        verify_name(self.name)
+        if not self.material or not 0 < self.key_type <= MAX_KEY_TYPE:
+            msg = f"verifier key of {self.name!r}: expected a type of 1 to {MAX_KEY_TYPE} and a key"
+            raise EncodingError(msg)
+
+    @property
+    def key_id(self) -> bytes:
+        """The four bytes that mark this key's signature lines."""
+        named = self.name.encode() + b"\n" + bytes((self.key_type,)) + self.material
+        return sha256(named).digest()[:KEY_ID_BYTES]
+
+    def to_text(self) -> str:
+        """Return the vkey: name, key id and key, joined by plus signs."""
+        encoded = b64encode(bytes((self.key_type,)) + self.material).decode()
+        return f"{self.name}+{self.key_id.hex()}+{encoded}"
+
+    @classmethod
+    def from_text(cls, vkey: str) -> VerifierKey:
+        """Return the key that a vkey spells.
+
+        Raises:
+            EncodingError: malformed, or a key id that does not match.
+        """
+        match = _VKEY.fullmatch(vkey)
+        blob = decode_base64(match[3]) if match else b""
+        if match is None or not blob:
+            msg = "expected a verifier key: name, key id and key joined by plus signs"
+            raise EncodingError(msg)
+        key = cls(name=match[1], key_type=blob[0], material=blob[1:])
+        if key.to_text() != vkey:
+            msg = f"verifier key of {key.name!r}: expected key id {key.key_id.hex()}, got {match[2]}"
+            raise EncodingError(msg)
+        return key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogKey:
     """The Ed25519 key of a log, under the name by which its signature lines go.
 
@@ -129,20 +182,24 @@ class LogKey:
 
     def __post_init__(self) -> None:
         """Refuse a name that would break a signature line and a key of another algorithm."""
-        _verify_name(self.name)
+        verify_name(self.name)
         if self.public_key.algorithm is not Algorithm.EDDSA:
             msg = f"a log key is Ed25519, got {self.public_key.algorithm.name}"
             raise EncodingError(msg)
 
     @property
+    def verifier_key(self) -> VerifierKey:
+        """The key as notes name it."""
+        return VerifierKey(name=self.name, key_type=KEY_TYPE_ED25519, material=self.public_key.point)
+
+    @property
     def key_id(self) -> bytes:
         """The four bytes that mark this key's signature lines."""
-        return sha256(self.name.encode() + b"\n" + _ED25519 + self.public_key.point).digest()[:KEY_ID_BYTES]
+        return self.verifier_key.key_id
 
     def to_vkey(self) -> str:
         """Return the verifier key: name, key id and key, joined by plus signs."""
-        encoded = b64encode(_ED25519 + self.public_key.point).decode()
-        return f"{self.name}+{self.key_id.hex()}+{encoded}"
+        return self.verifier_key.to_text()
 
     @classmethod
     def from_vkey(cls, vkey: str) -> LogKey:
@@ -151,16 +208,11 @@ class LogKey:
         Raises:
             EncodingError: malformed, another algorithm, a key id that does not match, or an unusable key.
         """
-        match = _VKEY.fullmatch(vkey)
-        blob = decode_base64(match[3]) if match else b""
-        if match is None or blob[:1] != _ED25519:
-            msg = "expected an Ed25519 verifier key: name, key id and key joined by plus signs"
+        key = VerifierKey.from_text(vkey)
+        if key.key_type != KEY_TYPE_ED25519:
+            msg = f"expected the Ed25519 verifier key of a log (type 1), got type {key.key_type}"
             raise EncodingError(msg)
-        key = cls(name=match[1], public_key=PublicKey(algorithm=Algorithm.EDDSA, point=blob[1:]))
-        if key.to_vkey() != vkey:
-            msg = f"verifier key of {key.name!r}: expected key id {key.key_id.hex()}, got {match[2]}"
-            raise EncodingError(msg)
-        return key
+        return cls(name=key.name, public_key=PublicKey(algorithm=Algorithm.EDDSA, point=key.material))
 
 
 def sign_note(text: str, *, name: str, signing_key: SigningKey) -> SignedNote:
@@ -187,13 +239,23 @@ def verify_note(note: SignedNote, key: LogKey, *, allow_other_lines: bool = Fals
     Raises:
         InvalidSignatureError: no line of this key, one that does not verify, or a line that is not allowed.
     """
-    own = [line for line in note.signatures if (line.name, line.key_id) == (key.name, key.key_id)]
-    if not own:
-        msg = f"expected a signature by {key.name}+{key.key_id.hex()}, got none"
-        raise InvalidSignatureError(msg, culprits=(key.name,))
     if not allow_other_lines and len(note.signatures) != 1:
         msg = f"expected the one signature by {key.name}, got {len(note.signatures)} lines"
         raise InvalidSignatureError(msg)
+    verify_signature(note, key)
+
+
+def verify_signature(note: SignedNote, key: LogKey) -> None:
+    """The key has signed the text of this note, and every line that says so holds.
+
+    Raises:
+        InvalidSignatureError: no line of this key, or one that does not verify.
+    """
+    key_id = key.key_id
+    own = [line for line in note.signatures if (line.name, line.key_id) == (key.name, key_id)]
+    if not own:
+        msg = f"expected a signature by {key.name}+{key_id.hex()}, got none"
+        raise InvalidSignatureError(msg, culprits=(key.name,))
     for line in own:
         _verify_line(line, key, note.text)
 
@@ -243,7 +305,12 @@ def _verify_text(text: str) -> None:
         raise EncodingError(msg)
 
 
-def _verify_name(name: str) -> None:
+def verify_name(name: str) -> None:
+    """The text can name a key in a note.
+
+    Raises:
+        EncodingError: empty, too long, or with a space, plus sign or control character.
+    """
     verify_utf8(name)
     if not 1 <= len(name.encode()) <= MAX_NAME_BYTES:
         msg = f"expected a key name of 1 to {MAX_NAME_BYTES} bytes, got {len(name.encode())}"

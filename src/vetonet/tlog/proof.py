@@ -9,9 +9,10 @@ from vetonet.crypto.merkle import HASH_BYTES, MAX_TREE_SIZE, compute_leaf_hash, 
 from vetonet.crypto.merkle.proofs import MAX_INCLUSION_HASHES
 from vetonet.encoding.record import Record, bstr, many, member, uint
 from vetonet.errors import RefusedError
-from vetonet.tlog.checkpoint import Checkpoint, SignedCheckpoint, verify_checkpoint
+from vetonet.tlog.checkpoint import SignedCheckpoint
 from vetonet.tlog.log import Log
-from vetonet.tlog.note import MAX_NOTE_BYTES, LogKey
+from vetonet.tlog.note import MAX_NOTE_BYTES
+from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy, verify_cosigned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class LogProof(Record):
     Attributes:
         leaf_index: position of the leaf, from 0.
         hashes: the sibling hashes up to the root, lowest first.
-        checkpoint: a signed checkpoint of the log, as it was received.
+        checkpoint: a signed and cosigned checkpoint of the log, as it was received.
     """
 
     MAX_BYTES: ClassVar[int] = MAX_NOTE_BYTES + 4096
@@ -49,31 +50,29 @@ def compute_log_proof(log: Log, leaf_index: int, checkpoint: bytes) -> LogProof:
     return LogProof(leaf_index=leaf_index, hashes=inclusion.hashes, checkpoint=checkpoint)
 
 
-def verify_log_proof(
-    leaf: bytes, proof: LogProof, log_key: LogKey, *, origin: str | None = None
-) -> Checkpoint:
-    """Return the checkpoint under which this leaf is in the log.
+def verify_log_proof(leaf: bytes, proof: LogProof, policy: LogPolicy) -> CosignedCheckpoint:
+    """Return the checkpoint under which this leaf is in the log; enough witnesses vouch for it (VN-11.5).
 
     Also a log of a single leaf is measured against its signed root, though its path is empty.
 
     Args:
         leaf: the leaf, byte for byte.
         proof: where the leaf is, and the checkpoint that covers it.
-        log_key: the key of the log.
-        origin: the identity of the log, where it is not the name of its key.
+        policy: which log and which witnesses count.
 
     Raises:
         EncodingError: the checkpoint is not spelled in its one way.
         InvalidSignatureError: the checkpoint is of another log, is not signed by its key, or carries
             lines that nothing covers.
+        WitnessQuorumError: too few witnesses cosigned it.
         ProofError: the leaf is not at this place of the tree that the checkpoint commits to.
     """
-    checkpoint = verify_checkpoint(proof.checkpoint, log_key, origin=origin)
+    cosigned = verify_cosigned(proof.checkpoint, policy)
     verify_inclusion(
         leaf_hash=compute_leaf_hash(leaf),
         leaf_index=proof.leaf_index,
-        tree_size=checkpoint.tree_size,
+        tree_size=cosigned.checkpoint.tree_size,
         proof=proof.hashes,
-        root_hash=checkpoint.root_hash,
+        root_hash=cosigned.checkpoint.root_hash,
     )
-    return checkpoint
+    return cosigned

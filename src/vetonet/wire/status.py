@@ -34,8 +34,9 @@ from vetonet.errors import (
     UnknownPartyError,
     VerificationError,
     VetonetError,
+    WitnessQuorumError,
 )
-from vetonet.wire.errors import DeadlineError, NotFoundError, OverloadedError, WrongIdentityError
+from vetonet.wire.errors import DeadlineError, HttpError, NotFoundError, OverloadedError, WrongIdentityError
 
 DOMAIN: Final = "vetonet"
 MAX_MESSAGE_CHARS: Final = 512
@@ -90,6 +91,8 @@ TABLE: Final[Mapping[str, Row]] = {
     "journal-locked": _row(_CODE.UNAVAILABLE, StorageError),
     "journal-full": _row(_CODE.RESOURCE_EXHAUSTED, StorageError),
     "journal-poisoned": _row(_CODE.UNAVAILABLE, StorageError),
+    "tile-missing": _row(_CODE.NOT_FOUND, StorageError),
+    "tile-corrupt": _row(_CODE.DATA_LOSS, StorageError),
     "protocol": _row(_CODE.FAILED_PRECONDITION, ProtocolError),
     "unknown-party": _row(_CODE.PERMISSION_DENIED, UnknownPartyError),
     "unexpected-event": _row(_CODE.FAILED_PRECONDITION, UnexpectedEventError),
@@ -97,17 +100,23 @@ TABLE: Final[Mapping[str, Row]] = {
     "expired": _row(_CODE.FAILED_PRECONDITION, ExpiredError),
     "wrong-epoch": _row(_CODE.FAILED_PRECONDITION, EpochError),
     "refused": _row(_CODE.FAILED_PRECONDITION, RefusedError),
+    "unknown-log": _row(_CODE.NOT_FOUND, RefusedError),
+    "stale-checkpoint": _row(_CODE.FAILED_PRECONDITION, RefusedError),
+    "split-view": _row(_CODE.ALREADY_EXISTS, EquivocationError),
     "request-conflict": _row(_CODE.ALREADY_EXISTS, ProtocolError),
     "wrong-identity": _row(_CODE.PERMISSION_DENIED, WrongIdentityError),
     "not-found": _row(_CODE.NOT_FOUND, NotFoundError),
     "verification": _row(_CODE.INVALID_ARGUMENT, VerificationError),
     "invalid-signature": _row(_CODE.INVALID_ARGUMENT, InvalidSignatureError),
+    "witness-quorum": _row(_CODE.UNAVAILABLE, WitnessQuorumError),
     "proof": _row(_CODE.INVALID_ARGUMENT, ProofError),
+    "unproven-checkpoint": _row(_CODE.INVALID_ARGUMENT, ProofError),
     "appraisal": _row(_CODE.INVALID_ARGUMENT, AppraisalError),
     "compliance": _row(_CODE.INVALID_ARGUMENT, ComplianceError),
     "overloaded": _row(_CODE.RESOURCE_EXHAUSTED, OverloadedError),
     "deadline": _row(_CODE.DEADLINE_EXCEEDED, DeadlineError),
     "rpc": _row(_CODE.UNAVAILABLE, RpcError),
+    "http": _row(_CODE.UNAVAILABLE, HttpError),
 }
 """Every reason code of the tree; a test walks the tree to prove that none is missing."""
 

@@ -71,7 +71,7 @@ def relicense(proposal_leaf_index: int, proposal: Signed[Proposal] | None = None
 
 def offer_second(chip: ChipState, proposal: Signed[Proposal] | None = None, **changes: Any) -> LicenceOffered:
     data, log, leaf_index = relicense(6, proposal)
-    checkpoint = sign_checkpoint(log.checkpoint(), FLEET.council.log_key).to_bytes()
+    checkpoint = FLEET.council.sign_head(log)
     fields: dict[str, Any] = {
         "data": data,
         "log_proof": compute_log_proof(log, leaf_index, checkpoint),
@@ -135,7 +135,7 @@ def offer_from_a_stranger_log() -> LicenceOffered:
 
 def offer_from_a_log_that_holds_it_too_early() -> LicenceOffered:
     log = Log(FLEET.log.origin, [FLEET.licence.data, b"x"])
-    checkpoint = sign_checkpoint(log.checkpoint(), FLEET.council.log_key).to_bytes()
+    checkpoint = FLEET.council.sign_head(log)
     return FLEET.offer(CHIP.ueid, log_proof=compute_log_proof(log, 0, checkpoint))
 
 
@@ -241,7 +241,7 @@ def test_a_newer_licence_needs_a_log_that_extends_the_known_one() -> None:
 
 
 def checkpoint_of(log: Log, size: int | None = None) -> bytes:
-    return sign_checkpoint(log.checkpoint(size), FLEET.council.log_key).to_bytes()
+    return FLEET.council.sign_head(log, size)
 
 
 def test_a_checkpoint_is_believed_when_it_extends_the_last() -> None:
@@ -258,9 +258,11 @@ def test_a_bad_checkpoint_is_refused_with_its_reason() -> None:
     log = relicense(6)[1]
     chip, _ = step(CHIP, CheckpointSeen(data=checkpoint_of(log, 6)), NOW)
     other = Checkpoint(origin=log.origin, tree_size=6, root_hash=bytes(32))
-    same_size = sign_checkpoint(other, FLEET.council.log_key).to_bytes()
+    same_size = FLEET.council.cosign(sign_checkpoint(other, FLEET.council.log_key), ("p1", "p2", "p3"))
+    unwitnessed = FLEET.council.sign_head(log, witness_ids=("p2",))
     for data, reason in (
         (b"nonsense", "checkpoint-malformed"),
+        (unwitnessed, "checkpoint-unwitnessed"),
         (sign_checkpoint(log.checkpoint(), MALLORY).to_bytes(), "checkpoint-forged"),
         (checkpoint_of(Log("log.example/other", [b"x"])), "checkpoint-forged"),
         (checkpoint_of(log, 5), "checkpoint-stale"),

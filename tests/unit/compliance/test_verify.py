@@ -19,7 +19,7 @@ from vetonet.compliance.verify import JUDGES, verify_bundle
 from vetonet.crypto.cose import parse_sign1
 from vetonet.crypto.keys import generate_ecdsa, generate_ed25519
 from vetonet.crypto.statement import sign, sign_jointly
-from vetonet.errors import ComplianceError, EncodingError, VerificationError
+from vetonet.errors import ComplianceError, EncodingError, VerificationError, WitnessQuorumError
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.quorum import Choice
 from vetonet.tlog.checkpoint import sign_checkpoint
@@ -95,6 +95,18 @@ def test_a_checkpoint_of_another_log_is_refused() -> None:
         scene.judge(checkpoint=forged)
 
 
+def test_a_checkpoint_that_too_few_witnesses_cosigned_is_refused() -> None:
+    """VN-10.4 step 2, VN-11.5."""
+    scene = make_compliant_scene()
+    quorum = scene.council.treaty.statement.witness_quorum
+    names = scene.council.party_ids
+    for count in range(quorum):
+        with pytest.raises(WitnessQuorumError, match=f"expected cosignatures of {quorum} of {len(names)}"):
+            scene.judge(checkpoint=scene.council.sign_head(scene.log, witness_ids=names[:count]))
+    enough = scene.council.sign_head(scene.log, witness_ids=names[:quorum])
+    assert scene.judge(checkpoint=enough).verdict is Verdict.COMPLIANT
+
+
 @pytest.mark.parametrize("index", [1, 5, -1])
 def test_a_leaf_left_out_of_the_bundle_is_refused(index: int) -> None:
     """VN-10.4 step 3."""
@@ -107,7 +119,7 @@ def test_a_leaf_left_out_of_the_bundle_is_refused(index: int) -> None:
 
 def test_an_older_checkpoint_than_the_leaves_is_refused() -> None:
     scene = make_compliant_scene()
-    older = sign_checkpoint(scene.log.checkpoint(scene.log.tree_size - 1), scene.council.log_key).to_bytes()
+    older = scene.council.sign_head(scene.log, scene.log.tree_size - 1)
     with pytest.raises(ComplianceError):
         scene.judge(checkpoint=older)
 
@@ -119,7 +131,7 @@ def test_a_treaty_that_one_party_did_not_sign_is_refused() -> None:
     partial = sign_jointly(scene.council.treaty.statement, keys)
     leaves = [partial, *(scene.log.leaf(place) for place in range(1, scene.log.tree_size))]
     log = Log(scene.log.origin, leaves)
-    forged = sign_checkpoint(log.checkpoint(), scene.council.log_key).to_bytes()
+    forged = scene.council.sign_head(log)
     with pytest.raises(VerificationError, match="signers"):
         scene.judge(leaves=leaves, checkpoint=forged)
 
@@ -162,7 +174,7 @@ def test_a_log_without_a_licence_proves_nothing() -> None:
     council = make_council(3, 2)
     scene = make_compliant_scene(council=council)
     empty = Log(scene.log.origin, [council.treaty.data])
-    checkpoint = sign_checkpoint(empty.checkpoint(), council.log_key).to_bytes()
+    checkpoint = council.sign_head(empty)
     result = scene.judge(leaves=[council.treaty.data], checkpoint=checkpoint, reports=[], device_sets=[])
     assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"nothing-to-judge"})
 
@@ -353,7 +365,7 @@ def cut(scene: Scene, size: int) -> ComplianceResult:
     earlier = Log(scene.log.origin, [scene.log.leaf(index) for index in range(size)])
     return scene.judge(
         leaves=[scene.log.leaf(index) for index in range(size)],
-        checkpoint=sign_checkpoint(earlier.checkpoint(), scene.council.log_key).to_bytes(),
+        checkpoint=scene.council.sign_head(earlier),
     )
 
 

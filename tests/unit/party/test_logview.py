@@ -37,7 +37,7 @@ def view(council: Council) -> LogView:
 
 def checkpoint_of(council: Council, leaves: Sequence[bytes], origin: str | None = None) -> bytes:
     log = Log(origin or council.treaty.statement.log_origin, leaves)
-    return sign_checkpoint(log.checkpoint(), council.log_key).to_bytes()
+    return council.sign_head(log)
 
 
 @pytest.mark.parametrize("parts", [(5,), (0, 5), (1, 2, 5), (1, 2, 3, 4, 5), (3, 3, 5)])

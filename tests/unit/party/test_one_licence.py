@@ -19,7 +19,6 @@ from vetonet.party.views import ProposalView, SigningAsked, WatchEvent
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice
-from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import LogProof, compute_log_proof
 from vetonet.voting.ledger import Ledger, read_leaves
@@ -38,7 +37,7 @@ class Schemer:
     shares: list[frost.SignatureShare] = field(default_factory=list)
 
     async def get_checkpoint(self) -> bytes:
-        return sign_checkpoint(self.log.checkpoint(), self.council.log_key).to_bytes()
+        return self.council.sign_head(self.log)
 
     async def fetch_leaves(self, start: int, end: int) -> tuple[bytes, ...]:
         return tuple(self.log.leaf(index) for index in range(start, end))

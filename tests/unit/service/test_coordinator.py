@@ -20,6 +20,7 @@ from support.coordination import (
     name_of,
     run_coordinator,
     sign_batch,
+    witness_locally,
 )
 from support.world import NOW_MS, Council, make_council
 from vetonet.crypto.merkle import verify_consistency
@@ -40,11 +41,10 @@ from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.service.bulletin import Changed
 from vetonet.service.coordinator import Coordinator
-from vetonet.service.history import CONCLUSION, LEAF, REQUEST, SIGNING_ATTEMPT, START
+from vetonet.service.history import CHECKPOINT, CONCLUSION, LEAF, REQUEST, SIGNING_ATTEMPT, START
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.journal import FullJournalError, Record, RequestConflictError
 from vetonet.storage.memory import MemoryJournal
-from vetonet.tlog.note import LogKey
 from vetonet.tlog.proof import verify_log_proof
 from vetonet.voting.ledger import Ledger, read_leaves
 from vetonet.voting.state import NameCulprits, Phase, SigningRound, Voting
@@ -117,9 +117,9 @@ def test_a_granted_proposal_gets_a_logged_licence() -> None:
         assert vote.signing is not None
         for party_id in vote.signing.signers:
             await submit(coordinator, council, party_id, vote)
-        licence, proof = coordinator.view.get_licence(name_of(proposal))
-        log_key = LogKey(name="log.example/treaty", public_key=council.log_key.public_key)
-        checkpoint = verify_log_proof(licence.data, proof, log_key)
+        licence, proof = await coordinator.get_licence(name_of(proposal))
+        policy = council.log_policy
+        checkpoint = verify_log_proof(licence.data, proof, policy).checkpoint
         assert checkpoint.tree_size == coordinator.view.tree_size == 6
         assert licence.statement.ballot_leaf_indices == (2, 3, 4)
         assert find(coordinator, proposal).decision is Decision.GRANTED
@@ -130,6 +130,7 @@ def test_a_granted_proposal_gets_a_logged_licence() -> None:
 def test_a_new_journal_begins_with_the_treaty() -> None:
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         del clock
+        await coordinator.publisher.publish()
         assert coordinator.view.list_leaves(0, limit=10, max_bytes=10**6) == (council.treaty.data,)
 
     play(scene)
@@ -145,7 +146,7 @@ def test_a_veto_holder_ends_a_proposal() -> None:
         await coordinator.tick()
         assert find(coordinator, proposal).phase is Phase.VETOED
         with pytest.raises(NotFoundError, match="vetoed"):
-            coordinator.view.get_licence(name_of(proposal))
+            await coordinator.get_licence(name_of(proposal))
 
     play(scene, make_council(veto_holders=("p1",)))
 
@@ -505,6 +506,7 @@ def test_nothing_is_adopted_that_could_not_be_stored() -> None:
 
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         proposal = await open_vote(coordinator, council)
+        await coordinator.publisher.publish()
         before = coordinator.view.checkpoint(), coordinator.bulletin.last_sequence
         journal.errors.append(FullJournalError("no room"))
         with pytest.raises(FullJournalError):
@@ -540,9 +542,9 @@ def test_a_licence_that_could_not_be_stored_is_not_shown_and_the_share_may_come_
         with pytest.raises(FullJournalError):
             await coordinator.submit_share(name_of(proposal), 0, shares[1], caller=None)
         with pytest.raises(NotFoundError):
-            coordinator.view.get_licence(name_of(proposal))
+            await coordinator.get_licence(name_of(proposal))
         await coordinator.submit_share(name_of(proposal), 0, shares[1], caller=None)
-        coordinator.view.get_licence(name_of(proposal))
+        await coordinator.get_licence(name_of(proposal))
 
     play(scene, journal=journal)
 
@@ -569,7 +571,7 @@ def test_a_caller_that_goes_away_leaves_durable_and_adopted_together() -> None:
         del clock
         data = council.sign_proposal().data
         call = asyncio.create_task(coordinator.create_proposal(data, request_id="gone", caller=None))
-        while not coordinator._lock.locked():  # noqa: ASYNC110  (the moment to catch)
+        while not coordinator._turns.lock.locked():  # noqa: ASYNC110  (the moment to catch)
             await asyncio.sleep(0)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -611,6 +613,7 @@ def test_of_two_linked_runs_that_close_together_only_one_is_licensed() -> None:
                 await submit(coordinator, council, party_id, find(coordinator, second))
             assert find(coordinator, first).phase is Phase.LICENSED
             assert find(coordinator, second).phase is Phase.EXPIRED
+            await coordinator.publisher.publish()
             leaves = coordinator.view.list_leaves(1, limit=99, max_bytes=10**7)
         ledger = read_leaves(Ledger(treaty=council.treaty), enumerate(leaves, start=1))
         assert set(ledger.licensed) == {first.payload_digest}
@@ -634,7 +637,7 @@ def test_a_leaf_that_readers_would_refuse_is_never_logged(monkeypatch: pytest.Mo
             await submit(coordinator, council, "p2", find(coordinator, second))
         assert coordinator.view.tree_size == size
         with pytest.raises(NotFoundError):
-            coordinator.view.get_licence(name_of(second))
+            await coordinator.get_licence(name_of(second))
 
     play(scene)
 
@@ -650,10 +653,12 @@ def test_a_restart_finds_everything_that_was_acknowledged() -> None:
             vote = find(first, proposal)
             for party_id in ("p1", "p2"):
                 await submit(first, council, party_id, vote)
-            checkpoint, licence = first.view.checkpoint(), first.view.get_licence(name_of(proposal))[0]
+            licence, proof = await first.get_licence(name_of(proposal))
+            checkpoint = first.view.checkpoint()
+            assert proof.checkpoint == checkpoint
         async with run_coordinator(council, journal, clock) as second:
             assert second.view.checkpoint() == checkpoint
-            assert second.view.get_licence(name_of(proposal))[0].data == licence.data
+            assert (await second.get_licence(name_of(proposal)))[0].data == licence.data
             with pytest.raises(EquivocationError):
                 await second.append_statements(
                     [enrol_chip(council, key=chip.key, owner="op2").enrolment], request_id="d", caller=None
@@ -696,7 +701,7 @@ def test_a_restart_while_signing_can_still_license() -> None:
             vote = find(second, proposal)
             for party_id in ("p1", "p2"):
                 await submit(second, council, party_id, vote)
-            second.view.get_licence(name_of(proposal))
+            await second.get_licence(name_of(proposal))
 
     asyncio.run(main())
 
@@ -753,7 +758,7 @@ def test_an_attempt_is_stored_before_anybody_is_asked() -> None:
 
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         await grant_and_close(coordinator, council, clock)
-        kinds = [stored.record.kind for stored in journal.read(0, 100)]
+        kinds = [stored.record.kind for stored in journal.read(0, 100) if stored.record.kind != CHECKPOINT]
         assert kinds == [LEAF, START, *[LEAF, REQUEST] * 4, SIGNING_ATTEMPT]
 
     play(scene, journal=journal)
@@ -854,7 +859,11 @@ def test_after_the_close_nothing_is_taken_in() -> None:
     async def main() -> None:
         async with AsyncJournal(MemoryJournal()) as journal:
             coordinator = await Coordinator.start(
-                journal, treaty_bytes=council.treaty.data, log_key=council.log_key, clock=ManualClock()
+                journal,
+                treaty_bytes=council.treaty.data,
+                log_key=council.log_key,
+                publishing=witness_locally(council),
+                clock=ManualClock(),
             )
             await coordinator.close()
             with pytest.raises(StorageError, match="closed"):
@@ -872,6 +881,7 @@ def test_statements_of_chips_and_operators_are_logged_in_order() -> None:
             statements, request_id="r", caller=identify(Role.OPERATOR, "op1")
         )
         assert places == (1, 2, 3)
+        await coordinator.publisher.publish()
         assert coordinator.view.list_leaves(1, limit=3, max_bytes=10**6) == tuple(statements)
         again = await coordinator.append_statements(
             [*statements[1:], chip.enrolment], request_id="s", caller=None
@@ -1015,6 +1025,7 @@ def test_every_past_size_is_consistent_with_the_present() -> None:
         log = coordinator._history.log
         for number in range(5):
             await coordinator.append_statements([sign_batch(council)], request_id=f"r{number}", caller=None)
+        await coordinator.publisher.publish()
         for old_size in range(1, 6):
             proof = coordinator.view.prove_consistency(old_size, 6)
             verify_consistency(
@@ -1034,6 +1045,7 @@ def test_a_page_of_leaves_ends_before_its_size_is_passed() -> None:
         statements = [sign_batch(council) for _ in range(3)]
         await coordinator.append_statements(statements, request_id="r", caller=None)
         size = len(statements[0])
+        await coordinator.publisher.publish()
         assert len(coordinator.view.list_leaves(1, limit=9, max_bytes=2 * size)) == 2
         assert len(coordinator.view.list_leaves(1, limit=9, max_bytes=1)) == 1
         assert coordinator.view.list_leaves(9, limit=9, max_bytes=1) == ()

@@ -7,17 +7,25 @@ from collections.abc import Callable
 import pytest
 
 from vetonet.crypto import merkle
-from vetonet.crypto.keys import generate_ed25519
+from vetonet.crypto.keys import SigningKey, generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, InvalidSignatureError, ProofError, RefusedError, VetonetError
 from vetonet.tlog.checkpoint import sign_checkpoint, verify_checkpoint
 from vetonet.tlog.log import MAX_LEAF_BYTES, Log
 from vetonet.tlog.note import LogKey, NoteSignature, SignedNote
+from vetonet.tlog.policy import LogPolicy
 from vetonet.tlog.proof import LogProof, compute_log_proof, verify_log_proof
 
 ORIGIN = "vetonet.example/log"
 KEY = generate_ed25519(SeededRng(b"log"))
 LOG_KEY = LogKey(name=ORIGIN, public_key=KEY.public_key)
+POLICY = LogPolicy.unwitnessed(LOG_KEY)
+
+
+def policy_of(name: str, key: SigningKey) -> LogPolicy:
+    return LogPolicy.unwitnessed(LogKey(name=name, public_key=key.public_key))
+
+
 LEAVES = tuple(b"statement %d" % index for index in range(7))
 
 
@@ -113,20 +121,20 @@ def test_every_leaf_is_proven_under_every_checkpoint_that_covers_it(size: int) -
     log = build()
     for index in range(size):
         proof = LogProof.from_bytes(prove(log, index, size).to_bytes())
-        assert verify_log_proof(LEAVES[index], proof, LOG_KEY) == log.checkpoint(size)
+        assert verify_log_proof(LEAVES[index], proof, POLICY).checkpoint == log.checkpoint(size)
 
 
 def test_the_only_leaf_of_a_log_is_measured_against_the_signed_root() -> None:
     proof = prove(build(1), 0)
     assert proof.hashes == ()
-    verify_log_proof(LEAVES[0], proof, LOG_KEY)
+    verify_log_proof(LEAVES[0], proof, POLICY)
     with pytest.raises(ProofError, match="root differs"):
-        verify_log_proof(b"another statement", proof, LOG_KEY)
+        verify_log_proof(b"another statement", proof, POLICY)
 
 
 def test_another_leaf_is_refused() -> None:
     with pytest.raises(ProofError, match="root differs"):
-        verify_log_proof(LEAVES[3], prove(build(), 4), LOG_KEY)
+        verify_log_proof(LEAVES[3], prove(build(), 4), POLICY)
 
 
 def test_an_inner_node_is_not_a_leaf() -> None:
@@ -135,30 +143,28 @@ def test_an_inner_node_is_not_a_leaf() -> None:
     whole = prove(log, 0)
     forged = LogProof(leaf_index=0, hashes=whole.hashes[1:], checkpoint=whole.checkpoint)
     with pytest.raises(ProofError):
-        verify_log_proof(children, forged, LOG_KEY)
+        verify_log_proof(children, forged, POLICY)
 
 
 def test_a_leaf_of_the_empty_log_is_refused() -> None:
     checkpoint = sign_checkpoint(Log(ORIGIN).checkpoint(), KEY).to_bytes()
     with pytest.raises(ProofError, match="tree size out of range"):
-        verify_log_proof(b"", LogProof(leaf_index=0, hashes=(), checkpoint=checkpoint), LOG_KEY)
+        verify_log_proof(b"", LogProof(leaf_index=0, hashes=(), checkpoint=checkpoint), POLICY)
 
 
 def test_a_proof_under_the_checkpoint_of_another_size_is_refused() -> None:
     log = build()
     other = LogProof(leaf_index=4, hashes=prove(log, 4).hashes, checkpoint=prove(log, 4, 6).checkpoint)
     with pytest.raises(ProofError):
-        verify_log_proof(LEAVES[4], other, LOG_KEY)
+        verify_log_proof(LEAVES[4], other, POLICY)
 
 
 def test_a_proof_of_another_log_is_refused() -> None:
     proof = prove(build(), 4)
     with pytest.raises(InvalidSignatureError, match="expected a checkpoint of 'other'"):
-        verify_log_proof(LEAVES[4], proof, LogKey(name="other", public_key=KEY.public_key))
+        verify_log_proof(LEAVES[4], proof, policy_of("other", KEY))
     with pytest.raises(InvalidSignatureError, match="got none"):
-        verify_log_proof(
-            LEAVES[4], proof, LogKey(name=ORIGIN, public_key=generate_ed25519(SeededRng(b"2")).public_key)
-        )
+        verify_log_proof(LEAVES[4], proof, policy_of(ORIGIN, generate_ed25519(SeededRng(b"2"))))
 
 
 def test_a_line_that_nothing_covers_is_refused_in_a_proof() -> None:
@@ -170,8 +176,8 @@ def test_a_line_that_nothing_covers_is_refused_in_a_proof() -> None:
     )
     proof = LogProof(leaf_index=4, hashes=whole.hashes, checkpoint=padded.to_bytes())
     verify_checkpoint(proof.checkpoint, LOG_KEY, allow_other_lines=True)
-    with pytest.raises(InvalidSignatureError, match="got 2 lines"):
-        verify_log_proof(LEAVES[4], proof, LOG_KEY)
+    with pytest.raises(InvalidSignatureError, match="lines of its witnesses alone"):
+        verify_log_proof(LEAVES[4], proof, POLICY)
 
 
 def test_no_flipped_bit_of_a_proof_verifies() -> None:
@@ -181,7 +187,7 @@ def test_no_flipped_bit_of_a_proof_verifies() -> None:
             changed = bytearray(data)
             changed[offset] ^= 1 << bit
             with pytest.raises(VetonetError):
-                verify_log_proof(LEAVES[4], LogProof.from_bytes(bytes(changed)), LOG_KEY)
+                verify_log_proof(LEAVES[4], LogProof.from_bytes(bytes(changed)), POLICY)
 
 
 def test_no_proof_is_made_under_a_foreign_or_forked_checkpoint() -> None:

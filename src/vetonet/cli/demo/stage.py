@@ -24,13 +24,17 @@ from vetonet.party.client import CoordinatorClient
 from vetonet.party.daemon import PartyDaemon
 from vetonet.party.peer import connect_peers, serve_party
 from vetonet.party.views import LoggedLicence, PartyStatus, SigningAsked
+from vetonet.party.witness import LocalWitness, Witness
 from vetonet.policy.ballot import VetoReason
 from vetonet.policy.proposal import Proposal, open_proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.service.coordinator import Coordinator
+from vetonet.service.publishing import Publishing
 from vetonet.service.server import CoordinatorServer, ServerSettings
 from vetonet.storage import AsyncJournal, SqliteJournal
-from vetonet.units import MS_PER_HOUR, Milliseconds
+from vetonet.tlog.policy import LogPolicy
+from vetonet.tlog.witness import WitnessPort
+from vetonet.units import MS_PER_HOUR, MS_PER_S, Clock, Milliseconds
 from vetonet.voting.state import Phase
 from vetonet.wire.convert import proposal_name
 from vetonet.wire.identity import Role
@@ -172,7 +176,11 @@ async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerato
     async with contextlib.AsyncExitStack() as stack:
         journal = await stack.enter_async_context(AsyncJournal(SqliteJournal.open(directory)))
         coordinator = await TurncoatCoordinator.start(
-            journal, treaty_bytes=founded.treaty.data, log_key=founded.log_key, clock=clock
+            journal,
+            treaty_bytes=founded.treaty.data,
+            log_key=founded.log_key,
+            publishing=Publishing(witnesses=_open_witnesses(founded, directory, clock, stack), interval_s=0),
+            clock=clock,
         )
         server = await _serve(founded, coordinator)
         stack.push_async_callback(server.stop, 0)
@@ -183,6 +191,23 @@ async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerato
         )
         await _introduce(stage, server, rng, stack)
         yield stage
+
+
+def _open_witnesses(
+    founded: Founded, directory: Path, clock: Clock, stack: contextlib.AsyncExitStack
+) -> dict[str, WitnessPort]:
+    """Return each party's witness, over a SQLite journal of its own, by the name of its key."""
+    terms = founded.treaty.statement
+    witnesses: dict[str, WitnessPort] = {}
+    for party_id, key in founded.witnesses.items():
+        folder = directory / "witnesses" / party_id
+        folder.mkdir(parents=True)
+        name = terms.find_witness_of(party_id).name
+        journal = stack.enter_context(SqliteJournal.open(folder))
+        logs = {terms.log_origin: (LogPolicy.under(terms).log_key,)}
+        witness = Witness.open(journal, name=name, signing_key=key, logs=logs)
+        witnesses[name] = LocalWitness(witness, clock_s=lambda: clock() // MS_PER_S)
+    return witnesses
 
 
 def _read_wall_clock() -> Milliseconds:

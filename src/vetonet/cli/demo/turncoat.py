@@ -26,5 +26,5 @@ class TurncoatCoordinator(Coordinator):
         """A silenced party gets the proof of another leaf, and the log never sees its ballot."""
         signer = open_ballot(data, self.treaty).signer
         if self.treaty.statement.find_party(signer).party_id in self.silenced:
-            return self.view.prove(self.view.tree_size - 1)
+            return await self.prove(self.view.tree_size - 1)
         return await super().cast_ballot(name, data, request_id=request_id, caller=caller)

@@ -1,0 +1,133 @@
+"""What a treaty looks like on the screen and in JSON, computed from its statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vetonet.cli.output import format_duration, format_flop, print_line, print_table
+from vetonet.crypto.statement import Signed
+from vetonet.policy.band import Band
+from vetonet.policy.treaty import Treaty
+from vetonet.policy.witnessing import compute_overlap
+from vetonet.tlog.cosignature import WitnessKey
+from vetonet.tlog.policy import LogPolicy
+
+
+def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
+    """Return a treaty as plain values, for JSON."""
+    terms = signed.statement
+    return {
+        "treaty": signed.payload_digest.hex(),
+        "name": terms.name,
+        "epoch": terms.epoch,
+        "parties": [
+            {
+                "id": party.party_id,
+                "key_id": party.key.key_id.hex(),
+                "can_veto": party.party_id in terms.quorum.veto_holders,
+            }
+            for party in terms.parties
+        ],
+        "min_grants": terms.quorum.min_grants,
+        "quorum": describe_quorum(terms),
+        "group_key_id": terms.group_key.key_id.hex(),
+        "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in terms.bands],
+        "operators": [
+            {"id": o.operator_id, "key_id": o.key.key_id.hex(), "party": o.party_id} for o in terms.operators
+        ],
+        "makers": [
+            {"id": e.endorser_id, "root_key_id": e.root_key.key_id.hex(), "attester_kind": e.attester_kind}
+            for e in terms.endorsers
+        ],
+        "window_ms": terms.window_ms,
+        "signing_ms": terms.signing_ms,
+        "report_interval_ms": terms.report_interval_ms,
+        "report_grace_ms": terms.report_grace_ms,
+        "log_origin": terms.log_origin,
+        "log_key_id": terms.log_key.key_id.hex(),
+        "log_vkey": LogPolicy.under(terms).log_key.to_vkey(),
+        "witnesses": [
+            {"name": w.name, "party": w.party_id, "vkey": WitnessKey.of_ed25519(w.name, w.key).to_vkey()}
+            for w in terms.witnesses
+        ],
+        "witness_quorum": terms.witness_quorum,
+        "max_colluding": terms.max_colluding,
+        "witnessing": describe_witnessing(terms),
+    }
+
+
+def describe_quorum(terms: Treaty) -> str:
+    """Return in one sentence what it takes to license a run."""
+    quorum = terms.quorum
+    holders = quorum.veto_holders
+    veto = (
+        f"{_join(holders)} can veto{' alone' if len(holders) == 1 else ', each alone'}"
+        if holders
+        else "nobody has a veto"
+    )
+    return (
+        f"{quorum.min_grants} of {len(quorum.electorate)} must grant; {veto}; "
+        "an absent or abstaining party counts as not granting"
+    )
+
+
+def describe_witnessing(terms: Treaty) -> str:
+    """Return in one sentence what it takes before anybody relies on the log, and what that withstands."""
+    count, quorum, colluding = len(terms.witnesses), terms.witness_quorum, terms.max_colluding
+    overlap = compute_overlap(count, quorum)
+    return (
+        f"{quorum} of {count} witnesses must cosign the log (k of n); any two such quorums share "
+        f"2k - n = {overlap}, more than the f = {colluding} that may collude: so a split view takes "
+        f"{overlap} that do; {count - quorum} may be away"
+    )
+
+
+def _join(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def print_treaty(signed: Signed[Treaty]) -> None:
+    """Print a treaty in plain words."""
+    terms = signed.statement
+    print_line(f"{terms.name}, epoch {terms.epoch}")
+    print_line(f"treaty {signed.payload_digest.hex()}")
+    print_line()
+    print_line(describe_quorum(terms))
+    print_line(
+        f"a vote lasts at most {format_duration(terms.window_ms)}; chips report every "
+        f"{format_duration(terms.report_interval_ms)}, at most {format_duration(terms.report_grace_ms)} late"
+    )
+    print_line()
+    ceilings = [format_flop(band.floor_flop) for band in terms.bands[1:]] + ["no limit"]
+    print_table(
+        ("total of a run and its linked runs", "rule"), list(map(_to_band_row, terms.bands, ceilings))
+    )
+    print_line()
+    print_table(("who", "role", "key"), _list_roles(terms))
+    print_line()
+    print_line(f"log {terms.log_origin}")
+    print_line(describe_witnessing(terms))
+
+
+def _to_band_row(band: Band, ceiling: str) -> tuple[str, str]:
+    rules = {"free": "needs no licence", "licensed": "needs a licence", "forbidden": "nobody may license it"}
+    span = f"{format_flop(band.floor_flop)} FLOP up to {ceiling}"
+    return span, rules[band.rule.value]
+
+
+def _list_roles(terms: Treaty) -> list[tuple[str, str, str]]:
+    holders = set(terms.quorum.veto_holders)
+    rows = [
+        (p.party_id, "party, can veto" if p.party_id in holders else "party", p.key) for p in terms.parties
+    ]
+    rows += [
+        (o.operator_id, f"operator of {o.party_id}, which is recused" if o.party_id else "operator", o.key)
+        for o in terms.operators
+    ]
+    rows += [(e.endorser_id, f"chip maker ({e.attester_kind})", e.root_key) for e in terms.endorsers]
+    rows += [
+        ("all parties", "licence key (threshold)", terms.group_key),
+        ("coordinator", "log key", terms.log_key),
+    ]
+    rows += [(w.party_id or w.name, "witness", w.key) for w in terms.witnesses]
+    return [(name, role, key.key_id.hex()[:16]) for name, role, key in rows]

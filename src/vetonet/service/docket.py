@@ -1,0 +1,47 @@
+"""Which votes are under way, and which of them time has something to do with now."""
+
+from __future__ import annotations
+
+from vetonet.service.history import History
+from vetonet.units import Milliseconds
+from vetonet.voting.state import Phase, Voting
+
+
+class Docket:
+    """The open votes of a history, in the order in which they opened."""
+
+    __slots__ = ("_active", "_history")
+
+    def __init__(self, history: History) -> None:
+        """Hold those that the history says are under way."""
+        self._history = history
+        self._active: dict[bytes, None] = {}
+        for digest in history.ledger.order:
+            self.note(history.ledger.votes[digest])
+
+    def note(self, vote: Voting) -> None:
+        """A vote has changed; it is under way, or over."""
+        digest = vote.proposal.payload_digest
+        if vote.phase in {Phase.OPEN, Phase.SIGNING}:
+            self._active[digest] = None
+        else:
+            self._active.pop(digest, None)
+
+    def list_due(self, now: Milliseconds) -> list[bytes]:
+        """Return the proposals whose window, or whose round of signing, is over."""
+        return [digest for digest in self._active if self._is_due(self._history.ledger.votes[digest], now)]
+
+    def _is_due(self, vote: Voting, now: Milliseconds) -> bool:
+        if vote.signing is not None:
+            return now >= vote.signing.deadline_ms
+        patience_ms = 0 if self._is_witnessed(vote) else vote.treaty.statement.signing_ms
+        return now >= vote.proposal.statement.closes_ms + patience_ms
+
+    def _is_witnessed(self, vote: Voting) -> bool:
+        """Whether signers can already read all of a vote's ballots under a published checkpoint (VN-7.3).
+
+        Before that they would refuse, so they are not asked; after one signing time they are, and time out.
+        """
+        published = self._history.published
+        places = [logged.leaf_index for logged in vote.ballots]
+        return max(places, default=-1) < (0 if published is None else published.checkpoint.tree_size)

@@ -35,6 +35,7 @@ from vetonet.policy.licence import open_licence
 from vetonet.policy.proposal import Proposal, open_proposal
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.tlog.vectors_tiles import iter_tile_cases
 from vetonet.voting.ledger import Ledger, read_leaf
 
 CORE = (
@@ -259,6 +260,7 @@ JUDGES = {
     "cose": iter_sign1_cases,
     "ed25519": iter_ed25519_cases,
     "ecdsa": iter_ecdsa_p256_cases,
+    "tiles": iter_tile_cases,
 }
 KEY = {"kty": "EC", "crv": "P-256", "x_hex": "00" * 32, "y_hex": "00" * 32}
 DOCUMENTS: list[dict[str, Any]] = [
@@ -279,6 +281,8 @@ DOCUMENTS: list[dict[str, Any]] = [
     },
     {"leafIdx": 0, "treeSize": 1, "root": "AA==", "leafHash": "AA==", "proof": None, "wantErr": False},
     {"config": {"name": "FROST(Ed25519, SHA-512)", "MAX_PARTICIPANTS": "3"}, "inputs": {"message": "00"}},
+    {"1": [{"path": "tile/0/000.p/1", "len": 32, "sha256": "00"}]},
+    {"roots": {"1": "AA=="}},
 ]
 
 

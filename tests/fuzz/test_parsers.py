@@ -20,13 +20,10 @@ from hypothesis import strategies as st
 
 import vetonet
 from support.world import make_council
+from vetonet.cli.conformance import SUITES
 from vetonet.crypto import cose, frost
-from vetonet.crypto.frost.vectors import iter_vector_cases as iter_frost_cases
-from vetonet.crypto.merkle.vectors import iter_vector_cases as iter_merkle_cases
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
-from vetonet.crypto.vectors_cose import iter_sign1_cases
-from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases
 from vetonet.encoding import cbor
 from vetonet.encoding.record import Record, compute_layout
 from vetonet.errors import VetonetError
@@ -35,7 +32,8 @@ from vetonet.policy.licence import open_licence
 from vetonet.policy.proposal import Proposal, open_proposal
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty, open_treaty
-from vetonet.tlog.vectors_tiles import iter_tile_cases
+from vetonet.tlog.cosignature import WitnessKey
+from vetonet.tlog.note import LogKey
 from vetonet.voting.ledger import Ledger, read_leaf
 
 CORE = (
@@ -254,16 +252,13 @@ def test_any_cose_structure_is_opened_or_refused(name: str, data: st.DataObject)
     attempt(parse, tag + cbor.to_bytes(parts))
 
 
-JUDGES = {
-    "frost": iter_frost_cases,
-    "merkle": iter_merkle_cases,
-    "cose": iter_sign1_cases,
-    "ed25519": iter_ed25519_cases,
-    "ecdsa": iter_ecdsa_p256_cases,
-    "tiles": iter_tile_cases,
-}
+JUDGES = {name: suite.iter_cases for name, suite in SUITES.items()}
 KEY = {"kty": "EC", "crv": "P-256", "x_hex": "00" * 32, "y_hex": "00" * 32}
-DOCUMENTS: list[dict[str, Any]] = [
+VKEYS = {
+    "log_vkey": LogKey(name="log.example", public_key=COUNCIL.log_key.public_key).to_vkey(),
+    "witness_vkeys": [WitnessKey.of_ed25519("w.example", COUNCIL.log_key.public_key).to_vkey()],
+}
+DOCUMENTS: list[Any] = [
     {
         "title": "t",
         "input": {"sign0": {"key": KEY, "external": "00"}, "failures": {}},
@@ -281,8 +276,8 @@ DOCUMENTS: list[dict[str, Any]] = [
     },
     {"leafIdx": 0, "treeSize": 1, "root": "AA==", "leafHash": "AA==", "proof": None, "wantErr": False},
     {"config": {"name": "FROST(Ed25519, SHA-512)", "MAX_PARTICIPANTS": "3"}, "inputs": {"message": "00"}},
-    {"1": [{"path": "tile/0/000.p/1", "len": 32, "sha256": "00"}]},
-    {"roots": {"1": "AA=="}},
+    [VKEYS | {"note": "a\n0\n\n", "quorum": 0, "accept": False}],
+    [VKEYS | {"proof": "c2sp.org/tlog-proof@v1\n", "entry_b64": "AA==", "quorum": 1, "accept": False}],
 ]
 
 

@@ -21,10 +21,9 @@ from vetonet.crypto.frost import vectors as frost_vectors
 from vetonet.crypto.merkle import vectors as merkle_vectors
 from vetonet.crypto.vectors_cose import iter_sign1_cases
 from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases
-from vetonet.errors import ConfigError, StorageError, VetonetError
-from vetonet.storage.file_tiles import FileTileStore
-from vetonet.storage.tile_store import CHECKPOINT
-from vetonet.tlog.vectors_tiles import PublishedLog, iter_tile_cases
+from vetonet.errors import ConfigError, VetonetError
+from vetonet.tlog.vectors_checkpoint import iter_checkpoint_cases
+from vetonet.tlog.vectors_tlog_proof import iter_tlog_proof_cases
 
 EXIT_FAILED: Final = 1
 EXIT_NOT_RECOGNISED: Final = 2
@@ -125,7 +124,8 @@ SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
         "ed25519": Suite(iter_cases=iter_ed25519_cases, read=read_json),
         "ecdsa-p256": Suite(iter_cases=iter_ecdsa_p256_cases, read=read_json),
         "merkle": Suite(iter_cases=merkle_vectors.iter_vector_cases, read=read_json),
-        "tiles": Suite(iter_cases=iter_tile_cases, patterns=("*.json", CHECKPOINT), read=read_json_or_log),
+        "checkpoint": Suite(iter_cases=iter_checkpoint_cases, read=read_json),
+        "tlog-proof": Suite(iter_cases=iter_tlog_proof_cases, read=read_json),
     }
 )
 

@@ -54,6 +54,7 @@ MEANINGS: Final[Mapping[Exit, str]] = MappingProxyType(
 _BY_REASON: Final[Mapping[str, Exit]] = MappingProxyType(
     {
         "rpc": Exit.INCONCLUSIVE,
+        "http": Exit.INCONCLUSIVE,
         "overloaded": Exit.INCONCLUSIVE,
         "not-found": Exit.USAGE,
         "wrong-identity": Exit.USAGE,
@@ -72,6 +73,7 @@ _BY_CLASS: Final[tuple[tuple[type[VetonetError], Exit], ...]] = (
 _NEXT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "rpc": "see that `vetonet serve` runs there and that --server and --dir belong together",
+        "http": "see that the URL is right and that its server runs",
         "overloaded": "try again in a moment",
         "not-found": "list what there is with `vetonet watch`",
         "wrong-identity": "use the directory of the treaty that the server serves",

@@ -18,6 +18,7 @@ from vetonet.service.publishing import Publishing
 from vetonet.service.servicers import CoordinatorServicer, LogServicer
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.sqlite import SqliteJournal
+from vetonet.storage.tile_store import TileStore
 from vetonet.units import MS_PER_S, Clock, Milliseconds
 from vetonet.v1 import coordinator_pb2, coordinator_pb2_grpc, log_pb2, log_pb2_grpc
 from vetonet.wire.boundary import Limits
@@ -121,6 +122,7 @@ async def serve_coordinator(
     settings: ServerSettings,
     clock: Clock | None = None,
     max_bytes: int | None = None,
+    tiles: TileStore | None = None,
 ) -> AsyncGenerator[CoordinatorServer, None]:
     """Within, a coordinator over the SQLite journal in this directory is served.
 
@@ -132,6 +134,7 @@ async def serve_coordinator(
         settings: where and how to listen.
         clock: milliseconds since the Unix epoch; by default the system's.
         max_bytes: the journal's largest size, or None for what the disk holds.
+        tiles: where the log is also kept as tiles, for others to serve, or None.
 
     Raises:
         ConfigError: the address, the log key or the journal is another's.
@@ -146,12 +149,15 @@ async def serve_coordinator(
             log_key=log_key,
             publishing=publishing,
             clock=clock or read_clock,
+            tiles=tiles,
         )
-        server = await CoordinatorServer.start(coordinator, settings)
         try:
-            yield server
+            server = await CoordinatorServer.start(coordinator, settings)
+            try:
+                yield server
+            finally:
+                await server.stop()
         finally:
-            await server.stop()
             await coordinator.close()
 
 

@@ -8,6 +8,8 @@ from typing import Self
 from vetonet.errors import ProofError
 from vetonet.storage.tile_store import TileStore
 from vetonet.tlog.checkpoint import Checkpoint
+from vetonet.tlog.log import Log
+from vetonet.tlog.policy import CosignedCheckpoint
 from vetonet.tlog.tile_reader import TileReader
 from vetonet.tlog.tiles import MissingTileError, Tile
 from vetonet.tlog.tree_edge import TreeEdge
@@ -54,6 +56,42 @@ class Tiling:
         growth = self._edge.extend(leaves)
         self._store.write_all(growth.files)
         self._edge = growth.edge
+
+
+class LogTiles:
+    """The tiles of a log that is kept in memory: a copy for others to read."""
+
+    __slots__ = ("_log", "_store", "_tiling")
+
+    def __init__(self, log: Log, store: TileStore, published: CosignedCheckpoint | None) -> None:
+        """Go on where the store is; a checkpoint that was published and is not there is put there.
+
+        Raises:
+            StorageError: the store cannot be read or written.
+        """
+        self._log, self._store = log, store
+        self._tiling = Tiling.open(store, None if published is None else published.checkpoint)
+        if published is not None:
+            self.catch_up(published.checkpoint.tree_size)
+            self.write_checkpoint(published)
+
+    def catch_up(self, tree_size: int) -> None:
+        """The tiles hold the first ``tree_size`` leaves; called by one thread at a time.
+
+        Raises:
+            CorruptTileError: a tile is there with another content.
+            StorageError: a tile could not be written.
+        """
+        leaves = range(self._tiling.tree_size, tree_size)
+        self._tiling.extend([self._log.leaf(leaf_index) for leaf_index in leaves])
+
+    def write_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
+        """Readers see this checkpoint from now on.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        self._store.write_checkpoint(cosigned.data)
 
 
 def read_store(store: TileStore) -> TileReader:

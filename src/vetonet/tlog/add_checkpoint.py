@@ -18,6 +18,10 @@ MAX_REQUEST_BYTES: Final = MAX_NOTE_BYTES + 8 * 1024
 """A note and the longest proof, of 63 lines with 45 bytes each."""
 
 MAX_RESPONSE_BYTES: Final = MAX_NOTE_BYTES
+
+SIZE_MEDIA_TYPE: Final = "text/x.tlog.size"
+"""Of an answer that tells the size of the newest checkpoint that was cosigned."""
+
 _OLD: Final = "old "
 _MAX_DIGITS: Final = len(str(MAX_TREE_SIZE))
 _MIN_LINES: Final = 3  # of a checkpoint: origin, size, root
@@ -71,6 +75,19 @@ class AddCheckpoint:
         return cls(old_size=old_size, proof=proof, signed=_parse_checkpoint(SignedNote.from_bytes(note)))
 
 
+def parse_known_size(data: bytes) -> int:
+    """Return the size that a witness told as that of the newest checkpoint it cosigned.
+
+    Raises:
+        EncodingError: anything but one line with a tree size.
+    """
+    text = data.decode("ascii", "replace")
+    if not text.endswith("\n"):
+        msg = f"expected a tree size and a newline, got {text[:_MAX_DIGITS]!r}"
+        raise EncodingError(msg)
+    return _parse_size(text.removesuffix("\n"))
+
+
 def parse_cosignatures(data: bytes) -> tuple[NoteSignature, ...]:
     """Return the signature lines that a witness answered, none of them verified.
 
@@ -105,10 +122,16 @@ def _parse_head(head: bytes) -> tuple[int, tuple[bytes, ...]]:
 
 
 def _parse_old_size(line: str) -> int:
-    digits = line.removeprefix(_OLD)
+    if not line.startswith(_OLD):
+        msg = f"expected a line that begins with old and a space, got {line[:_MAX_DIGITS]!r}"
+        raise EncodingError(msg)
+    return _parse_size(line.removeprefix(_OLD))
+
+
+def _parse_size(digits: str) -> int:
     is_decimal = digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS
-    if not line.startswith(_OLD) or not is_decimal or str(int(digits)) != digits:
-        msg = f"expected a line with old and a size in decimal digits, got {line[:32]!r}"
+    if not is_decimal or str(int(digits)) != digits or int(digits) > MAX_TREE_SIZE:
+        msg = f"expected a tree size in decimal digits, got {digits[:_MAX_DIGITS]!r}"
         raise EncodingError(msg)
     return int(digits)
 

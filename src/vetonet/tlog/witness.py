@@ -91,7 +91,7 @@ class SplitViewError(EquivocationError):
 
     reason = "split-view"
 
-    def __init__(self, message: str, *, culprit: str, conflict: Conflict | None = None) -> None:
+    def __init__(self, message: str, *, culprit: str | None, conflict: Conflict | None = None) -> None:
         super().__init__(message, culprit=culprit)
         self.conflict: Final = conflict
 

@@ -27,3 +27,13 @@ class DeadlineError(VetonetError):
     """The call took longer than it may; whether it had an effect, a retry with the same request id tells."""
 
     reason = "deadline"
+
+
+class HttpError(VetonetError):
+    """An HTTP server gave no answer that can be used: it is away, too slow, or speaks something else."""
+
+    reason = "http"
+
+
+class AbsentError(HttpError):
+    """The HTTP server answers, and has nothing at this path."""

@@ -36,7 +36,7 @@ from vetonet.errors import (
     VetonetError,
     WitnessQuorumError,
 )
-from vetonet.wire.errors import DeadlineError, NotFoundError, OverloadedError, WrongIdentityError
+from vetonet.wire.errors import DeadlineError, HttpError, NotFoundError, OverloadedError, WrongIdentityError
 
 DOMAIN: Final = "vetonet"
 MAX_MESSAGE_CHARS: Final = 512
@@ -116,6 +116,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "overloaded": _row(_CODE.RESOURCE_EXHAUSTED, OverloadedError),
     "deadline": _row(_CODE.DEADLINE_EXCEEDED, DeadlineError),
     "rpc": _row(_CODE.UNAVAILABLE, RpcError),
+    "http": _row(_CODE.UNAVAILABLE, HttpError),
 }
 """Every reason code of the tree; a test walks the tree to prove that none is missing."""
 

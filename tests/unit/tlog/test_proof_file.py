@@ -6,38 +6,26 @@ from dataclasses import replace
 
 import pytest
 
+from support.witnessed_log import NAMES as ALL_NAMES
+from support.witnessed_log import ORIGIN, STRANGER, make_cosigned, make_policy
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.merkle import MAX_TREE_SIZE, compute_leaf_hash
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, InvalidSignatureError, ProofError, VetonetError, WitnessQuorumError
-from vetonet.tlog.checkpoint import sign_checkpoint
-from vetonet.tlog.cosignature import WitnessKey, cosign
 from vetonet.tlog.log import Log
-from vetonet.tlog.note import LogKey, NoteSignature, SignedNote
-from vetonet.tlog.policy import LogPolicy, WitnessGroup
+from vetonet.tlog.note import LogKey, NoteSignature
+from vetonet.tlog.policy import LogPolicy
 from vetonet.tlog.proof import compute_log_proof, verify_log_proof
 from vetonet.tlog.proof_file import MAX_EXTRA_BYTES, MAX_PROOF_FILE_BYTES, ProofFile, verify_proof_file
 
-ORIGIN = "vetonet.example/log"
-KEY = generate_ed25519(SeededRng(b"log"))
-LOG_KEY = LogKey(name=ORIGIN, public_key=KEY.public_key)
-NAMES = ("w1.example", "w2.example", "w3.example")
-WITNESS_KEYS = {name: generate_ed25519(SeededRng(name.encode())) for name in NAMES}
-WITNESSES = tuple(WitnessKey.of_ed25519(name, key.public_key) for name, key in WITNESS_KEYS.items())
-POLICY = LogPolicy(log_keys=(LOG_KEY,), quorum=WitnessGroup(threshold=2, members=WITNESSES))
+NAMES = ALL_NAMES[:3]
+POLICY = make_policy(2, 3)
 LEAVES = tuple(b"statement %d" % index for index in range(7))
 LOG = Log(ORIGIN, LEAVES)
-STRANGER = NoteSignature(name="stranger.example", key_id=bytes(4), signature=bytes(72))
 
 
 def cosigned(names: tuple[str, ...] = NAMES[:2], *others: NoteSignature, size: int = 7) -> bytes:
-    checkpoint = LOG.checkpoint(size)
-    note = sign_checkpoint(checkpoint, KEY).note
-    lines = [
-        cosign(checkpoint, name=name, signing_key=WITNESS_KEYS[name], timestamp_s=1_700_000_000)
-        for name in names
-    ]
-    return SignedNote(text=note.text, signatures=(*note.signatures, *others, *lines)).to_bytes()
+    return make_cosigned(LOG.checkpoint(size), names, others=others)
 
 
 def prove(leaf_index: int = 4, checkpoint: bytes | None = None, *, extra: bytes = b"") -> ProofFile:

@@ -13,6 +13,7 @@ from vetonet.crypto.merkle.proofs import (
     MAX_TREE_SIZE,
     ConsistencyProof,
     InclusionProof,
+    fold_consistency,
     verify_consistency,
     verify_inclusion,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "compute_parent_hashes",
     "compute_range_hash",
     "compute_root",
+    "fold_consistency",
     "split_consistency",
     "split_inclusion",
     "verify_consistency",

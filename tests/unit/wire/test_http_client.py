@@ -365,7 +365,7 @@ async def answer_at_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 def test_a_server_without_tls_is_one_plain_error_where_tls_was_asked_for() -> None:
     async def scenario() -> None:
         async with serve_raw(answer_at_once) as url:
-            with pytest.raises(HttpError, match="/x: TLS failed$"):
+            with pytest.raises(HttpError, match=r"/x: TLS failed$"):
                 await HttpClient(url.replace("http:", "https:"), timeout_s=2).get_async("x")
 
     play_out(scenario())

@@ -81,11 +81,12 @@ class BoundHttp:
         if self._listener is not None:
             self._listener.close()
         self._socket.close()
-        for connection in tuple(self._state.connections):
+        connections = [c for c in self._state.connections if isinstance(c, _Connection)]
+        for connection in connections:
             if not connection.transport.is_closing():
                 connection.shutdown()
-        if self._state.tasks:
-            await asyncio.wait(tuple(self._state.tasks), timeout=grace_s)
+        if connections:
+            await asyncio.wait([connection.lost for connection in connections], timeout=grace_s)
         await self._cut()
 
     async def _cut(self) -> None:
@@ -110,6 +111,7 @@ class _Connection(H11Protocol):
 
     def __init__(self, config: uvicorn.Config, state: ServerState, limits: HttpLimits) -> None:
         super().__init__(config, state, {})
+        self.lost: Final = self.loop.create_future()
         self._limits = limits
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -127,19 +129,21 @@ class _Connection(H11Protocol):
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        # Also where the client goes on: what was sent has to be read within the time of a request.
-        self._restart_deadline()
+        # An idle connection is closed before that, but not one whose client leaves the answer unread.
+        self._restart_deadline(after_s=self._limits.keep_alive_s)
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
         super().connection_lost(exc)
+        self.lost.set_result(None)
 
-    def _restart_deadline(self) -> None:
+    def _restart_deadline(self, *, after_s: float = 0.0) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(2 * self._limits.request_timeout_s, self.transport.abort)
+        time_s = after_s + 2 * self._limits.request_timeout_s
+        self._deadline = self.loop.call_later(time_s, self.transport.abort)
 
 
 def _configure(app: ASGIApp, limits: HttpLimits) -> uvicorn.Config:

@@ -89,12 +89,15 @@ def _print_report(report: FsckReport) -> None:
 
 
 def _say_outcome(report: FsckReport) -> str:
-    files = f"{report.tile_count} tiles and bundles, {report.checkpoint_count} checkpoints"
+    files = f"{report.tile_count} tiles and bundles, {_count(report.checkpoint_count, 'checkpoint')}"
     if not report.is_clean:
-        count = len(report.problems)
-        return f"{count} {'problem' if count == 1 else 'problems'} in {files}"
+        return f"{_count(len(report.problems), 'problem')} in {files}"
     size = report.checkpoint.tree_size if report.checkpoint else 0
     return f"clean: {size} leaves in {files}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun if number == 1 else f'{noun}s'}"
 
 
 def _to_plain(report: FsckReport) -> dict[str, Any]:

@@ -63,6 +63,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
         },
         "The log": {
             "log": Entry(target="vetonet.cli.log:log", summary="Judge a published transparency log."),
+            "witness": Entry(target="vetonet.cli.witness:witness", summary="Cosign the checkpoints of logs."),
         },
         "Real data": {
             "replay": Entry(

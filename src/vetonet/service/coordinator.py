@@ -154,6 +154,7 @@ class Coordinator:
         """
         self.bulletin.close()
         await self.publisher.stop()
+        await self._turns.settle()
         async with self._intake.lock, self._turns.lock:
             await self._journal.close()
 

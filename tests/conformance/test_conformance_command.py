@@ -77,6 +77,7 @@ def make_vector(**changes: object) -> dict[str, object]:
         ("cose-sign1", "cose-wg", 10, 4),
         ("ed25519", "wycheproof", 151, 9),
         ("ecdsa-p256", "wycheproof", 484, 9),
+        ("mldsa44", "wycheproof", 180, 9),
         ("merkle", "merkle-proofs", 92, 0),
         ("merkle", "c2sp-tlog", 114, 5),
         ("checkpoint", "c2sp-tlog", 9, 6),

@@ -19,9 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vetonet
+from support.witnessed_log import NAMES, make_cosigned, make_log, make_policy
 from support.world import make_council
 from vetonet.cli.conformance import SUITES
 from vetonet.crypto import cose, frost
+from vetonet.crypto.merkle import compute_leaf_hash
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
 from vetonet.encoding import cbor
@@ -33,7 +35,11 @@ from vetonet.policy.proposal import Proposal, open_proposal
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.tlog.cosignature import WitnessKey
+from vetonet.tlog.fork import EvidenceKind, ForkEvidence, verify_fork
 from vetonet.tlog.note import LogKey
+from vetonet.tlog.policy import verify_cosigned
+from vetonet.tlog.policy_file import read_policy, write_policy
+from vetonet.tlog.proof_file import ProofFile, verify_proof_file
 from vetonet.voting.ledger import Ledger, read_leaf
 
 CORE = (
@@ -58,6 +64,17 @@ SHARE = COUNCIL.key_shares["p1"]
 ROUND1 = frost.generate_round1(
     identifier=SHARE.identifier, min_signers=2, max_signers=2, context=b"fuzz", rng=SeededRng(b"fuzz")
 )[1]
+
+
+COSIGNED = make_cosigned(make_log(3).checkpoint(), NAMES[:2])
+LOG_POLICY = make_policy(2)
+PROOF_FILE = ProofFile(leaf_index=2, hashes=make_log(3).inclusion_proof(2).hashes, checkpoint=COSIGNED)
+FORK = ForkEvidence(
+    kind=EvidenceKind.FORK,
+    first=COSIGNED,
+    second=make_cosigned(make_log(5, parts_at=1).checkpoint(), NAMES[1:3]),
+    hashes=make_log(5, parts_at=1).consistency_proof(3).hashes,
+)
 
 
 def find_classes(method: str) -> Iterator[type[Any]]:
@@ -98,6 +115,9 @@ EXAMPLES: dict[str, bytes] = {
     "key share": SHARE.to_bytes(),
     "commitments": BALLOT.statement.commitments[0].to_bytes(),
     "round 1": ROUND1.to_bytes(),
+    "cosigned checkpoint": COSIGNED,
+    "proof file": PROOF_FILE.to_bytes(),
+    "fork": FORK.to_bytes(),
 }
 OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "treaty": (open_treaty, TREATY.data),
@@ -115,6 +135,18 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "sign": (cose.parse_sign, TREATY.data),
     "leaf": (lambda data: read_leaf(Ledger(treaty=TREATY), 1, data), PROPOSAL.data),
     "header": (cose.parse_header, b"\xa1\x01\x27"),
+    "cosigned checkpoint": (
+        lambda data: verify_cosigned(data, LOG_POLICY, allow_other_lines=True),
+        COSIGNED,
+    ),
+    "proof file": (
+        lambda data: verify_proof_file(
+            data, leaf_hash=compute_leaf_hash(make_log(3).leaf(2)), policy=LOG_POLICY
+        ),
+        PROOF_FILE.to_bytes(),
+    ),
+    "fork": (lambda data: verify_fork(ForkEvidence.from_bytes(data), LOG_POLICY), FORK.to_bytes()),
+    "log policy": (read_policy, write_policy(LOG_POLICY, urls={"w1.example": "https://w1.example/"})),
     "cbor": (partial(cbor.from_bytes, max_bytes=4096), TREATY.statement.to_bytes()),
 }
 

@@ -20,7 +20,7 @@ import click
 from vetonet.crypto.frost import vectors as frost_vectors
 from vetonet.crypto.merkle import vectors as merkle_vectors
 from vetonet.crypto.vectors_cose import iter_sign1_cases
-from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases
+from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases, iter_mldsa44_cases
 from vetonet.errors import ConfigError, StorageError, VetonetError
 from vetonet.storage.file_tiles import FileTileStore
 from vetonet.storage.tile_store import CHECKPOINT
@@ -145,6 +145,7 @@ SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
         "cose-sign1": Suite(iter_cases=iter_sign1_cases, read=read_json),
         "ed25519": Suite(iter_cases=iter_ed25519_cases, read=read_json),
         "ecdsa-p256": Suite(iter_cases=iter_ecdsa_p256_cases, read=read_json),
+        "mldsa44": Suite(iter_cases=iter_mldsa44_cases, read=read_json),
         "merkle": Suite(iter_cases=merkle_vectors.iter_vector_cases, read=read_json),
         "checkpoint": Suite(iter_cases=iter_checkpoint_cases, read=read_json),
         "tlog-proof": Suite(iter_cases=iter_tlog_proof_cases, read=read_json),

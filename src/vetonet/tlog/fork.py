@@ -33,7 +33,7 @@ from vetonet.encoding.record import Record, bstr, many, member, one_of
 from vetonet.errors import EquivocationError, InvalidSignatureError, ProofError, RefusedError
 from vetonet.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from vetonet.tlog.cosignature import WitnessKey
-from vetonet.tlog.note import MAX_NOTE_BYTES, LogKey, SignedNote
+from vetonet.tlog.note import MAX_NOTE_BYTES, SignedNote
 from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy, assemble_cosigned, verify_cosigned
 
 _NOTE: Final = bstr(1, MAX_NOTE_BYTES)
@@ -83,14 +83,12 @@ class Fork:
     Attributes:
         first, second: what the log committed to.
         prefix_root: the root that the first size has in the second history, other than ``first.root_hash``.
-        log_key: the key that signed both.
         witnesses: those whose cosignatures stand under both, which no honest witness makes.
     """
 
     first: Checkpoint
     second: Checkpoint
     prefix_root: bytes
-    log_key: LogKey
     witnesses: tuple[WitnessKey, ...]
 
     @property
@@ -101,7 +99,7 @@ class Fork:
     @property
     def culprits(self) -> tuple[str, ...]:
         """The names of everybody convicted, the log first."""
-        return (self.log_key.name, *(witness.name for witness in self.witnesses))
+        return (self.origin, *(witness.name for witness in self.witnesses))
 
 
 class LogForkedError(EquivocationError):
@@ -143,7 +141,6 @@ def verify_fork(evidence: ForkEvidence, policy: LogPolicy) -> Fork:
         first=first.checkpoint,
         second=second.checkpoint,
         prefix_root=prefix_root,
-        log_key=policy.find_log(first.checkpoint.origin),
         witnesses=_select_both(first, second),
     )
 
@@ -266,7 +263,7 @@ def _select_both(first: CosignedCheckpoint, second: CosignedCheckpoint) -> tuple
 def _keep_covered(data: bytes, policy: LogPolicy) -> CosignedCheckpoint:
     """Return a received checkpoint with the lines of the policy's keys that verify, in their one order."""
     signed = SignedCheckpoint.from_bytes(data)
-    log_key = policy.find_log(signed.checkpoint.origin)
+    log_key = policy.find_log(signed)
     owner = (log_key.name, log_key.key_id)
     own = [line for line in signed.note.signatures if (line.name, line.key_id) == owner]
     if not own:

@@ -48,7 +48,7 @@ class BoundHttp:
         self.url: Final = f"http://{address}"
         self._socket, self._limits = listening, limits
         self._config = _configure(HttpBoundary(app, limits), limits)
-        self._state = ServerState()
+        self._state = _State()
         self._listener: asyncio.Server | None = None
 
     @classmethod
@@ -78,6 +78,7 @@ class BoundHttp:
 
     async def stop(self, grace_s: float) -> None:
         """No request is taken any more; those under way had ``grace_s`` to end, and the rest was cut."""
+        self._state.is_ending = True
         if self._listener is not None:
             self._listener.close()
         self._socket.close()
@@ -101,6 +102,14 @@ class BoundHttp:
             await asyncio.wait(tasks, timeout=_CUT_S)
 
 
+class _State(ServerState):
+    """What the connections of one server share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_ending = False
+
+
 class _Connection(H11Protocol):
     """One client's connection: cut when there are too many, or when a request takes too long as a whole.
 
@@ -109,16 +118,17 @@ class _Connection(H11Protocol):
     also ends heads that never end, and answers that nobody reads.
     """
 
-    def __init__(self, config: uvicorn.Config, state: ServerState, limits: HttpLimits) -> None:
+    def __init__(self, config: uvicorn.Config, state: _State, limits: HttpLimits) -> None:
         super().__init__(config, state, {})
         self.lost: Final = self.loop.create_future()
-        self._limits = limits
+        self._state, self._limits = state, limits
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._restart_deadline()
-        if len(self.connections) > self._limits.max_connections:
+        # A connection may have been on its way when the server began to end.
+        if self._state.is_ending or len(self.connections) > self._limits.max_connections:
             transport.write(_FULL)
             transport.close()
 

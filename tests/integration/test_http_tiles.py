@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from support.published import log_key, publish, verify
 from support.sockets import connect, play_out, read_rest, request, send_raw, serve_http, status_of
-from support.tiles import vector_entry
+from support.tiles import vector_entries
 from vetonet.crypto.merkle import compute_leaf_hash, verify_inclusion
 from vetonet.errors import ProofError
 from vetonet.party.http_log import HttpLog
@@ -49,7 +49,7 @@ def read_log(url: str) -> None:
         assert checkpoint.tree_size == SIZE
         assert reader.root_hash(SIZE) == root
         entries = list(reader.entries(0, SIZE, SIZE, root_hash=root))
-        assert entries == [vector_entry(index) for index in range(SIZE)]
+        assert entries == vector_entries(0, SIZE)
         verify_inclusion(
             leaf_hash=compute_leaf_hash(entries[7]),
             leaf_index=7,

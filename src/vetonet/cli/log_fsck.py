@@ -63,13 +63,13 @@ def _judge(folder: Path, key: LogKey, origin: str | None, *, is_live: bool) -> F
     from vetonet.tlog.checkpoint import verify_checkpoint
     from vetonet.tlog.fsck import judge_files
 
-    store = _open_tiles(folder)
+    store = open_tiles(folder)
     # Cosignatures of witnesses stand below the log's own line; whose they are is not asked here.
     verify = partial(verify_checkpoint, log_key=key, origin=origin, allow_other_lines=True)
     return judge_files(store.list_paths(), store.read, verify, is_live=is_live)
 
 
-def _open_tiles(folder: Path) -> TileStore:
+def open_tiles(folder: Path) -> TileStore:
     """Return the tiles in a folder, or in the folder for them that a log keeps beside its journal."""
     from vetonet.storage import FileTileStore
 

@@ -77,10 +77,11 @@ def make_vector(**changes: object) -> dict[str, object]:
         ("cose-sign1", "cose-wg", 10, 4),
         ("ed25519", "wycheproof", 151, 9),
         ("ecdsa-p256", "wycheproof", 484, 9),
+        ("mldsa44", "wycheproof", 180, 9),
         ("merkle", "merkle-proofs", 92, 0),
         ("merkle", "c2sp-tlog", 114, 5),
-        ("witness", "c2sp-tlog", 9, 6),
-        ("witness", "witness-protocol", 10, 1),
+        ("checkpoint", "c2sp-tlog", 9, 6),
+        ("tlog-proof", "c2sp-tlog", 6, 6),
     ],
 )
 def test_all_shared_vectors_pass(shared: Path, suite: str, folder: str, passed: int, not_judged: int) -> None:

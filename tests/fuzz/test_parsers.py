@@ -19,14 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vetonet
+from support.witnessed_log import NAMES, SIGNING_KEY, make_cosigned, make_log, make_policy
 from support.world import make_council
+from vetonet.cli.conformance import SUITES
 from vetonet.crypto import cose, frost
-from vetonet.crypto.frost.vectors import iter_vector_cases as iter_frost_cases
-from vetonet.crypto.merkle.vectors import iter_vector_cases as iter_merkle_cases
+from vetonet.crypto.merkle import compute_leaf_hash
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
-from vetonet.crypto.vectors_cose import iter_sign1_cases
-from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases
 from vetonet.encoding import cbor
 from vetonet.encoding.record import Record, compute_layout
 from vetonet.errors import VetonetError
@@ -35,6 +34,13 @@ from vetonet.policy.licence import open_licence
 from vetonet.policy.proposal import Proposal, open_proposal
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.tlog.cosignature import WitnessKey
+from vetonet.tlog.fork import EvidenceKind, ForkEvidence, verify_fork
+from vetonet.tlog.note import LogKey
+from vetonet.tlog.policy import verify_cosigned
+from vetonet.tlog.policy_file import read_policy, write_policy
+from vetonet.tlog.proof_file import ProofFile, verify_proof_file
+from vetonet.tlog.receipt import build_receipt, verify_receipt
 from vetonet.voting.ledger import Ledger, read_leaf
 
 CORE = (
@@ -59,6 +65,18 @@ SHARE = COUNCIL.key_shares["p1"]
 ROUND1 = frost.generate_round1(
     identifier=SHARE.identifier, min_signers=2, max_signers=2, context=b"fuzz", rng=SeededRng(b"fuzz")
 )[1]
+
+
+COSIGNED = make_cosigned(make_log(3).checkpoint(), NAMES[:2])
+LOG_POLICY = make_policy(2)
+LEAF_HASH = compute_leaf_hash(make_log(3).leaf(2))
+PROOF_FILE = ProofFile(leaf_index=2, hashes=make_log(3).inclusion_proof(2).hashes, checkpoint=COSIGNED)
+FORK = ForkEvidence(
+    kind=EvidenceKind.FORK,
+    first=COSIGNED,
+    second=make_cosigned(make_log(5, parts_at=1).checkpoint(), NAMES[1:3]),
+    hashes=make_log(5, parts_at=1).consistency_proof(3).hashes,
+)
 
 
 def find_classes(method: str) -> Iterator[type[Any]]:
@@ -99,6 +117,9 @@ EXAMPLES: dict[str, bytes] = {
     "key share": SHARE.to_bytes(),
     "commitments": BALLOT.statement.commitments[0].to_bytes(),
     "round 1": ROUND1.to_bytes(),
+    "cosigned checkpoint": COSIGNED,
+    "proof file": PROOF_FILE.to_bytes(),
+    "fork": FORK.to_bytes(),
 }
 OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "treaty": (open_treaty, TREATY.data),
@@ -116,6 +137,24 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "sign": (cose.parse_sign, TREATY.data),
     "leaf": (lambda data: read_leaf(Ledger(treaty=TREATY), 1, data), PROPOSAL.data),
     "header": (cose.parse_header, b"\xa1\x01\x27"),
+    "cosigned checkpoint": (
+        lambda data: verify_cosigned(data, LOG_POLICY, allow_other_lines=True),
+        COSIGNED,
+    ),
+    "proof file": (
+        lambda data: verify_proof_file(data, leaf_hash=LEAF_HASH, policy=LOG_POLICY),
+        PROOF_FILE.to_bytes(),
+    ),
+    "fork": (lambda data: verify_fork(ForkEvidence.from_bytes(data), LOG_POLICY), FORK.to_bytes()),
+    "receipt": (
+        lambda data: verify_receipt(data, LEAF_HASH, SIGNING_KEY.public_key),
+        build_receipt(LEAF_HASH, make_log(3).inclusion_proof(2), make_log(3).checkpoint(), SIGNING_KEY),
+    ),
+    "detached sign1": (
+        cose.parse_detached_sign1,
+        cose.sign1_detached(b"", {1: -8}, {}, SIGNING_KEY),
+    ),
+    "log policy": (read_policy, write_policy(LOG_POLICY, urls={"w1.example": "https://w1.example/"})),
     "cbor": (partial(cbor.from_bytes, max_bytes=4096), TREATY.statement.to_bytes()),
 }
 
@@ -253,15 +292,13 @@ def test_any_cose_structure_is_opened_or_refused(name: str, data: st.DataObject)
     attempt(parse, tag + cbor.to_bytes(parts))
 
 
-JUDGES = {
-    "frost": iter_frost_cases,
-    "merkle": iter_merkle_cases,
-    "cose": iter_sign1_cases,
-    "ed25519": iter_ed25519_cases,
-    "ecdsa": iter_ecdsa_p256_cases,
-}
+JUDGES = {name: suite.iter_cases for name, suite in SUITES.items()}
 KEY = {"kty": "EC", "crv": "P-256", "x_hex": "00" * 32, "y_hex": "00" * 32}
-DOCUMENTS: list[dict[str, Any]] = [
+VKEYS = {
+    "log_vkey": LogKey(name="log.example", public_key=COUNCIL.log_key.public_key).to_vkey(),
+    "witness_vkeys": [WitnessKey.of_ed25519("w.example", COUNCIL.log_key.public_key).to_vkey()],
+}
+DOCUMENTS: list[Any] = [
     {
         "title": "t",
         "input": {"sign0": {"key": KEY, "external": "00"}, "failures": {}},
@@ -279,6 +316,8 @@ DOCUMENTS: list[dict[str, Any]] = [
     },
     {"leafIdx": 0, "treeSize": 1, "root": "AA==", "leafHash": "AA==", "proof": None, "wantErr": False},
     {"config": {"name": "FROST(Ed25519, SHA-512)", "MAX_PARTICIPANTS": "3"}, "inputs": {"message": "00"}},
+    [VKEYS | {"note": "a\n0\n\n", "quorum": 0, "accept": False}],
+    [VKEYS | {"proof": "c2sp.org/tlog-proof@v1\n", "entry_b64": "AA==", "quorum": 1, "accept": False}],
 ]
 
 

@@ -661,12 +661,14 @@ async def serve_plain(council: Council, address: str) -> AsyncIterator[Coordinat
             publishing=witness_locally(council),
             clock=ManualClock(),
         )
-        server = await CoordinatorServer.start(
-            coordinator, ServerSettings(address=address, credential=None, tick_s=None)
-        )
-        yield server
-        await server.stop(0)
-        await coordinator.close()
+        try:
+            server = await CoordinatorServer.start(
+                coordinator, ServerSettings(address=address, credential=None, tick_s=None)
+            )
+            yield server
+            await server.stop(0)
+        finally:
+            await coordinator.close()
 
 
 def test_plaintext_is_served_on_loopback_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -739,6 +741,7 @@ def test_an_address_of_another_machine_is_told_in_one_line() -> None:
             settings = ServerSettings(address="192.0.2.1:1", credential=credential)
             with pytest.raises(ConfigError, match=r"192\.0\.2\.1"):
                 await CoordinatorServer.start(coordinator, settings)
+            await coordinator.close()
 
     asyncio.run(main())
 

@@ -1,31 +1,18 @@
-"""Logs as tiles in memory: entries by a fixed rule, a log of any size, and a source that counts and lies."""
+"""Logs as tiles in memory: a log of any size, and a source that counts and lies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from hashlib import sha256
 
 from vetonet.tlog.tiles import MissingTileError, Tile
 from vetonet.tlog.tree_edge import TreeEdge
-
-BATCH = 4096
-
-
-def vector_entry(index: int) -> bytes:
-    """The entry of this index, made as keys-and-roots.json describes; entry 7 is empty."""
-    block = sha256(b"vetonet-vector-entry-%d" % index).digest()
-    size = 0 if index == 7 else block[0] % 200 + 1
-    stream = block
-    while len(stream) < size:
-        block = sha256(block).digest()
-        stream += block
-    return stream[:size]
+from vetonet.tlog.vectors_tiles import make_vector_entry
 
 
 def vector_entries(start: int, end: int) -> list[bytes]:
     """The entries from one index up to another."""
-    return [vector_entry(index) for index in range(start, end)]
+    return [make_vector_entry(index) for index in range(start, end)]
 
 
 @cache

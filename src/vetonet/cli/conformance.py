@@ -20,8 +20,13 @@ import click
 from vetonet.crypto.frost import vectors as frost_vectors
 from vetonet.crypto.merkle import vectors as merkle_vectors
 from vetonet.crypto.vectors_cose import iter_sign1_cases
-from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases
-from vetonet.errors import ConfigError, VetonetError
+from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p256_cases, iter_ed25519_cases, iter_mldsa44_cases
+from vetonet.errors import ConfigError, StorageError, VetonetError
+from vetonet.storage.file_tiles import FileTileStore
+from vetonet.storage.tile_store import CHECKPOINT
+from vetonet.tlog.vectors_checkpoint import iter_checkpoint_cases
+from vetonet.tlog.vectors_tiles import PublishedLog, iter_tile_cases
+from vetonet.tlog.vectors_tlog_proof import iter_tlog_proof_cases
 from vetonet.tlog.vectors_witness import iter_witness_cases
 
 EXIT_FAILED: Final = 1
@@ -112,6 +117,21 @@ def read_json_or_text(path: Path) -> object:
         raise ConfigError(msg) from error
 
 
+def read_json_or_log(path: Path) -> object:
+    """Return the JSON document in a file, or the published log whose newest checkpoint the file is.
+
+    Raises:
+        ConfigError: it cannot be read or is neither.
+    """
+    if path.name != CHECKPOINT:
+        return read_json(path)
+    store = FileTileStore(path.parent)
+    try:
+        return PublishedLog(paths=tuple(store.list_paths()), read=store.read)
+    except StorageError as error:
+        raise ConfigError(f"cannot read the log of {path.name}: {error}") from error
+
+
 def _iter_frost_cases(document: object) -> Iterator[Case]:
     if not isinstance(document, Mapping):
         msg = "not recognised: a FROST vector is a JSON object"
@@ -125,7 +145,11 @@ SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
         "cose-sign1": Suite(iter_cases=iter_sign1_cases, read=read_json),
         "ed25519": Suite(iter_cases=iter_ed25519_cases, read=read_json),
         "ecdsa-p256": Suite(iter_cases=iter_ecdsa_p256_cases, read=read_json),
+        "mldsa44": Suite(iter_cases=iter_mldsa44_cases, read=read_json),
         "merkle": Suite(iter_cases=merkle_vectors.iter_vector_cases, read=read_json),
+        "checkpoint": Suite(iter_cases=iter_checkpoint_cases, read=read_json),
+        "tlog-proof": Suite(iter_cases=iter_tlog_proof_cases, read=read_json),
+        "tiles": Suite(iter_cases=iter_tile_cases, patterns=("*.json", CHECKPOINT), read=read_json_or_log),
         "witness": Suite(iter_cases=iter_witness_cases, patterns=("*.json", "*.txt"), read=read_json_or_text),
     }
 )
@@ -159,8 +183,8 @@ def run_conformance(suite: Suite, path: Path) -> ConformanceReport:
 def _list_files(suite: Suite, path: Path) -> list[tuple[Path, str]]:
     """Return the files and what to call them: the path below the folder, or the file's own name."""
     if path.is_dir():
-        files = sorted(file for pattern in suite.patterns for file in path.rglob(pattern))
-        return [(file, file.relative_to(path).as_posix()) for file in files]
+        found = {file for pattern in suite.patterns for file in path.rglob(pattern)}
+        return [(file, file.relative_to(path).as_posix()) for file in sorted(found)]
     return [(path, path.name)]
 
 

@@ -63,13 +63,13 @@ def _judge(folder: Path, key: LogKey, origin: str | None, *, is_live: bool) -> F
     from vetonet.tlog.checkpoint import verify_checkpoint
     from vetonet.tlog.fsck import judge_files
 
-    store = _open_tiles(folder)
+    store = open_tiles(folder)
     # Cosignatures of witnesses stand below the log's own line; whose they are is not asked here.
     verify = partial(verify_checkpoint, log_key=key, origin=origin, allow_other_lines=True)
     return judge_files(store.list_paths(), store.read, verify, is_live=is_live)
 
 
-def _open_tiles(folder: Path) -> TileStore:
+def open_tiles(folder: Path) -> TileStore:
     """Return the tiles in a folder, or in the folder for them that a log keeps beside its journal."""
     from vetonet.storage import FileTileStore
 
@@ -89,12 +89,15 @@ def _print_report(report: FsckReport) -> None:
 
 
 def _say_outcome(report: FsckReport) -> str:
-    files = f"{report.tile_count} tiles and bundles, {report.checkpoint_count} checkpoints"
+    files = f"{report.tile_count} tiles and bundles, {_count(report.checkpoint_count, 'checkpoint')}"
     if not report.is_clean:
-        count = len(report.problems)
-        return f"{count} {'problem' if count == 1 else 'problems'} in {files}"
+        return f"{_count(len(report.problems), 'problem')} in {files}"
     size = report.checkpoint.tree_size if report.checkpoint else 0
     return f"clean: {size} leaves in {files}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun if number == 1 else f'{noun}s'}"
 
 
 def _to_plain(report: FsckReport) -> dict[str, Any]:

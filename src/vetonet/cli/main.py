@@ -56,6 +56,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             "verify": Entry(
                 target="vetonet.cli.verify:verify", summary="Judge a bundle offline: was everything licensed?"
             ),
+            "verify-evidence": Entry(
+                target="vetonet.cli.verify_evidence:verify_evidence",
+                summary="Judge evidence that a log signed two histories.",
+            ),
             "conformance": Entry(
                 target="vetonet.cli.conformance:conformance",
                 summary="Judge this implementation by published test vectors.",
@@ -64,6 +68,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
         "The log": {
             "log": Entry(target="vetonet.cli.log:log", summary="Judge a published transparency log."),
             "witness": Entry(target="vetonet.cli.witness:witness", summary="Cosign the checkpoints of logs."),
+            "monitor": Entry(
+                target="vetonet.cli.monitor:monitor", summary="Follow a log, and catch it if it lies."
+            ),
         },
         "Real data": {
             "replay": Entry(

@@ -77,7 +77,7 @@ def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:
     treaty = _open_pinned_treaty(bundle, trust_root)
     checkpoint = _verify_checkpoint(bundle, treaty).checkpoint
     log = _rebuild_log(bundle, checkpoint)
-    reading = _Reading(treaty)
+    reading = RecordReader(treaty)
     for leaf_index, data in enumerate(bundle.leaves[1:], start=1):
         reading.read_or_note(leaf_index, data)
     return PublicRecord(
@@ -126,10 +126,19 @@ def _rebuild_log(bundle: Bundle, checkpoint: Checkpoint) -> Log:
     return log
 
 
-class _Reading:
-    """The leaves read so far: grows in place, because a log is long; only its result leaves this module."""
+class RecordReader:
+    """Reads a log leaf by leaf by the rules; grows in place, because a log is long (VN-11.3, VN-11.8).
+
+    Attributes:
+        ledger: the votes.
+        registry: the chips.
+        batches: the operators' report batches with their leaf indices.
+        licence_leaves, enrolment_leaves, retirement_leaves: where each stands, by licence id or ueid.
+        problems: leaves that the rules would not have let in.
+    """
 
     def __init__(self, treaty: Signed[Treaty]) -> None:
+        """Begin after leaf 0, which is the treaty."""
         self.ledger = Ledger(treaty=treaty)
         self.registry = Registry()
         self.batches: list[tuple[int, Signed[ReportBatch]]] = []

@@ -7,12 +7,16 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from vetonet.crypto.keys import Algorithm, PublicKey, verify_ecdsa_der
+from vetonet.crypto.mldsa import verify_mldsa44
 from vetonet.errors import ConfigError, EncodingError, VerificationError, VetonetError
 
 Case: TypeAlias = tuple[str, Callable[[], None]]
 """A name for people, and a call that raises ``VerificationError`` where our verdict is not the vector's."""
 
 Verify: TypeAlias = Callable[[PublicKey, bytes, bytes], None]
+Fields: TypeAlias = Mapping[str, object]
+ReadTest: TypeAlias = Callable[[Fields, Fields], Callable[[], None]]
+"""Turns a group and one of its tests into a call that verifies, and raises where the signature is refused."""
 
 _RESULTS: Final = ("valid", "invalid", "acceptable")
 
@@ -27,8 +31,8 @@ def iter_ed25519_cases(document: object) -> Iterator[Case]:
         ConfigError: a file of another kind.
         EncodingError: such a file, but malformed.
     """
-    groups = _select_groups(document, {"type": "EddsaVerify"}, "edwards25519")
-    return _iter_cases(groups, Algorithm.EDDSA, PublicKey.verify)
+    groups = _select_groups(document, {"type": "EddsaVerify"}, curve="edwards25519")
+    return _iter_cases(groups, partial(_read_test, Algorithm.EDDSA, PublicKey.verify))
 
 
 def iter_ecdsa_p256_cases(document: object) -> Iterator[Case]:
@@ -41,13 +45,30 @@ def iter_ecdsa_p256_cases(document: object) -> Iterator[Case]:
         ConfigError: a file of another kind.
         EncodingError: such a file, but malformed.
     """
-    groups = _select_groups(document, {"type": "EcdsaVerify", "sha": "SHA-256"}, "secp256r1")
-    return _iter_cases(groups, Algorithm.ES256, verify_ecdsa_der)
+    groups = _select_groups(document, {"type": "EcdsaVerify", "sha": "SHA-256"}, curve="secp256r1")
+    return _iter_cases(groups, partial(_read_test, Algorithm.ES256, verify_ecdsa_der))
+
+
+def iter_mldsa44_cases(document: object) -> Iterator[Case]:
+    """Return one case for each test of a Wycheproof file for ML-DSA-44 verification, contexts included.
+
+    Args:
+        document: a parsed JSON file.
+
+    Raises:
+        ConfigError: a file of another kind.
+        EncodingError: such a file, but malformed.
+    """
+    groups = _select_groups(document, {"type": "MlDsaVerify"})
+    if not isinstance(document, Mapping) or document.get("algorithm") != "ML-DSA-44":
+        msg = "not recognised: a Wycheproof file of another parameter set than ML-DSA-44"
+        raise ConfigError(msg)
+    return _iter_cases(groups, _read_mldsa44_test)
 
 
 def _select_groups(
-    document: object, wanted: Mapping[str, str], curve: str
-) -> tuple[Mapping[str, object], ...]:
+    document: object, wanted: Mapping[str, str], *, curve: str | None = None
+) -> tuple[Fields, ...]:
     """Return the groups of a file, all of one kind; a group of another kind is not passed over in silence."""
     groups = document.get("testGroups") if isinstance(document, Mapping) else None
     if not isinstance(groups, list) or not groups or not all(isinstance(group, Mapping) for group in groups):
@@ -55,22 +76,21 @@ def _select_groups(
         raise ConfigError(msg)
     for group in groups:
         key = group.get("publicKey")
-        found = {name: group.get(name) for name in wanted}
-        if found != dict(wanted) or not isinstance(key, Mapping) or key.get("curve") != curve:
-            msg = f"not recognised: a test group that is not {wanted['type']} on {curve}"
+        is_on_curve = curve is None or (isinstance(key, Mapping) and key.get("curve") == curve)
+        if {name: group.get(name) for name in wanted} != dict(wanted) or not is_on_curve:
+            where = f" on {curve}" if curve else ""
+            msg = f"not recognised: a test group that is not {wanted['type']}{where}"
             raise ConfigError(msg)
     return tuple(groups)
 
 
-def _iter_cases(
-    groups: Sequence[Mapping[str, object]], algorithm: Algorithm, verify: Verify
-) -> Iterator[Case]:
+def _iter_cases(groups: Sequence[Fields], read_test: ReadTest) -> Iterator[Case]:
     """Return the cases of all groups, every test read before the first is handed out."""
-    return iter([case for group in groups for case in _read_group(group, algorithm, verify)])
+    return iter([case for group in groups for case in _read_group(group, read_test)])
 
 
-def _read_group(group: Mapping[str, object], algorithm: Algorithm, verify: Verify) -> Iterator[Case]:
-    spki, tests = _read_bytes(group, "publicKeyDer"), group.get("tests")
+def _read_group(group: Fields, read_test: ReadTest) -> Iterator[Case]:
+    tests = group.get("tests")
     if not isinstance(tests, list) or not all(isinstance(test, Mapping) for test in tests):
         msg = "a Wycheproof group without tests"
         raise EncodingError(msg)
@@ -79,9 +99,21 @@ def _read_group(group: Mapping[str, object], algorithm: Algorithm, verify: Verif
         if result not in _RESULTS:
             msg = f"a Wycheproof test with the result {str(result)[:40]!r}"
             raise EncodingError(msg)
-        message, signature = _read_bytes(test, "msg"), _read_bytes(test, "sig")
-        attempt = partial(_verify_under, spki, algorithm, verify, message, signature)
-        yield _name(test), partial(_judge, attempt, str(result))
+        yield _name(test), partial(_judge, read_test(group, test), str(result))
+
+
+def _read_test(algorithm: Algorithm, verify: Verify, group: Fields, test: Fields) -> Callable[[], None]:
+    spki = _read_bytes(group, "publicKeyDer")
+    message, signature = _read_bytes(test, "msg"), _read_bytes(test, "sig")
+    return partial(_verify_under, spki, algorithm, verify, message, signature)
+
+
+def _read_mldsa44_test(group: Fields, test: Fields) -> Callable[[], None]:
+    key, message, signature = (
+        _read_bytes(fields, name) for fields, name in ((group, "publicKey"), (test, "msg"), (test, "sig"))
+    )
+    context = _read_bytes(test, "ctx") if "ctx" in test else b""
+    return partial(verify_mldsa44, key, message, signature, context=context)
 
 
 def _verify_under(

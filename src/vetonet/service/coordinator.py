@@ -11,7 +11,7 @@ Nobody trusts a coordinator: it can stall, but everything it says can be verifie
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 from vetonet.crypto import frost
@@ -22,10 +22,10 @@ from vetonet.policy.ballot import open_ballot
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import open_proposal
 from vetonet.policy.treaty import open_treaty
-from vetonet.service.admission import Admission
 from vetonet.service.bulletin import Bulletin, Changed
 from vetonet.service.docket import Docket
 from vetonet.service.history import CHECKPOINT, LEAF, START, History, require_leaf_sizes
+from vetonet.service.intake import Intake
 from vetonet.service.journalling import (
     JournalPort,
     append,
@@ -71,7 +71,7 @@ class Coordinator:
     """
 
     __slots__ = (
-        "_admitting", "_clock", "_docket", "_history", "_journal", "_tiles", "_turns",
+        "_clock", "_docket", "_history", "_intake", "_journal", "_tiles", "_turns",
         "bulletin", "publisher", "stuck", "treaty", "view",
     )  # fmt: skip
 
@@ -91,7 +91,8 @@ class Coordinator:
         self.stuck: Final = asyncio.Event()
         self.view: Final = PublicView(history)
         self._history, self._journal, self._clock = history, journal, clock
-        self._admitting, self._turns, self._docket = asyncio.Lock(), Turns(), Docket(history)
+        self._turns, self._docket = Turns(), Docket(history)
+        self._intake = Intake(history, self._turns, self._store)
         self._tiles = None if tiles is None else LogTiles(history.log, tiles, history.published)
         for digest in history.ledger.order:
             self.bulletin.post(digest, Changed())
@@ -153,7 +154,8 @@ class Coordinator:
         """
         self.bulletin.close()
         await self.publisher.stop()
-        async with self._admitting, self._turns.lock:
+        await self._turns.settle()
+        async with self._intake.lock, self._turns.lock:
             await self._journal.close()
 
     async def create_proposal(self, data: bytes, *, request_id: str, caller: Identity | None) -> Voting:
@@ -288,7 +290,9 @@ class Coordinator:
             raise RefusedError(f"expected 1 to {MAX_BATCH} statements, got {len(statements)}")
         require_leaf_sizes(statements)
         request = Request.over(request_id, "append statements", statements)
-        return await self._turns.finish(self._log_statements(statements, request, caller, arrived))
+        indices = await self._turns.finish(self._intake.log(statements, request, caller, arrived))
+        self.publisher.notice_growth()
+        return indices
 
     async def tick(self) -> None:
         """Every vote that is due has moved on: windows closed, silent signers replaced.
@@ -384,36 +388,6 @@ class Coordinator:
         records = (make_record(CHECKPOINT, cosigned.data, self._clock()),)
         await self._store(records)
         self._history.adopt(records)
-
-    async def _log_statements(
-        self, statements: Sequence[bytes], request: Request, caller: Identity | None, now: Milliseconds
-    ) -> tuple[int, ...]:
-        """Verify before it is the statements' turn: a fleet takes seconds, and no vote waits for them.
-
-        One batch at a time is verified, so the chips that it is held against are still those when it is in.
-        """
-        history = self._history
-        async with self._admitting:
-            history.knows(request)
-            staged = history.admission.stage()
-            leaves = [record async for record in self._admit(staged, statements, caller, now)]
-            async with self._turns.lock:
-                records = [*leaves, *list_unbound(self._history, request, now)]
-                await self._store(records)
-                history.adopt(records, registry=staged.registry)
-                self.publisher.notice_growth()
-        places = [history.find_leaf(data) for data in statements]
-        return tuple(place for place in places if place is not None)
-
-    async def _admit(
-        self, staged: Admission, statements: Sequence[bytes], caller: Identity | None, now: Milliseconds
-    ) -> AsyncGenerator[Record, None]:
-        """Yield a record of each statement that the log has not, once it and its caller are verified."""
-        for data in dict.fromkeys(statements):
-            await asyncio.sleep(0)  # other calls go on meanwhile
-            if self._history.find_leaf(data) is None:
-                require_caller(caller, Role.OPERATOR, staged.admit(data, now))
-                yield make_record(LEAF, data, now)
 
     # ------------------------------------------------------------------ bookkeeping
 

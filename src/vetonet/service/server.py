@@ -151,11 +151,13 @@ async def serve_coordinator(
             clock=clock or read_clock,
             tiles=tiles,
         )
-        server = await CoordinatorServer.start(coordinator, settings)
         try:
-            yield server
+            server = await CoordinatorServer.start(coordinator, settings)
+            try:
+                yield server
+            finally:
+                await server.stop()
         finally:
-            await server.stop()
             await coordinator.close()
 
 

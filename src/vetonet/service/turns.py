@@ -37,6 +37,11 @@ class Turns:
         task.add_done_callback(self._forget)
         return await asyncio.shield(task)
 
+    async def settle(self) -> None:
+        """Every change that was begun has ended, whether or not its caller is still there."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def _change_alone(self, change: Coroutine[Any, Any, T]) -> T:
         async with self.lock:
             return await change

@@ -76,7 +76,7 @@ class Checkpoint:
         origin, size, root, *extensions = lines
         checkpoint = cls(
             origin=origin,
-            tree_size=_parse_size(size),
+            tree_size=parse_decimal(size, what="tree size"),
             root_hash=decode_base64(root),
             extensions=tuple(extensions),
         )
@@ -152,8 +152,13 @@ def verify_checkpoint(
     return signed.checkpoint
 
 
-def _parse_size(text: str) -> int:
+def parse_decimal(text: str, *, what: str) -> int:
+    """Return the number that decimal digits spell; whether there are leading zeros is for the caller to see.
+
+    Raises:
+        EncodingError: other characters, or more digits than the size of a tree can have.
+    """
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        msg = f"expected a tree size in decimal digits, got {text[:_MAX_DIGITS]!r}"
+        msg = f"expected a {what} in decimal digits, got {text[:_MAX_DIGITS]!r}"
         raise EncodingError(msg)
     return int(text)

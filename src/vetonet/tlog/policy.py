@@ -28,25 +28,24 @@ class WitnessGroup:
     Attributes:
         threshold: k, 1 to the number of members.
         members: witnesses, or groups again; nobody twice, at whatever depth.
+        witnesses: every witness of the group, at whatever depth, in order.
     """
 
     threshold: int
     members: tuple[GroupMember, ...]
+    witnesses: tuple[WitnessKey, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse an empty group, a threshold out of range, and a witness that would count twice."""
         if not 1 <= self.threshold <= len(self.members):
             msg = f"expected a threshold of 1 to {len(self.members)} members, got {self.threshold}"
             raise EncodingError(msg)
-        materials = [witness.material for witness in self.witnesses]
+        witnesses = tuple(witness for member in self.members for witness in _flatten(member))
+        object.__setattr__(self, "witnesses", witnesses)
+        materials = [witness.material for witness in witnesses]
         if len(set(materials)) < len(materials):
             msg = "expected each witness key once in a quorum, got one twice"
             raise EncodingError(msg)
-
-    @property
-    def witnesses(self) -> tuple[WitnessKey, ...]:
-        """Every witness of the group, at whatever depth, in order."""
-        return tuple(witness for member in self.members for witness in _flatten(member))
 
     def is_met(self, names: AbstractSet[WitnessKey]) -> bool:
         """Whether these witnesses make the group."""
@@ -99,7 +98,8 @@ class LogPolicy:
     """What makes a checkpoint count.
 
     Attributes:
-        log_keys: the logs that count, by the key that signs each; the name of a key is its log's origin.
+        log_keys: the logs that count, by a key that signs each; the name of a key is its log's origin, and a
+            log that changes its key may stand here with both.
         quorum: who must have cosigned, or None for a log that counts unwitnessed.
         witnesses: every witness whose lines may stand under a checkpoint, in the order in which they do.
     """
@@ -153,16 +153,19 @@ class LogPolicy:
             raise ConfigError(msg)
         return self.log_keys[0]
 
-    def find_log(self, origin: str) -> LogKey:
-        """Return the key of the log with this origin.
+    def find_log(self, signed: SignedCheckpoint) -> LogKey:
+        """Return the key that must have signed a checkpoint: one of its log's, if possible with a line there.
 
         Raises:
             InvalidSignatureError: the policy knows no such log.
         """
-        for key in self.log_keys:
-            if key.name == origin:
-                return key
-        known = ", ".join(repr(key.name) for key in self.log_keys) or "none"
+        origin = signed.checkpoint.origin
+        keys = [key for key in self.log_keys if key.name == origin]
+        lines = {(line.name, line.key_id) for line in signed.note.signatures}
+        present = [key for key in keys if (key.name, key.key_id) in lines]
+        if keys:
+            return (present or keys)[0]
+        known = ", ".join(repr(key.name) for key in self.log_keys[:4]) or "none"
         msg = f"expected a checkpoint of {known}, got one of {origin!r}"
         raise InvalidSignatureError(msg)
 
@@ -203,7 +206,7 @@ def verify_cosigned(data: bytes, policy: LogPolicy, *, allow_other_lines: bool =
         WitnessQuorumError: too few witnesses cosigned.
     """
     signed = SignedCheckpoint.from_bytes(data)
-    log_key = policy.find_log(signed.checkpoint.origin)
+    log_key = policy.find_log(signed)
     verify_signature(signed.note, log_key)
     known = [(line, policy.find_witness(line)) for line in signed.note.signatures]
     cosignatures = tuple(

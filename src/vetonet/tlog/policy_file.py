@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -13,6 +13,9 @@ from vetonet.tlog.note import LogKey
 from vetonet.tlog.policy import GroupMember, LogPolicy, WitnessGroup
 
 MAX_POLICY_BYTES: Final = 512 * 1024
+MAX_ENTRIES: Final = 128
+"""Most logs, most witnesses and most groups of a policy; C2SP asks for 32 of each at least."""
+
 NONE: Final = "none"
 
 
@@ -29,23 +32,26 @@ class PolicyFile:
     urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(slots=True)
 class _Reading:
     """The lines read so far; only its result leaves this module."""
 
-    logs: list[LogKey] = field(default_factory=list)
-    witnesses: list[WitnessKey] = field(default_factory=list)
-    members: dict[str, GroupMember] = field(default_factory=dict)
-    grouped: set[str] = field(default_factory=set)
-    quorum: list[GroupMember | None] = field(default_factory=list)
-    urls: dict[str, str] = field(default_factory=dict)
+    __slots__ = ("grouped", "keys", "logs", "members", "quorum", "urls", "witnesses")
+
+    def __init__(self) -> None:
+        self.logs: list[LogKey] = []
+        self.witnesses: list[WitnessKey] = []
+        self.members: dict[str, GroupMember] = {}
+        self.keys: set[bytes] = set()
+        self.grouped: set[str] = set()
+        self.quorum: list[GroupMember | None] = []
+        self.urls: dict[str, str] = {}
 
     def read_log(self, words: list[str]) -> None:
         """``log <vkey> [<url>]``."""
         _require_words(words, 1, 2)
         key = LogKey.from_vkey(words[0])
-        if key.public_key.point in {known.public_key.point for known in self.logs}:
-            raise ConfigError(f"the key of log {key.name} stands twice")
+        self._claim(key.public_key.point)
+        _require_room(self.logs)
         self.logs.append(key)
         self._locate(key.name, words[1:])
 
@@ -53,17 +59,18 @@ class _Reading:
         """``witness <name> <vkey> [<url>]``."""
         _require_words(words, 2, 3)
         key = WitnessKey.from_vkey(words[1])
-        if key.material in {known.material for known in self.witnesses}:
-            raise ConfigError(f"the key of witness {words[0]} stands twice")
+        self._claim(key.material)
+        _require_room(self.witnesses)
         self._define(words[0], key)
         self.witnesses.append(key)
         self._locate(key.name, words[2:])
 
     def read_group(self, words: list[str]) -> None:
         """``group <name> all|any|<k> <name>...``."""
-        _require_words(words, 3, len(words))
+        _require_words(words, 3, 2 + MAX_ENTRIES)
         name, rule, *names = words
         members = tuple(self._take(member) for member in names)
+        _require_room([known for known in self.members.values() if isinstance(known, WitnessGroup)])
         self._define(name, WitnessGroup(threshold=_parse_threshold(rule, len(members)), members=members))
 
     def read_quorum(self, words: list[str]) -> None:
@@ -73,25 +80,31 @@ class _Reading:
             raise ConfigError("the quorum is stated twice")
         self.quorum.append(None if words[0] == NONE else self._find(words[0]))
 
+    def _claim(self, material: bytes) -> None:
+        """Note a key, whatever its name: a key that stood twice would count twice."""
+        if material in self.keys:
+            raise ConfigError("this key stands on a line before, if under another name")
+        self.keys.add(material)
+
     def _locate(self, name: str, url: list[str]) -> None:
         if url:
             self.urls[name] = url[0]
 
     def _define(self, name: str, member: GroupMember) -> None:
         if name == NONE or name in self.members:
-            raise ConfigError(f"the name {name!r} is taken")
+            raise ConfigError(f"the name {_show(name)} is taken")
         self.members[name] = member
 
     def _find(self, name: str) -> GroupMember:
         if name not in self.members:
-            raise ConfigError(f"no witness or group {name!r} on a line before")
+            raise ConfigError(f"no witness or group {_show(name)} on a line before")
         return self.members[name]
 
     def _take(self, name: str) -> GroupMember:
         """Return a member for a group; each name belongs to one group, so that nobody counts twice."""
         member = self._find(name)
         if name in self.grouped:
-            raise ConfigError(f"{name!r} is a member of a group already")
+            raise ConfigError(f"{_show(name)} is a member of a group already")
         self.grouped.add(name)
         return member
 
@@ -139,8 +152,10 @@ def write_policy(policy: LogPolicy, *, urls: Mapping[str, str] = MappingProxyTyp
         urls: where logs and witnesses are, by the name of their key.
 
     Raises:
-        ConfigError: the quorum has groups of groups.
+        ConfigError: the quorum has groups of groups, or a URL cannot stand on a line.
     """
+    if not all(url.isprintable() and url.split() == [url] for url in urls.values()):
+        raise ConfigError("expected URLs that are words of printable characters")
     lines = [_join("log", key.to_vkey(), urls.get(key.name)) for key in policy.log_keys]
     names = {witness: f"w{number}" for number, witness in enumerate(policy.witnesses, start=1)}
     lines += [_join("witness", names[key], key.to_vkey(), urls.get(key.name)) for key in policy.witnesses]
@@ -179,18 +194,28 @@ def _read_line(reading: _Reading, line: str) -> None:
         return
     rule = _RULES.get(words[0])
     if rule is None:
-        raise ConfigError(f"expected log, witness, group or quorum, got {words[0][:32]!r}")
+        raise ConfigError(f"expected log, witness, group or quorum, got {_show(words[0])}")
     rule(reading, words[1:])
 
 
 def _parse_threshold(rule: str, size: int) -> int:
     if rule in {"all", "any"}:
         return size if rule == "all" else 1
-    if not (rule.isascii() and rule.isdigit()) or str(int(rule)) != rule or not 1 <= int(rule) <= size:
-        raise ConfigError(f"expected all, any or a number of 1 to {size}, got {rule[:16]!r}")
+    if rule not in {str(threshold) for threshold in range(1, size + 1)}:
+        raise ConfigError(f"expected all, any or a number of 1 to {size}, got {_show(rule)}")
     return int(rule)
 
 
 def _require_words(words: list[str], least: int, most: int) -> None:
     if not least <= len(words) <= most:
         raise ConfigError(f"expected {least} to {most} words after the first, got {len(words)}")
+
+
+def _require_room(entries: Sized) -> None:
+    if len(entries) >= MAX_ENTRIES:
+        raise ConfigError(f"expected at most {MAX_ENTRIES} lines of one kind")
+
+
+def _show(word: str) -> str:
+    """Return a word of a stranger's as it may stand in a message: short, and nothing but ASCII."""
+    return ascii(word[:32])

@@ -185,7 +185,7 @@ def test_a_malformed_key_is_misuse(folder: Path, capsys: pytest.CaptureFixture[s
     assert fsck(folder, "--vkey", vkey) == Exit.USAGE
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("Error: --vkey: expected ")
+    assert said.err.startswith("Error: --vkey: ")
 
 
 def test_a_folder_that_is_not_there_is_unreadable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

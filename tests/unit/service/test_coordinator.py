@@ -296,7 +296,7 @@ def test_a_veto_before_the_close_counts_while_a_fleet_is_being_enrolled() -> Non
             await cast(coordinator, council, proposal, party_id)
         fleet = [enrol_chip(council).enrolment for _ in range(40)]
         enrolling = asyncio.create_task(coordinator.append_statements(fleet, request_id="f", caller=None))
-        while not coordinator._admitting.locked():  # noqa: ASYNC110  (the moment to catch)
+        while not coordinator._intake.lock.locked():  # noqa: ASYNC110  (the moment to catch)
             await asyncio.sleep(0)
         clock.now = CLOSE_MS - 1_000
         await cast(coordinator, council, proposal, "p1", Choice.VETO)

@@ -6,11 +6,12 @@ from functools import cache
 
 import pytest
 
-from support.tiles import TileSource, grow, vector_entries, vector_entry
+from support.tiles import TileSource, grow, vector_entries
 from vetonet.crypto.merkle import MAX_TREE_SIZE, Tree, compute_leaf_hash
 from vetonet.errors import ProofError, RefusedError
 from vetonet.tlog.tile_reader import TileReader
 from vetonet.tlog.tiles import MissingTileError
+from vetonet.tlog.vectors_tiles import make_vector_entry
 
 SIZES = (1, 2, 255, 256, 257, 300, 511, 512, 513)
 LARGE = 65_537
@@ -18,7 +19,7 @@ LARGE = 65_537
 
 @cache
 def tree() -> Tree:
-    return Tree(compute_leaf_hash(vector_entry(index)) for index in range(LARGE))
+    return Tree(compute_leaf_hash(make_vector_entry(index)) for index in range(LARGE))
 
 
 @pytest.fixture
@@ -225,7 +226,7 @@ def test_a_changed_tile_between_root_and_entries_is_named(large: TileSource) -> 
 
 def test_a_source_that_changes_its_mind_about_the_edge_gains_nothing(source: TileSource) -> None:
     found = TileReader(source).entries(0, 513, 513, root_hash=tree().root_hash(513))
-    assert next(found) == vector_entry(0)
+    assert next(found) == make_vector_entry(0)
     forged = grow(513)[1] | {"tile/entries/002.p/1": b"\0\1x", "tile/0/002.p/1": compute_leaf_hash(b"x")}
     source.files.update(forged)
     with pytest.raises(ProofError, match=r"^tile/entries/002\.p/1: "):

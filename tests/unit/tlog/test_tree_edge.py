@@ -6,13 +6,14 @@ from hashlib import sha256
 
 import pytest
 
-from support.tiles import TileSource, grow, vector_entries, vector_entry
+from support.tiles import TileSource, grow, vector_entries
 from vetonet.crypto.merkle import EMPTY_ROOT_HASH, MAX_TREE_SIZE, compute_leaf_hash, compute_root
 from vetonet.errors import ProofError, RefusedError
 from vetonet.tlog.tile_fetch import make_tile
 from vetonet.tlog.tile_reader import TileReader
 from vetonet.tlog.tiles import MAX_ENTRY_BYTES, MissingTileError, list_new_tiles, list_tiles
 from vetonet.tlog.tree_edge import TreeEdge
+from vetonet.tlog.vectors_tiles import make_vector_entry
 
 STEPS = (1, 2, 7, 8, 255, 256, 257, 300, 511, 512, 513, 1024, 1025)
 
@@ -88,7 +89,7 @@ def test_a_failed_write_leaves_the_edge_as_it_was() -> None:
     before = edge.root_hash()
     lost = edge.extend([b"lost"])
     assert edge.root_hash() == before
-    assert edge.extend([vector_entry(300)]).edge == grow(301)[0]
+    assert edge.extend([make_vector_entry(300)]).edge == grow(301)[0]
     assert lost.edge != grow(301)[0]
 
 

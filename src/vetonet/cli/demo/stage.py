@@ -182,6 +182,7 @@ async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerato
             publishing=Publishing(witnesses=_open_witnesses(founded, directory, clock, stack), interval_s=0),
             clock=clock,
         )
+        stack.push_async_callback(coordinator.close)
         server = await _serve(founded, coordinator)
         stack.push_async_callback(server.stop, 0)
         operator = _connect(founded, server, Role.OPERATOR, OPERATOR_ID, rng)

@@ -87,6 +87,22 @@ def verify_inclusion(
     """
     _verify_position(leaf_index, tree_size)  # 1
     _verify_hashes((leaf_hash, root_hash), limit=2)
+    computed = _fold_inclusion(leaf_hash, proof, leaf_index=leaf_index, tree_size=tree_size)  # 2 to 5
+    _verify_root("root", expected=root_hash, computed=computed)
+
+
+def compute_inclusion_root(leaf_hash: bytes, proof: InclusionProof) -> bytes:
+    """Return the root to which a leaf and its path add up, which proves nothing before it is compared.
+
+    Raises:
+        ProofError: a hash missing, surplus or not of 32 bytes.
+    """
+    _verify_hashes((leaf_hash,), limit=1)
+    return _fold_inclusion(leaf_hash, proof.hashes, leaf_index=proof.leaf_index, tree_size=proof.tree_size)
+
+
+def _fold_inclusion(leaf_hash: bytes, proof: Sequence[bytes], *, leaf_index: int, tree_size: int) -> bytes:
+    """Return the root after steps 2 to 5 of RFC 9162 section 2.1.3.2."""
     _verify_hashes(proof, limit=MAX_INCLUSION_HASHES)
     node, last = leaf_index, tree_size - 1  # 2
     computed = leaf_hash  # 3
@@ -103,7 +119,7 @@ def verify_inclusion(
     if last != 0:  # 5
         msg = f"inclusion proof too short: {len(proof)} hashes do not reach the root of {tree_size} leaves"
         raise ProofError(msg)
-    _verify_root("root", expected=root_hash, computed=computed)
+    return computed
 
 
 def verify_consistency(
@@ -132,12 +148,36 @@ def verify_consistency(
         return
     _verify_sizes(old_size, new_size)
     path = _prepend_old_root(old_size, old_root, proof)  # 1, 2
+    old, new = fold_consistency(path, old_size=old_size, new_size=new_size)  # 3 to 7
+    _verify_root("old root", expected=old_root, computed=old)
+    _verify_root("new root", expected=new_root, computed=new)
+
+
+def fold_consistency(path: Sequence[bytes], *, old_size: int, new_size: int) -> tuple[bytes, bytes]:
+    """Return the roots of the old and of the new tree to which the nodes of a path add up.
+
+    Source: RFC 9162 section 2.1.4.2, steps 3 to 7. The two roots are not compared with anything: whoever
+    trusts the new one learns the root that the first ``old_size`` leaves have in that very tree.
+
+    Args:
+        path: the nodes, lowest first, from the largest complete subtree that ends the old tree. Where the old
+            size is a power of two, that is the old root, which a consistency proof leaves out.
+        old_size: number of leaves of the older tree.
+        new_size: number of leaves of the newer tree, more than ``old_size``.
+
+    Raises:
+        ProofError: sizes in the wrong order, or a node missing, surplus or not of 32 bytes.
+    """
+    _verify_sizes(old_size, new_size)
+    if old_size == new_size:
+        msg = f"expected a path between two sizes, got {old_size} twice"
+        raise ProofError(msg)
+    _verify_hashes(path, limit=MAX_CONSISTENCY_HASHES)
     node, last = _skip_complete_levels(old_size - 1, new_size - 1)  # 3, 4
-    old, new = path[0], path[0]  # 5
-    for used, sibling in enumerate(path[1:]):  # 6
+    old = new = next(iter(path), b"")  # 5
+    for used, sibling in enumerate(path[1:], start=1):  # 6
         if last == 0:
-            surplus = len(path) - 1 - used
-            msg = f"consistency proof too long: expected {len(proof) - surplus} hashes, got {len(proof)}"
+            msg = f"consistency path too long: expected {used} hashes, got {len(path)}"
             raise ProofError(msg)
         if node & 1 or node == last:
             old, new = compute_node_hash(sibling, old), compute_node_hash(sibling, new)
@@ -146,10 +186,9 @@ def verify_consistency(
             new = compute_node_hash(new, sibling)
         node, last = node >> 1, last >> 1
     if last != 0:  # 7
-        msg = f"consistency proof too short: {len(proof)} hashes do not reach the root of {new_size} leaves"
+        msg = f"consistency path too short: {len(path)} hashes do not reach the root of {new_size} leaves"
         raise ProofError(msg)
-    _verify_root("old root", expected=old_root, computed=old)
-    _verify_root("new root", expected=new_root, computed=new)
+    return old, new
 
 
 def _skip_missing_siblings(node: int, last: int) -> tuple[int, int]:

@@ -1,0 +1,75 @@
+"""How statements besides votes come into the log: verified first, then in their turn made durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Final
+
+from vetonet.service.admission import Admission
+from vetonet.service.history import LEAF, History
+from vetonet.service.journalling import list_unbound, make_record
+from vetonet.service.request import Request
+from vetonet.service.turns import Turns
+from vetonet.storage.journal import Record
+from vetonet.units import Milliseconds
+from vetonet.wire.identity import Identity, Role, require_caller
+
+
+class Intake:
+    """Takes enrolments, retirements, aliases and report batches in, one batch of them after the other.
+
+    Attributes:
+        lock: held while a batch is verified and logged.
+    """
+
+    __slots__ = ("_history", "_store", "_turns", "lock")
+
+    def __init__(
+        self, history: History, turns: Turns, store: Callable[[Sequence[Record]], Awaitable[None]]
+    ) -> None:
+        """Take statements into this history.
+
+        Args:
+            history: what is known so far.
+            turns: who may change it.
+            store: makes records durable.
+        """
+        self._history, self._turns, self._store = history, turns, store
+        self.lock: Final = asyncio.Lock()
+
+    async def log(
+        self, statements: Sequence[bytes], request: Request, caller: Identity | None, now: Milliseconds
+    ) -> tuple[int, ...]:
+        """All statements are logged; return their leaf indices.
+
+        They are verified before it is their turn: a fleet takes seconds, and no vote waits for them. One
+        batch at a time is, so the chips that it is held against are still those when it is in.
+
+        Raises:
+            WrongIdentityError: the caller is not the operator whose statement one is.
+            EncodingError, ProtocolError, VerificationError: one breaks VN-8 or VN-9; none is in.
+            RequestConflictError: the request id was used for something else.
+            StorageError: they could not be made durable.
+        """
+        history = self._history
+        async with self.lock:
+            history.knows(request)
+            staged = history.admission.stage()
+            leaves = [record async for record in self._admit(staged, statements, caller, now)]
+            async with self._turns.lock:
+                records = [*leaves, *list_unbound(history, request, now)]
+                await self._store(records)
+                history.adopt(records, registry=staged.registry)
+        places = [history.find_leaf(data) for data in statements]
+        return tuple(place for place in places if place is not None)
+
+    async def _admit(
+        self, staged: Admission, statements: Sequence[bytes], caller: Identity | None, now: Milliseconds
+    ) -> AsyncGenerator[Record, None]:
+        """Yield a record of each statement that the log has not, once it and its caller are verified."""
+        for data in dict.fromkeys(statements):
+            await asyncio.sleep(0)  # other calls go on meanwhile
+            if self._history.find_leaf(data) is None:
+                require_caller(caller, Role.OPERATOR, staged.admit(data, now))
+                yield make_record(LEAF, data, now)

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from support.histories import History, make_history
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
-from vetonet.errors import StorageError, VetonetError
+from vetonet.errors import VetonetError
 from vetonet.party.witness import Witness
-from vetonet.storage import MemoryJournal, PoisonedJournalError, Record
+from vetonet.storage import FullJournalError, MemoryJournal, PoisonedJournalError, Record
 from vetonet.tlog.add_checkpoint import AddCheckpoint, parse_cosignatures
 from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.tlog.cosignature import verify_cosignature
@@ -57,12 +57,12 @@ def draw_ask(draw: st.DrawFn) -> Ask:
         old_size=draw(st.integers(0, size)),
         size=size,
         restarts=draw(st.booleans()),
-        fails=draw(st.sampled_from(["", "", "", "before", "after"])),
+        fails=draw(st.sampled_from(["", "", "", "full", "before", "after"])),
     )
 
 
 class MortalJournal(MemoryJournal):
-    """A journal that fails once as told, and is then poisoned until it is reopened."""
+    """A journal that fails as told: for want of room, or so that it is poisoned until it is reopened."""
 
     __slots__ = ("fails", "is_poisoned")
 
@@ -75,10 +75,12 @@ class MortalJournal(MemoryJournal):
             raise PoisonedJournalError("poisoned")
         if not self.fails:
             return super().append(records)
+        if self.fails == "full":
+            raise FullJournalError("no room")
         if self.fails == "after":
             super().append(records)
-        self.is_poisoned, self.fails = True, ""
-        raise StorageError("failed")
+        self.is_poisoned = True
+        raise PoisonedJournalError("failed")
 
 
 @dataclass(slots=True)

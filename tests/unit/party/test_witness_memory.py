@@ -100,8 +100,6 @@ def test_a_conflict_is_kept_once(other: History) -> None:
     journal = MemoryJournal()
     memory = WitnessMemory.open(journal, LOGS)
     conflict = Conflict(known=LOG.sign(7), offered=other.sign(12))
-    for now in range(3):
-        memory.keep(conflict, now)
-    assert journal.size() == 1
-    WitnessMemory.open(journal, LOGS).keep(conflict, 9)
+    assert [memory.keep(conflict, now) for now in range(3)] == [True, False, False]
+    assert not WitnessMemory.open(journal, LOGS).keep(conflict, 9)
     assert journal.size() == 1

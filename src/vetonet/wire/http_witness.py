@@ -2,17 +2,11 @@
 
 Its answers are the errors that a witness in this process would raise. None of them is evidence: what a
 witness says of a log it has to prove, and what it signs is verified by whoever asked.
-
-Each has a thread of its own to wait in, so that witnesses that never answer cannot keep others waiting.
 """
 
 from __future__ import annotations
 
-import asyncio  # noqa: TID251  (waits for a thread)
 import ssl
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from http import HTTPStatus
 from typing import Final, Self
 
@@ -46,7 +40,7 @@ class HttpWitness:
         url: where its paths begin, for messages.
     """
 
-    __slots__ = ("_client", "_waiting", "url")
+    __slots__ = ("_client", "url")
 
     def __init__(
         self, url: str, *, timeout_s: float = DEFAULT_TIMEOUT_S, tls: ssl.SSLContext | None = None
@@ -63,7 +57,6 @@ class HttpWitness:
         """
         self._client = HttpClient(url, timeout_s=timeout_s, max_bytes=MAX_RESPONSE_BYTES, tls=tls)
         self.url: Final = str(self._client.prefix)
-        self._waiting = ThreadPoolExecutor(max_workers=1, thread_name_prefix="witness")
 
     def __enter__(self) -> Self:
         """Within, connections are kept."""
@@ -76,7 +69,6 @@ class HttpWitness:
     def close(self) -> None:
         """No connection is kept any more; requests under way end as they would have."""
         self._client.close()
-        self._waiting.shutdown(wait=False, cancel_futures=True)
 
     async def add_checkpoint(self, request: AddCheckpoint) -> bytes:
         """Return the signature lines that the witness answered, none of them verified.
@@ -89,8 +81,8 @@ class HttpWitness:
                 key of its that signed, or cannot read the request.
             HttpError: it cannot be reached, cannot keep what it would sign, or answers nonsense.
         """
-        answer = await self._wait_for(
-            partial(self._client.post, ADD_CHECKPOINT, request.to_bytes(), "text/plain; charset=utf-8")
+        answer = await self._client.post_async(
+            ADD_CHECKPOINT, request.to_bytes(), "text/plain; charset=utf-8"
         )
         if answer.status == HTTPStatus.OK:
             return answer.body
@@ -104,16 +96,12 @@ class HttpWitness:
             HttpError: it cannot be reached, or is not one of ours.
         """
         path = f"newest/{name_log(origin)}"
-        answer = await self._wait_for(partial(self._client.get, path, max_bytes=MAX_NOTE_BYTES))
+        answer = await self._client.get_async(path, max_bytes=MAX_NOTE_BYTES)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise UnknownLogError(f"witness {self.url} has cosigned nothing of log {origin!r}")
         if answer.status != HTTPStatus.OK:
             raise HttpError(f"{self.url}/{path}: expected status 200, got {answer.status}")
         return answer.body
-
-    async def _wait_for(self, call: Callable[[], HttpAnswer]) -> HttpAnswer:
-        """Return the answer to a call; one that nobody waits for any more is not begun."""
-        return await asyncio.get_running_loop().run_in_executor(self._waiting, call)
 
     def _find_refusal(self, request: AddCheckpoint, answer: HttpAnswer) -> VetonetError:
         """Return the error that a status stands for; what the body says beside it is not repeated."""

@@ -66,7 +66,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             ),
         },
         "The log": {
-            "log": Entry(target="vetonet.cli.log:log", summary="Judge a published transparency log."),
+            "log": Entry(target="vetonet.cli.log:log", summary="Keep a transparency log, or judge one."),
             "witness": Entry(target="vetonet.cli.witness:witness", summary="Cosign the checkpoints of logs."),
             "monitor": Entry(
                 target="vetonet.cli.monitor:monitor", summary="Follow a log, and catch it if it lies."

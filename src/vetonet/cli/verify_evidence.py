@@ -9,8 +9,9 @@ import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
+from vetonet.cli.log_source import choose_policy, policy_option, treaty_option
 from vetonet.cli.output import examples, json_option, print_json, print_line
-from vetonet.errors import ConfigError, EncodingError, VerificationError
+from vetonet.errors import EncodingError, VerificationError
 
 if TYPE_CHECKING:
     from vetonet.tlog.fork import Fork
@@ -25,18 +26,8 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("evidence", type=click.Path(path_type=Path))
-@click.option(
-    "--treaty",
-    "treaty_path",
-    type=click.Path(path_type=Path),
-    help="The treaty whose log is accused. Get it from somebody you trust.",
-)
-@click.option(
-    "--policy",
-    "policy_path",
-    type=click.Path(path_type=Path),
-    help="For a log of no treaty: the keys of the log and its witnesses (C2SP tlog-policy).",
-)
+@treaty_option
+@policy_option
 @json_option
 def verify_evidence(
     evidence: Path, treaty_path: Path | None, policy_path: Path | None, *, as_json: bool
@@ -46,34 +37,13 @@ def verify_evidence(
     Its bytes and the keys are all that is needed: whoever wrote the file is not trusted. Exits with 0 if it
     convicts the log, 1 if it does not, 4 if a file cannot be read.
     """
-    policy = _read_policy(treaty_path, policy_path)
+    policy = choose_policy(policy_path=policy_path, treaty_path=treaty_path)
     fork = _judge(evidence, policy)
     if as_json:
         print_json(_to_plain(fork))
     else:
         _print_fork(fork)
     return Exit.OK
-
-
-def _read_policy(treaty_path: Path | None, policy_path: Path | None) -> LogPolicy:
-    from vetonet.cli.directory import read_treaty_file
-    from vetonet.tlog.policy import LogPolicy
-
-    if (treaty_path is None) is (policy_path is None):
-        raise Failure("expected --treaty or --policy, which say whose keys count; give one of them")
-    if treaty_path is not None:
-        return LogPolicy.under(read_treaty_file(treaty_path).statement)
-    return _read_policy_file(policy_path or Path())
-
-
-def _read_policy_file(path: Path) -> LogPolicy:
-    from vetonet.tlog.policy_file import MAX_POLICY_BYTES, read_policy
-
-    data = read_input(path, "a policy", maximum=MAX_POLICY_BYTES)
-    try:
-        return read_policy(data).policy
-    except ConfigError as error:
-        raise Failure(f"{path}: {error}", code=Exit.INVALID, reason=error.reason) from error
 
 
 def _judge(path: Path, policy: LogPolicy) -> Fork:

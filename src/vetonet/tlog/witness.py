@@ -180,7 +180,7 @@ class WitnessPort(Protocol):
 
 
 def judge_checkpoint(state: WitnessState, request: AddCheckpoint) -> Outcome:
-    """Return the state after a request that may be granted; the checkpoint may then be cosigned.
+    """Return the state after a request that may be granted, so that it may be cosigned (VN-11.7).
 
     What is returned to be kept has lost the lines of unknown keys: nobody can fill a witness with them. The
     newest checkpoint again asks for nothing to be kept, and gets a cosignature with a new time.

@@ -1,4 +1,4 @@
-"""The rules of a witness: growth with proof is granted, everything else is refused for its own reason."""
+"""The rules of a witness (VN-11.7): growth with proof is granted, all else refused for its own reason."""
 
 from __future__ import annotations
 

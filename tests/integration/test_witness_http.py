@@ -300,13 +300,42 @@ def test_of_requests_that_race_over_http_one_history_wins(tmp_path: Path) -> Non
     with SqliteJournal.open(tmp_path) as journal:
         witness = open_witness(journal=journal)
         witness.add_checkpoint(LOG.body(0, 2), NOW_S)
-        statuses: list[int] = []
+        outcomes: list[object] = []
 
         async def conversation(url: str) -> None:
-            with HttpClient(url) as client:
-                bodies = [LOG.fork(2, f"{number}").body(2, 7) for number in range(8)]
-                calls = [client.post_async("add-checkpoint", body) for body in bodies]
-                statuses.extend(answer.status for answer in await asyncio.gather(*calls))
+            requests = [LOG.fork(2, f"{number}").ask(2, 7) for number in range(8)]
+            clients = [HttpWitness(url) for _ in requests]
+            calls = [
+                client.add_checkpoint(request) for client, request in zip(clients, requests, strict=True)
+            ]
+            outcomes.extend(await asyncio.gather(*calls, return_exceptions=True))
+            for client in clients:
+                client.close()
 
         talk(serve_witness(witness), conversation)
-        assert sorted(statuses) == [200] + [409] * 7
+        kinds = [type(outcome) for outcome in outcomes]
+        assert (kinds.count(bytes), kinds.count(StaleCheckpointError)) == (1, 7)
+
+
+def test_witnesses_that_never_answer_keep_no_other_waiting() -> None:
+    release = asyncio.Event()
+
+    async def wait(_: Request) -> Response:
+        await release.wait()
+        return Response(b"", 500)
+
+    silent = Starlette(routes=[Route("/add-checkpoint", wait, methods=["POST"])])
+
+    async def run() -> None:
+        async with serve(silent) as dead_url, serve(serve_witness(open_witness())) as url:
+            dead = [HttpWitness(dead_url) for _ in range(40)]
+            waiting = [asyncio.create_task(client.add_checkpoint(LOG.ask(0, 3))) for client in dead]
+            with HttpWitness(url) as client:
+                assert parse_cosignatures(await client.add_checkpoint(LOG.ask(0, 3)))
+            assert not any(task.done() for task in waiting)
+            release.set()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            for each in dead:
+                each.close()
+
+    asyncio.run(run())

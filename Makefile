@@ -11,7 +11,7 @@ BIN := .venv/bin
 export PYTHON WHEELS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format bench generate lock clean
+.PHONY: help setup setup-dev demo test lint format bench faults generate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -36,6 +36,9 @@ format: setup-dev ## format Python and proto files in place
 
 bench: setup-dev ## run the benchmarks
 	@$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-timer=time.process_time -p no:xdist $(ARGS)
+
+faults: setup-dev ## fail or kill every system call of an append and of a witness update (needs strace)
+	@VETONET_FAULTS=whole $(BIN)/python -m pytest tests/integration/test_fault_sweep.py -p no:xdist -s $(ARGS)
 
 generate: setup-dev ## write src/vetonet/v1 from proto/
 	@$(BIN)/python .ci/generate.py

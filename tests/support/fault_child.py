@@ -111,6 +111,7 @@ async def append_once(folder: Path, say: Say) -> None:
         await log.close()
     except VetonetError as error:
         say(f"refused {error.reason}: {error}")
+    end(say)
 
 
 def witness_once(folder: Path, say: Say) -> None:
@@ -127,6 +128,13 @@ def witness_once(folder: Path, say: Say) -> None:
         journal.close()
     except VetonetError as error:
         say(f"refused {error.reason}: {error}")
+    end(say)
+
+
+def end(say: Say) -> None:
+    """The operation is over: what the interpreter and the event loop close after it is nobody's log."""
+    say("ended")
+    os._exit(0)
 
 
 def main(kind: str, folder: Path, watcher: int) -> None:
@@ -136,8 +144,6 @@ def main(kind: str, folder: Path, watcher: int) -> None:
         asyncio.run(append_once(folder, say))
     else:
         witness_once(folder, say)
-    say("ended")
-    os._exit(0)  # what the interpreter closes after this is nobody's log
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def build_notelog(folder: Path) -> Path:
     source, program = folder / "source", folder / "notelog"
     shutil.copytree(SOURCE, source)
     settings = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    places = {"GOCACHE": str(folder / "cache"), "GOPATH": str(folder / "path"), "HOME": str(folder)}
+    places = {"GOCACHE": str(BIN.parent / "go-cache"), "GOPATH": str(folder / "path"), "HOME": str(folder)}
     environment = {**os.environ, **settings, **places}
     for arguments in (
         ("mod", "edit", "-replace", f"golang.org/x/mod={MODULE}"),

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vetonet
+from support.histories import make_history
 from support.witnessed_log import NAMES, SIGNING_KEY, make_cosigned, make_log, make_policy
 from support.world import make_council
 from vetonet.cli.conformance import SUITES
@@ -41,6 +42,7 @@ from vetonet.tlog.policy import verify_cosigned
 from vetonet.tlog.policy_file import read_policy, write_policy
 from vetonet.tlog.proof_file import ProofFile, verify_proof_file
 from vetonet.tlog.receipt import build_receipt, verify_receipt
+from vetonet.tlog.witness import Conflict
 from vetonet.voting.ledger import Ledger, read_leaf
 
 CORE = (
@@ -70,6 +72,7 @@ ROUND1 = frost.generate_round1(
 COSIGNED = make_cosigned(make_log(3).checkpoint(), NAMES[:2])
 LOG_POLICY = make_policy(2)
 LEAF_HASH = compute_leaf_hash(make_log(3).leaf(2))
+HISTORY = make_history()
 PROOF_FILE = ProofFile(leaf_index=2, hashes=make_log(3).inclusion_proof(2).hashes, checkpoint=COSIGNED)
 FORK = ForkEvidence(
     kind=EvidenceKind.FORK,
@@ -120,6 +123,8 @@ EXAMPLES: dict[str, bytes] = {
     "cosigned checkpoint": COSIGNED,
     "proof file": PROOF_FILE.to_bytes(),
     "fork": FORK.to_bytes(),
+    "request to a witness": HISTORY.body(3, 7),
+    "conflict": Conflict(known=HISTORY.sign(7), request=HISTORY.fork(2).ask(7, 7)).to_bytes(),
 }
 OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "treaty": (open_treaty, TREATY.data),

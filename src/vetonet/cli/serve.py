@@ -6,7 +6,10 @@ import asyncio
 import logging
 import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,11 +24,25 @@ from vetonet.units import MS_PER_S, Milliseconds
 
 if TYPE_CHECKING:
     from vetonet.cli.directory import Member
+    from vetonet.service.publishing import Publishing
     from vetonet.service.server import CoordinatorServer
+    from vetonet.storage import TileStore
     from vetonet.tlog.witness import WitnessPort
 
 DATA_FOLDER: Final = "data"
+TILES_FOLDER: Final = "tiles"
+GRACE_S: Final = 2.0
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Duty:
+    """Which coordinator is served, and what of it to whom."""
+
+    member: Member
+    data: Path
+    publishing: Publishing
+    log_listen: str | None
 
 
 @click.command(
@@ -69,6 +86,12 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
     show_default=True,
     help="How often the log is published.",
 )
+@click.option(
+    "--log-listen",
+    type=ADDRESS,
+    metavar="HOST:PORT",
+    help="Where to show the log to everybody, as tiles over HTTP; without it nobody but members reads it.",
+)
 @insecure_option
 @json_option
 def serve(
@@ -79,6 +102,7 @@ def serve(
     witnesses: tuple[str, ...],
     is_trial: bool,
     interval_ms: Milliseconds,
+    log_listen: str | None,
     insecure_loopback: bool,
     as_json: bool,
 ) -> None:
@@ -89,6 +113,7 @@ def serve(
     it with --trial-witnesses. With --json one object is printed once calls are taken.
     """
     from vetonet.cli.directory import load_coordinator
+    from vetonet.service.publishing import Publishing
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     member = load_coordinator(directory)
@@ -99,8 +124,9 @@ def serve(
     settings = {"address": listen, "credential": None if insecure_loopback else member.credential}
     with ExitStack() as stack:
         asked = _find_witnesses(member, witnesses, directory if is_trial else None, journal, stack)
-        interval_s = interval_ms / MS_PER_S
-        run_async(lambda: _serve(member, settings, journal, asked, interval_s=interval_s, as_json=as_json))
+        publishing = Publishing(witnesses=asked, interval_s=interval_ms / MS_PER_S)
+        duty = _Duty(member=member, data=journal, publishing=publishing, log_listen=log_listen)
+        run_async(lambda: _serve(duty, settings, as_json=as_json))
 
 
 def _find_witnesses(
@@ -131,37 +157,64 @@ def _find_witnesses(
     return asked
 
 
-async def _serve(
-    member: Member,
-    listening: dict[str, Any],
-    data: Path,
-    witnesses: dict[str, WitnessPort],
-    *,
-    interval_s: float,
-    as_json: bool,
-) -> None:
-    from vetonet.service.publishing import Publishing
+async def _serve(duty: _Duty, listening: dict[str, Any], *, as_json: bool) -> None:
     from vetonet.service.server import ServerSettings, serve_coordinator
+    from vetonet.storage import FileTileStore
 
     stopped = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with serve_coordinator(
-        data,
-        treaty_bytes=member.treaty.data,
-        log_key=member.key,
-        publishing=Publishing(witnesses=witnesses, interval_s=interval_s),
-        settings=ServerSettings(**listening),
-    ) as server:
-        _say_ready(server, member, data, as_json=as_json)
+    tiles = None if duty.log_listen is None else FileTileStore(_make_tiles(duty.data))
+    async with (
+        serve_coordinator(
+            duty.data,
+            treaty_bytes=duty.member.treaty.data,
+            log_key=duty.member.key,
+            publishing=duty.publishing,
+            settings=ServerSettings(**listening),
+            tiles=tiles,
+        ) as server,
+        _shown(tiles, duty.log_listen) as log_url,
+    ):
+        _say_ready(server, duty, log_url, as_json=as_json)
         await stopped.wait()
         note("stopping: calls under way have a moment to end ...")
 
 
-def _say_ready(server: CoordinatorServer, member: Member, data: Path, *, as_json: bool) -> None:
-    treaty = member.treaty
+def _make_tiles(data: Path) -> Path:
+    """Return the folder of the log's public files; whoever serves them as static files may read it."""
+    folder = data / TILES_FOLDER
+    make_folder(folder)
+    return folder
+
+
+@asynccontextmanager
+async def _shown(tiles: TileStore | None, listen: str | None) -> AsyncGenerator[str | None]:
+    """While it runs, everybody can read the log at the URL."""
+    from vetonet.service.tile_app import make_tile_app
+    from vetonet.storage.tile_store import CHECKPOINT
+    from vetonet.wire.http_server import BoundHttp
+
+    if tiles is None or listen is None:
+        yield None
+        return
+    app = make_tile_app(read_tile=tiles.read, read_checkpoint=partial(tiles.read, CHECKPOINT))
+    server = BoundHttp.bind(listen, app)
+    await server.start()
+    try:
+        yield server.url
+    finally:
+        await server.stop(GRACE_S)
+
+
+def _say_ready(server: CoordinatorServer, duty: _Duty, log_url: str | None, *, as_json: bool) -> None:
+    treaty = duty.member.treaty
     if as_json:
-        print_json({"address": server.address, "treaty": treaty.payload_digest.hex(), "data": str(data)})
+        ready = {"address": server.address, "treaty": treaty.payload_digest.hex(), "data": str(duty.data)}
+        print_json(ready if log_url is None else {**ready, "log": log_url})
     else:
-        print_line(f"serving {treaty.statement.name} at {server.address}, journal in {data}; Ctrl-C stops it")
+        where = f"at {server.address}, journal in {duty.data}"
+        print_line(f"serving {treaty.statement.name} {where}; Ctrl-C stops it")
+    if log_url is not None and not as_json:
+        print_line(f"its log is at {log_url} for everybody")
     sys.stdout.flush()

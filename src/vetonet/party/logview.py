@@ -8,28 +8,16 @@ cannot both be true are kept: they prove the log's cheating to anybody, and the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
-from vetonet.crypto.merkle import compute_leaf_hash, compute_root
+from vetonet.crypto.merkle import Tree, compute_leaf_hash
 from vetonet.crypto.statement import Signed
-from vetonet.errors import EquivocationError, ProofError, RefusedError, VetonetError
+from vetonet.errors import ProofError, RefusedError, VetonetError
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
+from vetonet.tlog.fork import ForkEvidence, LogForkedError, find_fork
 from vetonet.tlog.log import Log
 from vetonet.tlog.policy import LogPolicy, verify_cosigned
 from vetonet.voting.ledger import Ledger, read_leaf
-
-
-class LogForkedError(EquivocationError):
-    """The log signed two histories (VN-11.4).
-
-    Attributes:
-        evidence: the two signed checkpoints, the one believed first and the one that contradicts it.
-    """
-
-    def __init__(self, message: str, *, culprit: str, evidence: tuple[bytes, bytes]) -> None:
-        super().__init__(message, culprit=culprit, clause="VN-11.4")
-        self.evidence: Final = evidence
 
 
 class LogView:
@@ -125,17 +113,24 @@ class LogView:
             LogForkedError: it and the last verified checkpoint cannot both be true.
         """
         checkpoint = verify_checkpoint(checkpoint_bytes, self._policy.log_key, allow_other_lines=True)
-        if not self._agrees(checkpoint, history):
-            self._accuse(checkpoint, checkpoint_bytes)
+        evidence = self._find_fork(checkpoint, checkpoint_bytes, history)
+        if evidence is not None:
+            self._halted = LogForkedError(self._checkpoint, checkpoint, evidence)
+            raise self._halted
         return checkpoint
 
-    def _agrees(self, checkpoint: Checkpoint, history: Sequence[bytes]) -> bool:
-        """Whether nothing here shows that the log rewrote itself between the two checkpoints."""
+    def _find_fork(
+        self, checkpoint: Checkpoint, checkpoint_bytes: bytes, history: Sequence[bytes]
+    ) -> ForkEvidence | None:
+        """Return what shows that the log rewrote itself between the two checkpoints, where anything does."""
+        if not self._signed:
+            return None
         if checkpoint.tree_size <= self.tree_size:
-            return self._log.root_hash(checkpoint.tree_size) == checkpoint.root_hash
-        if len(history) != checkpoint.tree_size or _root_of(history) != checkpoint.root_hash:
-            return True  # these are not the leaves of that tree, so they say nothing about it
-        return _root_of(history[: self.tree_size]) == self._checkpoint.root_hash
+            return find_fork(self._signed, checkpoint_bytes, self._log, self._policy)
+        tree = Tree(compute_leaf_hash(leaf) for leaf in history)
+        if (tree.size, tree.root_hash()) != (checkpoint.tree_size, checkpoint.root_hash):
+            return None  # these are not the leaves of that tree, so they say nothing about it
+        return find_fork(self._signed, checkpoint_bytes, tree, self._policy)
 
     def _extend(self, new_leaves: Sequence[bytes], checkpoint: Checkpoint) -> None:
         """The log holds the new leaves too, or is as it was."""
@@ -162,19 +157,6 @@ class LogView:
             self._halted = error
             raise
 
-    def _accuse(self, checkpoint: Checkpoint, checkpoint_bytes: bytes) -> None:
-        msg = (
-            f"log {self._log.origin!r} signed two histories: "
-            f"its checkpoint of {checkpoint.tree_size} leaves contradicts that of {self.tree_size}"
-        )
-        evidence = (self._signed, checkpoint_bytes)
-        self._halted = LogForkedError(msg, culprit=self._log.origin, evidence=evidence)
-        raise self._halted
-
     def _raise_if_halted(self) -> None:
         if self._halted is not None:
             raise self._halted
-
-
-def _root_of(leaves: Sequence[bytes]) -> bytes:
-    return compute_root(compute_leaf_hash(leaf) for leaf in leaves)

@@ -159,7 +159,7 @@ def bound_leaf(leaf_index: int, checkpoints: Sequence[CosignedCheckpoint], clock
 
     Args:
         leaf_index: its place.
-        checkpoints: some that hold it, and some of smaller trees, in any order; the more, the closer.
+        checkpoints: some that hold it and some of smaller trees, in any order; more give closer bounds.
         clock: how far its witnesses are trusted.
 
     Raises:
@@ -179,7 +179,8 @@ def bound_report(
 ) -> TimeBounds:
     """Return when a report was made: after the checkpoint that it names, before the leaf that covers it.
 
-    That the chip demands the quorum, and that the leaf at this index covers the report, others have to show.
+    That the chip demands the quorum, and that the leaf at this index covers the report, is for others to
+    show.
 
     Args:
         seen_digest: ``Checkpoint.digest`` of the newest checkpoint that the chip had seen.

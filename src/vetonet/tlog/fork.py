@@ -30,7 +30,7 @@ from vetonet.crypto.merkle import (
 )
 from vetonet.crypto.merkle.proofs import MAX_CONSISTENCY_HASHES
 from vetonet.encoding.record import Record, bstr, many, member, one_of
-from vetonet.errors import InvalidSignatureError, ProofError, RefusedError
+from vetonet.errors import EquivocationError, InvalidSignatureError, ProofError, RefusedError
 from vetonet.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from vetonet.tlog.cosignature import WitnessKey
 from vetonet.tlog.note import MAX_NOTE_BYTES, SignedNote
@@ -102,6 +102,22 @@ class Fork:
         return (self.origin, *(witness.name for witness in self.witnesses))
 
 
+class LogForkedError(EquivocationError):
+    """The log signed two histories (VN-11.4).
+
+    Attributes:
+        evidence: the two signed checkpoints, and what shows that no one log has both.
+    """
+
+    def __init__(self, first: Checkpoint, second: Checkpoint, evidence: ForkEvidence) -> None:
+        message = (
+            f"log {first.origin!r} signed two histories: "
+            f"its checkpoint of {second.tree_size} leaves contradicts that of {first.tree_size}"
+        )
+        super().__init__(message, culprit=first.origin, clause="VN-11.4")
+        self.evidence: Final = evidence
+
+
 def verify_fork(evidence: ForkEvidence, policy: LogPolicy) -> Fork:
     """Return the fork that evidence proves against a log of the policy.
 
@@ -153,6 +169,29 @@ def build_fork_evidence(one: bytes, other: bytes, hashes: Sequence[bytes], polic
     )
     verify_fork(evidence, policy)
     return evidence
+
+
+def find_fork(one: bytes, other: bytes, source: PrefixSource, policy: LogPolicy) -> ForkEvidence | None:
+    """Return evidence if two checkpoints of one log cannot both be true, else None.
+
+    Args:
+        one: a signed checkpoint, as it was received.
+        other: another of the same log.
+        source: whoever holds the larger tree; nothing is asked of it between equal sizes.
+        policy: the keys of the log and its witnesses.
+
+    Raises:
+        EncodingError, InvalidSignatureError: not a checkpoint of a log of the policy.
+        ProofError: the source does not hold the tree of the larger checkpoint, so nobody can tell.
+    """
+    covered = [_keep_covered(data, policy) for data in (one, other)]
+    first, second = sorted((cosigned.checkpoint for cosigned in covered), key=_compute_order)
+    if first.tree_size == 0:
+        return None
+    hashes = compute_prefix_path(source, first.tree_size, second.tree_size)
+    if _compute_prefix_root(first, second, hashes) == first.root_hash:
+        return None
+    return build_fork_evidence(one, other, hashes, policy)
 
 
 def compute_prefix_path(source: PrefixSource, old_size: int, new_size: int) -> tuple[bytes, ...]:

@@ -33,7 +33,3 @@ class HttpError(VetonetError):
     """An HTTP server gave no answer that can be used: it is away, too slow, or speaks something else."""
 
     reason = "http"
-
-
-class AbsentError(HttpError):
-    """The HTTP server answers, and has nothing at this path."""

@@ -129,8 +129,9 @@ def _read_body(response: http.client.HTTPResponse, call: HttpCall) -> bytes:
     encoding = response.getheader("Content-Encoding", "identity")
     if encoding != "identity":
         raise HttpError(f"{call.url}: the body is encoded, which was not asked for")
-    body = response.read(call.max_bytes + 1)
-    if len(body) > call.max_bytes:
+    is_announced = response.length is not None and response.length > call.max_bytes
+    body = b"" if is_announced else response.read(call.max_bytes + 1)
+    if is_announced or len(body) > call.max_bytes:
         raise HttpError(f"{call.url}: the body is longer than the {call.max_bytes} bytes it may have")
     if response.length:
         raise http.client.IncompleteRead(b"", response.length)

@@ -48,7 +48,7 @@ class BoundHttp:
         self.url: Final = f"http://{address}"
         self._socket, self._limits = listening, limits
         self._config = _configure(HttpBoundary(app, limits), limits)
-        self._state = ServerState()
+        self._state = _State()
         self._listener: asyncio.Server | None = None
 
     @classmethod
@@ -78,14 +78,16 @@ class BoundHttp:
 
     async def stop(self, grace_s: float) -> None:
         """No request is taken any more; those under way had ``grace_s`` to end, and the rest was cut."""
+        self._state.is_ending = True
         if self._listener is not None:
             self._listener.close()
         self._socket.close()
-        for connection in tuple(self._state.connections):
+        connections = [c for c in self._state.connections if isinstance(c, _Connection)]
+        for connection in connections:
             if not connection.transport.is_closing():
                 connection.shutdown()
-        if self._state.tasks:
-            await asyncio.wait(tuple(self._state.tasks), timeout=grace_s)
+        if connections:
+            await asyncio.wait([connection.lost for connection in connections], timeout=grace_s)
         await self._cut()
 
     async def _cut(self) -> None:
@@ -100,6 +102,14 @@ class BoundHttp:
             await asyncio.wait(tasks, timeout=_CUT_S)
 
 
+class _State(ServerState):
+    """What the connections of one server share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_ending = False
+
+
 class _Connection(H11Protocol):
     """One client's connection: cut when there are too many, or when a request takes too long as a whole.
 
@@ -108,15 +118,17 @@ class _Connection(H11Protocol):
     also ends heads that never end, and answers that nobody reads.
     """
 
-    def __init__(self, config: uvicorn.Config, state: ServerState, limits: HttpLimits) -> None:
+    def __init__(self, config: uvicorn.Config, state: _State, limits: HttpLimits) -> None:
         super().__init__(config, state, {})
-        self._limits = limits
+        self.lost: Final = self.loop.create_future()
+        self._state, self._limits = state, limits
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._restart_deadline()
-        if len(self.connections) > self._limits.max_connections:
+        # A connection may have been on its way when the server began to end.
+        if self._state.is_ending or len(self.connections) > self._limits.max_connections:
             transport.write(_FULL)
             transport.close()
 
@@ -127,19 +139,21 @@ class _Connection(H11Protocol):
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        # Also where the client goes on: what was sent has to be read within the time of a request.
-        self._restart_deadline()
+        # An idle connection is closed before that, but not one whose client leaves the answer unread.
+        self._restart_deadline(after_s=self._limits.keep_alive_s)
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
         super().connection_lost(exc)
+        self.lost.set_result(None)
 
-    def _restart_deadline(self) -> None:
+    def _restart_deadline(self, *, after_s: float = 0.0) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(2 * self._limits.request_timeout_s, self.transport.abort)
+        time_s = after_s + 2 * self._limits.request_timeout_s
+        self._deadline = self.loop.call_later(time_s, self.transport.abort)
 
 
 def _configure(app: ASGIApp, limits: HttpLimits) -> uvicorn.Config:

@@ -12,9 +12,10 @@ from support.world import Council, make_council
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, InvalidSignatureError, ProofError, RefusedError, UnknownPartyError
-from vetonet.party.logview import LogForkedError, LogView
+from vetonet.party.logview import LogView
 from vetonet.policy.quorum import Choice
 from vetonet.tlog.checkpoint import sign_checkpoint
+from vetonet.tlog.fork import ForkEvidence, LogForkedError, verify_fork
 from vetonet.tlog.log import Log
 
 
@@ -103,7 +104,9 @@ def test_another_root_at_the_same_size_is_proof_of_a_fork(
     other = checkpoint_of(council, (*leaves[:4], b"other"))
     with pytest.raises(LogForkedError) as caught:
         view.advance((), other)
-    assert caught.value.evidence == (checkpoint_of(council, leaves), other)
+    fork = verify_fork(ForkEvidence.from_bytes(caught.value.evidence.to_bytes()), view.policy)
+    other_root = Log(council.treaty.statement.log_origin, (*leaves[:4], b"other")).root_hash()
+    assert {fork.first.root_hash, fork.second.root_hash} == {view.checkpoint.root_hash, other_root}
     assert caught.value.culprit == "log.example/treaty"
 
 
@@ -122,8 +125,10 @@ def test_a_larger_tree_with_another_past_is_proof_of_a_fork(
 ) -> None:
     view.advance(leaves[:3], checkpoint_of(council, leaves[:3]))
     other = (*leaves[:2], leaves[3], leaves[4])
-    with pytest.raises(LogForkedError):
+    with pytest.raises(LogForkedError) as caught:
         view.confront(checkpoint_of(council, other), other)
+    fork = verify_fork(caught.value.evidence, view.policy)
+    assert (fork.first.tree_size, fork.second.tree_size) == (3, 4)
 
 
 def test_a_history_that_is_not_the_trees_proves_nothing(
@@ -182,6 +187,7 @@ def test_no_two_different_histories_are_both_believed(names: list[bytes], data: 
     view = LogView(council.treaty)
     view._log = Log(council.treaty.statement.log_origin, enrolments[:known])
     view._checkpoint = view._log.checkpoint()
+    view._signed = checkpoint_of(council, enrolments[:known])
     place = data.draw(st.integers(0, len(names) - 1))
     other = [*enrolments[:place], enrolments[place] + b"!", *enrolments[place + 1 :]]
     if place < known:

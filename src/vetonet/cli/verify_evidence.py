@@ -9,7 +9,7 @@ import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
-from vetonet.cli.log_source import choose_policy, policy_option, treaty_option
+from vetonet.cli.log_source import choose_policy, policy_option, treaty_option, vkey_option
 from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.errors import EncodingError, VerificationError
 
@@ -23,22 +23,30 @@ if TYPE_CHECKING:
     epilog=examples(
         "vetonet verify-evidence fork-5f0e3a1b2c4d6e8f.evidence --treaty trial/treaty.cbor",
         "vetonet verify-evidence fork-5f0e3a1b2c4d6e8f.evidence --policy log.policy --json",
+        "vetonet verify-evidence fork-5f0e3a1b2c4d6e8f.evidence --vkey VKEY",
     ),
 )
 @click.argument("evidence", type=click.Path(path_type=Path))
 @treaty_option
 @policy_option
+@vkey_option
 @json_option
 def verify_evidence(
-    evidence: Path, treaty_path: Path | None, policy_path: Path | None, *, as_json: bool
+    evidence: Path,
+    *,
+    treaty_path: Path | None,
+    policy_path: Path | None,
+    vkey: str | None,
+    as_json: bool,
 ) -> int:
     """Judge EVIDENCE that a log signed two histories, as `vetonet monitor` writes it.
 
     Its bytes and the keys are all that is needed: whoever wrote the file is not trusted. Exits with 0 if it
-    convicts the log, 1 if it does not, 4 if a file cannot be read.
+    convicts the log, 1 if it does not, 4 if a file cannot be read. Witnesses are convicted with it where the
+    treaty or policy names them.
     """
-    policy = choose_policy(policy_path=policy_path, treaty_path=treaty_path)
-    fork = _judge(evidence, policy)
+    policy = choose_policy(vkey=vkey, policy_path=policy_path, treaty_path=treaty_path)
+    fork = _judge(evidence, policy, allow_other_lines=treaty_path is None)
     if as_json:
         print_json(_to_plain(fork))
     else:
@@ -46,7 +54,7 @@ def verify_evidence(
     return Exit.OK
 
 
-def _judge(path: Path, policy: LogPolicy) -> Fork:
+def _judge(path: Path, policy: LogPolicy, *, allow_other_lines: bool) -> Fork:
     """Return the fork that the evidence proves.
 
     Raises:
@@ -56,7 +64,7 @@ def _judge(path: Path, policy: LogPolicy) -> Fork:
 
     data = read_input(path, "evidence", maximum=ForkEvidence.MAX_BYTES)
     try:
-        return verify_fork(ForkEvidence.from_bytes(data), policy)
+        return verify_fork(ForkEvidence.from_bytes(data), policy, allow_other_lines=allow_other_lines)
     except EncodingError as error:
         message = f"{path}: expected evidence of two histories: {error}"
         raise Failure(message, code=Exit.INVALID, reason=error.reason) from error

@@ -148,6 +148,23 @@ def test_evidence_convicts_by_a_policy_file_as_well(evidence: Path, tmp_path: Pa
     assert judge(evidence, "--policy", tmp_path / "log.policy") == Exit.OK
 
 
+def test_evidence_convicts_the_log_for_whoever_knows_its_key_alone(
+    evidence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines of witnesses that this reader does not know stand in nobody's way, and convict nobody."""
+    vkey = COUNCIL.log_policy.log_key.to_vkey()
+    assert judge(evidence, "--vkey", vkey, "--json") == Exit.OK
+    assert json.loads(capsys.readouterr().out)["culprits"] == [ORIGIN]
+    (tmp_path / "log.policy").write_text(f"log {vkey}\nquorum none\n")
+    assert judge(evidence, "--policy", tmp_path / "log.policy") == Exit.OK
+    assert "which no honest one does: none" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("vkey", ["", "nothing", COUNCIL.log_policy.witnesses[0].to_vkey()])
+def test_a_key_that_is_no_logs_is_refused(evidence: Path, vkey: str) -> None:
+    assert judge(evidence, "--vkey", vkey) == Exit.USAGE
+
+
 def test_evidence_against_another_log_does_not_hold(
     evidence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

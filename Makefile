@@ -11,7 +11,7 @@ BIN := .venv/bin
 export PYTHON WHEELS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format bench faults generate lock clean
+.PHONY: help setup setup-dev demo test lint format bench faults interop generate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -39,6 +39,10 @@ bench: setup-dev ## run the benchmarks
 
 faults: setup-dev ## fail or kill every system call of an append and of a witness update (needs strace)
 	@VETONET_FAULTS=whole $(BIN)/python -m pytest tests/integration/test_fault_sweep.py -p no:xdist -s $(ARGS)
+
+interop: setup-dev ## install other people's implementations and let them judge ours
+	@.ci/install-interop
+	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_interop_go.py tests/integration/test_interop_witness.py $(ARGS)
 
 generate: setup-dev ## write src/vetonet/v1 from proto/
 	@$(BIN)/python .ci/generate.py

@@ -54,8 +54,8 @@ def is_wanted(requirement: Requirement, python: str, platform: str, machine: str
     return requirement.marker is None or requirement.marker.evaluate(environment)
 
 
-def test_both_files_are_there() -> None:
-    assert [path.name for path in FILES] == ["core.txt", "dev.txt"]
+def test_the_files_are_there() -> None:
+    assert [path.name for path in FILES] == ["core.txt", "dev.txt", "interop.txt"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -78,7 +78,8 @@ def call(*arguments: str | Path) -> Ended:
 @contextmanager
 def served(directory: Path, *options: str | Path) -> Iterator[str]:
     """Within, the coordinator of a treaty directory runs; yields its address."""
-    with running("serve", "--dir", directory, "--listen", "127.0.0.1:0", *options) as ready:
+    witnessed = ("--trial-witnesses", "--checkpoint-interval", "20ms")
+    with running("serve", "--dir", directory, "--listen", "127.0.0.1:0", *witnessed, *options) as ready:
         yield ready["address"]
 
 

@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ import click
 
 from vetonet.cli.exits import Failure
 from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder, read_input
-from vetonet.cli.log_source import policy_option, read_policy_file
+from vetonet.cli.log_source import TILES_FOLDER, policy_option, read_policy_file
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, warn
 from vetonet.cli.parameters import ADDRESS, DURATION
 from vetonet.cli.session import read_clock, run_async
@@ -117,17 +118,18 @@ def serve(
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     signing_key = load_signing_key(key_path)
-    policy, witnesses = _find_policy(_name_key(origin, signing_key), policy_path)
-    make_folder(data, mode=PRIVATE_FOLDER_MODE)
-    make_folder(data / "tiles")
-    duty = _Duty(
-        data=data,
-        signing_key=signing_key,
-        policy=policy,
-        witnesses=witnesses,
-        interval_s=interval_ms / MS_PER_S,
-    )
-    run_async(lambda: _serve(duty, listen, http, as_json=as_json))
+    with ExitStack() as stack:
+        policy, witnesses = _find_policy(_name_key(origin, signing_key), policy_path, stack)
+        make_folder(data, mode=PRIVATE_FOLDER_MODE)
+        make_folder(data / TILES_FOLDER)
+        duty = _Duty(
+            data=data,
+            signing_key=signing_key,
+            policy=policy,
+            witnesses=witnesses,
+            interval_s=interval_ms / MS_PER_S,
+        )
+        run_async(lambda: _serve(duty, listen, http, as_json=as_json))
 
 
 @click.command(
@@ -171,7 +173,9 @@ def _name_key(origin: str, signing_key: SigningKey) -> LogKey:
         raise Failure(f"--origin: {error}") from error
 
 
-def _find_policy(log_key: LogKey, path: Path | None) -> tuple[LogPolicy, dict[str, WitnessPort]]:
+def _find_policy(
+    log_key: LogKey, path: Path | None, stack: ExitStack
+) -> tuple[LogPolicy, dict[str, WitnessPort]]:
     """Return what makes this log's checkpoints count, and whom to ask for it.
 
     Raises:
@@ -189,7 +193,9 @@ def _find_policy(log_key: LogKey, path: Path | None) -> tuple[LogPolicy, dict[st
     asked = [witness for witness in found.policy.witnesses if witness.name in found.urls]
     if not is_quorum(found.policy.quorum, frozenset(asked)):
         raise Failure(f"{path}: expected URLs for a quorum of witnesses, got {len(asked)} of them")
-    return found.policy, {witness.name: HttpWitness(found.urls[witness.name]) for witness in asked}
+    return found.policy, {
+        witness.name: stack.enter_context(HttpWitness(found.urls[witness.name])) for witness in asked
+    }
 
 
 async def _serve(duty: _Duty, listen: str, http: str, *, as_json: bool) -> None:
@@ -208,7 +214,7 @@ async def _serve(duty: _Duty, listen: str, http: str, *, as_json: bool) -> None:
         failed.set()
         stopped.set()
 
-    store = FileTileStore(duty.data / "tiles")
+    store = FileTileStore(duty.data / TILES_FOLDER)
     app = make_tile_app(read_tile=store.read, read_checkpoint=partial(store.read, CHECKPOINT))
     async with open_tile_log(
         duty.data,

@@ -148,7 +148,7 @@ def _find_witnesses(
         if not named:
             known = ", ".join(witness.party_id or witness.name for witness in terms.witnesses)
             raise Failure(f"--witness: expected PARTY=URL of one of {known}, got {show(text)}")
-        asked[named[0]] = HttpWitness(url)
+        asked[named[0]] = stack.enter_context(HttpWitness(url))
     if len(asked) < terms.witness_quorum:
         raise Failure(
             f"--witness: expected at least {terms.witness_quorum} of the treaty's {len(terms.witnesses)} "

@@ -259,12 +259,16 @@ class Coordinator:
             UnexpectedEventError: no signature is being made.
             ProtocolError: the rules of VN-7 say no.
             StorageError: the licence could not be made durable; the share may be sent again.
+            WitnessQuorumError: the licence is logged, but nobody can read it yet; retry.
         """
         arrived = self._clock()
         digest = self.view.find_vote(name).proposal.payload_digest
         party_id = self.treaty.statement.find_participant(share.identifier).party_id
         require_caller(caller, Role.PARTY, party_id)
-        return await self._turns.run(self._collect(digest, party_id, attempt, share, arrived))
+        vote = await self._turns.run(self._collect(digest, party_id, attempt, share, arrived))
+        if vote.licence is not None:
+            await self.get_licence(name)  # which is there once it is published
+        return vote
 
     async def append_statements(
         self, statements: Sequence[bytes], *, request_id: str, caller: Identity | None
@@ -308,8 +312,6 @@ class Coordinator:
                 failure = error
         if failure is not None:
             raise failure
-
-    # ------------------------------------------------------------------ one writer at a time
 
     async def _open_vote(self, digest: bytes, data: bytes, request: Request, now: Milliseconds) -> Voting:
         history, unbound = self._history, list_unbound(self._history, request, now)
@@ -388,8 +390,8 @@ class Coordinator:
         records = (make_record(CHECKPOINT, cosigned.data, self._clock()),)
         await self._store(records)
         self._history.adopt(records)
-
-    # ------------------------------------------------------------------ bookkeeping
+        for digest in self._docket.take_published():  # watchers learn of a licence now, and not before
+            self.bulletin.post(digest, Changed())
 
     def _let_time_pass(self, place: int) -> Event:
         del place

@@ -1,4 +1,4 @@
-"""Which votes are under way, and which of them time has something to do with now."""
+"""Which votes are under way, which of them time has something to do with now, which licences may be shown."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from vetonet.voting.state import Phase, Voting
 class Docket:
     """The open votes of a history, in the order in which they opened."""
 
-    __slots__ = ("_active", "_history")
+    __slots__ = ("_active", "_history", "_unpublished")
 
     def __init__(self, history: History) -> None:
         """Hold those that the history says are under way."""
         self._history = history
         self._active: dict[bytes, None] = {}
+        self._unpublished: dict[bytes, None] = {}
         for digest in history.ledger.order:
             self.note(history.ledger.votes[digest])
 
@@ -26,6 +27,21 @@ class Docket:
             self._active[digest] = None
         else:
             self._active.pop(digest, None)
+        if vote.licence is not None:
+            self._unpublished[digest] = None
+
+    def take_published(self) -> list[bytes]:
+        """Return the proposals whose licence a published checkpoint covers since the last call (VN-11.6)."""
+        shown = [digest for digest in self._unpublished if self._is_shown(self._history.ledger.votes[digest])]
+        for digest in shown:
+            del self._unpublished[digest]
+        return shown
+
+    def _is_shown(self, vote: Voting) -> bool:
+        leaf_index = None if vote.licence is None else self._history.find_leaf(vote.licence.data)
+        published = self._history.published
+        size = 0 if published is None else published.checkpoint.tree_size
+        return leaf_index is not None and leaf_index < size
 
     def list_due(self, now: Milliseconds) -> list[bytes]:
         """Return the proposals whose window, or whose round of signing, is over."""

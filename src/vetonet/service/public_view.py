@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
 from vetonet.errors import RefusedError, WitnessQuorumError
 from vetonet.policy.licence import Licence
 from vetonet.service.history import History
 from vetonet.tlog.proof import LogProof, compute_log_proof
-from vetonet.voting.state import Voting
+from vetonet.voting.state import Phase, Voting
 from vetonet.wire.convert import NAME_BYTES
 from vetonet.wire.errors import NotFoundError
 
@@ -53,6 +55,13 @@ class PublicView:
         if digest is None:
             raise NotFoundError(f"no proposal {name.hex()}")
         return self._history.ledger.votes[digest]
+
+    def as_published(self, vote: Voting) -> Voting:
+        """Return a vote as it may be shown: a licence that no checkpoint covers yet is still being signed."""
+        leaf_index = self.find_licence_leaf(vote)
+        if leaf_index is None or leaf_index < self.published_size:
+            return vote
+        return replace(vote, phase=Phase.SIGNING, licence=None)
 
     def find_licence_leaf(self, vote: Voting) -> int | None:
         """Return where a vote's licence is logged, or None where it has none."""

@@ -126,8 +126,9 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         return convert.licence_message(licence, proof)
 
     def _show(self, vote: Voting) -> resources_pb2.Proposal:
-        leaf_index = self._coordinator.view.find_licence_leaf(vote)
-        return convert.proposal_message(vote, licence_leaf_index=leaf_index)
+        view = self._coordinator.view
+        shown = view.as_published(vote)
+        return convert.proposal_message(shown, licence_leaf_index=view.find_licence_leaf(shown))
 
     def _parse_watched(self, name: str) -> bytes | None:
         if name == convert.ALL_PROPOSALS:

@@ -11,7 +11,7 @@ BIN := .venv/bin
 export PYTHON WHEELS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test interop lint format bench generate lock clean
+.PHONY: help setup setup-dev demo test lint format bench faults generate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -28,10 +28,6 @@ demo: setup ## run the main job: treaty, vote, licence, chips, verdict
 test: setup-dev ## run every check, the tests last
 	@$(BIN)/python .ci/checks.py --workers $(WORKERS) -- $(ARGS)
 
-interop: setup-dev ## test against other people's implementations (a Go program, a witness)
-	@.ci/install-interop
-	@$(BIN)/python -m pytest tests/integration/test_interop_go.py tests/integration/test_interop_witness.py $(ARGS)
-
 lint: setup-dev ## run every check but the tests
 	@$(BIN)/python .ci/checks.py --lint-only
 
@@ -41,12 +37,15 @@ format: setup-dev ## format Python and proto files in place
 bench: setup-dev ## run the benchmarks
 	@$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-timer=time.process_time -p no:xdist $(ARGS)
 
+faults: setup-dev ## fail or kill every system call of an append and of a witness update (needs strace)
+	@VETONET_FAULTS=whole $(BIN)/python -m pytest tests/integration/test_fault_sweep.py -p no:xdist -s $(ARGS)
+
 generate: setup-dev ## write src/vetonet/v1 from proto/
 	@$(BIN)/python .ci/generate.py
 
 lock: ## resolve requirements/*.txt anew (needs uv)
 	@.ci/lock
 
-clean: ## remove .venv, .interop, caches and build results
-	rm -rf .venv .interop .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist
+clean: ## remove .venv, caches and build results
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist
 	find src tests benchmarks simulations .ci -name __pycache__ -type d -prune -exec rm -rf {} +

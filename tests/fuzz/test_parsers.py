@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vetonet
-from support.witnessed_log import NAMES, make_cosigned, make_log, make_policy
+from support.histories import make_history
+from support.witnessed_log import NAMES, SIGNING_KEY, make_cosigned, make_log, make_policy
 from support.world import make_council
 from vetonet.cli.conformance import SUITES
 from vetonet.crypto import cose, frost
@@ -40,6 +41,8 @@ from vetonet.tlog.note import LogKey
 from vetonet.tlog.policy import verify_cosigned
 from vetonet.tlog.policy_file import read_policy, write_policy
 from vetonet.tlog.proof_file import ProofFile, verify_proof_file
+from vetonet.tlog.receipt import build_receipt, verify_receipt
+from vetonet.tlog.witness import Conflict
 from vetonet.voting.ledger import Ledger, read_leaf
 
 CORE = (
@@ -68,6 +71,8 @@ ROUND1 = frost.generate_round1(
 
 COSIGNED = make_cosigned(make_log(3).checkpoint(), NAMES[:2])
 LOG_POLICY = make_policy(2)
+LEAF_HASH = compute_leaf_hash(make_log(3).leaf(2))
+HISTORY = make_history()
 PROOF_FILE = ProofFile(leaf_index=2, hashes=make_log(3).inclusion_proof(2).hashes, checkpoint=COSIGNED)
 FORK = ForkEvidence(
     kind=EvidenceKind.FORK,
@@ -118,6 +123,8 @@ EXAMPLES: dict[str, bytes] = {
     "cosigned checkpoint": COSIGNED,
     "proof file": PROOF_FILE.to_bytes(),
     "fork": FORK.to_bytes(),
+    "request to a witness": HISTORY.body(3, 7),
+    "conflict": Conflict(known=HISTORY.sign(7), request=HISTORY.fork(2).ask(7, 7)).to_bytes(),
 }
 OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "treaty": (open_treaty, TREATY.data),
@@ -140,12 +147,18 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
         COSIGNED,
     ),
     "proof file": (
-        lambda data: verify_proof_file(
-            data, leaf_hash=compute_leaf_hash(make_log(3).leaf(2)), policy=LOG_POLICY
-        ),
+        lambda data: verify_proof_file(data, leaf_hash=LEAF_HASH, policy=LOG_POLICY),
         PROOF_FILE.to_bytes(),
     ),
     "fork": (lambda data: verify_fork(ForkEvidence.from_bytes(data), LOG_POLICY), FORK.to_bytes()),
+    "receipt": (
+        lambda data: verify_receipt(data, LEAF_HASH, SIGNING_KEY.public_key),
+        build_receipt(LEAF_HASH, make_log(3).inclusion_proof(2), make_log(3).checkpoint(), SIGNING_KEY),
+    ),
+    "detached sign1": (
+        cose.parse_detached_sign1,
+        cose.sign1_detached(b"", {1: -8}, {}, SIGNING_KEY),
+    ),
     "log policy": (read_policy, write_policy(LOG_POLICY, urls={"w1.example": "https://w1.example/"})),
     "cbor": (partial(cbor.from_bytes, max_bytes=4096), TREATY.statement.to_bytes()),
 }

@@ -78,14 +78,21 @@ def call(*arguments: str | Path) -> Ended:
 @contextmanager
 def served(directory: Path, *options: str | Path) -> Iterator[str]:
     """Within, the coordinator of a treaty directory runs; yields its address."""
-    process = start("serve", "--dir", directory, "--listen", "127.0.0.1:0", "--json", *options)
+    with running("serve", "--dir", directory, "--listen", "127.0.0.1:0", *options) as ready:
+        yield ready["address"]
+
+
+@contextmanager
+def running(*arguments: str | Path) -> Iterator[dict[str, Any]]:
+    """Within, a command that serves runs; yields what it says when it is ready."""
+    process = start(*arguments, "--json")
     try:
         if process.stdout is None:
             raise ValueError("started with a pipe")
         ready = process.stdout.readline()
         if not ready:
-            raise AssertionError(f"serve did not begin: {finish(process).err}")
-        yield json.loads(ready)["address"]
+            raise AssertionError(f"{arguments[0]} did not begin: {finish(process).err}")
+        yield json.loads(ready)
     finally:
         process.terminate()
         finish(process)

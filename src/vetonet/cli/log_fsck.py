@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.log_source import (
+    choose_policy,
+    open_tiles,
+    parse_vkey,
+    policy_option,
+    treaty_option,
+    vkey_option,
+)
 from vetonet.cli.output import examples, json_option, note, print_json, print_line
-from vetonet.errors import EncodingError, StorageError
+from vetonet.errors import StorageError
 
 if TYPE_CHECKING:
-    from vetonet.storage import TileStore
-    from vetonet.tlog.fsck import FsckReport
-    from vetonet.tlog.note import LogKey
+    from collections.abc import Callable
 
-TILES_FOLDER: Final = "tiles"
-CHECKPOINT: Final = "checkpoint"
+    from vetonet.tlog.checkpoint import Checkpoint
+    from vetonet.tlog.fsck import FsckReport
 
 
 @click.command(
@@ -28,19 +34,35 @@ CHECKPOINT: Final = "checkpoint"
     ),
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--vkey", required=True, help="The log's verifier key. Get it from somebody you trust.")
-@click.option("--origin", help="The log's identity, where it is not the name of its key.")
+@vkey_option
+@policy_option
+@treaty_option
+@click.option("--origin", help="The log's identity, where it is not the name of its --vkey.")
 @click.option("--live", is_flag=True, help="The log is at work: tiles may be ahead of its checkpoint.")
 @json_option
-def fsck(folder: Path, vkey: str, origin: str | None, *, live: bool, as_json: bool) -> int:
+def fsck(
+    *,
+    folder: Path,
+    vkey: str | None,
+    policy_path: Path | None,
+    treaty_path: Path | None,
+    origin: str | None,
+    live: bool,
+    as_json: bool,
+) -> int:
     """Judge every file of the published log in FOLDER, or in the folder `tiles` within it.
+
+    With --vkey the log's own signature counts; with --policy or --treaty its witnesses have to have cosigned.
 
     Exits with 0 if everything is there and as it was signed, 1 if anything is wrong, 4 if a file cannot be
     read or there is no checkpoint to judge by.
     """
-    key = _parse_key(vkey)
+    from vetonet.tlog.fsck import judge_files
+
+    verify = _choose_verifier(vkey, policy_path, treaty_path, origin)
     try:
-        report = _judge(folder, key, origin, is_live=live)
+        store = open_tiles(folder)
+        report = judge_files(store.list_paths(), store.read, verify, is_live=live)
     except StorageError as error:
         raise Failure(f"{folder}: {error}", code=Exit.INVALID, reason=error.reason) from error
     if as_json:
@@ -50,32 +72,20 @@ def fsck(folder: Path, vkey: str, origin: str | None, *, live: bool, as_json: bo
     return Exit.OK if report.is_clean else Exit.NEGATIVE
 
 
-def _parse_key(vkey: str) -> LogKey:
-    from vetonet.tlog.note import LogKey
-
-    try:
-        return LogKey.from_vkey(vkey)
-    except EncodingError as error:
-        raise Failure(f"--vkey: {error}", code=Exit.USAGE) from error
-
-
-def _judge(folder: Path, key: LogKey, origin: str | None, *, is_live: bool) -> FsckReport:
+def _choose_verifier(
+    vkey: str | None, policy_path: Path | None, treaty_path: Path | None, origin: str | None
+) -> Callable[[bytes], Checkpoint]:
+    """Return what says whether a checkpoint counts."""
     from vetonet.tlog.checkpoint import verify_checkpoint
-    from vetonet.tlog.fsck import judge_files
+    from vetonet.tlog.policy import verify_cosigned
 
-    store = open_tiles(folder)
-    # Cosignatures of witnesses stand below the log's own line; whose they are is not asked here.
-    verify = partial(verify_checkpoint, log_key=key, origin=origin, allow_other_lines=True)
-    return judge_files(store.list_paths(), store.read, verify, is_live=is_live)
-
-
-def open_tiles(folder: Path) -> TileStore:
-    """Return the tiles in a folder, or in the folder for them that a log keeps beside its journal."""
-    from vetonet.storage import FileTileStore
-
-    inner = folder / TILES_FOLDER
-    is_nested = inner.is_dir() and not (folder / CHECKPOINT).exists()
-    return FileTileStore(inner if is_nested else folder)
+    if vkey is not None and policy_path is None and treaty_path is None:
+        # Cosignatures of witnesses stand below the log's own line; whose they are is not asked here.
+        return partial(verify_checkpoint, log_key=parse_vkey(vkey), origin=origin, allow_other_lines=True)
+    if origin is not None:
+        raise Failure("--origin goes with --vkey: a policy and a treaty name the log's identity themselves")
+    policy = choose_policy(vkey=vkey, policy_path=policy_path, treaty_path=treaty_path)
+    return lambda data: verify_cosigned(data, policy, allow_other_lines=True).checkpoint
 
 
 def _print_report(report: FsckReport) -> None:

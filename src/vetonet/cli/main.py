@@ -56,13 +56,17 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             "verify": Entry(
                 target="vetonet.cli.verify:verify", summary="Judge a bundle offline: was everything licensed?"
             ),
+            "verify-evidence": Entry(
+                target="vetonet.cli.verify_evidence:verify_evidence",
+                summary="Judge evidence that a log signed two histories.",
+            ),
             "conformance": Entry(
                 target="vetonet.cli.conformance:conformance",
                 summary="Judge this implementation by published test vectors.",
             ),
         },
         "The log": {
-            "log": Entry(target="vetonet.cli.log:log", summary="Judge a published transparency log."),
+            "log": Entry(target="vetonet.cli.log:log", summary="Keep a transparency log, or judge one."),
             "witness": Entry(target="vetonet.cli.witness:witness", summary="Cosign the checkpoints of logs."),
             "monitor": Entry(
                 target="vetonet.cli.monitor:monitor", summary="Follow a log, and catch it if it lies."

@@ -18,6 +18,7 @@ import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder, write_output
+from vetonet.cli.log_source import open_log_source
 from vetonet.cli.output import examples, json_option, note, print_json, print_line
 from vetonet.cli.parameters import ADDRESS, DURATION
 from vetonet.cli.session import read_clock, run_async
@@ -25,7 +26,7 @@ from vetonet.units import MS_PER_S, Milliseconds
 
 if TYPE_CHECKING:
     from vetonet.errors import Problem
-    from vetonet.party.monitoring import LogSource, MonitorDriver, MonitorMemory, Observation
+    from vetonet.party.monitoring import MonitorDriver, MonitorMemory, Observation
     from vetonet.tlog.fork import ForkEvidence
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -130,8 +131,8 @@ def monitor(
         remembered = None if memory is None else memory.newest
         driver = MonitorDriver(
             Monitor(read_treaty_file(treaty_path), quorum=quorum, remembered=remembered),
-            _open_source(log, stack),
-            {view: _open_source(view, stack) for view in views},
+            open_log_source(log, stack),
+            {view: open_log_source(view, stack) for view in views},
             memory,
         )
         follower = _Follower(driver, evidence_folder, as_json=as_json)
@@ -153,19 +154,6 @@ def _open_memory(state: Path | None, stack: ExitStack) -> MonitorMemory | None:
         return None
     make_folder(state, mode=PRIVATE_FOLDER_MODE)
     return MonitorMemory(stack.enter_context(SqliteJournal.open(state)), read_clock)
-
-
-def _open_source(text: str, stack: ExitStack) -> LogSource:
-    """Return a log behind a URL, or in a folder."""
-    from vetonet.cli.log_fsck import open_tiles
-    from vetonet.party.http_log import HttpLog
-    from vetonet.party.monitoring import StoredLog
-
-    if "://" in text:
-        return stack.enter_context(HttpLog(text))
-    if not Path(text).is_dir():
-        raise Failure(f"{text}: expected the URL of a log, or a folder with one")
-    return StoredLog(open_tiles(Path(text)))
 
 
 class _Follower:

@@ -71,6 +71,33 @@ class Sign1:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DetachedSign1:
+    """A parsed COSE_Sign1 whose payload travels apart; nothing in it is trusted yet.
+
+    Attributes:
+        protected_bytes: the protected header as received.
+        protected: the same, parsed.
+        unprotected: the unprotected header; nobody vouches for it.
+        signature: as received.
+    """
+
+    protected_bytes: bytes
+    protected: Header
+    unprotected: Header
+    signature: bytes
+
+    def attach(self, payload: bytes) -> Sign1:
+        """Return the whole with this payload, which is trusted only after its ``verify``."""
+        return Sign1(
+            protected_bytes=self.protected_bytes,
+            protected=self.protected,
+            unprotected=self.unprotected,
+            payload=payload,
+            signature=self.signature,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """One signer's part of a COSE_Sign: its own protected header and signature."""
 
@@ -125,6 +152,13 @@ def sign1(payload: bytes, header: Header, key: SigningKey) -> bytes:
     return build_sign1(payload, header, key.sign(message))
 
 
+def sign1_detached(payload: bytes, header: Header, unprotected: Header, key: SigningKey) -> bytes:
+    """Return a tagged COSE_Sign1 by ``key`` over a payload that is not in it (RFC 9052 section 2)."""
+    body = cbor.to_bytes(dict(header))
+    signature = key.sign(compute_sign1_input(body, payload))
+    return TAG_SIGN1 + cbor.to_bytes([body, dict(unprotected), None, signature])
+
+
 def sign_many(payload: bytes, header: Header, keys: Sequence[SigningKey]) -> bytes:
     """Return a tagged COSE_Sign by all ``keys``, the signers in the order of their key ids."""
     body = cbor.to_bytes(dict(header))
@@ -156,6 +190,24 @@ def parse_sign1(data: bytes, *, max_bytes: int = MAX_COSE_BYTES, tagged: bool = 
         protected=parse_header(protected),
         unprotected=unprotected,
         payload=payload,
+        signature=signature,
+    )
+
+
+def parse_detached_sign1(data: bytes, *, max_bytes: int = MAX_COSE_BYTES) -> DetachedSign1:
+    """Return the tagged COSE_Sign1 without payload in ``data``.
+
+    Raises:
+        EncodingError: not deterministic CBOR, not a COSE_Sign1, or the payload is attached.
+    """
+    protected, unprotected, payload, signature = _parse_array(data, TAG_SIGN1, max_bytes)
+    if payload is not None or type(signature) is not bytes:
+        msg = "expected a COSE_Sign1 with a detached payload and a signature"
+        raise EncodingError(msg)
+    return DetachedSign1(
+        protected_bytes=protected,
+        protected=parse_header(protected),
+        unprotected=unprotected,
         signature=signature,
     )
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from http import HTTPStatus
 from typing import Final, Self
@@ -14,6 +13,7 @@ from vetonet.storage.tile_store import CHECKPOINT, compute_limit
 from vetonet.tlog.tiles import MissingTileError, Tile
 from vetonet.wire.errors import HttpError
 from vetonet.wire.http_client import DEFAULT_TIMEOUT_S, HttpClient
+from vetonet.wire.http_exchange import HttpAnswer
 
 
 class HttpLog:
@@ -85,14 +85,18 @@ class HttpLog:
 
     async def read_checkpoint_async(self) -> bytes:
         """Return what ``read_checkpoint`` returns; a thread waits for it."""
-        return await asyncio.to_thread(self.read_checkpoint)
+        limit = compute_limit(CHECKPOINT)
+        return self._take(CHECKPOINT, await self._client.get_async(CHECKPOINT, max_bytes=limit))
 
     async def read_tile_async(self, path: str) -> bytes:
         """Return what ``read_tile`` returns; a thread waits for it."""
-        return await asyncio.to_thread(self.read_tile, path)
+        Tile.from_path(path)
+        return self._take(path, await self._client.get_async(path, max_bytes=compute_limit(path)))
 
     def _read(self, path: str) -> bytes:
-        answer = self._client.get(path, max_bytes=compute_limit(path))
+        return self._take(path, self._client.get(path, max_bytes=compute_limit(path)))
+
+    def _take(self, path: str, answer: HttpAnswer) -> bytes:
         if answer.status == HTTPStatus.OK:
             return answer.body
         if answer.status == HTTPStatus.NOT_FOUND and path != CHECKPOINT:

@@ -132,10 +132,10 @@ class Witness:
 
     def _keep(self, conflict: Conflict, now: Milliseconds) -> None:
         """Keep what can be kept; the request is refused anyway."""
-        if conflict.is_split_view:
-            _logger.error("log %r signed two histories", conflict.known.checkpoint.origin)
         try:
-            self._memory.keep(conflict, now)
+            is_new = self._memory.keep(conflict, now)
+            if is_new and conflict.is_split_view:
+                _logger.error("log %r signed two histories", conflict.known.checkpoint.origin)
         except StorageError as error:
             _logger.warning("a conflict of checkpoints could not be kept: %s", error)
 

@@ -71,8 +71,8 @@ class WitnessMemory:
         self._journal.append(records)
         self._state = state
 
-    def keep(self, conflict: Conflict, now: Milliseconds) -> None:
-        """The conflict is durable, unless it was before or there are enough of its kind.
+    def keep(self, conflict: Conflict, now: Milliseconds) -> bool:
+        """Return whether the conflict is new and durable; not so where there are enough of its kind.
 
         Raises:
             StorageError: it could not be made durable.
@@ -81,10 +81,11 @@ class WitnessMemory:
         kept = self._list_kept(kind, conflict)
         digest = conflict.offered.checkpoint.digest
         if digest in kept or len(kept) >= MAX_CONFLICTS:
-            return
+            return False
         record = Record(kind=kind, request_id=None, payload=conflict.to_bytes(), recorded_at_ms=now)
         self._journal.append((record,))
         kept.add(digest)
+        return True
 
     def iter_conflicts(self) -> Iterator[Conflict]:
         """Yield what was kept, in the order in which it came.

@@ -4,17 +4,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 from typing import Final
 
+from vetonet.crypto.keys import SigningKey
 from vetonet.errors import RefusedError
 from vetonet.service.log_reading import LogReadServicer, TileLogReader
+from vetonet.service.publishing import Publishing
 from vetonet.service.servicers import scope_request_id
 from vetonet.service.tile_log import TileLog
+from vetonet.storage import AsyncJournal, FileTileStore, SqliteJournal
+from vetonet.tlog.policy import LogPolicy
+from vetonet.units import Clock
 from vetonet.v1 import log_pb2, log_pb2_grpc, open_log_pb2, open_log_pb2_grpc, resources_pb2
 from vetonet.wire.boundary import Context, Limits, read_caller
 from vetonet.wire.pki import Credential
 from vetonet.wire.serving import BoundServer
 
+TILES_FOLDER: Final = "tiles"
 LOG_SERVICE: Final = log_pb2.DESCRIPTOR.services_by_name["LogService"].full_name
 OPEN_LOG_SERVICE: Final = open_log_pb2.DESCRIPTOR.services_by_name["OpenLogService"].full_name
 _NO_STATEMENTS: Final = "this log takes any leaf and knows no statements; call OpenLogService.AppendLeaves"
@@ -78,3 +88,40 @@ async def serve_open_log(
     log_pb2_grpc.add_LogServiceServicer_to_server(reading, bound.server)
     await bound.start((LOG_SERVICE, OPEN_LOG_SERVICE))
     return bound
+
+
+@contextlib.asynccontextmanager
+async def open_tile_log(
+    directory: Path,
+    *,
+    policy: LogPolicy,
+    log_key: SigningKey,
+    publishing: Publishing,
+    clock: Clock,
+    on_failure: Callable[[], None],
+) -> AsyncGenerator[TileLog, None]:
+    """Within, the log in this directory takes leaves and publishes them.
+
+    Args:
+        directory: where its journal is, and its files for static hosting in the folder ``tiles``.
+        policy: names the log and its witnesses.
+        log_key: signs checkpoints.
+        publishing: which witnesses are asked, and how often.
+        clock: milliseconds since the Unix epoch.
+        on_failure: called when nothing can be published any more.
+
+    Raises:
+        ConfigError: the key or what is published is another log's.
+        StorageError: the directory cannot be read or written, is in use, or has lost leaves.
+    """
+    sqlite = await asyncio.to_thread(SqliteJournal.open, directory)
+    async with AsyncJournal(sqlite) as journal:
+        store = FileTileStore(directory / TILES_FOLDER)
+        log = await TileLog.start(
+            journal, store, policy=policy, log_key=log_key, publishing=publishing, clock=clock
+        )
+        log.publisher.start(on_failure=on_failure)
+        try:
+            yield log
+        finally:
+            await log.close()

@@ -41,10 +41,18 @@ class DirectoryLock:
         return cls(descriptor)
 
     def release(self) -> None:
-        """The directory is free for the next opener; a second call changes nothing."""
+        """The directory is free for the next opener; a second call changes nothing.
+
+        Raises:
+            StorageError: the system reports an error; the lock is gone all the same.
+        """
         descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
+        if descriptor < 0:
+            return
+        try:
             os.close(descriptor)
+        except OSError as error:
+            raise StorageError(f"{LOCK_NAME}: expected the lock to close, but: {error.strerror}") from error
 
 
 def _lock(descriptor: int, directory: Path) -> None:

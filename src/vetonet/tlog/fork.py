@@ -118,20 +118,29 @@ class LogForkedError(EquivocationError):
         self.evidence: Final = evidence
 
 
-def verify_fork(evidence: ForkEvidence, policy: LogPolicy) -> Fork:
+def verify_fork(evidence: ForkEvidence, policy: LogPolicy, *, allow_other_lines: bool = False) -> Fork:
     """Return the fork that evidence proves against a log of the policy.
 
     Nothing but the bytes and the keys in the policy is needed; its quorum is not, for the log's signature
-    alone is a promise. Every line must be covered, so evidence has one spelling for each policy.
+    alone is a promise.
+
+    Args:
+        evidence: what somebody shows.
+        policy: the keys of the log, and of the witnesses that may be convicted with it.
+        allow_other_lines: pass over lines of unknown keys, for a reader who knows fewer of them than whoever
+            wrote the evidence. Without it every line must be covered: one spelling for each policy.
 
     Raises:
         EncodingError: a checkpoint is not spelled in its one way.
         InvalidSignatureError: a checkpoint is of an unknown log, not signed by it, or carries a line that
-            does not verify or belongs to nobody in the policy.
+            does not verify or is not allowed.
         ProofError: the two may well be of one history, or the evidence does not show otherwise.
     """
     keys_only = replace(policy, quorum=None)
-    first, second = (verify_cosigned(data, keys_only) for data in (evidence.first, evidence.second))
+    first, second = (
+        verify_cosigned(data, keys_only, allow_other_lines=allow_other_lines)
+        for data in (evidence.first, evidence.second)
+    )
     _verify_pair(first.checkpoint, second.checkpoint)
     prefix_root = _compute_prefix_root(first.checkpoint, second.checkpoint, evidence.hashes)
     if prefix_root == first.checkpoint.root_hash:

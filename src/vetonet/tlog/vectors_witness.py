@@ -202,26 +202,40 @@ def _read_logs(commands: str) -> dict[str, tuple[LogKey, ...]]:
     """Return the keys that the commands of a script give to its witness, by origin."""
     logs: dict[str, tuple[LogKey, ...]] = {}
     for line in commands.splitlines():
-        if not line.startswith("exec witnessctl add-"):
-            continue
-        _, _, command, *options = shlex.split(line)
-        origin, key = _read_options(command, options)
-        logs[origin] = logs.get(origin, ()) + ((key,) if key is not None else ())
-    return {origin: keys for origin, keys in logs.items() if keys}
+        if line.startswith("exec witnessctl add-"):
+            _, _, command, *words = shlex.split(line)
+            for origin, key in _read_command(command, _read_options(words)):
+                logs[origin] = (*logs.get(origin, ()), key)
+    if not logs:
+        msg = "expected a script that gives its witness the key of a log"
+        raise EncodingError(msg)
+    return logs
 
 
-def _read_options(command: str, options: list[str]) -> tuple[str, LogKey | None]:
-    words = (
-        [part for option in options for part in option.split("=", 1)] if "=" in " ".join(options) else options
-    )
-    given = dict(zip(words[::2], words[1::2], strict=False))
+def _read_command(command: str, options: Mapping[str, str]) -> list[tuple[str, LogKey]]:
     try:
-        if command == "add-sigsum-log":
-            return _read_sigsum_key(given["-key"])
-        return given["-origin"], LogKey.from_vkey(given["-key"]) if command == "add-key" else None
+        match command:
+            case "add-log":
+                return []
+            case "add-key":
+                return [(options["origin"], LogKey.from_vkey(options["key"]))]
+            case "add-sigsum-log":
+                return [_read_sigsum_key(options["key"])]
     except (KeyError, ValueError) as error:
         msg = f"expected a log's origin and key after {command}"
         raise EncodingError(msg) from error
+    msg = f"expected a command that adds a log or its key, got {command}"
+    raise EncodingError(msg)
+
+
+def _read_options(words: list[str]) -> dict[str, str]:
+    """Return what follows the names of options, after an equals sign or as the next word."""
+    options: dict[str, str] = {}
+    waiting = iter(words)
+    for word in waiting:
+        name, separator, value = word.lstrip("-").partition("=")
+        options[name] = value if separator else next(waiting, "")
+    return options
 
 
 def _read_sigsum_key(text: str) -> tuple[str, LogKey]:

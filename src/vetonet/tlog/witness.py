@@ -19,20 +19,28 @@ from vetonet.tlog.add_checkpoint import AddCheckpoint
 from vetonet.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from vetonet.tlog.note import LogKey, NoteSignature, SignedNote, verify_signature
 
-_PARTS_OF_A_CONFLICT: Final = 4
+_PARTS_OF_A_CONFLICT: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
     """Two checkpoints of one log that a witness could not fit into one history; both are signed by the log.
 
+    With equal sizes the two alone are evidence. Else the proof that came with the second may make it so:
+    ``vetonet.tlog.fork.build_fork_evidence`` tells.
+
     Attributes:
         known: the newest that the witness had cosigned.
-        offered: what it was then asked to cosign.
+        request: what it was then asked to cosign, and with which proof.
     """
 
     known: SignedCheckpoint
-    offered: SignedCheckpoint
+    request: AddCheckpoint
+
+    @property
+    def offered(self) -> SignedCheckpoint:
+        """The second checkpoint."""
+        return self.request.signed
 
     @property
     def is_split_view(self) -> bool:
@@ -42,22 +50,22 @@ class Conflict:
         return is_one_place and known.root_hash != offered.root_hash
 
     def to_bytes(self) -> bytes:
-        """Return both signed checkpoints with an empty line between them."""
-        return self.known.to_bytes() + b"\n" + self.offered.to_bytes()
+        """Return the known checkpoint, an empty line, and the request."""
+        return self.known.to_bytes() + b"\n" + self.request.to_bytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Conflict:
-        """Return the two checkpoints that the bytes spell; their signatures are not verified.
+        """Return what the bytes spell; no signature is verified.
 
         Raises:
-            EncodingError: not two signed checkpoints in their one spelling.
+            EncodingError, ProofError: not a checkpoint and a request in their one spelling.
         """
-        parts = data.split(b"\n\n")  # neither a checkpoint nor a signature line is empty
+        parts = data.split(b"\n\n", 2)  # neither a checkpoint nor a signature line is empty
         if len(parts) != _PARTS_OF_A_CONFLICT:
-            msg = "expected two signed checkpoints with an empty line between them"
+            msg = "expected a signed checkpoint, an empty line and a request"
             raise EncodingError(msg)
         known = SignedCheckpoint.from_bytes(b"\n\n".join(parts[:2]) + b"\n")
-        return cls(known=known, offered=SignedCheckpoint.from_bytes(b"\n\n".join(parts[2:])))
+        return cls(known=known, request=AddCheckpoint.from_bytes(parts[2]))
 
 
 class UnknownLogError(RefusedError):
@@ -172,7 +180,7 @@ class WitnessPort(Protocol):
 
 
 def judge_checkpoint(state: WitnessState, request: AddCheckpoint) -> Outcome:
-    """Return the state after a request that may be granted; the checkpoint may then be cosigned.
+    """Return the state after a request that may be granted, so that it may be cosigned (VN-11.7).
 
     What is returned to be kept has lost the lines of unknown keys: nobody can fill a witness with them. The
     newest checkpoint again asks for nothing to be kept, and gets a cosignature with a new time.
@@ -224,7 +232,7 @@ def _verify_old_size(request: AddCheckpoint, known: SignedCheckpoint | None) -> 
     known_size = 0 if known is None else known.checkpoint.tree_size
     if request.old_size == known_size:
         return
-    conflict = None if known is None else Conflict(known=known, offered=request.signed)
+    conflict = None if known is None else Conflict(known=known, request=request)
     msg = (
         f"log {request.signed.checkpoint.origin!r}: expected the old size {known_size} of the newest "
         f"checkpoint that was cosigned, got {request.old_size}"
@@ -236,7 +244,7 @@ def _verify_old_size(request: AddCheckpoint, known: SignedCheckpoint | None) -> 
 def _verify_same_root(request: AddCheckpoint, known: SignedCheckpoint | None) -> None:
     if known is None:
         return
-    conflict = Conflict(known=known, offered=request.signed)
+    conflict = Conflict(known=known, request=request)
     if conflict.is_split_view:
         seen, offered = known.checkpoint, request.signed.checkpoint
         msg = (
@@ -254,7 +262,7 @@ def _verify_growth(request: AddCheckpoint, known: SignedCheckpoint | None) -> No
         if known is None or request.old_size == 0:
             _verify_no_proof(request)
         else:
-            conflict = Conflict(known=known, offered=request.signed)
+            conflict = Conflict(known=known, request=request)
             _verify_extends(known.checkpoint, request)
     except ProofError as error:
         msg = (

@@ -11,6 +11,9 @@ import contextlib
 import http.client
 import socket
 import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, Self
 
 from vetonet.wire.errors import HttpError
@@ -49,7 +52,7 @@ class HttpClient:
         max_bytes: the largest body of an answer, where a call does not say another.
     """
 
-    __slots__ = ("_idle", "_is_closed", "_tls", "max_bytes", "prefix", "timeout_s")
+    __slots__ = ("_idle", "_is_closed", "_threads", "_tls", "max_bytes", "prefix", "timeout_s")
 
     def __init__(
         self,
@@ -77,6 +80,8 @@ class HttpClient:
         self.max_bytes: Final = max_bytes
         self._tls = tls or ssl.create_default_context()
         self._idle: list[Connection] = []
+        # Threads of its own: a server that does not answer must not hold up whoever else waits for a thread.
+        self._threads: Final = ThreadPoolExecutor(MAX_IDLE_CONNECTIONS, thread_name_prefix="http-client")
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -88,8 +93,9 @@ class HttpClient:
         self.close()
 
     def close(self) -> None:
-        """No connection is kept any more; calls under way end as they would have."""
+        """No connection is kept any more, no thread begins a call; calls under way end as they would have."""
         self._is_closed = True
+        self._threads.shutdown(wait=False)
         while (connection := self._take_idle()) is not None:
             connection.close()
 
@@ -146,7 +152,7 @@ class HttpClient:
 
     async def get_async(self, path: str, *, max_bytes: int | None = None) -> HttpAnswer:
         """Return what ``get`` returns; a thread waits for it."""
-        return await asyncio.to_thread(self.get, path, max_bytes=max_bytes)
+        return await self._run(partial(self.get, path, max_bytes=max_bytes))
 
     async def post_async(
         self,
@@ -157,7 +163,12 @@ class HttpClient:
         max_bytes: int | None = None,
     ) -> HttpAnswer:
         """Return what ``post`` returns; a thread waits for it."""
-        return await asyncio.to_thread(self.post, path, body, content_type, max_bytes=max_bytes)
+        return await self._run(partial(self.post, path, body, content_type, max_bytes=max_bytes))
+
+    async def _run(self, call: Callable[[], HttpAnswer]) -> HttpAnswer:
+        if self._is_closed:
+            raise HttpError(f"{self.prefix}: expected a client in use, got one that was closed")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     def _call(self, call: HttpCall) -> HttpAnswer:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Self
 
 from vetonet.errors import EncodingError, InvalidSignatureError, VetonetError
 from vetonet.tlog.add_checkpoint import (
@@ -58,6 +58,18 @@ class HttpWitness:
         self._client = HttpClient(url, timeout_s=timeout_s, max_bytes=MAX_RESPONSE_BYTES, tls=tls)
         self.url: Final = str(self._client.prefix)
 
+    def __enter__(self) -> Self:
+        """Within, connections are kept."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """No connection is kept any more."""
+        self.close()
+
+    def close(self) -> None:
+        """No connection is kept any more; requests under way end as they would have."""
+        self._client.close()
+
     async def add_checkpoint(self, request: AddCheckpoint) -> bytes:
         """Return the signature lines that the witness answered, none of them verified.
 
@@ -90,10 +102,6 @@ class HttpWitness:
         if answer.status != HTTPStatus.OK:
             raise HttpError(f"{self.url}/{path}: expected status 200, got {answer.status}")
         return answer.body
-
-    def close(self) -> None:
-        """No connection is kept any more."""
-        self._client.close()
 
     def _find_refusal(self, request: AddCheckpoint, answer: HttpAnswer) -> VetonetError:
         """Return the error that a status stands for; what the body says beside it is not repeated."""

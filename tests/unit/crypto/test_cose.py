@@ -214,3 +214,45 @@ def test_the_size_bound_counts_every_byte(parse: Callable[..., object], data: by
     parse(data, max_bytes=len(data))
     with pytest.raises(EncodingError, match="at most"):
         parse(data, max_bytes=len(data) - 1)
+
+
+def test_a_detached_payload_is_signed_but_does_not_travel() -> None:
+    data = cose.sign1_detached(b"payload", HEADER, {5: b"aside"}, KEY)
+    parsed = cose.parse_detached_sign1(data)
+    assert (parsed.protected, parsed.unprotected) == (HEADER, {5: b"aside"})
+    attached = cose.parse_sign1(cose.sign1(b"payload", HEADER, KEY))
+    assert parsed.signature == attached.signature
+    parsed.attach(b"payload").verify(KEY.public_key)
+    with pytest.raises(InvalidSignatureError):
+        parsed.attach(b"another").verify(KEY.public_key)
+
+
+@pytest.mark.parametrize("payload", [b"", b"p", "text", 1, False, []])
+def test_a_payload_that_should_be_detached_and_is_not_is_refused(payload: object) -> None:
+    data = cose.TAG_SIGN1 + cbor.to_bytes([cbor.to_bytes(HEADER), {}, payload, bytes(64)])
+    with pytest.raises(EncodingError, match="detached payload"):
+        cose.parse_detached_sign1(data)
+
+
+@pytest.mark.parametrize("payload", [None, "text"])
+def test_a_detached_payload_is_refused_where_it_has_to_be_attached(payload: object) -> None:
+    data = cose.TAG_SIGN1 + cbor.to_bytes([cbor.to_bytes(HEADER), {}, payload, bytes(64)])
+    with pytest.raises(EncodingError, match="attached payload"):
+        cose.parse_sign1(data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data[1:],
+        lambda data: b"\xd1" + data[1:],
+        lambda data: data + b"\0",
+        lambda data: data[:-1],
+        lambda data: data.replace(b"\x58\x40", b"\x59\x00\x40"),
+        lambda data: data[:1] + cbor.to_bytes([*cbor.from_bytes(data[1:], max_bytes=999), 1]),
+    ],
+)
+def test_what_is_no_detached_sign1_is_refused(change: Callable[[bytes], bytes]) -> None:
+    data = cose.sign1_detached(b"payload", HEADER, {}, KEY)
+    with pytest.raises(EncodingError):
+        cose.parse_detached_sign1(change(data))

@@ -1,4 +1,4 @@
-"""The witness: what it cosigns it remembers, before it says so and after every kind of end."""
+"""The witness (VN-11.7): what it cosigns it remembers, before it says so and after every kind of end."""
 
 from __future__ import annotations
 

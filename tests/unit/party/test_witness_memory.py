@@ -89,7 +89,7 @@ def test_a_record_of_another_program_stops_the_witness() -> None:
 
 @pytest.mark.parametrize("kind", ["split-view", "unproven"])
 def test_a_damaged_conflict_stops_the_witness(kind: str) -> None:
-    good = Conflict(known=LOG.sign(7), offered=FORK.sign(7)).to_bytes()
+    good = Conflict(known=LOG.sign(7), request=FORK.ask(7, 7)).to_bytes()
     assert len(list(WitnessMemory.open(fill(good, kind=kind), LOGS).iter_conflicts())) == 1
     with pytest.raises(StorageError, match="record 1"):
         WitnessMemory.open(fill(good[:-1], kind=kind), LOGS)
@@ -99,9 +99,7 @@ def test_a_damaged_conflict_stops_the_witness(kind: str) -> None:
 def test_a_conflict_is_kept_once(other: History) -> None:
     journal = MemoryJournal()
     memory = WitnessMemory.open(journal, LOGS)
-    conflict = Conflict(known=LOG.sign(7), offered=other.sign(12))
-    for now in range(3):
-        memory.keep(conflict, now)
-    assert journal.size() == 1
-    WitnessMemory.open(journal, LOGS).keep(conflict, 9)
+    conflict = Conflict(known=LOG.sign(7), request=other.ask(7, 12))
+    assert [memory.keep(conflict, now) for now in range(3)] == [True, False, False]
+    assert not WitnessMemory.open(journal, LOGS).keep(conflict, 9)
     assert journal.size() == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 import sqlite3
@@ -472,3 +474,19 @@ def test_an_old_sqlite_library_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 9))
     with pytest.raises(StorageError, match=r"expected SQLite 3\.37\.0 or newer"):
         SqliteJournal.open(tmp_path)
+
+
+def test_an_error_of_the_system_at_the_last_close_is_ours(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, close = SqliteJournal.open(directory), os.close
+
+    def fail(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vetonet.storage.directory_lock.os.close", fail)
+        with pytest.raises(StorageError, match="Input/output error"):
+            journal.close()
+    SqliteJournal.open(directory).close()

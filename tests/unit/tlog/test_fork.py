@@ -241,6 +241,17 @@ def test_lines_of_strangers_are_refused_in_evidence_and_left_out_when_it_is_buil
     assert build_fork_evidence(EVIDENCE.first, noisy, EVIDENCE.hashes, POLICY) == EVIDENCE
 
 
+def test_whoever_knows_the_log_alone_can_pass_over_the_witnesses() -> None:
+    log_only = LogPolicy.unwitnessed(LOG_KEY)
+    assert verify_fork(EVIDENCE, log_only, allow_other_lines=True).culprits == (ORIGIN,)
+    one_witness = LogPolicy(log_keys=(LOG_KEY,), quorum=None, witnesses=WITNESSES[2:3])
+    assert verify_fork(EVIDENCE, one_witness, allow_other_lines=True).culprits == (ORIGIN, NAMES[2])
+    borrowed = cosign_by(HONEST.checkpoint(6), NAMES[2])
+    forged = make_cosigned(make_log(13, parts_at=5).checkpoint(), others=(borrowed,))
+    with pytest.raises(InvalidSignatureError, match="does not verify"):
+        verify_fork(replace(EVIDENCE, second=forged), one_witness, allow_other_lines=True)
+
+
 def test_evidence_can_be_rebuilt_for_whoever_knows_fewer_keys() -> None:
     log_only = LogPolicy.unwitnessed(LOG_KEY)
     with pytest.raises(InvalidSignatureError, match="its witnesses alone"):

@@ -1,4 +1,4 @@
-"""The rules of a witness: growth with proof is granted, everything else is refused for its own reason."""
+"""The rules of a witness (VN-11.7): growth with proof is granted, all else refused for its own reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, EquivocationError, InvalidSignatureError, ProofError, RefusedError
 from vetonet.tlog.add_checkpoint import AddCheckpoint
 from vetonet.tlog.checkpoint import SignedCheckpoint
+from vetonet.tlog.fork import build_fork_evidence, verify_fork
 from vetonet.tlog.note import LogKey, NoteSignature, SignedNote, sign_note
+from vetonet.tlog.policy import LogPolicy
 from vetonet.tlog.witness import (
     Conflict,
     SplitViewError,
@@ -160,7 +162,7 @@ def test_the_same_size_with_another_root_is_a_proof_against_the_log() -> None:
     conflict = caught.value.conflict
     assert isinstance(caught.value, EquivocationError)
     assert caught.value.culprit == ORIGIN
-    assert conflict == Conflict(known=LOG.sign(7), offered=FORK.sign(7))
+    assert conflict == Conflict(known=LOG.sign(7), request=FORK.ask(7, 7))
     assert conflict.is_split_view
 
 
@@ -168,14 +170,14 @@ def test_a_second_root_behind_a_stale_old_size_is_proof_too() -> None:
     with pytest.raises(StaleCheckpointError) as caught:
         judge_checkpoint(follow(3, 7), FORK.ask(3, 7))
     assert caught.value.known_size == 7
-    assert caught.value.conflict == Conflict(known=LOG.sign(7), offered=FORK.sign(7))
+    assert caught.value.conflict == Conflict(known=LOG.sign(7), request=FORK.ask(3, 7))
 
 
 def test_a_fork_that_is_consistent_in_itself_is_refused() -> None:
     with pytest.raises(UnprovenCheckpointError, match="consistency proof from size 7 to 12") as caught:
         judge_checkpoint(follow(7), FORK.ask(7, 12))
     assert isinstance(caught.value, ProofError)
-    assert caught.value.conflict == Conflict(known=LOG.sign(7), offered=FORK.sign(12))
+    assert caught.value.conflict == Conflict(known=LOG.sign(7), request=FORK.ask(7, 12))
     assert not caught.value.conflict.is_split_view
 
 
@@ -237,9 +239,40 @@ def test_a_log_cannot_be_moved_on_by_the_key_of_another() -> None:
         judge_checkpoint(state, AddCheckpoint(old_size=0, signed=SignedCheckpoint(note=signed)))
 
 
-def test_a_conflict_reads_back_byte_for_byte() -> None:
-    conflict = Conflict(known=LOG.sign(7), offered=FORK.sign(7))
+@pytest.mark.parametrize("request_", [FORK.ask(7, 7), FORK.ask(0, 7), FORK.ask(7, 12)])
+def test_a_conflict_reads_back_byte_for_byte(request_: AddCheckpoint) -> None:
+    conflict = Conflict(known=LOG.sign(7), request=request_)
     assert Conflict.from_bytes(conflict.to_bytes()) == conflict
+
+
+@pytest.mark.parametrize(("old_size", "size"), [(7, 7), (7, 12), (3, 12)])
+def test_a_conflict_is_evidence_that_verifies_by_itself(old_size: int, size: int) -> None:
+    with pytest.raises((SplitViewError, UnprovenCheckpointError)) as caught:
+        judge_checkpoint(follow(old_size), FORK.ask(old_size, size))
+    refusal = caught.value
+    assert isinstance(refusal, SplitViewError | UnprovenCheckpointError)
+    assert refusal.conflict is not None
+    conflict = Conflict.from_bytes(refusal.conflict.to_bytes())
+    policy = LogPolicy.unwitnessed(LOG.log_key)
+    evidence = build_fork_evidence(
+        conflict.known.to_bytes(), conflict.offered.to_bytes(), conflict.request.proof, policy
+    )
+    assert verify_fork(evidence, policy).culprits == (ORIGIN,)
+
+
+def test_a_wrong_proof_of_an_honest_log_is_no_evidence() -> None:
+    spoilt = replace(LOG.ask(7, 12), proof=FORK.ask(7, 12).proof)
+    with pytest.raises(UnprovenCheckpointError) as caught:
+        judge_checkpoint(follow(7), spoilt)
+    conflict = caught.value.conflict
+    assert conflict is not None
+    with pytest.raises(ProofError):
+        build_fork_evidence(
+            conflict.known.to_bytes(),
+            conflict.offered.to_bytes(),
+            conflict.request.proof,
+            LogPolicy.unwitnessed(LOG.log_key),
+        )
 
 
 @pytest.mark.parametrize(
@@ -250,17 +283,19 @@ def test_a_conflict_reads_back_byte_for_byte() -> None:
         lambda data: data + b"\n",
         lambda data: data.replace(b"\n\n", b"\n", 1),
         lambda data: data + b"\n" + LOG.sign(3).to_bytes(),
+        lambda data: data.replace(b"old 7\n", b"old 07\n"),
+        lambda data: data.replace(b"old 7\n", b""),
         lambda _: LOG.sign(3).to_bytes(),
     ],
 )
 def test_a_malformed_conflict_is_refused(change: Callable[[bytes], bytes]) -> None:
-    data = Conflict(known=LOG.sign(7), offered=FORK.sign(7)).to_bytes()
+    data = Conflict(known=LOG.sign(7), request=FORK.ask(7, 7)).to_bytes()
     with pytest.raises(EncodingError):
         Conflict.from_bytes(change(data))
 
 
 def test_two_logs_or_two_sizes_are_no_split_view() -> None:
     second = make_history(origin="vetonet.example/log2")
-    assert not Conflict(known=LOG.sign(7), offered=second.sign(7)).is_split_view
-    assert not Conflict(known=LOG.sign(7), offered=LOG.sign(7)).is_split_view
-    assert not Conflict(known=LOG.sign(7), offered=FORK.sign(8)).is_split_view
+    assert not Conflict(known=LOG.sign(7), request=second.ask(0, 7)).is_split_view
+    assert not Conflict(known=LOG.sign(7), request=LOG.ask(7, 7)).is_split_view
+    assert not Conflict(known=LOG.sign(7), request=FORK.ask(7, 8)).is_split_view

@@ -87,6 +87,22 @@ def verify_inclusion(
     """
     _verify_position(leaf_index, tree_size)  # 1
     _verify_hashes((leaf_hash, root_hash), limit=2)
+    computed = _fold_inclusion(leaf_hash, proof, leaf_index=leaf_index, tree_size=tree_size)  # 2 to 5
+    _verify_root("root", expected=root_hash, computed=computed)
+
+
+def compute_inclusion_root(leaf_hash: bytes, proof: InclusionProof) -> bytes:
+    """Return the root to which a leaf and its path add up, which proves nothing before it is compared.
+
+    Raises:
+        ProofError: a hash missing, surplus or not of 32 bytes.
+    """
+    _verify_hashes((leaf_hash,), limit=1)
+    return _fold_inclusion(leaf_hash, proof.hashes, leaf_index=proof.leaf_index, tree_size=proof.tree_size)
+
+
+def _fold_inclusion(leaf_hash: bytes, proof: Sequence[bytes], *, leaf_index: int, tree_size: int) -> bytes:
+    """Return the root after steps 2 to 5 of RFC 9162 section 2.1.3.2."""
     _verify_hashes(proof, limit=MAX_INCLUSION_HASHES)
     node, last = leaf_index, tree_size - 1  # 2
     computed = leaf_hash  # 3
@@ -103,7 +119,7 @@ def verify_inclusion(
     if last != 0:  # 5
         msg = f"inclusion proof too short: {len(proof)} hashes do not reach the root of {tree_size} leaves"
         raise ProofError(msg)
-    _verify_root("root", expected=root_hash, computed=computed)
+    return computed
 
 
 def verify_consistency(

@@ -1,4 +1,4 @@
-module vetonet/tests/interop/verify_log
+module vetonet.invalid/notelog
 
 go 1.17
 

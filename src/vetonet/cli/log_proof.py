@@ -1,0 +1,200 @@
+"""``vetonet log export|proof``: the proof that a leaf is in a log as one file, and its judge."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.files import read_input, write_output
+from vetonet.cli.log_source import choose_policy, open_log_source, policy_option, treaty_option, vkey_option
+from vetonet.cli.output import examples, json_option, print_json, print_line
+from vetonet.errors import EncodingError, RefusedError, StorageError, VerificationError
+
+if TYPE_CHECKING:
+    from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy
+    from vetonet.tlog.tile_reader import TileReader
+
+MAX_LEAF_BYTES: Final = 2**16 - 1
+FORMATS: Final = ("tlog-proof", "receipt")
+
+
+@click.command(
+    epilog=examples(
+        "vetonet log export http://127.0.0.1:7447 --index 5 --policy log.policy --out leaf-5.tlog-proof",
+        "vetonet log export log --index 5 --vkey VKEY --format receipt --key log-key.pem --out leaf-5.cose",
+    ),
+)
+@click.argument("log")
+@click.option("--index", "leaf_index", required=True, type=click.IntRange(min=0), help="Which leaf, from 0.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file of the proof.")
+@click.option("--leaf-out", type=click.Path(path_type=Path), help="A file for the leaf itself.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="C2SP tlog-proof, from what is published; or a COSE receipt (RFC 9942), by the log with its --key.",
+)
+@click.option("--key", "key_path", type=click.Path(path_type=Path), help="The log's key, for a receipt.")
+@vkey_option
+@policy_option
+@treaty_option
+@json_option
+def export(
+    *,
+    log: str,
+    leaf_index: int,
+    out: Path,
+    leaf_out: Path | None,
+    form: str,
+    key_path: Path | None,
+    vkey: str | None,
+    policy_path: Path | None,
+    treaty_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Write the proof that a leaf is in the log at LOG, a URL or a folder.
+
+    The checkpoint is held to the keys that you give, the leaf to the checkpoint: what is written holds.
+    """
+    if (form == "receipt") is (key_path is None):
+        raise Failure("expected --key with --format receipt, and only there: the log itself signs receipts")
+    policy = choose_policy(vkey=vkey, policy_path=policy_path, treaty_path=treaty_path)
+    with ExitStack() as stack:
+        found = _Export(log, policy, leaf_index, stack)
+        data = found.make_proof() if key_path is None else found.make_receipt(key_path)
+    write_output(out, data)
+    if leaf_out is not None:
+        write_output(leaf_out, found.leaf)
+    size = found.cosigned.checkpoint.tree_size
+    if as_json:
+        print_json({"leaf_index": leaf_index, "tree_size": size, "format": form, "proof": str(out)})
+    else:
+        print_line(f"{out}: leaf {leaf_index} of {size} of {found.cosigned.checkpoint.origin}")
+
+
+@click.command(
+    epilog=examples(
+        "vetonet log proof leaf-5.tlog-proof --leaf statement.cose --policy log.policy",
+        "vetonet log proof leaf-5.cose --leaf statement.cose --vkey VKEY --json",
+    ),
+)
+@click.argument("proof", type=click.Path(path_type=Path))
+@click.option("--leaf", required=True, type=click.Path(path_type=Path), help="The leaf, as it was logged.")
+@vkey_option
+@policy_option
+@treaty_option
+@json_option
+def proof(
+    *,
+    proof: Path,
+    leaf: Path,
+    vkey: str | None,
+    policy_path: Path | None,
+    treaty_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Judge PROOF, a tlog-proof or a COSE receipt: is the leaf in the log? No network, no server.
+
+    Exits with 0 if it is, 1 if the proof does not show it, 4 if a file cannot be read.
+    """
+    from vetonet.tlog.proof_file import MAX_PROOF_FILE_BYTES, PROOF_HEADER
+
+    policy = choose_policy(vkey=vkey, policy_path=policy_path, treaty_path=treaty_path)
+    data = read_input(proof, "a proof", maximum=MAX_PROOF_FILE_BYTES)
+    content = read_input(leaf, "a leaf", maximum=MAX_LEAF_BYTES)
+    judge = _judge_proof if data.startswith(PROOF_HEADER.encode()) else _judge_receipt
+    try:
+        origin, leaf_index, tree_size = judge(data, content, policy)
+    except EncodingError as error:
+        message = f"{proof}: expected a tlog-proof or a COSE receipt: {error}"
+        raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
+    except VerificationError as error:
+        message = f"{proof}: the proof does not hold: {error}"
+        raise Failure(message, code=Exit.NEGATIVE, reason=error.reason) from error
+    if as_json:
+        print_json({"holds": True, "origin": origin, "leaf_index": leaf_index, "tree_size": tree_size})
+    else:
+        print_line(f"the proof holds: {leaf} is leaf {leaf_index} of {tree_size} of {origin}")
+
+
+class _Export:
+    """One leaf of a log, with the checkpoint that it was measured against."""
+
+    def __init__(self, log: str, policy: LogPolicy, leaf_index: int, stack: ExitStack) -> None:
+        """Read and verify it.
+
+        Raises:
+            Failure: with 1, there is no such leaf; with 4, what the log shows is not what was signed.
+        """
+        from vetonet.tlog.policy import verify_cosigned
+        from vetonet.tlog.tile_reader import TileReader
+
+        source = open_log_source(log, stack)
+        self._index, self._policy = leaf_index, policy
+        try:
+            self.cosigned: CosignedCheckpoint = verify_cosigned(
+                source.read_checkpoint(), policy, allow_other_lines=True
+            )
+            self._reader: TileReader = TileReader(source.fetch)
+            self.leaf = self._read_leaf()
+        except (EncodingError, StorageError, VerificationError) as error:
+            raise Failure(f"{log}: {error}", code=Exit.INVALID, reason=error.reason) from error
+        except RefusedError as error:
+            raise Failure(f"{log}: {error}", code=Exit.NEGATIVE, reason=error.reason) from error
+
+    def make_proof(self) -> bytes:
+        """Return the C2SP tlog-proof file."""
+        from vetonet.tlog.proof_file import ProofFile
+
+        size = self.cosigned.checkpoint.tree_size
+        hashes = self._reader.inclusion_proof(self._index, size).hashes
+        return ProofFile(leaf_index=self._index, hashes=hashes, checkpoint=self.cosigned.data).to_bytes()
+
+    def make_receipt(self, key_path: Path) -> bytes:
+        """Return the COSE receipt, signed with the log's key.
+
+        Raises:
+            Failure: the key is another's.
+        """
+        from vetonet.crypto.merkle import compute_leaf_hash
+        from vetonet.party.keys import load_signing_key
+        from vetonet.tlog.receipt import build_receipt
+
+        signing_key, checkpoint = load_signing_key(key_path), self.cosigned.checkpoint
+        if signing_key.public_key != self._policy.log_key.public_key:
+            raise Failure(f"{key_path}: expected the key of {checkpoint.origin}, got another")
+        inclusion = self._reader.inclusion_proof(self._index, checkpoint.tree_size)
+        return build_receipt(compute_leaf_hash(self.leaf), inclusion, checkpoint, signing_key)
+
+    def _read_leaf(self) -> bytes:
+        checkpoint = self.cosigned.checkpoint
+        size, root_hash = checkpoint.tree_size, checkpoint.root_hash
+        (leaf,) = self._reader.entries(self._index, self._index + 1, size, root_hash=root_hash)
+        return leaf
+
+
+def _judge_proof(data: bytes, leaf: bytes, policy: LogPolicy) -> tuple[str, int, int]:
+    from vetonet.crypto.merkle import compute_leaf_hash
+    from vetonet.tlog.proof_file import ProofFile, verify_proof_file
+
+    cosigned = verify_proof_file(data, leaf_hash=compute_leaf_hash(leaf), policy=policy)
+    return cosigned.checkpoint.origin, ProofFile.from_bytes(data).leaf_index, cosigned.checkpoint.tree_size
+
+
+def _judge_receipt(data: bytes, leaf: bytes, policy: LogPolicy) -> tuple[str, int, int]:
+    """A receipt is the log's own word; a policy that asks for witnesses wants more than it has."""
+    from vetonet.crypto.merkle import compute_leaf_hash
+    from vetonet.errors import WitnessQuorumError
+    from vetonet.tlog.policy import describe_quorum
+    from vetonet.tlog.receipt import verify_receipt
+
+    receipt = verify_receipt(data, compute_leaf_hash(leaf), policy.log_key.public_key)
+    if policy.quorum is not None:
+        raise WitnessQuorumError(f"expected {describe_quorum(policy.quorum)}, got a receipt, which has none")
+    return policy.log_key.name, receipt.proof.leaf_index, receipt.proof.tree_size

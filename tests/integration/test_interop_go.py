@@ -1,0 +1,132 @@
+"""Go's checksum database code reads our log, and its log passes our client."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.command_line import call
+from support.interop import build_notelog, why_no_go
+from support.published import log_key, publish
+from support.tiles import vector_entries
+from support.world import make_council
+from vetonet.cli.exits import Exit
+from vetonet.storage import FileTileStore
+from vetonet.tlog.checkpoint import verify_checkpoint
+from vetonet.tlog.log import Log
+from vetonet.tlog.note import LogKey
+from vetonet.tlog.tile_reader import TileReader
+from vetonet.tlog.tree_edge import TreeEdge
+
+WHY_NOT = why_no_go()
+SIZES = (1, 255, 256, 257, 700)
+
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
+
+
+@pytest.fixture(scope="module")
+def notelog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_notelog(tmp_path_factory.mktemp("notelog"))
+
+
+def run(notelog: Path, *arguments: str | Path) -> tuple[int, str]:
+    """How the program ended, and what it said."""
+    command = [str(notelog), *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return ended.returncode, (ended.stdout + ended.stderr).strip()
+
+
+def lay_out(folder: Path, files: dict[str, bytes]) -> Path:
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_go_accepts_every_tile_entry_and_proof_of_our_log(notelog: Path, tmp_path: Path, size: int) -> None:
+    folder = lay_out(tmp_path, publish(size))
+    code, said = run(notelog, "verify", folder, log_key().to_vkey())
+    assert (code, said.split()[:2]) == (0, ["ok", str(size)])
+
+
+def test_go_accepts_a_treatys_log_with_the_lines_of_its_witnesses(notelog: Path, tmp_path: Path) -> None:
+    council = make_council(7, 5)
+    leaves = [council.treaty.data, *vector_entries(1, 300)]
+    log = Log(council.treaty.statement.log_origin, leaves)
+    files = dict(TreeEdge().extend(leaves).files) | {"checkpoint": council.sign_head(log)}
+    folder = lay_out(tmp_path, files)
+    vkey = council.log_policy.log_key.to_vkey()
+    assert run(notelog, "verify", folder, vkey)[0] == 0
+
+
+def test_go_refuses_our_log_with_one_bit_changed_in_any_file(notelog: Path, tmp_path: Path) -> None:
+    files = publish(300)
+    folder = lay_out(tmp_path, files)
+    for path in sorted(files.keys() - {"checkpoint.300"}):  # an archive of our own, beside the log
+        data = files[path]
+        for place in (0, len(data) // 2, len(data) - 2):
+            changed = bytearray(data)
+            changed[place] ^= 1
+            (folder / path).write_bytes(changed)
+            code, said = run(notelog, "verify", folder, log_key().to_vkey())
+            assert code == 1, f"{path} at {place}: {said}"
+        (folder / path).write_bytes(data)
+    assert run(notelog, "verify", folder, log_key().to_vkey())[0] == 0
+
+
+@pytest.fixture
+def proven(tmp_path: Path) -> tuple[Path, Path]:
+    """A proof that we exported, and its leaf."""
+    folder = lay_out(tmp_path / "log", publish(300))
+    proof, leaf = tmp_path / "proof", tmp_path / "leaf"
+    written = ("--index", "277", "--out", proof, "--leaf-out", leaf)
+    assert call("log", "export", folder, *written, "--vkey", log_key().to_vkey()).code == Exit.OK
+    return proof, leaf
+
+
+def test_go_accepts_our_proof_and_no_change_of_it(notelog: Path, proven: tuple[Path, Path]) -> None:
+    proof, leaf = proven
+    vkey, data = log_key().to_vkey(), proof.read_bytes()
+    assert run(notelog, "proof", proof, leaf, vkey) == (0, "ok 277 300")
+    for place in range(30, len(data), 41):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        proof.write_bytes(changed)
+        assert run(notelog, "proof", proof, leaf, vkey)[0] == 1, place
+    proof.write_bytes(data)
+    leaf.write_bytes(b"another leaf")
+    assert run(notelog, "proof", proof, leaf, vkey)[0] == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_our_client_accepts_gos_log(notelog: Path, tmp_path: Path, size: int) -> None:
+    code, vkey = run(notelog, "build", tmp_path / "log", "log.example/go", str(size))
+    assert code == 0, vkey
+    folder = tmp_path / "log"
+    assert call("log", "fsck", folder, "--vkey", vkey).code == Exit.OK
+    store = FileTileStore(folder)
+    checkpoint = verify_checkpoint(store.read("checkpoint"), LogKey.from_vkey(vkey))
+    reader = TileReader(lambda tile: store.read(tile.to_path()))
+    entries = list(reader.entries(0, size, size, root_hash=checkpoint.root_hash))
+    assert entries == [b"entry %d " % index * (index % 4) for index in range(size)]
+    written = ("--index", str(size - 1), "--out", tmp_path / "proof", "--leaf-out", tmp_path / "leaf")
+    assert call("log", "export", folder, *written, "--vkey", vkey).code == Exit.OK
+    assert (
+        call("log", "proof", tmp_path / "proof", "--leaf", tmp_path / "leaf", "--vkey", vkey).code == Exit.OK
+    )
+    assert run(notelog, "proof", tmp_path / "proof", tmp_path / "leaf", vkey)[0] == 0
+
+
+def test_our_client_refuses_gos_log_with_one_bit_changed(notelog: Path, tmp_path: Path) -> None:
+    _, vkey = run(notelog, "build", tmp_path / "log", "log.example/go", "300")
+    for path in sorted(path for path in (tmp_path / "log").rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        changed = bytearray(data)
+        changed[len(data) // 2] ^= 1
+        path.write_bytes(changed)
+        assert call("log", "fsck", tmp_path / "log", "--vkey", vkey).code in (Exit.NEGATIVE, Exit.INVALID)
+        path.write_bytes(data)
+    assert call("log", "fsck", tmp_path / "log", "--vkey", vkey).code == Exit.OK

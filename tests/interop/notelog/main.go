@@ -1,0 +1,324 @@
+// Command notelog reads and writes transparency logs with the packages of Go's checksum database, so that
+// vetonet's own reading and writing of the same files is judged by somebody else's code.
+//
+//	notelog verify FOLDER VKEY       every tile, entry, inclusion and consistency of a published log
+//	notelog proof FILE LEAF VKEY     a C2SP tlog-proof of the leaf in a file
+//	notelog build FOLDER NAME SIZE   a log of SIZE leaves; prints the verifier key of its new key
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const (
+	height      = 8
+	width       = 1 << height
+	maxProofs   = 600 // of each kind: all of a small log, a sample of a large one
+	proofHeader = "c2sp.org/tlog-proof@v1"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "notelog:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 3 && args[0] == "verify":
+		return verifyLog(args[1], args[2])
+	case len(args) == 4 && args[0] == "proof":
+		return verifyProof(args[1], args[2], args[3])
+	case len(args) == 4 && args[0] == "build":
+		return buildLog(args[1], args[2], args[3])
+	}
+	return errors.New("usage: notelog verify FOLDER VKEY | proof FILE LEAF VKEY | build FOLDER NAME SIZE")
+}
+
+// tilePath is the place of a tile by C2SP tlog-tiles, which knows one height and calls data entries.
+func tilePath(t tlog.Tile) string {
+	path := strings.TrimPrefix(t.Path(), fmt.Sprintf("tile/%d/", height))
+	return "tile/" + strings.Replace(path, "data/", "entries/", 1)
+}
+
+// folder reads the tiles of a log from files.
+type folder string
+
+func (folder) Height() int                        { return height }
+func (folder) SaveTiles(_ []tlog.Tile, _ [][]byte) {}
+
+func (f folder) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
+	data := make([][]byte, len(tiles))
+	for i, t := range tiles {
+		var err error
+		if data[i], err = f.read(t); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
+}
+
+// read returns a tile; a log may keep the full one instead of a partial one.
+func (f folder) read(t tlog.Tile) ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join(string(f), tilePath(t)))
+	if err == nil || t.W == width || t.L < 0 {
+		return data, err
+	}
+	full := t
+	full.W = width
+	data, fullErr := os.ReadFile(filepath.Join(string(f), tilePath(full)))
+	if fullErr != nil || len(data) < t.W*tlog.HashSize {
+		return nil, err
+	}
+	return data[:t.W*tlog.HashSize], nil
+}
+
+// openCheckpoint returns what a signed checkpoint commits to.
+func openCheckpoint(msg []byte, vkey string) (tlog.Tree, error) {
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return tlog.Tree{}, err
+	}
+	opened, err := note.Open(msg, note.VerifierList(verifier))
+	if err != nil {
+		return tlog.Tree{}, err
+	}
+	lines := strings.Split(opened.Text, "\n")
+	if len(lines) < 4 || lines[0] != verifier.Name() {
+		return tlog.Tree{}, fmt.Errorf("expected a checkpoint of %s", verifier.Name())
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	if err != nil {
+		return tlog.Tree{}, err
+	}
+	root, err := tlog.ParseHash(lines[2])
+	return tlog.Tree{N: size, Hash: root}, err
+}
+
+func verifyLog(dir, vkey string) error {
+	msg, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	if err != nil {
+		return err
+	}
+	tree, err := openCheckpoint(msg, vkey)
+	if err != nil {
+		return err
+	}
+	hashes := tlog.TileHashReader(tree, folder(dir))
+	if err := verifyEntries(folder(dir), tree, hashes); err != nil {
+		return err
+	}
+	step := tree.N/maxProofs + 1
+	for i := int64(0); i < tree.N; i += step {
+		if err := verifyPlace(tree, i, hashes); err != nil {
+			return fmt.Errorf("leaf %d: %w", i, err)
+		}
+	}
+	fmt.Println("ok", tree.N, tree.Hash)
+	return nil
+}
+
+// verifyPlace proves one leaf, and that the log of the size up to it grew into this one.
+func verifyPlace(tree tlog.Tree, i int64, hashes tlog.HashReader) error {
+	leaf, err := hashes.ReadHashes([]int64{tlog.StoredHashIndex(0, i)})
+	if err != nil {
+		return err
+	}
+	inclusion, err := tlog.ProveRecord(tree.N, i, hashes)
+	if err != nil {
+		return err
+	}
+	if err := tlog.CheckRecord(inclusion, tree.N, tree.Hash, i, leaf[0]); err != nil {
+		return err
+	}
+	old, err := tlog.TreeHash(i+1, hashes)
+	if err != nil {
+		return err
+	}
+	growth, err := tlog.ProveTree(tree.N, i+1, hashes)
+	if err != nil {
+		return err
+	}
+	return tlog.CheckTree(growth, tree.N, tree.Hash, i+1, old)
+}
+
+func verifyEntries(dir folder, tree tlog.Tree, hashes tlog.HashReader) error {
+	for n := int64(0); n*width < tree.N; n++ {
+		w := int(min(tree.N-n*width, width))
+		bundle, err := dir.read(tlog.Tile{H: height, L: -1, N: n, W: w})
+		if err != nil {
+			return err
+		}
+		entries, err := splitBundle(bundle)
+		if err != nil || len(entries) != w {
+			return fmt.Errorf("bundle %d: expected %d entries, got %d (%v)", n, w, len(entries), err)
+		}
+		for i, entry := range entries {
+			leaf, err := hashes.ReadHashes([]int64{tlog.StoredHashIndex(0, n*width+int64(i))})
+			if err != nil {
+				return err
+			}
+			if tlog.RecordHash(entry) != leaf[0] {
+				return fmt.Errorf("entry %d is not the one that was logged", n*width+int64(i))
+			}
+		}
+	}
+	return nil
+}
+
+func min(a, b int64) int64 {
+	if a < b {
+		return a
+	}
+	return b
+}
+
+func splitBundle(data []byte) ([][]byte, error) {
+	var entries [][]byte
+	for len(data) > 0 {
+		if len(data) < 2 {
+			return entries, errors.New("cut short")
+		}
+		n := int(binary.BigEndian.Uint16(data))
+		if len(data) < 2+n {
+			return entries, errors.New("cut short")
+		}
+		entries, data = append(entries, data[2:2+n]), data[2+n:]
+	}
+	return entries, nil
+}
+
+func verifyProof(file, leafFile, vkey string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	leaf, err := os.ReadFile(leafFile)
+	if err != nil {
+		return err
+	}
+	parts := bytes.SplitN(data, []byte("\n\n"), 2)
+	lines := strings.Split(string(parts[0]), "\n")
+	if len(parts) != 2 || len(lines) < 2 || lines[0] != proofHeader {
+		return errors.New("expected a tlog-proof")
+	}
+	index, err := strconv.ParseInt(strings.TrimPrefix(lines[1], "index "), 10, 64)
+	if err != nil {
+		return err
+	}
+	var proof tlog.RecordProof
+	for _, line := range lines[2:] {
+		hash, err := tlog.ParseHash(line)
+		if err != nil {
+			return err
+		}
+		proof = append(proof, hash)
+	}
+	tree, err := openCheckpoint(parts[1], vkey)
+	if err != nil {
+		return err
+	}
+	if err := tlog.CheckRecord(proof, tree.N, tree.Hash, index, tlog.RecordHash(leaf)); err != nil {
+		return err
+	}
+	fmt.Println("ok", index, tree.N)
+	return nil
+}
+
+func buildLog(dir, name, sizeText string) error {
+	size, err := strconv.ParseInt(sizeText, 10, 64)
+	if err != nil {
+		return err
+	}
+	skey, vkey, err := note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		return err
+	}
+	var stored []tlog.Hash
+	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		found := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			found[i] = stored[index]
+		}
+		return found, nil
+	})
+	for i := int64(0); i < size; i++ {
+		hashes, err := tlog.StoredHashes(i, entry(i), reader)
+		if err != nil {
+			return err
+		}
+		stored = append(stored, hashes...)
+	}
+	if err := writeTiles(dir, size, reader); err != nil {
+		return err
+	}
+	if err := writeCheckpoint(dir, name, skey, size, reader); err != nil {
+		return err
+	}
+	fmt.Println(vkey)
+	return nil
+}
+
+func entry(i int64) []byte { return []byte(strings.Repeat(fmt.Sprintf("entry %d ", i), int(i%4))) }
+
+func writeTiles(dir string, size int64, reader tlog.HashReader) error {
+	for _, t := range tlog.NewTiles(height, 0, size) {
+		data, err := tlog.ReadTileData(t, reader)
+		if err != nil {
+			return err
+		}
+		if err := write(dir, tilePath(t), data); err != nil {
+			return err
+		}
+	}
+	for n := int64(0); n*width < size; n++ {
+		w := min(size-n*width, width)
+		var bundle []byte
+		for i := n * width; i < n*width+w; i++ {
+			bundle = binary.BigEndian.AppendUint16(bundle, uint16(len(entry(i))))
+			bundle = append(bundle, entry(i)...)
+		}
+		if err := write(dir, tilePath(tlog.Tile{H: height, L: -1, N: n, W: int(w)}), bundle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeCheckpoint(dir, name, skey string, size int64, reader tlog.HashReader) error {
+	root, err := tlog.TreeHash(size, reader)
+	if err != nil {
+		return err
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%s\n%d\n%s\n", name, size, base64.StdEncoding.EncodeToString(root[:]))
+	msg, err := note.Sign(&note.Note{Text: text}, signer)
+	if err != nil {
+		return err
+	}
+	return write(dir, "checkpoint", msg)
+}
+
+func write(dir, path string, data []byte) error {
+	full := filepath.Join(dir, path)
+	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(full, data, 0o644)
+}

@@ -9,7 +9,7 @@ import pytest
 
 from support.command_line import call
 from support.interop import build_notelog, why_no_go
-from support.published import log_key, publish
+from support.published import log_key, publish, sign
 from support.tiles import vector_entries
 from support.world import make_council
 from vetonet.cli.exits import Exit
@@ -75,6 +75,35 @@ def test_go_refuses_our_log_with_one_bit_changed_in_any_file(notelog: Path, tmp_
             assert code == 1, f"{path} at {place}: {said}"
         (folder / path).write_bytes(data)
     assert run(notelog, "verify", folder, log_key().to_vkey())[0] == 0
+
+
+def test_go_accepts_that_our_log_grew_from_every_checkpoint_it_signed(notelog: Path, tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, publish(1, 5, 256, 300, 700))
+    older = [folder / f"checkpoint.{size}" for size in (1, 5, 256, 300, 700)]
+    assert run(notelog, "growth", folder, log_key().to_vkey(), *older) == (0, "ok 5 700")
+
+
+@pytest.mark.parametrize("size", [5, 256, 700])
+def test_go_refuses_our_log_as_the_growth_of_another_history(
+    notelog: Path, tmp_path: Path, size: int
+) -> None:
+    folder = lay_out(tmp_path, publish(5, 256, 700))
+    older = folder / "checkpoint.other"
+    older.write_bytes(sign(size, Log("other.example/log", vector_entries(1, size + 1)).root_hash()))
+    assert run(notelog, "growth", folder, log_key().to_vkey(), older)[0] == 1
+
+
+def test_go_refuses_a_log_that_is_smaller_than_it_was(notelog: Path, tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, publish(5, 256))
+    older = folder / "checkpoint.later"
+    older.write_bytes(publish(300)["checkpoint"])
+    code, said = run(notelog, "growth", folder, log_key().to_vkey(), older)
+    assert (code, said.endswith("expected a size of 1 to 256, got 300")) == (1, True)
+
+
+def test_go_refuses_our_log_under_another_logs_key(notelog: Path, tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, publish(5))
+    assert run(notelog, "verify", folder, make_council(4, 3).log_policy.log_key.to_vkey())[0] == 1
 
 
 @pytest.fixture

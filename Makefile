@@ -11,7 +11,7 @@ BIN := .venv/bin
 export PYTHON WHEELS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format bench faults generate lock clean
+.PHONY: help setup setup-dev demo test lint format bench faults interop generate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -40,12 +40,16 @@ bench: setup-dev ## run the benchmarks
 faults: setup-dev ## fail or kill every system call of an append and of a witness update (needs strace)
 	@VETONET_FAULTS=whole $(BIN)/python -m pytest tests/integration/test_fault_sweep.py -p no:xdist -s $(ARGS)
 
+interop: setup-dev ## test against other people's implementations: Go's sumdb packages, aics-witness, aics-tlog
+	@.ci/install-interop
+	@$(BIN)/python -m pytest tests/integration/test_interop_*.py $(ARGS)
+
 generate: setup-dev ## write src/vetonet/v1 from proto/
 	@$(BIN)/python .ci/generate.py
 
 lock: ## resolve requirements/*.txt anew (needs uv)
 	@.ci/lock
 
-clean: ## remove .venv, caches and build results
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist
+clean: ## remove .venv, .interop, caches and build results
+	rm -rf .venv .interop .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist
 	find src tests benchmarks simulations .ci -name __pycache__ -type d -prune -exec rm -rf {} +

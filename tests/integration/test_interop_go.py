@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from vetonet.storage import FileTileStore
 from vetonet.tlog.checkpoint import verify_checkpoint
 from vetonet.tlog.log import Log
 from vetonet.tlog.note import LogKey
+from vetonet.tlog.proof_file import ProofFile
 from vetonet.tlog.tile_reader import TileReader
 from vetonet.tlog.tree_edge import TreeEdge
 
@@ -128,6 +130,21 @@ def test_go_accepts_our_proof_and_no_change_of_it(notelog: Path, proven: tuple[P
     proof.write_bytes(data)
     leaf.write_bytes(b"another leaf")
     assert run(notelog, "proof", proof, leaf, vkey)[0] == 1
+
+
+def test_go_reads_our_proof_with_extra_data(notelog: Path, proven: tuple[Path, Path]) -> None:
+    proof, leaf = proven
+    plain = ProofFile.from_bytes(proof.read_bytes())
+    proof.write_bytes(replace(plain, extra=b"of an application").to_bytes())
+    assert run(notelog, "proof", proof, leaf, log_key().to_vkey()) == (0, "ok 277 300")
+
+
+def test_go_refuses_our_proof_for_another_place(notelog: Path, proven: tuple[Path, Path]) -> None:
+    proof, leaf = proven
+    plain = ProofFile.from_bytes(proof.read_bytes())
+    for index in (0, 276, 278, 299, 300, 2**40):
+        proof.write_bytes(replace(plain, leaf_index=index).to_bytes())
+        assert run(notelog, "proof", proof, leaf, log_key().to_vkey())[0] == 1, index
 
 
 @pytest.mark.parametrize("size", SIZES)

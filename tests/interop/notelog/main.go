@@ -250,12 +250,19 @@ func verifyProof(file, leafFile, vkey string) error {
 	if len(parts) != 2 || len(lines) < 2 || lines[0] != proofHeader {
 		return errors.New("expected a tlog-proof")
 	}
-	index, err := strconv.ParseInt(strings.TrimPrefix(lines[1], "index "), 10, 64)
+	lines = lines[1:]
+	if strings.HasPrefix(lines[0], "extra ") {
+		lines = lines[1:] // nothing that a log vouches for
+	}
+	if len(lines) == 0 || !strings.HasPrefix(lines[0], "index ") {
+		return errors.New("expected the index of the leaf")
+	}
+	index, err := strconv.ParseInt(strings.TrimPrefix(lines[0], "index "), 10, 64)
 	if err != nil {
 		return err
 	}
 	var proof tlog.RecordProof
-	for _, line := range lines[2:] {
+	for _, line := range lines[1:] {
 		hash, err := tlog.ParseHash(line)
 		if err != nil {
 			return err

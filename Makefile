@@ -40,9 +40,9 @@ bench: setup-dev ## run the benchmarks
 faults: setup-dev ## fail or kill every system call of an append and of a witness update (needs strace)
 	@VETONET_FAULTS=whole $(BIN)/python -m pytest tests/integration/test_fault_sweep.py -p no:xdist -s $(ARGS)
 
-interop: setup-dev ## test against other people's implementations: Go's sumdb packages, aics-witness, aics-tlog
+interop: setup-dev ## install other people's implementations and let them judge ours
 	@.ci/install-interop
-	@$(BIN)/python -m pytest tests/integration/test_interop_*.py $(ARGS)
+	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_interop_*.py $(ARGS)
 
 generate: setup-dev ## write src/vetonet/v1 from proto/
 	@$(BIN)/python .ci/generate.py

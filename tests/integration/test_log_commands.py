@@ -102,7 +102,7 @@ def test_a_log_is_kept_witnessed_proven_and_judged(place: Place) -> None:
     receipt = ("--index", "2", "--format", "receipt", "--key", place.key, "--out", place.root / "cose")
     assert call("log", "export", place.data, *receipt, "--vkey", place.vkey).code == Exit.OK
     judged = call("log", "proof", place.root / "cose", "--leaf", others[1], "--vkey", place.vkey)
-    assert judged.out == f"the proof holds: {others[1]} is leaf 2 of 3 of {ORIGIN}\n"
+    assert judged.out == f"the receipt holds: {others[1]} is under a root that {ORIGIN} signed\n"
 
 
 def test_without_its_witness_a_log_takes_leaves_and_shows_nothing(place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -110,7 +110,7 @@ def proof(
     content = read_input(leaf, "a leaf", maximum=MAX_LEAF_BYTES)
     judge = _judge_proof if data.startswith(PROOF_HEADER.encode()) else _judge_receipt
     try:
-        origin, leaf_index, tree_size = judge(data, content, policy)
+        place = judge(data, content, policy)
     except EncodingError as error:
         message = f"{proof}: expected a tlog-proof or a COSE receipt: {error}"
         raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
@@ -118,9 +118,12 @@ def proof(
         message = f"{proof}: the proof does not hold: {error}"
         raise Failure(message, code=Exit.NEGATIVE, reason=error.reason) from error
     if as_json:
-        print_json({"holds": True, "origin": origin, "leaf_index": leaf_index, "tree_size": tree_size})
+        print_json({"holds": True, **place})
+    elif "leaf_index" in place:
+        where = f"leaf {place['leaf_index']} of {place['tree_size']}"
+        print_line(f"the proof holds: {leaf} is {where} of {place['origin']}")
     else:
-        print_line(f"the proof holds: {leaf} is leaf {leaf_index} of {tree_size} of {origin}")
+        print_line(f"the receipt holds: {leaf} is under a root that {place['origin']} signed")
 
 
 class _Export:
@@ -179,15 +182,19 @@ class _Export:
         return leaf
 
 
-def _judge_proof(data: bytes, leaf: bytes, policy: LogPolicy) -> tuple[str, int, int]:
+def _judge_proof(data: bytes, leaf: bytes, policy: LogPolicy) -> dict[str, Any]:
     from vetonet.crypto.merkle import compute_leaf_hash
     from vetonet.tlog.proof_file import ProofFile, verify_proof_file
 
     cosigned = verify_proof_file(data, leaf_hash=compute_leaf_hash(leaf), policy=policy)
-    return cosigned.checkpoint.origin, ProofFile.from_bytes(data).leaf_index, cosigned.checkpoint.tree_size
+    return {
+        "origin": cosigned.checkpoint.origin,
+        "leaf_index": ProofFile.from_bytes(data).leaf_index,
+        "tree_size": cosigned.checkpoint.tree_size,
+    }
 
 
-def _judge_receipt(data: bytes, leaf: bytes, policy: LogPolicy) -> tuple[str, int, int]:
+def _judge_receipt(data: bytes, leaf: bytes, policy: LogPolicy) -> dict[str, Any]:
     """A receipt is the log's own word; a policy that asks for witnesses wants more than it has."""
     from vetonet.crypto.merkle import compute_leaf_hash
     from vetonet.errors import WitnessQuorumError
@@ -197,4 +204,5 @@ def _judge_receipt(data: bytes, leaf: bytes, policy: LogPolicy) -> tuple[str, in
     receipt = verify_receipt(data, compute_leaf_hash(leaf), policy.log_key.public_key)
     if policy.quorum is not None:
         raise WitnessQuorumError(f"expected {describe_quorum(policy.quorum)}, got a receipt, which has none")
-    return policy.log_key.name, receipt.proof.leaf_index, receipt.proof.tree_size
+    # Index and size stand in a receipt, but its signature covers the root alone: they are not repeated.
+    return {"origin": policy.log_key.name, "root_hash": receipt.root_hash.hex()}

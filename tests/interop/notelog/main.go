@@ -60,7 +60,7 @@ func tilePath(t tlog.Tile) string {
 // folder reads the tiles of a log from files.
 type folder string
 
-func (folder) Height() int                        { return height }
+func (folder) Height() int                         { return height }
 func (folder) SaveTiles(_ []tlog.Tile, _ [][]byte) {}
 
 func (f folder) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {

@@ -58,7 +58,7 @@ def is_wanted(requirement: Requirement, python: str, platform: str, machine: str
     return requirement.marker is None or requirement.marker.evaluate(environment)
 
 
-def test_every_file_is_there() -> None:
+def test_the_files_are_there() -> None:
     assert [path.name for path in FILES] == ["core.txt", "dev.txt", "interop.txt"]
 
 

@@ -42,7 +42,7 @@ faults: setup-dev ## fail or kill every system call of an append and of a witnes
 
 interop: setup-dev ## install other people's implementations and let them judge ours
 	@.ci/install-interop
-	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_interop_go.py tests/integration/test_interop_witness.py $(ARGS)
+	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_interop_*.py $(ARGS)
 
 generate: setup-dev ## write src/vetonet/v1 from proto/
 	@$(BIN)/python .ci/generate.py
@@ -50,6 +50,6 @@ generate: setup-dev ## write src/vetonet/v1 from proto/
 lock: ## resolve requirements/*.txt anew (needs uv)
 	@.ci/lock
 
-clean: ## remove .venv, caches and build results
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist
+clean: ## remove .venv, .interop, caches and build results
+	rm -rf .venv .interop .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist
 	find src tests benchmarks simulations .ci -name __pycache__ -type d -prune -exec rm -rf {} +

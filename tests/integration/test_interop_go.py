@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from support.command_line import call
 from support.interop import build_notelog, why_no_go
-from support.published import log_key, publish
+from support.published import log_key, publish, sign
 from support.tiles import vector_entries
 from support.world import make_council
 from vetonet.cli.exits import Exit
@@ -17,6 +18,7 @@ from vetonet.storage import FileTileStore
 from vetonet.tlog.checkpoint import verify_checkpoint
 from vetonet.tlog.log import Log
 from vetonet.tlog.note import LogKey
+from vetonet.tlog.proof_file import ProofFile
 from vetonet.tlog.tile_reader import TileReader
 from vetonet.tlog.tree_edge import TreeEdge
 
@@ -77,6 +79,35 @@ def test_go_refuses_our_log_with_one_bit_changed_in_any_file(notelog: Path, tmp_
     assert run(notelog, "verify", folder, log_key().to_vkey())[0] == 0
 
 
+def test_go_accepts_that_our_log_grew_from_every_checkpoint_it_signed(notelog: Path, tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, publish(1, 5, 256, 300, 700))
+    older = [folder / f"checkpoint.{size}" for size in (1, 5, 256, 300, 700)]
+    assert run(notelog, "growth", folder, log_key().to_vkey(), *older) == (0, "ok 5 700")
+
+
+@pytest.mark.parametrize("size", [5, 256, 700])
+def test_go_refuses_our_log_as_the_growth_of_another_history(
+    notelog: Path, tmp_path: Path, size: int
+) -> None:
+    folder = lay_out(tmp_path, publish(5, 256, 700))
+    older = folder / "checkpoint.other"
+    older.write_bytes(sign(size, Log("other.example/log", vector_entries(1, size + 1)).root_hash()))
+    assert run(notelog, "growth", folder, log_key().to_vkey(), older)[0] == 1
+
+
+def test_go_refuses_a_log_that_is_smaller_than_it_was(notelog: Path, tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, publish(5, 256))
+    older = folder / "checkpoint.later"
+    older.write_bytes(publish(300)["checkpoint"])
+    code, said = run(notelog, "growth", folder, log_key().to_vkey(), older)
+    assert (code, said.endswith("expected a size of 1 to 256, got 300")) == (1, True)
+
+
+def test_go_refuses_our_log_under_another_logs_key(notelog: Path, tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, publish(5))
+    assert run(notelog, "verify", folder, make_council(4, 3).log_policy.log_key.to_vkey())[0] == 1
+
+
 @pytest.fixture
 def proven(tmp_path: Path) -> tuple[Path, Path]:
     """A proof that we exported, and its leaf."""
@@ -99,6 +130,21 @@ def test_go_accepts_our_proof_and_no_change_of_it(notelog: Path, proven: tuple[P
     proof.write_bytes(data)
     leaf.write_bytes(b"another leaf")
     assert run(notelog, "proof", proof, leaf, vkey)[0] == 1
+
+
+def test_go_reads_our_proof_with_extra_data(notelog: Path, proven: tuple[Path, Path]) -> None:
+    proof, leaf = proven
+    plain = ProofFile.from_bytes(proof.read_bytes())
+    proof.write_bytes(replace(plain, extra=b"of an application").to_bytes())
+    assert run(notelog, "proof", proof, leaf, log_key().to_vkey()) == (0, "ok 277 300")
+
+
+def test_go_refuses_our_proof_for_another_place(notelog: Path, proven: tuple[Path, Path]) -> None:
+    proof, leaf = proven
+    plain = ProofFile.from_bytes(proof.read_bytes())
+    for index in (0, 276, 278, 299, 300, 2**40):
+        proof.write_bytes(replace(plain, leaf_index=index).to_bytes())
+        assert run(notelog, "proof", proof, leaf, log_key().to_vkey())[0] == 1, index
 
 
 @pytest.mark.parametrize("size", SIZES)

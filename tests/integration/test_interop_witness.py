@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import time
@@ -14,12 +15,24 @@ import pytest
 
 from support.histories import History, make_history
 from support.interop import find
-from vetonet.errors import VetonetError
+from support.witnessed_log import WITNESS_SIGNING_KEYS, WITNESSES
+from vetonet.errors import VetonetError, WitnessQuorumError
 from vetonet.service.publishing import Publisher, Publishing
-from vetonet.tlog.add_checkpoint import parse_cosignatures
-from vetonet.tlog.cosignature import WitnessKey
-from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy, assemble_cosigned, verify_cosigned
-from vetonet.tlog.witness import StaleCheckpointError, UnprovenCheckpointError
+from vetonet.tlog.add_checkpoint import AddCheckpoint, parse_cosignatures
+from vetonet.tlog.cosignature import WitnessKey, cosign
+from vetonet.tlog.policy import (
+    CosignedCheckpoint,
+    LogPolicy,
+    WitnessGroup,
+    assemble_cosigned,
+    verify_cosigned,
+)
+from vetonet.tlog.witness import (
+    StaleCheckpointError,
+    UnprovenCheckpointError,
+    WitnessState,
+    judge_checkpoint,
+)
 from vetonet.wire.http_witness import HttpWitness
 
 NAME = "witness.example/aics"
@@ -40,9 +53,9 @@ class Hired:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
         options = ("--name", NAME, "--listen", self.address, "--db", "witness.db", "--key-file", "key")
-        said = self._run("init", *options)
+        said = self.run("init", *options)
         self.key = WitnessKey.from_vkey(next(word for word in said.split() if word.startswith(f"{NAME}+")))
-        self._run("add-log", "--origin", LOG.log.origin, "--vkey", LOG.log_key.to_vkey())
+        self.run("add-log", "--origin", LOG.log.origin, "--vkey", LOG.log_key.to_vkey())
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -74,7 +87,7 @@ class Hired:
         cosigned = assemble_cosigned(request.signed, parse_cosignatures(answer), self.policy)
         return verify_cosigned(cosigned.data, self.policy)
 
-    def _run(self, *arguments: str) -> str:
+    def run(self, *arguments: str) -> str:
         command = [str(PROGRAM), arguments[0], "--config", str(self.config), *arguments[1:]]
         ended = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stderr
@@ -134,3 +147,58 @@ def test_our_publisher_reaches_its_quorum_with_it(hired: Hired) -> None:
 
     asyncio.run(publish())
     assert [cosigned.checkpoint for cosigned in stored] == [LOG.log.checkpoint()]
+
+
+class OwnWitness:
+    """A witness by our rules, in this process."""
+
+    key = WITNESSES[0]
+
+    def __init__(self) -> None:
+        self.state = WitnessState(logs={LOG.log.origin: (LOG.log_key,)})
+
+    async def add_checkpoint(self, request: AddCheckpoint) -> bytes:
+        self.state, _ = judge_checkpoint(self.state, request)
+        signing_key = WITNESS_SIGNING_KEYS[self.key.name]
+        checkpoint = request.signed.checkpoint
+        line = cosign(checkpoint, name=self.key.name, signing_key=signing_key, timestamp_s=1_700_000_000)
+        return f"{line.to_line()}\n".encode()
+
+
+async def publish_by_both(hired: Hired, history: History, own: OwnWitness) -> CosignedCheckpoint:
+    """What is published where it takes their witness and ours."""
+    quorum = WitnessGroup(threshold=2, members=(hired.key, own.key))
+
+    async def store(_: CosignedCheckpoint) -> None:
+        return None
+
+    with HttpWitness(f"http://{hired.address}") as witness:
+        publisher = Publisher(
+            history.log,
+            log_key=history.key,
+            policy=LogPolicy(log_keys=(LOG.log_key,), quorum=quorum),
+            publishing=Publishing(witnesses={NAME: witness, own.key.name: own}, interval_s=0),
+            store=store,
+        )
+        return await publisher.publish()
+
+
+def test_it_makes_a_quorum_with_a_witness_of_ours(hired: Hired) -> None:
+    cosigned = asyncio.run(publish_by_both(hired, LOG, OwnWitness()))
+    assert {line.witness for line in cosigned.cosignatures} == {hired.key, OwnWitness.key}
+
+
+def test_nothing_of_another_history_is_published_where_it_is_needed(hired: Hired) -> None:
+    asyncio.run(publish_by_both(hired, LOG, OwnWitness()))
+    with pytest.raises(WitnessQuorumError, match=NAME):
+        asyncio.run(publish_by_both(hired, LOG.fork(3), OwnWitness()))
+
+
+def test_it_keeps_our_signatures_of_two_histories_as_evidence(hired: Hired) -> None:
+    hired.ask(LOG, 0, 5)
+    other = LOG.fork(3)
+    with pytest.raises(UnprovenCheckpointError):
+        hired.ask(other, 5, 5)
+    [kept] = json.loads(hired.run("evidence"))
+    assert kept["request"].encode() == other.body(5, 5)
+    assert LOG.log.checkpoint(5).to_text() in kept["witness_latest_note"]

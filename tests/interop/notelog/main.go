@@ -1,9 +1,10 @@
 // Command notelog reads and writes transparency logs with the packages of Go's checksum database, so that
 // vetonet's own reading and writing of the same files is judged by somebody else's code.
 //
-//	notelog verify FOLDER VKEY       every tile, entry, inclusion and consistency of a published log
-//	notelog proof FILE LEAF VKEY     a C2SP tlog-proof of the leaf in a file
-//	notelog build FOLDER NAME SIZE   a log of SIZE leaves; prints the verifier key of its new key
+//	notelog verify FOLDER VKEY           every tile, entry, inclusion and consistency of a published log
+//	notelog growth FOLDER VKEY OLDER...  that the log grew from what these older checkpoints of its say
+//	notelog proof FILE LEAF VKEY         a C2SP tlog-proof of the leaf in a file
+//	notelog build FOLDER NAME SIZE       a log of SIZE leaves; prints the verifier key of its new key
 package main
 
 import (
@@ -40,12 +41,14 @@ func run(args []string) error {
 	switch {
 	case len(args) == 3 && args[0] == "verify":
 		return verifyLog(args[1], args[2])
+	case len(args) >= 4 && args[0] == "growth":
+		return verifyGrowth(args[1], args[2], args[3:])
 	case len(args) == 4 && args[0] == "proof":
 		return verifyProof(args[1], args[2], args[3])
 	case len(args) == 4 && args[0] == "build":
 		return buildLog(args[1], args[2], args[3])
 	}
-	return errors.New("usage: notelog verify FOLDER VKEY | proof FILE LEAF VKEY | build FOLDER NAME SIZE")
+	return errors.New("usage: notelog verify FOLDER VKEY | growth FOLDER VKEY OLDER... | proof FILE LEAF VKEY | build FOLDER NAME SIZE")
 }
 
 // tilePath is the place of a tile by C2SP tlog-tiles, which knows one height and calls data entries.
@@ -57,7 +60,7 @@ func tilePath(t tlog.Tile) string {
 // folder reads the tiles of a log from files.
 type folder string
 
-func (folder) Height() int                        { return height }
+func (folder) Height() int                         { return height }
 func (folder) SaveTiles(_ []tlog.Tile, _ [][]byte) {}
 
 func (f folder) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
@@ -108,12 +111,44 @@ func openCheckpoint(msg []byte, vkey string) (tlog.Tree, error) {
 	return tlog.Tree{N: size, Hash: root}, err
 }
 
-func verifyLog(dir, vkey string) error {
-	msg, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+// readCheckpoint returns what the signed checkpoint in a file commits to.
+func readCheckpoint(path, vkey string) (tlog.Tree, error) {
+	msg, err := os.ReadFile(path)
+	if err != nil {
+		return tlog.Tree{}, err
+	}
+	return openCheckpoint(msg, vkey)
+}
+
+// verifyGrowth holds the log to roots that were signed earlier, and not to those its own tiles make.
+func verifyGrowth(dir, vkey string, older []string) error {
+	tree, err := readCheckpoint(filepath.Join(dir, "checkpoint"), vkey)
 	if err != nil {
 		return err
 	}
-	tree, err := openCheckpoint(msg, vkey)
+	hashes := tlog.TileHashReader(tree, folder(dir))
+	for _, path := range older {
+		old, err := readCheckpoint(path, vkey)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if old.N < 1 || old.N > tree.N {
+			return fmt.Errorf("%s: expected a size of 1 to %d, got %d", path, tree.N, old.N)
+		}
+		growth, err := tlog.ProveTree(tree.N, old.N, hashes)
+		if err != nil {
+			return err
+		}
+		if err := tlog.CheckTree(growth, tree.N, tree.Hash, old.N, old.Hash); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	fmt.Println("ok", len(older), tree.N)
+	return nil
+}
+
+func verifyLog(dir, vkey string) error {
+	tree, err := readCheckpoint(filepath.Join(dir, "checkpoint"), vkey)
 	if err != nil {
 		return err
 	}
@@ -215,12 +250,19 @@ func verifyProof(file, leafFile, vkey string) error {
 	if len(parts) != 2 || len(lines) < 2 || lines[0] != proofHeader {
 		return errors.New("expected a tlog-proof")
 	}
-	index, err := strconv.ParseInt(strings.TrimPrefix(lines[1], "index "), 10, 64)
+	lines = lines[1:]
+	if strings.HasPrefix(lines[0], "extra ") {
+		lines = lines[1:] // nothing that a log vouches for
+	}
+	if len(lines) == 0 || !strings.HasPrefix(lines[0], "index ") {
+		return errors.New("expected the index of the leaf")
+	}
+	index, err := strconv.ParseInt(strings.TrimPrefix(lines[0], "index "), 10, 64)
 	if err != nil {
 		return err
 	}
 	var proof tlog.RecordProof
-	for _, line := range lines[2:] {
+	for _, line := range lines[1:] {
 		hash, err := tlog.ParseHash(line)
 		if err != nil {
 			return err

@@ -39,7 +39,11 @@ def read_project() -> dict[str, list[str]]:
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     runtime, groups = document["project"]["dependencies"], document["dependency-groups"]
     dev = [line for line in groups["dev"] if isinstance(line, str)]
-    return {"core.txt": runtime + groups["build"], "dev.txt": runtime + groups["build"] + dev}
+    return {
+        "core.txt": runtime + groups["build"],
+        "dev.txt": runtime + groups["build"] + dev,
+        "interop.txt": groups["interop"],
+    }
 
 
 def is_wanted(requirement: Requirement, python: str, platform: str, machine: str) -> bool:
@@ -84,7 +88,7 @@ def test_core_is_a_part_of_dev() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["core.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["core.txt", "dev.txt", "interop.txt"])
 def test_pins_satisfy_what_the_project_declares(name: str) -> None:
     pins = read_pins(name)
     for line in read_project()[name]:

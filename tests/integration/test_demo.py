@@ -52,6 +52,7 @@ def test_every_scene_goes_as_expected(played: Performance) -> None:
         "withheld-reports",
         "forged-report",
         "dropped-veto",
+        "rewritten-log",
     ]
     assert all(expected == outcome for expected, outcome in outcomes.values()), outcomes
     assert played.is_as_expected

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from vetonet.attester.manufacture import Maker
 from vetonet.cli.demo.cheats import forge, withhold
 from vetonet.cli.demo.proposals import describe_benchmark, describe_frontier_run, describe_second_run
+from vetonet.cli.demo.rewriting import rewrite
 from vetonet.cli.demo.stage import INTERVAL_MS, MAKER_ID, OPERATOR_ID, PARTY_IDS, Stage
 from vetonet.cli.founding import ATTESTER_KIND
 from vetonet.compliance.bundle import Bundle
@@ -244,7 +245,29 @@ async def drop_veto(play: Play) -> Scene:
     )
 
 
-SCENES: Final = (found, grant_benchmark, veto_frontier_run, withhold_reports, forge_report, drop_veto)
+async def rewrite_log(play: Play) -> Scene:
+    """A coordinator that takes a logged veto out again convinces no witness, and convicts itself."""
+    seen = await rewrite(play.stage)
+    count = len(play.stage.witnesses)
+    cosigned = "NO COSIGNATURE" if seen.refused == count else f"{count - seen.refused} COSIGNED"
+    return Scene(
+        name="rewritten-log",
+        title="A coordinator takes a logged veto out of its log again",
+        expected="NO COSIGNATURE, CONVICTED",
+        outcome=f"{cosigned}, {'UNNOTICED' if seen.fork is None else 'CONVICTED'}",
+        detail=f"{seen.refused} of {count} witnesses refused; a monitor that met both histories can prove it",
+    )
+
+
+SCENES: Final = (
+    found,
+    grant_benchmark,
+    veto_frontier_run,
+    withhold_reports,
+    forge_report,
+    drop_veto,
+    rewrite_log,
+)
 
 
 async def _unlock(play: Play, proposal: Signed[Proposal]) -> int:

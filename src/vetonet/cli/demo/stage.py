@@ -87,6 +87,7 @@ class Stage:
         rng: for what the operator draws.
         coordinator: behind its server; nobody on stage touches it but through gRPC, save to corrupt it.
         operator: the operator's client.
+        witnesses: the parties', by the name of their key.
         daemons: the parties', by id.
     """
 
@@ -95,6 +96,7 @@ class Stage:
     rng: SeededRng
     coordinator: TurncoatCoordinator
     operator: CoordinatorClient
+    witnesses: Mapping[str, WitnessPort]
     daemons: dict[str, PartyDaemon] = field(default_factory=dict)
 
     async def propose(self, proposal: Proposal) -> Signed[Proposal]:
@@ -175,11 +177,12 @@ async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerato
     clock = StageClock(now)
     async with contextlib.AsyncExitStack() as stack:
         journal = await stack.enter_async_context(AsyncJournal(SqliteJournal.open(directory)))
+        witnesses = _open_witnesses(founded, directory, clock, stack)
         coordinator = await TurncoatCoordinator.start(
             journal,
             treaty_bytes=founded.treaty.data,
             log_key=founded.log_key,
-            publishing=Publishing(witnesses=_open_witnesses(founded, directory, clock, stack), interval_s=0),
+            publishing=Publishing(witnesses=witnesses, interval_s=0),
             clock=clock,
         )
         stack.push_async_callback(coordinator.close)
@@ -188,7 +191,12 @@ async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerato
         operator = _connect(founded, server, Role.OPERATOR, OPERATOR_ID, rng)
         stack.push_async_callback(operator.close)
         stage = Stage(
-            founded=founded, clock=clock, rng=rng.spawn("play"), coordinator=coordinator, operator=operator
+            founded=founded,
+            clock=clock,
+            rng=rng.spawn("play"),
+            coordinator=coordinator,
+            operator=operator,
+            witnesses=witnesses,
         )
         await _introduce(stage, server, rng, stack)
         yield stage

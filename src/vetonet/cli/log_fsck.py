@@ -64,7 +64,8 @@ def fsck(
         store = open_tiles(folder)
         report = judge_files(store.list_paths(), store.read, verify, is_live=live)
     except StorageError as error:
-        raise Failure(f"{folder}: {error}", code=Exit.INVALID, reason=error.reason) from error
+        where = "" if str(folder) in str(error) else f"{folder}: "
+        raise Failure(f"{where}{error}", code=Exit.INVALID, reason=error.reason) from error
     if as_json:
         print_json(_to_plain(report))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -16,7 +17,10 @@ from vetonet.errors import RefusedError, WitnessQuorumError
 from vetonet.policy.proposal import Proposal
 from vetonet.service.bulletin import Changed
 from vetonet.service.coordinator import Coordinator
+from vetonet.service.log_reading import CoordinatorLogReader
 from vetonet.storage.memory import MemoryJournal
+from vetonet.tlog.checkpoint import SignedCheckpoint
+from vetonet.tlog.policy import CosignedCheckpoint
 from vetonet.tlog.proof import verify_log_proof
 from vetonet.voting.state import Phase, Voting
 from vetonet.wire.errors import HttpError
@@ -116,6 +120,39 @@ def test_watchers_learn_of_a_licence_once_it_is_published() -> None:
         await asyncio.wait_for(coordinator.bulletin.wait_beyond(seen), 10)
         vote = coordinator.view.find_vote(name_of(proposal))
         assert coordinator.view.as_published(vote).phase is Phase.LICENSED
+
+    play(scene)
+
+
+class SlowTiles:
+    """Tiles on a disk that takes its time, while the journal has the checkpoint already."""
+
+    def catch_up(self, tree_size: int) -> None:
+        del tree_size
+
+    def write_checkpoint(self, cosigned: CosignedCheckpoint) -> None:
+        del cosigned
+        time.sleep(0.3)
+
+
+def test_whoever_learns_of_a_licence_finds_it_in_the_log_at_once() -> None:
+    """Also while the tiles of that checkpoint are still being written."""
+
+    async def scene(
+        coordinator: Coordinator, council: Council, clock: ManualClock, witnesses: Witnesses
+    ) -> None:
+        del witnesses
+        proposal = await begin_signing(coordinator, council, clock)
+        coordinator._tiles = SlowTiles()  # type: ignore[assignment]
+        name, view = name_of(proposal), coordinator.view
+        signing = asyncio.create_task(sign(coordinator, council, view.find_vote(name)))
+        while view.as_published(view.find_vote(name)).phase is not Phase.LICENSED:
+            await coordinator.bulletin.wait_beyond(coordinator.bulletin.last_sequence)
+        shown = SignedCheckpoint.from_bytes(await CoordinatorLogReader(coordinator).read_checkpoint())
+        licence_leaf = view.find_licence_leaf(view.find_vote(name))
+        assert licence_leaf is not None
+        assert shown.checkpoint.tree_size > licence_leaf
+        await asyncio.gather(signing, return_exceptions=True)  # it may not wait as long as this disk takes
 
     play(scene)
 

@@ -10,7 +10,14 @@ import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input, write_output
-from vetonet.cli.log_source import choose_policy, open_log_source, policy_option, treaty_option, vkey_option
+from vetonet.cli.log_source import (
+    MAX_LEAF_BYTES,
+    choose_policy,
+    open_log_source,
+    policy_option,
+    treaty_option,
+    vkey_option,
+)
 from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.errors import EncodingError, RefusedError, StorageError, VerificationError
 
@@ -18,7 +25,6 @@ if TYPE_CHECKING:
     from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy
     from vetonet.tlog.tile_reader import TileReader
 
-MAX_LEAF_BYTES: Final = 2**16 - 1
 FORMATS: Final = ("tlog-proof", "receipt")
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,9 @@ WHY_NOT = why_not()
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
 
 
+Judge = Callable[[Fault, Path, Struck], str]
+
+
 class Heard:
     """Stands for the socket of a process that is not struck."""
 
@@ -51,9 +56,8 @@ class Heard:
         self.lines += data.decode().splitlines()
 
 
-def sweep(kind: str, template: Path, tmp_path: Path, judge: object) -> Counter[str]:
+def sweep(kind: str, template: Path, tmp_path: Path, judge: Judge) -> Counter[str]:
     """Strike one call after the other; return how the runs ended."""
-    assert callable(judge)
     calm = tmp_path / "calm"
     shutil.copytree(template, calm)
     faults = list(list_faults(strike(kind, calm), calm, is_whole=IS_WHOLE))
@@ -72,7 +76,7 @@ def sweep(kind: str, template: Path, tmp_path: Path, judge: object) -> Counter[s
 def name_end(fault: Fault, struck: Struck, *, acknowledged: bool) -> str:
     """How a run ended; never with an error of Python's own."""
     assert "Traceback" not in struck.errors, f"{fault}: {struck.errors}"
-    assert struck.code == (-9 if "SIGKILL" in fault.action else 0), f"{fault}: {struck}"
+    assert struck.code == (-signal.SIGKILL if "SIGKILL" in fault.action else 0), f"{fault}: {struck}"
     ending = "killed" if struck.code else "refused" if struck.find("refused") else "went well"
     return f"{ending}, {'acknowledged' if acknowledged else 'not acknowledged'}"
 
@@ -93,7 +97,8 @@ def test_no_fault_in_an_append_loses_a_leaf_or_forks_the_log(tmp_path: Path) -> 
     asyncio.run(set_up())
     ended = sweep("log", template, tmp_path, judge_log)
     print(f"append: {dict(ended)}")  # noqa: T201
-    assert ended["went well, acknowledged"] + ended["refused, acknowledged"] > 0
+    assert ended["went well, acknowledged"] > 0
+    assert ended["refused, acknowledged"] > 0
     assert ended["refused, not acknowledged"] > 0
     assert ended["killed, not acknowledged"] > 0
     assert ended["killed, acknowledged"] > 0
@@ -147,6 +152,8 @@ def test_no_fault_in_an_update_makes_a_witness_sign_two_histories(tmp_path: Path
         open_witness(journal).add_checkpoint(HISTORY.body(0, SEEN), NOW_S)
     ended = sweep("witness", template, tmp_path, judge_witness)
     print(f"witness: {dict(ended)}")  # noqa: T201
+    assert ended["went well, acknowledged"] > 0
+    assert ended["killed, acknowledged"] > 0
     assert ended["refused, not acknowledged"] > 0
     assert ended["killed, not acknowledged"] > 0
 

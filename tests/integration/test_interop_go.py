@@ -14,16 +14,22 @@ from support.published import log_key, publish, sign
 from support.tiles import vector_entries
 from support.world import make_council
 from vetonet.cli.exits import Exit
+from vetonet.crypto.merkle import HASH_BYTES, compute_leaf_hash
 from vetonet.storage import FileTileStore
 from vetonet.tlog.checkpoint import verify_checkpoint
 from vetonet.tlog.log import Log
 from vetonet.tlog.note import LogKey
 from vetonet.tlog.proof_file import ProofFile
 from vetonet.tlog.tile_reader import TileReader
+from vetonet.tlog.tiles import TILE_WIDTH, Tile, decode_bundle, encode_bundle
 from vetonet.tlog.tree_edge import TreeEdge
 
 WHY_NOT = why_no_go()
 SIZES = (1, 255, 256, 257, 700)
+TESSERA_VKEY = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx"
+
+FORGED_SIZE, FORGED_LEAF = 200_000, 1033
+"""So large that the program proves a sample of leaves, and this one lies in a tile that has none of it."""
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
 
@@ -101,6 +107,35 @@ def test_go_refuses_a_log_that_is_smaller_than_it_was(notelog: Path, tmp_path: P
     older.write_bytes(publish(300)["checkpoint"])
     code, said = run(notelog, "growth", folder, log_key().to_vkey(), older)
     assert (code, said.endswith("expected a size of 1 to 256, got 300")) == (1, True)
+
+
+def forge_entry(folder: Path, leaf_index: int, entry: bytes) -> None:
+    """Puts an entry in the place of a published one, and its hash in the place of its hash."""
+    number, place = divmod(leaf_index, TILE_WIDTH)
+    bundle, tile = (folder / Tile(level=level, index=number).to_path() for level in (None, 0))
+    entries = list(decode_bundle(bundle.read_bytes(), TILE_WIDTH))
+    entries[place] = entry
+    bundle.write_bytes(encode_bundle(entries))
+    hashes = bytearray(tile.read_bytes())
+    hashes[place * HASH_BYTES : (place + 1) * HASH_BYTES] = compute_leaf_hash(entry)
+    tile.write_bytes(hashes)
+
+
+@pytest.mark.parametrize(("size", "leaf_index"), [(300, 7), (FORGED_SIZE, FORGED_LEAF)])
+def test_an_entry_forged_with_its_hash_is_refused_by_go_and_by_us(
+    notelog: Path, tmp_path: Path, size: int, leaf_index: int
+) -> None:
+    _, vkey = run(notelog, "build", tmp_path / "log", "log.example/go", str(size))
+    forge_entry(tmp_path / "log", leaf_index, b"forged")
+    assert run(notelog, "verify", tmp_path / "log", vkey)[0] == 1
+    assert call("log", "fsck", tmp_path / "log", "--vkey", vkey).code == Exit.NEGATIVE
+
+
+def test_go_accepts_the_log_of_a_third_implementation_at_every_size(notelog: Path, shared: Path) -> None:
+    folder = shared / "vectors" / "tessera-log" / "log"
+    assert run(notelog, "verify", folder, TESSERA_VKEY)[0] == 0
+    older = [folder / f"checkpoint.{size}" for size in range(1, 16)]
+    assert run(notelog, "growth", folder, TESSERA_VKEY, *older) == (0, "ok 15 15")
 
 
 def test_go_refuses_our_log_under_another_logs_key(notelog: Path, tmp_path: Path) -> None:

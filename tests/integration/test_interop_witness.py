@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ class Hired:
         cosigned = assemble_cosigned(request.signed, parse_cosignatures(answer), self.policy)
         return verify_cosigned(cosigned.data, self.policy)
 
+    def post(self, body: bytes) -> int:
+        """The status of its answer to these bytes."""
+        connection = HTTPConnection(self.address, timeout=20)
+        try:
+            connection.request("POST", "/add-checkpoint", body)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
     def run(self, *arguments: str) -> str:
         command = [str(PROGRAM), arguments[0], "--config", str(self.config), *arguments[1:]]
         ended = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
@@ -129,6 +139,16 @@ def test_it_tells_our_client_which_size_it_knows(hired: Hired) -> None:
 def test_it_refuses_a_log_that_it_does_not_know(hired: Hired) -> None:
     with pytest.raises(VetonetError):
         hired.ask(make_history(origin="other.example/log"), 0, 3)
+
+
+def test_it_answers_the_published_cases_as_a_witness_of_ours_has_to(hired: Hired, shared: Path) -> None:
+    cases = json.loads((shared / "vectors/c2sp-tlog/witness-cases.json").read_text("utf-8"))
+    hired.stop()
+    for log in cases["logs"]:
+        hired.run("add-log", "--origin", log["origin"], "--vkey", log["vkey"])
+    hired.start()
+    for case in cases["cases"]:
+        assert hired.post(case["Body"].encode()) == case["status"], case["Desc"]
 
 
 def test_our_publisher_reaches_its_quorum_with_it(hired: Hired) -> None:

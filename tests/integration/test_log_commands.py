@@ -51,7 +51,7 @@ class Place:
     @contextmanager
     def serve(self, *options: str | Path) -> Iterator[dict[str, Any]]:
         """Within, the log runs."""
-        address: tuple[str | Path, ...] = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
+        address: tuple[str | Path, ...] = ("--listen", "127.0.0.1:0", "--log-listen", "127.0.0.1:0")
         known: tuple[str | Path, ...] = ("--data", self.data, "--key", self.key, "--origin", ORIGIN)
         with running("log", "serve", *known, *address, "--checkpoint-interval", "50ms", *options) as ready:
             yield ready
@@ -180,7 +180,7 @@ def test_a_corrupt_tile_is_exported_from_no_log(proven: Place) -> None:
     bundle.write_bytes(bundle.read_bytes().replace(b"second", b"Second"))
     out = proven.root / "out"
     ended = call("log", "export", proven.data, "--index", "1", "--out", out, "--vkey", proven.vkey)
-    assert (ended.code, out.exists()) == (Exit.INVALID, False)
+    assert (ended.code, out.exists()) == (Exit.NEGATIVE, False)
     assert "tile/entries/000.p/3" in ended.err
     assert call("log", "fsck", proven.data, "--vkey", proven.vkey).code == Exit.NEGATIVE
 
@@ -193,7 +193,7 @@ def test_only_the_logs_own_key_signs_receipts(proven: Place) -> None:
 
 def test_a_log_is_served_once_and_by_its_own_key(proven: Place) -> None:
     call("log", "key", "--out", proven.root / "other.pem", "--origin", ORIGIN)
-    known: tuple[str | Path, ...] = ("--data", proven.data, "--origin", ORIGIN, "--http", "127.0.0.1:0")
+    known: tuple[str | Path, ...] = ("--data", proven.data, "--origin", ORIGIN, "--log-listen", "127.0.0.1:0")
     known = ("log", "serve", *known, "--listen", "127.0.0.1:0")
     ended = vetonet(*known, "--key", proven.root / "other.pem")
     assert (ended.code, "expected" in ended.err.splitlines()[-1]) == (Exit.USAGE, True)

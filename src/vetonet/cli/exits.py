@@ -78,7 +78,7 @@ _NEXT: Final[Mapping[str, str]] = MappingProxyType(
         "not-found": "list what there is with `vetonet watch`",
         "wrong-identity": "use the directory of the treaty that the server serves",
         "wrong-epoch": "use the directory of the treaty that the server serves",
-        "journal-locked": "stop the other command that runs on it, or give another folder, such as by --data",
+        "journal-locked": "--data names another one",
         "journal-corrupt": "restore the data directory from a copy, or begin a new one with another --data",
         "journal-full": "free some space on the disk and start again; nothing acknowledged is lost",
     }

@@ -33,7 +33,7 @@ class _Leaf:
 @click.command(
     epilog=examples(
         "vetonet log append statement.cose",
-        "vetonet log append a.txt b.txt --server 127.0.0.1:7446 --json",
+        "vetonet log append a.txt b.txt --server 127.0.0.1:7447 --json",
         "seq 5000 | vetonet log append --lines -",
     ),
 )
@@ -96,9 +96,7 @@ class _Sending:
         failure = to_failure(error)
         message = failure.message
         if failure.reason == "rpc":
-            plain = str(error).partition(": ")[0]
-            message = f"{self._server}: expected a log that takes leaves, but {plain}"
-            message += "; see that `vetonet log serve` runs there"
+            message = f"{self._server}: nobody takes leaves there; see that `vetonet log serve` runs"
         message += self._describe_fate(pending, is_refused=isinstance(error, ProtocolError))
         return Failure(message, code=failure.code, reason=failure.reason, culprit=failure.culprit)
 

@@ -64,7 +64,8 @@ def fsck(
     try:
         report, journal = _judge(folder, verify, is_live=live)
     except StorageError as error:
-        raise Failure(f"{folder}: {error}", code=Exit.INVALID, reason=error.reason) from error
+        where = "" if str(folder) in str(error) else f"{folder}: "
+        raise Failure(f"{where}{error}", code=Exit.INVALID, reason=error.reason) from error
     if as_json:
         print_json(_to_plain(report, journal))
     else:

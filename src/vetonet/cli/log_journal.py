@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vetonet.cli.exits import Exit, Failure
-from vetonet.cli.log_source import TILES_FOLDER
+from vetonet.cli.log_source import CHECKPOINT, TILES_FOLDER
 from vetonet.errors import EncodingError, Problem, StorageError
 
 if TYPE_CHECKING:
@@ -83,10 +83,11 @@ class LogJournal:
 
 
 def has_journal(folder: Path) -> bool:
-    """Whether a folder is a log's own, with its journal beside its tiles."""
+    """Whether a folder is a log's own, with its journal beside the folder of its tiles."""
     from vetonet.storage.sqlite import JOURNAL_NAME
 
-    return (folder / TILES_FOLDER).is_dir() and (folder / JOURNAL_NAME).exists()
+    is_nested = (folder / TILES_FOLDER).is_dir() and not (folder / CHECKPOINT).exists()
+    return is_nested and (folder / JOURNAL_NAME).exists()
 
 
 class _Comparison:

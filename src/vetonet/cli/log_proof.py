@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,14 +24,13 @@ from vetonet.errors import EncodingError, RefusedError, StorageError, Verificati
 
 if TYPE_CHECKING:
     from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy
-    from vetonet.tlog.tile_reader import TileReader
 
 FORMATS: Final = ("tlog-proof", "receipt")
 
 
 @click.command(
     epilog=examples(
-        "vetonet log export http://127.0.0.1:7447 --index 5 --policy log.policy --out leaf-5.tlog-proof",
+        "vetonet log export http://127.0.0.1:7448 --index 5 --policy log.policy --out leaf-5.tlog-proof",
         "vetonet log export log --index 5 --vkey VKEY --format receipt --key log-key.pem --out leaf-5.cose",
     ),
 )
@@ -118,10 +118,11 @@ def proof(
     try:
         place = judge(data, content, policy)
     except EncodingError as error:
-        message = f"{proof}: expected a tlog-proof or a COSE receipt: {error}"
+        what = "got neither" if data[:1] not in {b"c", b"\xd2"} else str(error)
+        message = f"{proof}: expected a tlog-proof or a COSE receipt: {what}"
         raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
     except VerificationError as error:
-        message = f"{proof}: the proof does not hold: {error}"
+        message = f"{proof}: the proof does not hold for this leaf and these keys: {error}"
         raise Failure(message, code=Exit.NEGATIVE, reason=error.reason) from error
     if as_json:
         print_json({"holds": True, **place})
@@ -139,30 +140,32 @@ class _Export:
         """Read and verify it.
 
         Raises:
-            Failure: with 1, there is no such leaf; with 4, what the log shows is not what was signed.
+            Failure: with 1, no such leaf, or not what was signed; with 4, nothing that can be read.
         """
         from vetonet.tlog.policy import verify_cosigned
         from vetonet.tlog.tile_reader import TileReader
 
         source = open_log_source(log, stack)
         self._index, self._policy = leaf_index, policy
-        try:
+        with _translated(log):
             self.cosigned: CosignedCheckpoint = verify_cosigned(
                 source.read_checkpoint(), policy, allow_other_lines=True
             )
-            self._reader: TileReader = TileReader(source.fetch)
-            self.leaf = self._read_leaf()
-        except (EncodingError, StorageError, VerificationError) as error:
-            raise Failure(f"{log}: {error}", code=Exit.INVALID, reason=error.reason) from error
-        except RefusedError as error:
-            raise Failure(f"{log}: {error}", code=Exit.NEGATIVE, reason=error.reason) from error
+            reader, size = TileReader(source.fetch), self.cosigned.checkpoint.tree_size
+            if leaf_index >= size:
+                raise RefusedError(
+                    f"expected a leaf below {size}, which is how many there are, got {leaf_index}"
+                )
+            (self.leaf,) = reader.entries(
+                leaf_index, leaf_index + 1, size, root_hash=self.cosigned.checkpoint.root_hash
+            )
+            self._inclusion = reader.inclusion_proof(leaf_index, size)
 
     def make_proof(self) -> bytes:
         """Return the C2SP tlog-proof file."""
         from vetonet.tlog.proof_file import ProofFile
 
-        size = self.cosigned.checkpoint.tree_size
-        hashes = self._reader.inclusion_proof(self._index, size).hashes
+        hashes = self._inclusion.hashes
         return ProofFile(leaf_index=self._index, hashes=hashes, checkpoint=self.cosigned.data).to_bytes()
 
     def make_receipt(self, key_path: Path) -> bytes:
@@ -178,14 +181,22 @@ class _Export:
         signing_key, checkpoint = load_signing_key(key_path), self.cosigned.checkpoint
         if signing_key.public_key != self._policy.log_key.public_key:
             raise Failure(f"{key_path}: expected the key of {checkpoint.origin}, got another")
-        inclusion = self._reader.inclusion_proof(self._index, checkpoint.tree_size)
-        return build_receipt(compute_leaf_hash(self.leaf), inclusion, checkpoint, signing_key)
+        return build_receipt(compute_leaf_hash(self.leaf), self._inclusion, checkpoint, signing_key)
 
-    def _read_leaf(self) -> bytes:
-        checkpoint = self.cosigned.checkpoint
-        size, root_hash = checkpoint.tree_size, checkpoint.root_hash
-        (leaf,) = self._reader.entries(self._index, self._index + 1, size, root_hash=root_hash)
-        return leaf
+
+@contextmanager
+def _translated(log: str) -> Iterator[None]:
+    """Within, what the log shows is at fault for every error.
+
+    Raises:
+        Failure: with 1, no such leaf, or not what was signed; with 4, nothing that can be read.
+    """
+    try:
+        yield
+    except (EncodingError, StorageError) as error:
+        raise Failure(f"{log}: {error}", code=Exit.INVALID, reason=error.reason) from error
+    except (RefusedError, VerificationError) as error:
+        raise Failure(f"{log}: {error}", code=Exit.NEGATIVE, reason=error.reason) from error
 
 
 def _judge_proof(data: bytes, leaf: bytes, policy: LogPolicy) -> dict[str, Any]:

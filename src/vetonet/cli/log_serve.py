@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import signal
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder
 from vetonet.cli.log_source import DEFAULT_ADDRESS, TILES_FOLDER, policy_option, read_policy_file
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, warn
 from vetonet.cli.parameters import ADDRESS, DURATION
-from vetonet.cli.session import read_clock, run_async
+from vetonet.cli.session import read_clock, run_async, stop_on_signals
 from vetonet.errors import EncodingError
 from vetonet.units import MS_PER_S, Milliseconds
 
@@ -31,9 +30,8 @@ if TYPE_CHECKING:
     from vetonet.tlog.policy import LogPolicy
     from vetonet.tlog.witness import WitnessPort
 
-DEFAULT_HTTP: Final = "127.0.0.1:7447"
+DEFAULT_LOG_ADDRESS: Final = "127.0.0.1:7448"
 GRACE_S: Final = 5.0
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +82,12 @@ def key(*, out: Path, origin: str, as_json: bool) -> None:
     "--listen", type=ADDRESS, default=DEFAULT_ADDRESS, show_default=True, help="Where to take leaves (gRPC)."
 )
 @click.option(
-    "--http", type=ADDRESS, default=DEFAULT_HTTP, show_default=True, help="Where to show the log's tiles."
+    "--log-listen",
+    type=ADDRESS,
+    default=DEFAULT_LOG_ADDRESS,
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to show the log to everybody, as tiles over HTTP.",
 )
 @click.option(
     "--checkpoint-interval",
@@ -102,7 +105,7 @@ def serve(
     origin: str,
     policy_path: Path | None,
     listen: str,
-    http: str,
+    log_listen: str,
     interval_ms: Milliseconds,
     as_json: bool,
 ) -> None:
@@ -127,7 +130,7 @@ def serve(
             witnesses=witnesses,
             interval_s=interval_ms / MS_PER_S,
         )
-        run_async(lambda: _serve(duty, listen, http, as_json=as_json))
+        run_async(lambda: _serve(duty, listen, log_listen, as_json=as_json))
 
 
 def _name_key(origin: str, signing_key: SigningKey) -> LogKey:
@@ -164,7 +167,7 @@ def _find_policy(
     }
 
 
-async def _serve(duty: _Duty, listen: str, http: str, *, as_json: bool) -> None:
+async def _serve(duty: _Duty, listen: str, log_listen: str, *, as_json: bool) -> None:
     from vetonet.service.open_log import open_tile_log, serve_open_log
     from vetonet.service.publishing import Publishing
     from vetonet.service.tile_app import make_tile_app
@@ -172,9 +175,7 @@ async def _serve(duty: _Duty, listen: str, http: str, *, as_json: bool) -> None:
     from vetonet.storage.tile_store import CHECKPOINT
     from vetonet.wire.http_server import BoundHttp
 
-    stopped, failed = asyncio.Event(), asyncio.Event()
-    for number in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped, failed = stop_on_signals(), asyncio.Event()
 
     def note_failure() -> None:
         failed.set()
@@ -182,22 +183,25 @@ async def _serve(duty: _Duty, listen: str, http: str, *, as_json: bool) -> None:
 
     store = FileTileStore(duty.data / TILES_FOLDER)
     app = make_tile_app(read_tile=store.read, read_checkpoint=partial(store.read, CHECKPOINT))
-    async with open_tile_log(
-        duty.data,
-        policy=duty.policy,
-        log_key=duty.signing_key,
-        publishing=Publishing(witnesses=duty.witnesses, interval_s=duty.interval_s),
-        clock=read_clock,
-        on_failure=note_failure,
-    ) as log:
-        tiles = BoundHttp.bind(http, app)
+    async with (
+        open_tile_log(
+            duty.data,
+            policy=duty.policy,
+            log_key=duty.signing_key,
+            publishing=Publishing(witnesses=duty.witnesses, interval_s=duty.interval_s),
+            clock=read_clock,
+            on_failure=note_failure,
+        ) as log,
+        AsyncExitStack() as stack,
+    ):
+        tiles = BoundHttp.bind(log_listen, app)
+        stack.push_async_callback(tiles.stop, GRACE_S)
         server = await serve_open_log(log, listen)
+        stack.push_async_callback(server.stop, GRACE_S)
         await tiles.start()
         _say_ready(server.address, tiles.url, duty, as_json=as_json)
         await stopped.wait()
         note("stopping: calls under way have a moment to end ...")
-        await server.stop(GRACE_S)
-        await tiles.stop(GRACE_S)
     if failed.is_set():
         raise Failure(f"{duty.data}: nothing could be published any more; see above, then start it again")
 

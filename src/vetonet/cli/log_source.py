@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vetonet.tlog.policy import LogPolicy
     from vetonet.tlog.policy_file import PolicyFile
 
-DEFAULT_ADDRESS: Final = "127.0.0.1:7446"
+DEFAULT_ADDRESS: Final = "127.0.0.1:7447"
 """Where a log of any leaves takes them, unless said otherwise."""
 
 MAX_LEAF_BYTES: Final = 2**16 - 1

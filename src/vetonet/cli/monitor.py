@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
@@ -21,16 +20,18 @@ from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder, write_output
 from vetonet.cli.log_source import open_log_source
 from vetonet.cli.output import examples, json_option, note, print_json, print_line
 from vetonet.cli.parameters import ADDRESS, DURATION
-from vetonet.cli.session import read_clock, run_async
+from vetonet.cli.session import read_clock, run_async, stop_on_signals
 from vetonet.units import MS_PER_S, Milliseconds
 
 if TYPE_CHECKING:
     from vetonet.errors import Problem
-    from vetonet.party.monitoring import MonitorDriver, MonitorMemory, Observation
+    from vetonet.party.monitor_memory import MonitorMemory
+    from vetonet.party.monitoring import MonitorDriver, Observation
     from vetonet.tlog.fork import ForkEvidence
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 GRACE_S: Final = 2.0
+MAX_PROBLEMS: Final = 10_000
+"""How many are kept for the end; all are told as they come."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class _Outcome:
 @click.command(
     epilog=examples(
         "vetonet monitor http://127.0.0.1:7445 --treaty trial/treaty.cbor --once",
-        "vetonet monitor trial/log --treaty trial/treaty.cbor --view http://127.0.0.1:7446",
+        "vetonet monitor trial/coordinator/data --treaty trial/treaty.cbor --view http://127.0.0.1:7446",
     ),
 )
 @click.argument("log")
@@ -129,8 +130,10 @@ def monitor(
     with ExitStack() as stack:
         memory = _open_memory(state, stack)
         remembered = None if memory is None else memory.newest
+        pending = () if memory is None else memory.pending
+        treaty = read_treaty_file(treaty_path)
         driver = MonitorDriver(
-            Monitor(read_treaty_file(treaty_path), quorum=quorum, remembered=remembered),
+            Monitor(treaty, quorum=quorum, remembered=remembered, pending=pending),
             open_log_source(log, stack),
             {view: open_log_source(view, stack) for view in views},
             memory,
@@ -147,7 +150,7 @@ def monitor(
 
 def _open_memory(state: Path | None, stack: ExitStack) -> MonitorMemory | None:
     """Return what an earlier run believed, where there is a folder for it."""
-    from vetonet.party.monitoring import MonitorMemory
+    from vetonet.party.monitor_memory import MonitorMemory
     from vetonet.storage import SqliteJournal
 
     if state is None:
@@ -167,7 +170,8 @@ class _Follower:
         """One round, told as it ends."""
         seen = self._driver.look()
         before, self.outcome.last = self.outcome.last, seen
-        self.outcome.problems += seen.problems
+        new = [problem for problem in seen.problems if problem not in self.outcome.problems]
+        self.outcome.problems += new[: MAX_PROBLEMS - len(self.outcome.problems)]
         self.outcome.is_bad |= bool(seen.problems)
         if seen.evidence is not None:
             self.outcome.evidence = _write_evidence(seen.evidence, self._folder)
@@ -177,9 +181,7 @@ class _Follower:
 
     async def follow(self, interval_s: float, listen: str | None) -> None:
         """Look again and again, until the log is caught or somebody interrupts."""
-        stopped = asyncio.Event()
-        for number in SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        stopped = stop_on_signals()
         async with _shown(self._driver, listen, as_json=self._as_json):
             while not stopped.is_set() and self.outcome.evidence is None:
                 await asyncio.to_thread(self.look)
@@ -209,8 +211,14 @@ class _Follower:
         if self.outcome.evidence is not None:
             print_line(f"evidence in {self.outcome.evidence}; judge it with `vetonet verify-evidence`")
         if before is None or seen.tree_size != before.tree_size or seen.read_size != before.read_size:
-            print_line(f"tree size {seen.tree_size} cosigned by the quorum; leaves read: {seen.read_size}")
+            print_line(_say_size(seen))
         sys.stdout.flush()
+
+
+def _say_size(seen: Observation) -> str:
+    if not seen.tree_size:
+        return "no checkpoint that counts was shown yet"
+    return f"tree size {seen.tree_size} cosigned by the quorum; leaves read: {seen.read_size}"
 
 
 def _write_evidence(evidence: ForkEvidence, folder: Path) -> Path:

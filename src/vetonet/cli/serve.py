@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
@@ -17,9 +15,10 @@ import click
 
 from vetonet.cli.exits import Failure
 from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder
+from vetonet.cli.log_source import TILES_FOLDER
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, warn
 from vetonet.cli.parameters import ADDRESS, DURATION, show
-from vetonet.cli.session import DEFAULT_ADDRESS, directory_option, insecure_option, run_async
+from vetonet.cli.session import DEFAULT_ADDRESS, directory_option, insecure_option, run_async, stop_on_signals
 from vetonet.units import MS_PER_S, Milliseconds
 
 if TYPE_CHECKING:
@@ -30,9 +29,7 @@ if TYPE_CHECKING:
     from vetonet.tlog.witness import WitnessPort
 
 DATA_FOLDER: Final = "data"
-TILES_FOLDER: Final = "tiles"
 GRACE_S: Final = 2.0
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -145,8 +142,8 @@ def _find_witnesses(
     for text in urls:
         party_id, _, url = text.partition("=")
         named = [witness.name for witness in terms.witnesses if witness.party_id == party_id]
-        if not named:
-            known = ", ".join(witness.party_id or witness.name for witness in terms.witnesses)
+        if not named or not url:
+            known = ", ".join(witness.party_id for witness in terms.witnesses if witness.party_id)
             raise Failure(f"--witness: expected PARTY=URL of one of {known}, got {show(text)}")
         asked[named[0]] = stack.enter_context(HttpWitness(url))
     if len(asked) < terms.witness_quorum:
@@ -161,9 +158,7 @@ async def _serve(duty: _Duty, listening: dict[str, Any], *, as_json: bool) -> No
     from vetonet.service.server import ServerSettings, serve_coordinator
     from vetonet.storage import FileTileStore
 
-    stopped = asyncio.Event()
-    for number in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = stop_on_signals()
     tiles = None if duty.log_listen is None else FileTileStore(_make_tiles(duty.data))
     async with (
         serve_coordinator(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -51,6 +52,14 @@ insecure_option: Final = click.option(
 def read_clock() -> Milliseconds:
     """Return the present, in milliseconds since the Unix epoch."""
     return time.time_ns() // 1_000_000
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return what is set when somebody asks this process to end; needs a running event loop."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
 
 
 def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
-import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from vetonet.cli.exits import Failure
 from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder
 from vetonet.cli.output import examples, json_option, note, print_json, print_line
 from vetonet.cli.parameters import ADDRESS, NAME, show
-from vetonet.cli.session import read_clock, run_async
+from vetonet.cli.session import read_clock, run_async, stop_on_signals
 from vetonet.errors import EncodingError
 from vetonet.units import MS_PER_S
 
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS: Final = "127.0.0.1:7444"
 DATA_FOLDER: Final = "witness"
 GRACE_S: Final = 5.0
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -209,9 +206,7 @@ async def _serve(duty: _Duty, listen: str, *, as_json: bool) -> None:
     from vetonet.storage import SqliteJournal
     from vetonet.wire.http_server import BoundHttp
 
-    stopped = asyncio.Event()
-    for number in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = stop_on_signals()
     make_folder(duty.data, mode=PRIVATE_FOLDER_MODE)
     with SqliteJournal.open(duty.data) as journal:
         opened = Witness.open(journal, name=duty.name, signing_key=duty.key, logs=duty.logs)

@@ -8,9 +8,10 @@ nothing waits: a driver fetches, remembers the known checkpoint, and begins with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 from vetonet.compliance.public_record import RecordReader
 from vetonet.crypto.statement import Signed
@@ -23,6 +24,9 @@ from vetonet.tlog.tile_fetch import Fetch
 from vetonet.tlog.tile_reader import TileReader
 from vetonet.tlog.tiles import MissingTileError, Tile
 
+MAX_PENDING: Final = 16
+"""How many checkpoints of one source wait to be compared."""
+
 
 class Monitor:
     """What one monitor knows of a log: the newest checkpoint it believes, and how the record reads up to it.
@@ -34,7 +38,12 @@ class Monitor:
     __slots__ = ("_known", "_pending", "_policy", "_read_size", "_record", "_told", "_treaty")
 
     def __init__(
-        self, treaty: Signed[Treaty], *, quorum: int | None = None, remembered: bytes | None = None
+        self,
+        treaty: Signed[Treaty],
+        *,
+        quorum: int | None = None,
+        remembered: bytes | None = None,
+        pending: Iterable[tuple[str, bytes]] = (),
     ) -> None:
         """Begin at leaf 0, or hold the log to what an earlier run of this monitor believed.
 
@@ -42,6 +51,7 @@ class Monitor:
             treaty: whose log it is, and by whose rules it is read.
             quorum: how many witnesses must have cosigned; the treaty's number or more.
             remembered: the checkpoint that was known when the monitor stopped; its leaves are read again.
+            pending: views that waited to be compared then, with who showed them.
 
         Raises:
             ConfigError: a quorum below what chips demand, or above the number of witnesses.
@@ -51,10 +61,12 @@ class Monitor:
         self._policy = _demand(treaty.statement, quorum)
         self._record = RecordReader(treaty)
         self._read_size = self._told = 0
-        self._pending: dict[str, bytes] = {}
+        self._pending: dict[str, dict[int, bytes]] = {}
         self._known: CosignedCheckpoint | None = None
         if remembered is not None:
             self._known = verify_cosigned(remembered, self._policy)
+        for source, data in pending:
+            self._keep_pending(source, data)
 
     @property
     def known(self) -> CosignedCheckpoint | None:
@@ -77,9 +89,9 @@ class Monitor:
         return self._record
 
     @property
-    def pending(self) -> Mapping[str, bytes]:
+    def pending(self) -> Mapping[str, Sequence[bytes]]:
         """Checkpoints that others were shown and that go beyond what is known here, by who showed them."""
-        return self._pending
+        return {source: tuple(waiting.values()) for source, waiting in self._pending.items()}
 
     def advance(self, checkpoint_bytes: bytes, fetch: Fetch) -> tuple[Problem, ...]:
         """Return what is wrong with the leaves that are new in a checkpoint, once it is believed.
@@ -113,7 +125,7 @@ class Monitor:
         beyond what is known is compared at once if its tiles are to be had, else when the log gets there.
 
         Args:
-            source: who shows it; of each, one checkpoint at a time waits.
+            source: who shows it; of each, the ``MAX_PENDING`` smallest wait, which are compared first.
             checkpoint_bytes: as received.
             fetch: gives the tiles of that view, or raises.
             own_fetch: gives the tiles of the log that is followed.
@@ -128,7 +140,7 @@ class Monitor:
         checkpoint = verify_checkpoint(checkpoint_bytes, self._policy.log_key, allow_other_lines=True)
         if self._known is None or checkpoint.tree_size > self._known.checkpoint.tree_size:
             if not self._is_settled(checkpoint_bytes, fetch):
-                self._pending.setdefault(source, checkpoint_bytes)
+                self._keep_pending(source, checkpoint_bytes)
         else:
             self._compare(checkpoint_bytes, own_fetch)
         return checkpoint
@@ -154,13 +166,33 @@ class Monitor:
             return False  # what it serves proves nothing, so the log itself has to get there
         return True
 
+    def _keep_pending(self, source: str, checkpoint_bytes: bytes) -> None:
+        """It waits, if need be in the place of the largest, which would be compared last."""
+        checkpoint = verify_checkpoint(checkpoint_bytes, self._policy.log_key, allow_other_lines=True)
+        self._compare_pending(checkpoint, checkpoint_bytes)
+        waiting = self._pending.setdefault(source, {})
+        waiting.setdefault(checkpoint.tree_size, checkpoint_bytes)
+        if len(waiting) > MAX_PENDING:
+            del waiting[max(waiting)]
+
+    def _compare_pending(self, checkpoint: Checkpoint, checkpoint_bytes: bytes) -> None:
+        """Two that wait contradict each other by themselves if they are of one size."""
+        for waiting in self._pending.values():
+            other = waiting.get(checkpoint.tree_size)
+            if other is None:
+                continue
+            evidence = find_fork(other, checkpoint_bytes, TileReader(give_no_tiles), self._policy)
+            if evidence is not None:
+                raise LogForkedError(checkpoint, checkpoint, evidence)
+
     def _settle_pending(self, fetch: Fetch) -> None:
         """Every view that is not ahead any more has been compared."""
-        known = self._known
-        for source, data in tuple(self._pending.items()):
-            checkpoint = verify_checkpoint(data, self._policy.log_key, allow_other_lines=True)
-            if known is not None and checkpoint.tree_size <= known.checkpoint.tree_size:
-                self._compare(data, fetch)
+        known = 0 if self._known is None else self._known.checkpoint.tree_size
+        for source, waiting in tuple(self._pending.items()):
+            for size in [size for size in waiting if size <= known]:
+                self._compare(waiting[size], fetch)
+                del waiting[size]
+            if not waiting:
                 del self._pending[source]
 
     def _require_growth(self, checkpoint_bytes: bytes, fetch: Fetch) -> None:

@@ -83,16 +83,6 @@ class HttpLog:
         """
         return self._read(tile.to_path())
 
-    async def read_checkpoint_async(self) -> bytes:
-        """Return what ``read_checkpoint`` returns; a thread waits for it."""
-        limit = compute_limit(CHECKPOINT)
-        return self._take(CHECKPOINT, await self._client.get_async(CHECKPOINT, max_bytes=limit))
-
-    async def read_tile_async(self, path: str) -> bytes:
-        """Return what ``read_tile`` returns; a thread waits for it."""
-        Tile.from_path(path)
-        return self._take(path, await self._client.get_async(path, max_bytes=compute_limit(path)))
-
     def _read(self, path: str) -> bytes:
         return self._take(path, self._client.get(path, max_bytes=compute_limit(path)))
 
@@ -101,4 +91,6 @@ class HttpLog:
             return answer.body
         if answer.status == HTTPStatus.NOT_FOUND and path != CHECKPOINT:
             raise MissingTileError(f"{self.url}/{path}")
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise HttpError(f"{self.url}/{path}: nothing is published there, or not yet")
         raise HttpError(f"{self.url}/{path}: expected status 200, got {answer.status}")

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from vetonet.compliance.monitor import Monitor
 from vetonet.errors import (
     EncodingError,
+    EquivocationError,
     InvalidSignatureError,
     Problem,
     ProofError,
     ProtocolError,
-    StorageError,
+    RefusedError,
     VerificationError,
     VetonetError,
+    WitnessQuorumError,
 )
-from vetonet.storage.journal import Journal, Record
+from vetonet.party.monitor_memory import MonitorMemory
 from vetonet.storage.tile_store import CHECKPOINT, TileStore
-from vetonet.tlog.fork import ForkEvidence, LogForkedError
+from vetonet.tlog.fork import ForkEvidence, LogForkedError, verify_fork
 from vetonet.tlog.tiles import MissingTileError, Tile
-from vetonet.units import Clock
-
-KNOWN_KIND: Final = "known-checkpoint"
-_PAGE: Final = 256
 
 
 class LogSource(Protocol):
@@ -72,8 +70,8 @@ class Observation:
     Attributes:
         tree_size: leaves of the newest checkpoint that is believed.
         read_size: leaves that were read by the rules.
-        problems: what the log, or whoever wrote to it, did wrong; new in this round.
-        doubts: what nobody can tell: a view that gives no answer, or one that proves nothing.
+        problems: what the log signed and must not have; new in this round.
+        doubts: what nobody can tell: a view without an answer, an old checkpoint, one that proves nothing.
         evidence: of two histories, or None.
     """
 
@@ -82,48 +80,6 @@ class Observation:
     problems: tuple[Problem, ...] = ()
     doubts: tuple[Problem, ...] = ()
     evidence: ForkEvidence | None = None
-
-
-class MonitorMemory:
-    """The newest checkpoint that a monitor believes, in a journal: a rollback shows after a restart, too."""
-
-    __slots__ = ("_clock", "_journal", "_newest")
-
-    def __init__(self, journal: Journal, clock: Clock) -> None:
-        """Read what an earlier run has left.
-
-        Raises:
-            StorageError: the journal cannot be read, or is not a monitor's.
-        """
-        self._journal, self._clock = journal, clock
-        self._newest: bytes | None = None
-        start = 0
-        while page := journal.read(start, _PAGE):
-            for stored in page:
-                if stored.record.kind != KNOWN_KIND:
-                    msg = (
-                        f"record {stored.sequence}: expected a monitor's checkpoint, got {stored.record.kind}"
-                    )
-                    raise StorageError(msg)
-                self._newest = stored.record.payload
-            start += len(page)
-
-    @property
-    def newest(self) -> bytes | None:
-        """The checkpoint that was believed last, cosigned as it came."""
-        return self._newest
-
-    def remember(self, checkpoint: bytes) -> None:
-        """It will be known after a restart.
-
-        Raises:
-            StorageError: it could not be made durable.
-        """
-        if checkpoint == self._newest:
-            return
-        record = Record(kind=KNOWN_KIND, request_id=None, payload=checkpoint, recorded_at_ms=self._clock())
-        self._journal.append((record,))
-        self._newest = checkpoint
 
 
 class MonitorDriver:
@@ -157,17 +113,14 @@ class MonitorDriver:
         """Fetch what is new, compare it, and return what came of it.
 
         Raises:
-            StorageError: what is believed now could not be remembered.
+            StorageError: what is believed or was found now could not be remembered.
         """
         problems, doubts = list[Problem](), list[Problem]()
-        evidence: ForkEvidence | None = None
-        try:
-            self._advance(problems, doubts)
-            for source, view in self._views.items():
-                self._confront(source, view, doubts)
-        except LogForkedError as error:
-            problems.append(_describe(error, ""))
-            evidence = error.evidence
+        evidence = None if self._memory is None else self._memory.evidence
+        if evidence is None:
+            evidence = self._look_around(problems, doubts)
+        else:
+            problems.append(self._recall(evidence))
         known = self._monitor.known
         return Observation(
             tree_size=0 if known is None else known.checkpoint.tree_size,
@@ -177,6 +130,29 @@ class MonitorDriver:
             evidence=evidence,
         )
 
+    def _look_around(self, problems: list[Problem], doubts: list[Problem]) -> ForkEvidence | None:
+        """Follow the log, compare the views, and keep what came of it before anybody is told."""
+        evidence: ForkEvidence | None = None
+        try:
+            self._advance(problems, doubts)
+            for source, view in self._views.items():
+                self._confront(source, view, doubts)
+        except LogForkedError as error:
+            problems.append(_describe(error, ""))
+            evidence = error.evidence
+        doubts += map(_describe_ahead, self._monitor.pending)
+        if self._memory is not None:
+            self._memory.remember(self._monitor)  # also what is bound by a signature and not yet read
+            if evidence is not None:
+                self._memory.convict(evidence)
+        return evidence
+
+    def _recall(self, evidence: ForkEvidence) -> Problem:
+        """A log that was convicted once stays convicted, whatever it shows now."""
+        fork = verify_fork(evidence, self._monitor.policy)
+        detail = f"log {fork.origin!r} signed two histories, as was found before"
+        return Problem(reason=EquivocationError.reason, detail=detail, culprit=fork.origin)
+
     def _advance(self, problems: list[Problem], doubts: list[Problem]) -> None:
         try:
             problems += self._monitor.advance(self._log.read_checkpoint(), self._log.fetch)
@@ -184,13 +160,15 @@ class MonitorDriver:
             raise
         except (ProofError, MissingTileError) as error:
             doubts.append(_describe(error, "the log does not show what it signed: "))
-        except (EncodingError, ProtocolError, VerificationError) as error:
-            problems.append(_describe(error, ""))
+        except (RefusedError, WitnessQuorumError) as error:
+            # The log signed it, but whoever serves it may have kept an old one, or taken lines away.
+            doubts.append(Problem(reason=error.reason, detail=str(error)))
+        except (EncodingError, InvalidSignatureError) as error:
+            doubts.append(_describe(error, "what is shown is no checkpoint of this log: "))
+        except VerificationError as error:
+            problems += error.problems or (_describe(error, ""),)
         except VetonetError as error:
             doubts.append(_describe(error, ""))
-        # Also what is bound by a signature and not yet read has to be there after a restart.
-        if self._memory is not None and self._monitor.known is not None:
-            self._memory.remember(self._monitor.known.data)
 
     def _confront(self, source: str, view: LogSource, doubts: list[Problem]) -> None:
         try:
@@ -200,8 +178,13 @@ class MonitorDriver:
         except (EncodingError, InvalidSignatureError) as error:
             doubts.append(_describe(error, f"{source} shows no checkpoint of this log: "))
         except VetonetError as error:
-            # Some errors name the URL already.
-            doubts.append(_describe(error, "" if source in str(error) else f"{source}: "))
+            named = str(error).startswith(source)  # as those of HTTP are
+            doubts.append(_describe(error, "" if named else f"{source}: "))
+
+
+def _describe_ahead(source: str) -> Problem:
+    detail = f"{source} is ahead of the log that is followed, and is compared when that gets there"
+    return Problem(reason="ahead", detail=detail)
 
 
 def _describe(error: VetonetError, before: str) -> Problem:

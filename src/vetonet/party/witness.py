@@ -32,6 +32,9 @@ from vetonet.units import MS_PER_S, Milliseconds
 
 _logger: Final = logging.getLogger(__name__)
 
+MAX_OVERTAKEN_S: Final = 30
+"""How long a request may have waited for its turn."""
+
 
 class Witness:
     """One witness with one key; every method may be called from any thread.
@@ -40,13 +43,13 @@ class Witness:
         key: under which its cosignatures verify.
     """
 
-    __slots__ = ("_lock", "_memory", "_signing_key", "key")
+    __slots__ = ("_lock", "_memory", "_signing_key", "_stated_s", "key")
 
     def __init__(self, memory: WitnessMemory, *, key: WitnessKey, signing_key: SigningKey) -> None:
         """Cosign by this memory; use ``open`` instead."""
         self.key: Final = key
         self._memory, self._signing_key = memory, signing_key
-        self._lock = Lock()
+        self._lock, self._stated_s = Lock(), 0
 
     @classmethod
     def open(
@@ -92,6 +95,7 @@ class Witness:
         """
         request = AddCheckpoint.from_bytes(data)
         with self._lock:
+            now_s = self._tell_time(now_s)
             state, granted = self._judge(request, now_s * MS_PER_S)
             self._memory.advance(state, granted, now_s * MS_PER_S)
             line = cosign(
@@ -101,6 +105,16 @@ class Witness:
                 timestamp_s=now_s,
             )
         return f"{line.to_line()}\n".encode()
+
+    def _tell_time(self, now_s: int) -> int:
+        """Return the time to state: requests may have overtaken each other since their clocks were read.
+
+        Else a larger tree could be dated before a smaller one, and honest times contradict each other
+        (VN-11.9). A clock that was set back by more is believed.
+        """
+        is_overtaken = self._stated_s - MAX_OVERTAKEN_S <= now_s < self._stated_s
+        self._stated_s = self._stated_s if is_overtaken else now_s
+        return self._stated_s
 
     def find_newest(self, origin: str) -> bytes | None:
         """Return the newest checkpoint of a log that it cosigned, as the log signed it, or None before it.

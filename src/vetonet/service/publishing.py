@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.merkle import ConsistencyProof
@@ -23,6 +23,7 @@ from vetonet.errors import (
     VetonetError,
     WitnessQuorumError,
 )
+from vetonet.service.turns import Turns
 from vetonet.tlog.add_checkpoint import AddCheckpoint, parse_cosignatures
 from vetonet.tlog.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
 from vetonet.tlog.note import NoteSignature
@@ -87,8 +88,8 @@ class Publisher:
         log_key: SigningKey,
         policy: LogPolicy,
         publishing: Publishing,
-        store: Callable[[CosignedCheckpoint], Awaitable[None]],
-        prepare: Callable[[], Awaitable[None]] | None = None,
+        store: Callable[[CosignedCheckpoint], Coroutine[Any, Any, None]],
+        prepare: Callable[[], Coroutine[Any, Any, None]] | None = None,
         newest: CosignedCheckpoint | None = None,
     ) -> None:
         """Publish this log.
@@ -110,6 +111,7 @@ class Publisher:
         self._failure: VetonetError | None = None
         self._grown, self._published = asyncio.Event(), asyncio.Condition()
         self._turn = asyncio.Lock()
+        self._steps = Turns()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -143,10 +145,11 @@ class Publisher:
         self._task.add_done_callback(note_end)
 
     async def stop(self) -> None:
-        """No checkpoint is published any more; one under way has ended or is given up."""
+        """No checkpoint is published any more, and no thread writes for one that was under way."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._steps.settle()
 
     async def _run(self) -> None:
         """Publish for ever, once an interval while there is something new; a lost quorum is told once."""
@@ -186,11 +189,11 @@ class Publisher:
 
     async def _advance(self) -> CosignedCheckpoint:
         if self._prepare is not None:
-            await self._prepare()
+            await self._steps.finish(self._prepare())
         if self._newest is not None and self._newest.checkpoint.tree_size == self._source.tree_size:
             return self._newest
         cosigned = await self._gather(sign_checkpoint(self._source.checkpoint(), self._log_key))
-        await self._store(cosigned)
+        await self._steps.finish(self._store(cosigned))
         return cosigned
 
     async def wait_for(self, tree_size: int, timeout_s: float | None = None) -> CosignedCheckpoint:

@@ -170,7 +170,7 @@ class TileLog:
         """Return the proof that a leaf is among the first ``tree_size``.
 
         Raises:
-            RefusedError: so much is not published, or there is no such leaf at that size.
+            RefusedError: the log is not that large, or there is no such leaf at that size.
             StorageError, ProofError: a tile is missing or wrong.
         """
         self._require_size(tree_size)
@@ -204,7 +204,7 @@ class TileLog:
         most = min(limit, self.publisher.tree_size - start)
         if start < 0 or most < 1:
             return ()
-        return tuple(stored.record.payload for stored in await self._journal.read(start, most))
+        return tuple(_read_leaf(stored) for stored in await self._journal.read(start, most))
 
     async def close(self) -> None:
         """Nothing is published any more, and the journal is closed.
@@ -285,4 +285,7 @@ def _read_published(store: TileStore, policy: LogPolicy) -> CosignedCheckpoint |
     except StorageError:
         raise
     except VetonetError as error:
-        raise ConfigError(f"the published checkpoint is not of this log: {error}") from error
+        raise ConfigError(
+            f"the published checkpoint is not of this log: {error}; "
+            "go on with the key, origin and witnesses that it was begun with, or begin another log elsewhere"
+        ) from error

@@ -43,7 +43,7 @@ class FileTileStore:
             StorageError: there is no such directory.
         """
         if not directory.is_dir():
-            raise StorageError(f"{directory}: expected a directory for tiles, found none; create it first")
+            raise StorageError(f"{directory}: expected a directory with the tiles of a log, found none")
         self._directory: Final = directory
         self._is_clear = False
 

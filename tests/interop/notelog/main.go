@@ -9,8 +9,7 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/base64"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -147,18 +146,31 @@ func verifyGrowth(dir, vkey string, older []string) error {
 	return nil
 }
 
+// verifyLog computes the tree anew from the entries and holds root, tiles and proofs against it. To read all
+// through TileHashReader would not do: below x/mod 0.40 it takes some full tiles on trust (CVE-2026-56865).
 func verifyLog(dir, vkey string) error {
 	tree, err := readCheckpoint(filepath.Join(dir, "checkpoint"), vkey)
 	if err != nil {
 		return err
 	}
-	hashes := tlog.TileHashReader(tree, folder(dir))
-	if err := verifyEntries(folder(dir), tree, hashes); err != nil {
+	computed, err := hashEntries(folder(dir), tree.N)
+	if err != nil {
 		return err
 	}
+	root, err := computed.root(tree.N)
+	if err != nil {
+		return err
+	}
+	if root != tree.Hash {
+		return fmt.Errorf("its entries have root %v, it signed %v", root, tree.Hash)
+	}
+	if err := verifyTiles(folder(dir), tree.N, computed); err != nil {
+		return err
+	}
+	published := tlog.TileHashReader(tree, folder(dir))
 	step := tree.N/maxProofs + 1
 	for i := int64(0); i < tree.N; i += step {
-		if err := verifyPlace(tree, i, hashes); err != nil {
+		if err := verifyPlace(tree, i, computed, published); err != nil {
 			return fmt.Errorf("leaf %d: %w", i, err)
 		}
 	}
@@ -166,52 +178,101 @@ func verifyLog(dir, vkey string) error {
 	return nil
 }
 
-// verifyPlace proves one leaf, and that the log of the size up to it grew into this one.
-func verifyPlace(tree tlog.Tree, i int64, hashes tlog.HashReader) error {
-	leaf, err := hashes.ReadHashes([]int64{tlog.StoredHashIndex(0, i)})
+// memory is every hash of a tree, in the order of tlog.StoredHashIndex.
+type memory []tlog.Hash
+
+func (m memory) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	found := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		found[i] = m[index]
+	}
+	return found, nil
+}
+
+// add returns the hashes with those that leaf number n brings.
+func (m memory) add(n int64, entry []byte) (memory, error) {
+	hashes, err := tlog.StoredHashes(n, entry, m)
+	return append(m, hashes...), err
+}
+
+func (m memory) root(size int64) (tlog.Hash, error) {
+	if size == 0 {
+		return sha256.Sum256(nil), nil // tlog leaves the empty tree to its callers
+	}
+	return tlog.TreeHash(size, m)
+}
+
+// verifyPlace proves by what is published one leaf, and that the log of the size up to it grew into this one.
+func verifyPlace(tree tlog.Tree, i int64, computed memory, published tlog.HashReader) error {
+	inclusion, err := tlog.ProveRecord(tree.N, i, published)
 	if err != nil {
 		return err
 	}
-	inclusion, err := tlog.ProveRecord(tree.N, i, hashes)
+	leaf := computed[tlog.StoredHashIndex(0, i)]
+	if err := tlog.CheckRecord(inclusion, tree.N, tree.Hash, i, leaf); err != nil {
+		return err
+	}
+	old, err := computed.root(i + 1)
 	if err != nil {
 		return err
 	}
-	if err := tlog.CheckRecord(inclusion, tree.N, tree.Hash, i, leaf[0]); err != nil {
-		return err
-	}
-	old, err := tlog.TreeHash(i+1, hashes)
-	if err != nil {
-		return err
-	}
-	growth, err := tlog.ProveTree(tree.N, i+1, hashes)
+	growth, err := tlog.ProveTree(tree.N, i+1, published)
 	if err != nil {
 		return err
 	}
 	return tlog.CheckTree(growth, tree.N, tree.Hash, i+1, old)
 }
 
-func verifyEntries(dir folder, tree tlog.Tree, hashes tlog.HashReader) error {
-	for n := int64(0); n*width < tree.N; n++ {
-		w := int(min(tree.N-n*width, width))
-		bundle, err := dir.read(tlog.Tile{H: height, L: -1, N: n, W: w})
+// hashEntries returns the tree of the published entries.
+func hashEntries(dir folder, size int64) (memory, error) {
+	var computed memory
+	for _, t := range tilesOf(0, size) {
+		t.L = -1
+		bundle, err := dir.read(t)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		entries, err := splitBundle(bundle)
-		if err != nil || len(entries) != w {
-			return fmt.Errorf("bundle %d: expected %d entries, got %d (%v)", n, w, len(entries), err)
+		if err != nil || len(entries) != t.W {
+			return nil, fmt.Errorf("%s: expected %d entries, got %d (%v)", tilePath(t), t.W, len(entries), err)
 		}
 		for i, entry := range entries {
-			leaf, err := hashes.ReadHashes([]int64{tlog.StoredHashIndex(0, n*width+int64(i))})
+			if computed, err = computed.add(t.N*width+int64(i), entry); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return computed, nil
+}
+
+// verifyTiles holds every tile of the tree against the one that its entries give.
+func verifyTiles(dir folder, size int64, computed memory) error {
+	for level := 0; size>>(height*level) > 0; level++ {
+		for _, t := range tilesOf(level, size) {
+			stored, err := dir.read(t)
 			if err != nil {
 				return err
 			}
-			if tlog.RecordHash(entry) != leaf[0] {
-				return fmt.Errorf("entry %d is not the one that was logged", n*width+int64(i))
+			expected, err := tlog.ReadTileData(t, computed)
+			if err != nil {
+				return err
+			}
+			if !bytes.Equal(stored, expected) {
+				return fmt.Errorf("%s: other hashes than those of its entries", tilePath(t))
 			}
 		}
 	}
 	return nil
+}
+
+// tilesOf lists a level of a tree: full tiles, and perhaps one that is not.
+func tilesOf(level int, size int64) []tlog.Tile {
+	var tiles []tlog.Tile
+	hashes := size >> (height * level)
+	for n := int64(0); n*width < hashes; n++ {
+		tiles = append(tiles, tlog.Tile{H: height, L: level, N: n, W: int(min(hashes-n*width, width))})
+	}
+	return tiles
 }
 
 func min(a, b int64) int64 {
@@ -278,89 +339,4 @@ func verifyProof(file, leafFile, vkey string) error {
 	}
 	fmt.Println("ok", index, tree.N)
 	return nil
-}
-
-func buildLog(dir, name, sizeText string) error {
-	size, err := strconv.ParseInt(sizeText, 10, 64)
-	if err != nil {
-		return err
-	}
-	skey, vkey, err := note.GenerateKey(rand.Reader, name)
-	if err != nil {
-		return err
-	}
-	var stored []tlog.Hash
-	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		found := make([]tlog.Hash, len(indexes))
-		for i, index := range indexes {
-			found[i] = stored[index]
-		}
-		return found, nil
-	})
-	for i := int64(0); i < size; i++ {
-		hashes, err := tlog.StoredHashes(i, entry(i), reader)
-		if err != nil {
-			return err
-		}
-		stored = append(stored, hashes...)
-	}
-	if err := writeTiles(dir, size, reader); err != nil {
-		return err
-	}
-	if err := writeCheckpoint(dir, name, skey, size, reader); err != nil {
-		return err
-	}
-	fmt.Println(vkey)
-	return nil
-}
-
-func entry(i int64) []byte { return []byte(strings.Repeat(fmt.Sprintf("entry %d ", i), int(i%4))) }
-
-func writeTiles(dir string, size int64, reader tlog.HashReader) error {
-	for _, t := range tlog.NewTiles(height, 0, size) {
-		data, err := tlog.ReadTileData(t, reader)
-		if err != nil {
-			return err
-		}
-		if err := write(dir, tilePath(t), data); err != nil {
-			return err
-		}
-	}
-	for n := int64(0); n*width < size; n++ {
-		w := min(size-n*width, width)
-		var bundle []byte
-		for i := n * width; i < n*width+w; i++ {
-			bundle = binary.BigEndian.AppendUint16(bundle, uint16(len(entry(i))))
-			bundle = append(bundle, entry(i)...)
-		}
-		if err := write(dir, tilePath(tlog.Tile{H: height, L: -1, N: n, W: int(w)}), bundle); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func writeCheckpoint(dir, name, skey string, size int64, reader tlog.HashReader) error {
-	root, err := tlog.TreeHash(size, reader)
-	if err != nil {
-		return err
-	}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		return err
-	}
-	text := fmt.Sprintf("%s\n%d\n%s\n", name, size, base64.StdEncoding.EncodeToString(root[:]))
-	msg, err := note.Sign(&note.Note{Text: text}, signer)
-	if err != nil {
-		return err
-	}
-	return write(dir, "checkpoint", msg)
-}
-
-func write(dir, path string, data []byte) error {
-	full := filepath.Join(dir, path)
-	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(full, data, 0o644)
 }

@@ -189,7 +189,7 @@ def test_a_malformed_key_is_misuse(folder: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_folder_that_is_not_there_is_unreadable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fsck(tmp_path / "none") == Exit.INVALID
-    assert "expected a directory for tiles, found none" in capsys.readouterr().err
+    assert "expected a directory with the tiles of a log, found none" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_checkpoint_is_unreadable(

@@ -12,7 +12,7 @@ from support.bundles import Scene, enrol, make_compliant_scene, make_scene
 from support.tiles import TileSource
 from support.world import NOW_MS, Council, make_council
 from vetonet.attestation.enrolment import DeviceRetirement, RetirementReason
-from vetonet.compliance.monitor import Monitor, give_no_tiles
+from vetonet.compliance.monitor import MAX_PENDING, Monitor, give_no_tiles
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import sign_jointly
@@ -175,7 +175,7 @@ def test_a_view_without_tiles_waits_until_the_log_gets_there() -> None:
     """A party passes on nothing but the checkpoint that it was shown."""
     monitor, view = follow(show(["a"])), show(list("axc"))
     monitor.confront("p2", view.checkpoint, give_no_tiles, show(["a"]).fetch)
-    assert dict(monitor.pending) == {"p2": view.checkpoint}
+    assert dict(monitor.pending) == {"p2": (view.checkpoint,)}
     follow(show(["a", "b"]), monitor=monitor)
     assert monitor.pending
     with pytest.raises(LogForkedError) as caught:
@@ -191,13 +191,42 @@ def test_a_view_that_is_ahead_and_honest_is_settled() -> None:
 
 
 def test_a_view_that_stays_ahead_of_the_log_cannot_put_its_comparison_off() -> None:
-    """Each poll shows a still newer checkpoint; the oldest of them is the one that waits."""
+    """Each poll shows a still newer checkpoint; the smallest of them are those that wait."""
     monitor, known = follow(show(["a"])), show(["a"])
     lies = [show(list("axcdefgh"[:size])) for size in (3, 5, 7)]
     for lie in lies:
         monitor.confront("p2", lie.checkpoint, give_no_tiles, known.fetch)
     with pytest.raises(LogForkedError):
         follow(show(list("abc")), monitor=monitor)
+
+
+def test_huge_checkpoints_do_not_crowd_a_fork_out() -> None:
+    """The log signs what it likes for a peer in league with it: sizes that it never gets to."""
+    monitor, known = follow(show(["a"])), show(["a"])
+    for size in range(2 * MAX_PENDING, 0, -1):
+        huge = replace(known.log.checkpoint(), tree_size=2**40 + size)
+        monitor.confront("p2", sign_checkpoint(huge, COUNCIL.log_key).to_bytes(), give_no_tiles, known.fetch)
+    assert len(monitor.pending["p2"]) == MAX_PENDING
+    monitor.confront("p2", show(["a", "x"]).checkpoint, give_no_tiles, known.fetch)
+    with pytest.raises(LogForkedError):
+        follow(show(list("abc")), monitor=monitor)
+
+
+def test_two_views_that_wait_convict_the_log_if_they_are_of_one_size() -> None:
+    monitor, known = follow(show(["a"])), show(["a"])
+    monitor.confront("p2", show(["a", "x"]).checkpoint, give_no_tiles, known.fetch)
+    with pytest.raises(LogForkedError) as caught:
+        monitor.confront("p3", show(["a", "y"]).checkpoint, give_no_tiles, known.fetch)
+    convict(caught.value, monitor, (3, 3))
+
+
+def test_a_restarted_monitor_still_compares_what_waited() -> None:
+    known = show(["a"])
+    before = follow(known)
+    before.confront("p2", show(["a", "x"]).checkpoint, give_no_tiles, known.fetch)
+    waiting = [(source, view) for source, views in before.pending.items() for view in views]
+    with pytest.raises(LogForkedError):
+        follow(show(list("abc")), monitor=Monitor(TREATY, remembered=known.checkpoint, pending=waiting))
 
 
 def test_a_second_history_convicts_the_log_even_if_no_witness_saw_it() -> None:

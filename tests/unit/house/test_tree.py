@@ -104,7 +104,7 @@ def test_no_source_file_is_left_unfinished(word: str) -> None:
     assert unfinished == []
 
 
-@pytest.mark.parametrize("name", ["run", "install", "lock"])
+@pytest.mark.parametrize("name", ["run", "install", "install-interop", "lock"])
 def test_script_is_executable(name: str) -> None:
     assert (ROOT / ".ci" / name).stat().st_mode & stat.S_IXUSR
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from support.published import publish
@@ -32,9 +34,9 @@ def read(path: str, said: bytes) -> bytes:
         async with serve_raw(say(said)) as url:
             with HttpLog(f"{url}/log/", timeout_s=2) as log:
                 if path == "checkpoint":
-                    found.extend(await log.read_checkpoint_async())
+                    found.extend(await asyncio.to_thread(log.read_checkpoint))
                 else:
-                    found.extend(await log.read_tile_async(path))
+                    found.extend(await asyncio.to_thread(log.read_tile, path))
 
     play_out(scenario())
     return bytes(found)
@@ -83,7 +85,6 @@ def test_a_tile_that_the_server_says_is_not_there_is_missing() -> None:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("checkpoint", "404 Not Found"),
         ("checkpoint", "500 Internal Server Error"),
         ("tile/0/000", "503 Service Unavailable"),
         ("tile/0/000", "302 Found"),
@@ -95,6 +96,12 @@ def test_any_other_answer_is_none(path: str, status: str) -> None:
     error = refuse(path, answer(status, b""))
     assert isinstance(error, HttpError)
     assert str(error).endswith(f"/log/{path}: expected status 200, got {status[:3]}")
+
+
+def test_a_log_that_has_published_nothing_says_so() -> None:
+    error = refuse("checkpoint", answer("404 Not Found", b""))
+    assert isinstance(error, HttpError)
+    assert str(error).endswith("/log/checkpoint: nothing is published there, or not yet")
 
 
 def test_a_log_that_is_away_is_not_one_without_tiles() -> None:

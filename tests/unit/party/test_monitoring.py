@@ -12,7 +12,8 @@ from support.tiles import TileSource
 from support.world import make_council
 from vetonet.compliance.monitor import Monitor
 from vetonet.errors import StorageError, VetonetError
-from vetonet.party.monitoring import MonitorDriver, MonitorMemory, StoredLog
+from vetonet.party.monitor_memory import MonitorMemory
+from vetonet.party.monitoring import MonitorDriver, StoredLog
 from vetonet.storage import MemoryJournal, MemoryTileStore
 from vetonet.storage.journal import Record
 from vetonet.tlog.fork import verify_fork
@@ -51,7 +52,8 @@ class Site:
 
 def make_driver(own: Site, *, journal: MemoryJournal | None = None, **views: Site) -> MonitorDriver:
     memory = MonitorMemory(journal or MemoryJournal(), ManualClock())
-    return MonitorDriver(Monitor(COUNCIL.treaty, remembered=memory.newest), own, views, memory)
+    monitor = Monitor(COUNCIL.treaty, remembered=memory.newest, pending=memory.pending)
+    return MonitorDriver(monitor, own, views, memory)
 
 
 def reasons(found: Any) -> list[str]:
@@ -85,17 +87,19 @@ def test_a_rollback_shows_after_a_restart() -> None:
     make_driver(own, journal=journal).look()
     own.show(b"a")
     seen = make_driver(own, journal=journal).look()
-    assert reasons(seen.problems) == ["refused"]
+    assert (reasons(seen.doubts), seen.problems) == (["refused"], ())  # a stale cache shows the same
+    assert seen.doubts[0].culprit is None
     assert (seen.tree_size, seen.read_size) == (3, 0)
     own.show(b"a", b"x", b"y")
     assert make_driver(own, journal=journal).look().evidence is not None
 
 
-def test_a_checkpoint_that_too_few_witnesses_cosigned_is_a_problem() -> None:
+def test_a_checkpoint_that_too_few_witnesses_cosigned_is_not_believed() -> None:
+    """Whoever serves it may have taken lines away, so it is a doubt."""
     own = Site()
     own.show(witness_ids=COUNCIL.party_ids[:4])
     seen = make_driver(own).look()
-    assert reasons(seen.problems) == ["witness-quorum"]
+    assert (reasons(seen.doubts), seen.problems) == (["witness-quorum"], ())
     assert seen.tree_size == 0
 
 
@@ -147,6 +151,48 @@ def test_what_cannot_be_remembered_is_not_passed_over() -> None:
     own.show()
     with pytest.raises(StorageError, match="no space"):
         make_driver(own, journal=FullJournal()).look()
+
+
+@pytest.mark.parametrize("shown", [b"", b"<html>captive portal</html>", b"other.example/log\n1\n"])
+def test_whatever_a_server_makes_up_is_held_against_nobody(shown: bytes) -> None:
+    seen = make_driver(Site(checkpoint=shown)).look()
+    assert (seen.problems, seen.evidence) == ((), None)
+    assert "what is shown is no checkpoint of this log" in seen.doubts[0].detail
+
+
+def test_what_waits_to_be_compared_outlives_a_restart() -> None:
+    own, peer, journal = Site(), Site(), MemoryJournal()
+    own.show(b"a")
+    peer.show(b"a", b"x")
+    peer.tiles = None
+    seen = make_driver(own, journal=journal, peer=peer).look()
+    assert "ahead" in reasons(seen.doubts)
+    own.show(b"a", b"b", b"c")
+    peer.show(b"a")  # it hides what it showed before
+    seen = make_driver(own, journal=journal, peer=peer).look()
+    assert seen.evidence is not None
+    assert verify_fork(seen.evidence, COUNCIL.log_policy).culprits[0] == ORIGIN
+
+
+def test_a_conviction_outlives_a_restart_and_whatever_is_shown_then() -> None:
+    own, peer, journal = Site(), Site(), MemoryJournal()
+    own.show(b"a", b"b")
+    peer.show(b"a", b"x")
+    found = make_driver(own, journal=journal, peer=peer).look().evidence
+    peer.show(b"a", b"b")
+    again = make_driver(own, journal=journal, peer=peer).look()
+    assert again.evidence == found
+    assert [problem.culprit for problem in again.problems] == [ORIGIN]
+
+
+def test_other_lines_below_the_same_checkpoint_are_nothing_new() -> None:
+    own, journal = Site(), MemoryJournal()
+    driver = None
+    for left_out in range(3):
+        own.show(witness_ids=COUNCIL.party_ids[left_out : left_out + 5])
+        driver = driver or make_driver(own, journal=journal)
+        driver.look()
+    assert len(journal.read(0, 10)) == 1
 
 
 def test_the_same_checkpoint_is_remembered_once() -> None:

@@ -168,7 +168,7 @@ def test_partial_tiles_go_when_the_full_one_is_there(store: TileStore) -> None:
 
 
 def test_a_store_without_a_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="expected a directory for tiles, found none"):
+    with pytest.raises(StorageError, match="expected a directory with the tiles of a log, found none"):
         FileTileStore(tmp_path / "none")
 
 

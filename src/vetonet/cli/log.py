@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from vetonet.cli.log_append import append
 from vetonet.cli.log_fsck import fsck
 from vetonet.cli.log_proof import export, proof
-from vetonet.cli.log_serve import append, key, serve
+from vetonet.cli.log_serve import key, serve
 from vetonet.cli.output import examples
 
 

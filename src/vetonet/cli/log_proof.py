@@ -11,20 +11,26 @@ import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input, write_output
-from vetonet.cli.log_source import choose_policy, open_log_source, policy_option, treaty_option, vkey_option
+from vetonet.cli.log_source import (
+    MAX_LEAF_BYTES,
+    choose_policy,
+    open_log_source,
+    policy_option,
+    treaty_option,
+    vkey_option,
+)
 from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.errors import EncodingError, RefusedError, StorageError, VerificationError
 
 if TYPE_CHECKING:
     from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy
 
-MAX_LEAF_BYTES: Final = 2**16 - 1
 FORMATS: Final = ("tlog-proof", "receipt")
 
 
 @click.command(
     epilog=examples(
-        "vetonet log export http://127.0.0.1:7447 --index 5 --policy log.policy --out leaf-5.tlog-proof",
+        "vetonet log export http://127.0.0.1:7448 --index 5 --policy log.policy --out leaf-5.tlog-proof",
         "vetonet log export log --index 5 --vkey VKEY --format receipt --key log-key.pem --out leaf-5.cose",
     ),
 )

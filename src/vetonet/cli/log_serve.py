@@ -1,4 +1,4 @@
-"""``vetonet log key|serve|append``: keep a log of any leaves, to try and to measure."""
+"""``vetonet log key|serve``: keep a log of any leaves, to try and to measure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vetonet.cli.exits import Exit, Failure
-from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder, read_input
-from vetonet.cli.log_source import TILES_FOLDER, policy_option, read_policy_file
+from vetonet.cli.exits import Failure
+from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder
+from vetonet.cli.log_source import DEFAULT_ADDRESS, TILES_FOLDER, policy_option, read_policy_file
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, warn
 from vetonet.cli.parameters import ADDRESS, DURATION
 from vetonet.cli.session import read_clock, run_async, stop_on_signals
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from vetonet.tlog.policy import LogPolicy
     from vetonet.tlog.witness import WitnessPort
 
-DEFAULT_ADDRESS: Final = "127.0.0.1:7447"
 DEFAULT_LOG_ADDRESS: Final = "127.0.0.1:7448"
 GRACE_S: Final = 5.0
-MAX_LEAF_BYTES: Final = 2**16 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -133,43 +131,6 @@ def serve(
             interval_s=interval_ms / MS_PER_S,
         )
         run_async(lambda: _serve(duty, listen, log_listen, as_json=as_json))
-
-
-@click.command(
-    epilog=examples(
-        "vetonet log append statement.cose",
-        "vetonet log append a.txt b.txt --server 127.0.0.1:7447 --json",
-    ),
-)
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--server", type=ADDRESS, default=DEFAULT_ADDRESS, show_default=True, help="Where `vetonet log serve` is."
-)
-@json_option
-def append(*, files: tuple[Path, ...], server: str, as_json: bool) -> None:
-    """Log each of FILES as one leaf, all or none; print the index of each.
-
-    They are on the log's disk then, and proven by its next checkpoint.
-    """
-    from vetonet.party.log_client import OpenLogClient
-    from vetonet.wire.status import RpcError
-
-    leaves = [read_input(path, "a leaf", maximum=MAX_LEAF_BYTES) for path in files]
-
-    async def send() -> tuple[int, ...]:
-        async with OpenLogClient(server, rng=secrets.token_bytes) as client:
-            return await client.append(leaves)
-
-    try:
-        indices = run_async(send)
-    except RpcError as error:
-        hint = "nobody takes leaves there; see that `vetonet log serve` runs"
-        raise Failure(f"{server}: {hint}", code=Exit.INCONCLUSIVE, reason=error.reason) from error
-    if as_json:
-        print_json({"leaf_indices": list(indices)})
-    else:
-        for path, index in zip(files, indices, strict=True):
-            print_line(f"{index}  {path}")
 
 
 def _name_key(origin: str, signing_key: SigningKey) -> LogKey:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from vetonet.tlog.policy import LogPolicy
     from vetonet.tlog.policy_file import PolicyFile
 
+DEFAULT_ADDRESS: Final = "127.0.0.1:7447"
+"""Where a log of any leaves takes them, unless said otherwise."""
+
+MAX_LEAF_BYTES: Final = 2**16 - 1
 TILES_FOLDER: Final = "tiles"
 CHECKPOINT: Final = "checkpoint"
 

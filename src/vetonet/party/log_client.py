@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Self
 
 from vetonet.party.calls import Caller, CallPolicy, Sleep
@@ -12,6 +12,9 @@ from vetonet.v1 import open_log_pb2, open_log_pb2_grpc
 from vetonet.wire.channel import open_channel
 
 DEFAULT_POLICY: Final = CallPolicy()
+MAX_BATCH_LEAVES: Final = 1_024
+MAX_BATCH_BYTES: Final = 2 * 1024 * 1024
+"""Half of what a message may have, so that names and lengths fit beside the leaves."""
 
 
 class OpenLogClient:
@@ -59,3 +62,16 @@ class OpenLogClient:
         request = open_log_pb2.AppendLeavesRequest(leaves=leaves, request_id=request_id)
         answer = await self._caller.call(self._stub.AppendLeaves, request)
         return tuple(answer.leaf_indices)
+
+
+def split_batches(leaves: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield the leaves in order, in batches that one append may have."""
+    batch, size = list[bytes](), 0
+    for leaf in leaves:
+        if batch and (len(batch) == MAX_BATCH_LEAVES or size + len(leaf) > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(leaf)
+        size += len(leaf)
+    if batch:
+        yield batch

@@ -59,9 +59,8 @@ def test_a_sound_log_is_clean(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert said.err == ""
 
 
-def test_the_folder_may_hold_the_tiles_beside_a_journal(tmp_path: Path) -> None:
+def test_the_tiles_may_be_in_a_folder_of_their_own(tmp_path: Path) -> None:
     lay_out(tmp_path / "tiles", publish(*SIZES))
-    (tmp_path / "journal.sqlite3").write_bytes(b"")
     assert fsck(tmp_path) == Exit.OK
     assert fsck(tmp_path / "tiles") == Exit.OK
 

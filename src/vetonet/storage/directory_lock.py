@@ -30,9 +30,9 @@ class DirectoryLock:
             LockedJournalError: another opener has it, in this process or another.
             StorageError: there is no such directory, or no file can be made in it.
         """
-        if not directory.is_dir():
-            raise StorageError(f"{directory}: expected a data directory, found none; create it first")
         try:
+            if not directory.is_dir():
+                raise StorageError(f"{directory}: expected a data directory, found none; create it first")
             descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             what = f"{directory}: expected a writable data directory, but {LOCK_NAME} cannot be opened in it"

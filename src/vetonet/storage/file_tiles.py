@@ -40,9 +40,14 @@ class FileTileStore:
         """Use a directory that is there; opening alone writes nothing.
 
         Raises:
-            StorageError: there is no such directory.
+            StorageError: there is no such directory, or nobody can tell.
         """
-        if not directory.is_dir():
+        try:
+            is_there = directory.is_dir()
+        except OSError as error:
+            what = f"{directory}: expected a directory with the tiles of a log, but: {error.strerror}"
+            raise StorageError(what) from error
+        if not is_there:
             raise StorageError(f"{directory}: expected a directory with the tiles of a log, found none")
         self._directory: Final = directory
         self._is_clear = False

@@ -490,3 +490,8 @@ def test_an_error_of_the_system_at_the_last_close_is_ours(
         with pytest.raises(StorageError, match="Input/output error"):
             journal.close()
     SqliteJournal.open(directory).close()
+
+
+def test_a_directory_that_cannot_even_be_looked_for_is_refused(directory: Path) -> None:
+    with pytest.raises(StorageError, match="File name too long"):
+        SqliteJournal.open(directory / ("x" * 300))

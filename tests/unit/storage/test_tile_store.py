@@ -305,3 +305,8 @@ def test_a_folder_that_cannot_be_read_is_an_error_and_not_an_empty_one(
     monkeypatch.setattr(os, "scandir", fail)
     with pytest.raises(StorageError, match=r"^tile/0/000\.p/: expected a readable file"):
         list(folder.list_paths())
+
+
+def test_a_directory_of_tiles_that_cannot_even_be_looked_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="File name too long"):
+        FileTileStore(tmp_path / ("x" * 300))

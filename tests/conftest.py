@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc.aio
 import pytest
 
 from vetonet.crypto.rng import SeededRng
@@ -18,6 +19,16 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("../shared (third-party vectors and data) is not beside the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def grpc_for_the_whole_process() -> None:
+    """gRPC's own thread runs until the process ends, through all the event loops of the tests.
+
+    Else it is joined whenever the last channel or server is collected, which may be in the middle of any
+    other test, and waits there for ever if a call of a loop that is long closed has not ended.
+    """
+    grpc.aio.init_grpc_aio()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from vetonet.units import Clock
 
 KNOWN_KIND: Final = "known-checkpoint"
 PENDING_KIND: Final = "pending-view"
+SETTLED_KIND: Final = "settled-view"
 FORK_KIND: Final = "fork"
 _PAGE: Final = 256
 
@@ -50,7 +51,7 @@ class MonitorMemory:
 
     @property
     def pending(self) -> tuple[tuple[str, bytes], ...]:
-        """Views that waited to be compared at some time, with who showed them."""
+        """Views that wait to be compared, with who showed them."""
         return tuple(self._pending)
 
     def remember(self, monitor: Monitor) -> None:
@@ -63,14 +64,18 @@ class MonitorMemory:
         known = None if monitor.known is None else monitor.known.data
         if known is not None and (self._newest is None or _text_of(known) != _text_of(self._newest)):
             records.append(self._make_record(KNOWN_KIND, known))
-        waiting = [(source, data) for source, views in monitor.pending.items() for data in views]
-        for source, data in waiting:
-            if (source, data) not in self._pending:
-                records.append(self._make_record(PENDING_KIND, source.encode() + b"\n" + data))
+        waiting = dict.fromkeys((source, data) for source, views in monitor.pending.items() for data in views)
+        # Also what waits no more: the room for pending views is small, and settled ones must not take it.
+        records += [
+            self._make_record(PENDING_KIND, _spell(view)) for view in waiting if view not in self._pending
+        ]
+        records += [
+            self._make_record(SETTLED_KIND, _spell(view)) for view in self._pending if view not in waiting
+        ]
         if records:
             self._journal.append(records)
         self._newest = self._newest if known is None else known
-        self._pending = dict.fromkeys(waiting)
+        self._pending = waiting
 
     def convict(self, evidence: ForkEvidence) -> None:
         """The evidence is there after a restart.
@@ -87,8 +92,9 @@ class MonitorMemory:
         if kind == KNOWN_KIND:
             self._newest = payload
         elif kind == PENDING_KIND:
-            source, _, data = payload.partition(b"\n")
-            self._pending[source.decode(), data] = None
+            self._pending[_split(payload)] = None
+        elif kind == SETTLED_KIND:
+            self._pending.pop(_split(payload), None)
         elif kind == FORK_KIND:
             self._evidence = ForkEvidence.from_bytes(payload)
         else:
@@ -97,6 +103,16 @@ class MonitorMemory:
 
     def _make_record(self, kind: str, payload: bytes) -> Record:
         return Record(kind=kind, request_id=None, payload=payload, recorded_at_ms=self._clock())
+
+
+def _spell(view: tuple[str, bytes]) -> bytes:
+    source, data = view
+    return source.encode(errors="surrogateescape") + b"\0" + data  # no path and no URL has a zero in it
+
+
+def _split(payload: bytes) -> tuple[str, bytes]:
+    source, _, data = payload.partition(b"\0")
+    return source.decode(errors="surrogateescape"), data
 
 
 def _text_of(checkpoint: bytes) -> bytes:

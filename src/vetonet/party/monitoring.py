@@ -142,9 +142,9 @@ class MonitorDriver:
             evidence = error.evidence
         doubts += map(_describe_ahead, self._monitor.pending)
         if self._memory is not None:
-            self._memory.remember(self._monitor)  # also what is bound by a signature and not yet read
             if evidence is not None:
-                self._memory.convict(evidence)
+                self._memory.convict(evidence)  # first: what it was found by may wait no more
+            self._memory.remember(self._monitor)  # also what is bound by a signature and not yet read
         return evidence
 
     def _recall(self, evidence: ForkEvidence) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from support.coordination import ManualClock
 from support.tiles import TileSource
 from support.world import make_council
-from vetonet.compliance.monitor import Monitor
+from vetonet.compliance.monitor import MAX_PENDING, Monitor
 from vetonet.errors import StorageError, VetonetError
 from vetonet.party.monitor_memory import MonitorMemory
 from vetonet.party.monitoring import MonitorDriver, StoredLog
@@ -219,3 +220,60 @@ def test_a_log_in_files_is_read_like_any_other() -> None:
     store.write_checkpoint(own.checkpoint)
     seen = MonitorDriver(Monitor(COUNCIL.treaty), StoredLog(store), {}).look()
     assert (seen.tree_size, seen.read_size) == (2, 2)
+
+
+def test_views_that_were_settled_do_not_crowd_out_one_that_waits_after_a_restart() -> None:
+    own, peer, journal = Site(), Site(), MemoryJournal()
+    leaves = [b"%d" % number for number in range(MAX_PENDING + 3)]
+    own.show()
+    driver = make_driver(own, journal=journal, peer=peer)
+    for size in range(1, MAX_PENDING + 2):
+        peer.show(*leaves[:size])
+        peer.tiles = None
+        driver.look()
+        own.show(*leaves[:size])
+        driver.look()
+    peer.show(*leaves[:-1], b"another")  # beyond the log that is followed, and another history
+    peer.tiles = None
+    driver.look()
+    own.show(*leaves)
+    peer.show()
+    assert make_driver(own, journal=journal, peer=peer).look().evidence is not None
+
+
+def test_evidence_is_durable_before_what_it_was_found_by_is_forgotten() -> None:
+    """A journal that fills up between the two keeps the fork to be found again."""
+
+    class FillingJournal(MemoryJournal):
+        left = 100
+
+        def append(self, records: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise StorageError("no space left")
+            return super().append(records)
+
+    for left in range(3):
+        own, peer, journal = Site(), Site(), FillingJournal()
+        own.show(b"a")
+        peer.show(b"a", b"x")
+        peer.tiles = None
+        driver = make_driver(own, journal=journal, peer=peer)
+        driver.look()
+        own.show(b"a", b"b", b"c")
+        peer.show(b"a")
+        journal.left = left
+        with contextlib.suppress(StorageError):
+            driver.look()
+        journal.left = 100
+        assert make_driver(own, journal=journal, peer=peer).look().evidence is not None
+
+
+@pytest.mark.parametrize("source", ["a\nfolder", "caf\udce9", "http://peer.example"])
+def test_a_view_waits_under_its_own_name_whatever_that_is(source: str) -> None:
+    own, peer, journal = Site(), Site(), MemoryJournal()
+    own.show()
+    peer.show(b"a")
+    peer.tiles = None
+    make_driver(own, journal=journal, **{source: peer}).look()
+    assert MonitorMemory(journal, ManualClock()).pending == ((source, peer.checkpoint),)

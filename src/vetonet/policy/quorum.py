@@ -1,8 +1,4 @@
-"""Who must agree: a threshold over the roster, with veto holders and recusal (VN-4).
-
-One threshold leaf is one FROST group. Expressions of several leaves (AllOf, AnyOf) come with the governance
-issue; this is the leaf they are made of.
-"""
+"""How ballots become a decision: an expression of thresholds, veto holders, recusal, denominators (VN-4)."""
 
 from __future__ import annotations
 
@@ -10,11 +6,9 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
-from vetonet.encoding.record import Record, flag, many, member, tstr, uint
-
-MAX_PARTIES: Final = 128
+from vetonet.encoding.record import Record, many, member, one_of, record, tstr, uint
+from vetonet.policy.expression import EXPRESSION, MAX_PARTIES, Expression, Threshold, list_parties
 
 
 class Choice(StrEnum):
@@ -34,47 +28,129 @@ class Decision(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Threshold(Record):
-    """At least ``min_grants`` of the electorate must grant, and no veto holder may veto.
+class Recusal(StrEnum):
+    """What does not count of a party that proposes, or whose operator does (Vault #19214)."""
 
-    The denominator is always the whole electorate: abstention, absence and recusal never lower the bar, so
-    nobody gains by silencing somebody.
+    GRANTS = "grants"
+    BALLOTS = "ballots"
 
-    Attributes:
-        min_grants: k, at least floor(n/2) + 1 unless ``minority`` says that the treaty wants less.
-        electorate: ids of the n parties that count, each once.
-        veto_holders: ids of the parties whose VETO ends the proposal; all of them in the electorate.
-        minority: whether the treaty deliberately lets fewer than half decide.
+
+class Denominator(StrEnum):
+    """Of whom a share of vetoes is taken.
+
+    ELECTORATE: of all parties. CAST: of those that voted, abstentions included. DECIDED: of those that
+    granted or vetoed, abstentions left out. A treaty has to say which (gaia #1900).
     """
 
-    min_grants: int = member(1, uint(MAX_PARTIES))
-    electorate: tuple[str, ...] = member(2, many(tstr(64), maximum=MAX_PARTIES))
-    veto_holders: tuple[str, ...] = member(3, many(tstr(64), maximum=MAX_PARTIES))
-    minority: bool = member(4, flag())
+    ELECTORATE = "electorate"
+    CAST = "cast"
+    DECIDED = "decided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VetoShare(Record):
+    """Vetoes of at least ``numerator / denominator`` of some parties end the vote, whoever casts them."""
+
+    numerator: int = member(1, uint(MAX_PARTIES))
+    denominator: int = member(2, uint(MAX_PARTIES))
+    of: Denominator = member(3, one_of(Denominator))
 
     def __post_init__(self) -> None:
-        """Refuse an empty or repeated electorate, a threshold out of range, a stranger's veto (VN-4.1)."""
-        size, holders = len(self.electorate), set(self.veto_holders)
-        if not size or len(set(self.electorate)) < size or len(holders) < len(self.veto_holders):
-            msg = "expected a non-empty electorate and veto holders without duplicates"
-            raise ValueError(msg)
-        if not holders <= set(self.electorate):
-            msg = f"veto holders outside the electorate: {sorted(holders - set(self.electorate))}"
-            raise ValueError(msg)
-        lowest = 1 if self.minority else size // 2 + 1
-        if not lowest <= self.min_grants <= size:
-            msg = f"expected a threshold from {lowest} to {size} of {size} parties, got {self.min_grants}"
-            raise ValueError(msg)
+        """Refuse a share that nobody, or everybody, always reaches."""
+        if not 1 <= self.numerator <= self.denominator:
+            raise ValueError(
+                f"expected a share of vetoes above 0 and at most 1, got {self.numerator}/{self.denominator}"
+            )
 
-    def is_vetoed(self, choices: Mapping[str, Choice]) -> bool:
-        """Whether a veto holder vetoed (VN-4.3); the recused keep their veto."""
-        return any(choices.get(holder) is Choice.VETO for holder in self.veto_holders)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quorum(Record):
+    """What it takes to decide one class of action.
+
+    Attributes:
+        expression: who must grant; its thresholds are the groups that sign.
+        veto_holders: ids of the parties whose VETO ends the vote, each alone: a veto by rule.
+        veto_share: a share of vetoes that ends it, or None.
+        min_ballots: how many of the electorate must have voted at all, 0 for no such rule.
+        recusal: what of the proposing party's ballot does not count.
+    """
+
+    expression: Expression = member(1, EXPRESSION)
+    veto_holders: tuple[str, ...] = member(2, many(tstr(64), maximum=MAX_PARTIES))
+    veto_share: VetoShare | None = member(3, record(VetoShare), optional=True)
+    min_ballots: int = member(4, uint(MAX_PARTIES))
+    recusal: Recusal = member(5, one_of(Recusal))
+
+    def __post_init__(self) -> None:
+        """Refuse veto holders twice, and more ballots than there are parties (VN-4.1).
+
+        A veto holder need not be one of those that grant: an inspectorate may only be able to say no.
+        """
+        if len(set(self.veto_holders)) < len(self.veto_holders):
+            raise ValueError("expected veto holders without duplicates")
+        if self.min_ballots > len(self.parties):
+            raise ValueError(
+                f"expected at most {len(self.parties)} ballots to be needed, got {self.min_ballots}"
+            )
+
+    @classmethod
+    def of_threshold(
+        cls,
+        min_grants: int,
+        electorate: tuple[str, ...],
+        veto_holders: tuple[str, ...] = (),
+        *,
+        minority: bool = False,
+    ) -> Quorum:
+        """Return the plain quorum: so many of these parties, and no veto of a veto holder.
+
+        Raises:
+            ValueError: one that must not exist.
+        """
+        leaf = Threshold(min_grants=min_grants, electorate=electorate, weights=(), minority=minority)
+        return cls(
+            expression=leaf, veto_holders=veto_holders, veto_share=None, min_ballots=0, recusal=Recusal.GRANTS
+        )
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Everybody whose ballot can matter: those that grant, then those that can only veto."""
+        return tuple(dict.fromkeys((*list_parties(self.expression), *self.veto_holders)))
+
+    @property
+    def leaves(self) -> tuple[Threshold, ...]:
+        """The thresholds, each of them a FROST group."""
+        return self.expression.leaves
+
+    def is_vetoed(self, choices: Mapping[str, Choice], recused: AbstractSet[str] = frozenset()) -> bool:
+        """Whether a veto holder vetoed, or vetoes reached the treaty's share (VN-4.3)."""
+        counted = self._count(choices, recused)
+        vetoes = sum(choice is Choice.VETO for choice in counted.values())
+        if any(counted.get(holder) is Choice.VETO for holder in self.veto_holders):
+            return True
+        share = self.veto_share
+        if share is None or not vetoes:
+            return False
+        decided = sum(choice is not Choice.ABSTAIN for choice in counted.values())
+        totals = {
+            Denominator.ELECTORATE: len(self.parties),
+            Denominator.CAST: len(counted),
+            Denominator.DECIDED: decided,
+        }
+        return vetoes * share.denominator >= share.numerator * totals[share.of]
+
+    def list_granting(
+        self, choices: Mapping[str, Choice], recused: AbstractSet[str] = frozenset()
+    ) -> tuple[str, ...]:
+        """Return the parties whose grant counts (VN-4.2, VN-4.5)."""
+        counted = self._count(choices, recused)
+        return tuple(party for party in self.parties if counted.get(party) is Choice.GRANT)
 
     def has_quorum(self, choices: Mapping[str, Choice], recused: AbstractSet[str] = frozenset()) -> bool:
-        """Whether enough of the electorate granted, the recused not counted (VN-4.2)."""
-        grants = sum(choices.get(party) is Choice.GRANT and party not in recused for party in self.electorate)
-        return grants >= self.min_grants
+        """Whether enough voted, and those that granted are enough (VN-4.2)."""
+        if len(self._count(choices, recused)) < self.min_ballots:
+            return False
+        return self.expression.select(frozenset(self.list_granting(choices, recused))) is not None
 
     def decide(
         self, choices: Mapping[str, Choice], *, recused: AbstractSet[str] = frozenset(), is_closed: bool
@@ -83,11 +159,22 @@ class Threshold(Record):
 
         Args:
             choices: one choice for each party that voted; strangers are ignored.
-            recused: parties whose grant does not count.
+            recused: parties of which ``recusal`` does not count.
             is_closed: whether the voting window is over.
         """
         if not is_closed:
             return Decision.PENDING
-        if self.is_vetoed(choices):
+        if self.is_vetoed(choices, recused):
             return Decision.VETOED
         return Decision.GRANTED if self.has_quorum(choices, recused) else Decision.EXPIRED
+
+    def _count(self, choices: Mapping[str, Choice], recused: AbstractSet[str]) -> Mapping[str, Choice]:
+        """Return the ballots that count: of the electorate, without what recusal takes away."""
+        return {
+            party: choices[party]
+            for party in self.parties
+            if party in choices and not (party in recused and self._is_struck(choices[party]))
+        }
+
+    def _is_struck(self, choice: Choice) -> bool:
+        return self.recusal is Recusal.BALLOTS or choice is Choice.GRANT

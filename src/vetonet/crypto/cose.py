@@ -162,11 +162,23 @@ def sign1_detached(payload: bytes, header: Header, unprotected: Header, key: Sig
 def sign_many(payload: bytes, header: Header, keys: Sequence[SigningKey]) -> bytes:
     """Return a tagged COSE_Sign by all ``keys``, the signers in the order of their key ids."""
     body = cbor.to_bytes(dict(header))
-    entries = []
-    for key in sorted(keys, key=lambda k: k.public_key.key_id):
-        own = cbor.to_bytes({LABEL_ALG: int(key.public_key.algorithm), LABEL_KID: key.public_key.key_id})
-        entries.append([own, {}, key.sign(compute_sign_input(body, own, payload))])
+    signed = {
+        key.public_key: key.sign(compute_sign_input(body, _signer_bytes(key.public_key), payload))
+        for key in keys
+    }
+    return build_sign(payload, header, signed)
+
+
+def build_sign(payload: bytes, header: Header, signatures: Mapping[PublicKey, bytes]) -> bytes:
+    """Return a tagged COSE_Sign of signatures made elsewhere, the signers in the order of their key ids."""
+    body = cbor.to_bytes(dict(header))
+    ordered = sorted(signatures.items(), key=lambda entry: entry[0].key_id)
+    entries = [[_signer_bytes(key), {}, signature] for key, signature in ordered]
     return TAG_SIGN + cbor.to_bytes([body, {}, payload, entries])
+
+
+def _signer_bytes(key: PublicKey) -> bytes:
+    return cbor.to_bytes({LABEL_ALG: int(key.algorithm), LABEL_KID: key.key_id})
 
 
 def parse_sign1(data: bytes, *, max_bytes: int = MAX_COSE_BYTES, tagged: bool = True) -> Sign1:

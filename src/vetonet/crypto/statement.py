@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import ClassVar, Final, Generic, TypeVar
 
 from vetonet.crypto import cose
@@ -108,21 +109,24 @@ def sign_jointly(statement: Statement, keys: Sequence[SigningKey]) -> bytes:
 
 
 def compute_signing_input(statement: Statement, key: PublicKey) -> bytes:
-    """Return the bytes that ``key``'s holders sign when no single one of them can (FROST)."""
-    protected = cbor.to_bytes(dict(_header(type(statement).TYPE, key)))
-    return cose.compute_sign1_input(protected, statement.to_bytes())
+    """Return the bytes that the members of group ``key`` sign when no single one of them can (FROST)."""
+    body, own = _joint_headers(statement, key)
+    return cose.compute_sign_input(body, own, statement.to_bytes())
 
 
-def attach_signature(statement: Statement, key: PublicKey, signature: bytes) -> bytes:
-    """Return the COSE_Sign1 of a statement whose signature was made elsewhere (FROST).
+def attach_signatures(statement: Statement, signatures: Mapping[PublicKey, bytes]) -> bytes:
+    """Return the COSE_Sign of a statement whose signatures were made elsewhere, one of each group (FROST).
 
     Raises:
         EncodingError: a field is outside its range, or the whole is larger than anyone opens.
-        InvalidSignatureError: the signature is not ``key``'s over this statement.
+        InvalidSignatureError: a signature is not that of its key over this statement, or there is none.
     """
-    key.verify(compute_signing_input(statement, key), signature)
-    header = _header(type(statement).TYPE, key)
-    return _fitting(statement, cose.build_sign1(statement.to_bytes(), header, signature))
+    if not signatures:
+        raise InvalidSignatureError(f"a {statement.TYPE} that nobody signed")
+    for key, signature in signatures.items():
+        key.verify(compute_signing_input(statement, key), signature)
+    header = {cose.LABEL_TYP: _full_type(type(statement).TYPE)}
+    return _fitting(statement, cose.build_sign(statement.to_bytes(), header, signatures))
 
 
 def peek(data: bytes) -> Envelope:
@@ -211,6 +215,39 @@ def open_joint_statement(data: bytes, kind: type[S], keys: Iterable[PublicKey]) 
     return Signed(statement=statement, signers=wanted, data=data, payload=parsed.payload)
 
 
+def open_group_statement(data: bytes, kind: type[S], keys: Keys) -> Signed[S]:
+    """Return the statement in ``data`` after verifying its signatures, at least one, all by some of ``keys``.
+
+    Whether those that signed are enough, the caller judges.
+
+    Raises:
+        EncodingError: another structure, type or spelling, such as signers twice or out of order.
+        UnknownPartyError: a signer is not among ``keys``.
+        InvalidSignatureError: a signature does not verify; ``culprits`` holds its key id.
+    """
+    parsed = cose.parse_sign(data, max_bytes=kind.MAX_BYTES)
+    if dict(parsed.protected) != {cose.LABEL_TYP: _full_type(kind.TYPE)}:
+        raise EncodingError(f"expected a {kind.TYPE} statement signed by groups")
+    signers = tuple(_find_signer(entry.protected, kind, keys) for entry in parsed.signatures)
+    if any(left.key_id >= right.key_id for left, right in pairwise(signers)):
+        raise EncodingError(f"expected the signers of a {kind.TYPE} once each, in the order of their key ids")
+    for index, key in enumerate(signers):
+        _verify_entry(parsed, index, key)
+    statement = kind.from_bytes(parsed.payload)
+    return Signed(statement=statement, signers=signers, data=data, payload=parsed.payload)
+
+
+def _find_signer(header: cose.Header, kind: type[Statement], keys: Keys) -> PublicKey:
+    key_id = header.get(cose.LABEL_KID)
+    key = keys.get(key_id) if isinstance(key_id, bytes) else None
+    if key is None:
+        shown = key_id.hex()[:16] if isinstance(key_id, bytes) else "none"
+        raise UnknownPartyError(f"a {kind.TYPE} statement by an unknown key {shown}", clause="VN-2.2")
+    if dict(header) != _signer_header(key):
+        raise EncodingError("expected exactly algorithm and key id in the protected header of a signer")
+    return key
+
+
 def read_unverified(data: bytes, kind: type[S]) -> S:
     """Return the content of a statement without believing it, to learn which keys must have signed it.
 
@@ -266,6 +303,11 @@ def _parse_protected(protected: bytes, expected_kind: str) -> tuple[Algorithm, b
 
 def _header(kind: str, key: PublicKey) -> cose.Header:
     return {**_signer_header(key), cose.LABEL_TYP: _full_type(kind)}
+
+
+def _joint_headers(statement: Statement, key: PublicKey) -> tuple[bytes, bytes]:
+    body = cbor.to_bytes({cose.LABEL_TYP: _full_type(type(statement).TYPE)})
+    return body, cbor.to_bytes(dict(_signer_header(key)))
 
 
 def _signer_header(key: PublicKey) -> dict[int, object]:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed, Statement, open_statement
-from vetonet.encoding.record import DIGEST, many, member, one_of, parsed, uint
+from vetonet.encoding.record import DIGEST, member, one_of, uint
 from vetonet.errors import ExpiredError, RefusedError
+from vetonet.policy.motion import Motion
 from vetonet.policy.proposal import Proposal, verify_treaty_reference
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_TIME_MS
-
-SIGNING_ATTEMPTS: Final = 3
-"""How often the threshold signature is tried: a grant carries that many fresh nonce commitments."""
-
-COMMITMENTS: Final = parsed(
-    frost.SigningCommitments.to_bytes, frost.SigningCommitments.from_bytes, maximum=66
-)
 
 
 class VetoReason(StrEnum):
@@ -43,7 +36,6 @@ class Ballot(Statement):
         cast_ms: when the party says it voted.
         expires_ms: after this the ballot counts for nothing.
         reason: for a VETO, else None.
-        commitments: for a GRANT, the FROST commitments of each signing attempt (RFC 9591 section 5.1).
     """
 
     TYPE: ClassVar[str] = "ballot"
@@ -55,17 +47,11 @@ class Ballot(Statement):
     cast_ms: int = member(5, uint(MAX_TIME_MS))
     expires_ms: int = member(6, uint(MAX_TIME_MS))
     reason: VetoReason | None = member(7, one_of(VetoReason), optional=True)
-    commitments: tuple[frost.SigningCommitments, ...] = member(8, many(COMMITMENTS, maximum=SIGNING_ATTEMPTS))
 
     def __post_init__(self) -> None:
-        """Refuse a veto without reason, a grant without commitments, and the reverse (VN-6.1)."""
+        """Refuse a veto without reason, and a reason without veto (VN-6.1)."""
         if (self.choice is Choice.VETO) != (self.reason is not None):
             msg = "expected a reason with a veto and only there"
-            raise ValueError(msg)
-        expected = SIGNING_ATTEMPTS if self.choice is Choice.GRANT else 0
-        if len(self.commitments) != expected or len({c.to_bytes() for c in self.commitments}) < expected:
-            got = len(self.commitments)
-            msg = f"expected {expected} different nonce commitments with a {self.choice}, got {got}"
             raise ValueError(msg)
         if self.cast_ms >= self.expires_ms:
             msg = "expected a ballot to be cast before it expires"
@@ -80,19 +66,15 @@ def open_ballot(data: bytes, treaty: Signed[Treaty]) -> Signed[Ballot]:
         UnknownPartyError: its signer is not on the roster.
         InvalidSignatureError: the signature does not verify.
         EpochError: it names another treaty or epoch.
-        RefusedError: it carries another participant's commitments.
     """
     signed = open_statement(data, Ballot, treaty.statement.party_keys)
     verify_treaty_reference(signed.statement, treaty)
-    party_id = treaty.statement.find_party(signed.signer).party_id
-    identifier = treaty.statement.compute_identifier(party_id)
-    if any(commitments.identifier != identifier for commitments in signed.statement.commitments):
-        msg = f"a grant whose nonce commitments are not those of participant {identifier}"
-        raise RefusedError(msg, culprit=party_id, clause="VN-6.1")
     return signed
 
 
-def verify_ballot_for(ballot: Signed[Ballot], proposal: Signed[Proposal], party_id: str) -> None:
+def verify_ballot_for(
+    ballot: Signed[Ballot], proposal: Signed[Proposal] | Signed[Motion], party_id: str
+) -> None:
     """Hold that a ballot is about this proposal and was cast and counts within its window (VN-6.2, VN-6.3).
 
     Raises:

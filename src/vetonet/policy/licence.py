@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from vetonet.crypto.statement import Signed, Statement, open_statement
+from vetonet.crypto.statement import Signed, Statement
 from vetonet.encoding.record import DIGEST, many, member, numeric_date, one_of, uint
+from vetonet.policy.action import ActionClass
+from vetonet.policy.consent import open_decided
+from vetonet.policy.expression import MAX_PARTIES
 from vetonet.policy.proposal import MAX_DEVICES, Proposal, verify_ceilings, verify_treaty_reference
-from vetonet.policy.quorum import MAX_PARTIES
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_FLOP, Precision, WorkloadClass
 
@@ -94,10 +96,9 @@ def open_licence(data: bytes, treaty: Signed[Treaty]) -> Signed[Licence]:
     Raises:
         EncodingError: not a licence.
         UnknownPartyError: another group's.
-        InvalidSignatureError: the threshold signature does not verify.
+        InvalidSignatureError: a threshold signature does not verify, or one that must be there is not.
         EpochError: it names another treaty or epoch.
     """
-    key = treaty.statement.group_key
-    signed = open_statement(data, Licence, {key.key_id: key})
+    signed = open_decided(data, Licence, treaty.statement, ActionClass.RUN_GRANT)
     verify_treaty_reference(signed.statement, treaty)
     return signed

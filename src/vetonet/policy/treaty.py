@@ -9,10 +9,12 @@ from typing import ClassVar, Final, TypeVar
 from vetonet.crypto import frost
 from vetonet.crypto.keys import PUBLIC_KEY, Algorithm, PublicKey
 from vetonet.crypto.statement import Keys, Signed, Statement, open_joint_statement, read_unverified
-from vetonet.encoding.record import Record, many, member, parsed, record, tstr, uint
-from vetonet.errors import UnknownPartyError
+from vetonet.encoding.record import Record, many, member, one_of, parsed, record, tstr, uint
+from vetonet.errors import RefusedError, UnknownPartyError
+from vetonet.policy.action import IMPOSSIBLE, REQUIRED, ActionClass
 from vetonet.policy.band import Band, find_band, verify_bands
-from vetonet.policy.quorum import MAX_PARTIES, Threshold
+from vetonet.policy.expression import MAX_LEAVES, MAX_PARTIES, Threshold
+from vetonet.policy.quorum import Quorum
 from vetonet.policy.witnessing import Witness, verify_note_name, verify_witnessing
 from vetonet.units import MS_PER_HOUR
 
@@ -20,6 +22,7 @@ GROUP: Final = parsed(frost.PublicKeyPackage.to_bytes, frost.PublicKeyPackage.fr
 T = TypeVar("T")
 
 MAX_INTERVAL_MS: Final = 366 * 24 * MS_PER_HOUR
+MAX_GROUPS: Final = 2 * MAX_LEAVES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +52,59 @@ class Endorser(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRule(Record):
+    """What it takes to decide one class of action."""
+
+    action: ActionClass = member(1, one_of(ActionClass))
+    quorum: Quorum = member(2, record(Quorum))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The FROST group of one threshold: its seats sign as one.
+
+    Attributes:
+        index: its place in the treaty.
+        leaf: the threshold that it stands for.
+        package: what everybody knows of it.
+    """
+
+    index: int
+    leaf: Threshold
+    package: frost.PublicKeyPackage
+
+    @property
+    def key(self) -> PublicKey:
+        """The key under which its signatures verify."""
+        return PublicKey(algorithm=Algorithm.EDDSA, point=self.package.group_public_key.to_bytes())
+
+    def list_seats(self, party_id: str) -> tuple[frost.Identifier, ...]:
+        """Return the participants that a party is; more than one where its weight is."""
+        seats = enumerate(self.leaf.seats, start=1)
+        return tuple(frost.Identifier(number) for number, owner in seats if owner == party_id)
+
+    def find_owner(self, identifier: int) -> str:
+        """Return the party that a participant is.
+
+        Raises:
+            UnknownPartyError: the group has no such participant.
+        """
+        seats = self.leaf.seats
+        if not 1 <= identifier <= len(seats):
+            msg = f"no participant {identifier} in a group of {len(seats)}"
+            raise UnknownPartyError(msg, culprit=str(identifier), clause="VN-2.2")
+        return seats[identifier - 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Treaty(Statement):
     """What the parties agreed, signed by all of them; its digest is the root of all later trust.
 
     Attributes:
         epoch: rises with every amendment; ballots and licences of another epoch are refused.
-        quorum: who must grant a run.
-        group: the FROST group of that quorum: participant i + 1 is ``parties[i]``.
+        actions: who must agree to what; a class of action that is not here, nobody can take.
+        groups: the FROST group of each different threshold of ``actions``, in order of first mention;
+            participant i + 1 is the party of seat i.
         window_ms: the longest a vote may stay open.
         signing_ms: how long one attempt at the threshold signature may take.
         report_interval_ms: how often a chip that runs must report, at least.
@@ -64,6 +113,9 @@ class Treaty(Statement):
         witnesses: who may cosign them, in the order in which their lines stand.
         witness_quorum: k, how many must have cosigned before anybody relies on a checkpoint (VN-11.5).
         max_colluding: f, how many of them may collude without an undetected split view (VN-3.4).
+        lease_ms: how long consent lasts until it must be given anew.
+        suspension_ms: how long an emergency suspension lasts that nobody confirms, 0 without that action.
+        refresh_ms: how old key shares may get before they are to be dealt anew, 0 for no bound.
     """
 
     TYPE: ClassVar[str] = "treaty"
@@ -72,8 +124,8 @@ class Treaty(Statement):
     name: str = member(1, tstr(128))
     epoch: int = member(2, uint(2**32))
     parties: tuple[Party, ...] = member(3, many(record(Party), maximum=MAX_PARTIES))
-    quorum: Threshold = member(4, record(Threshold))
-    group: frost.PublicKeyPackage = member(5, GROUP)
+    actions: tuple[ActionRule, ...] = member(4, many(record(ActionRule), maximum=len(ActionClass)))
+    groups: tuple[frost.PublicKeyPackage, ...] = member(5, many(GROUP, maximum=MAX_GROUPS))
     bands: tuple[Band, ...] = member(6, many(record(Band), maximum=16))
     window_ms: int = member(7, uint(MAX_INTERVAL_MS))
     signing_ms: int = member(8, uint(MAX_INTERVAL_MS))
@@ -86,13 +138,17 @@ class Treaty(Statement):
     witnesses: tuple[Witness, ...] = member(15, many(record(Witness), maximum=MAX_PARTIES))
     witness_quorum: int = member(16, uint(MAX_PARTIES))
     max_colluding: int = member(17, uint(MAX_PARTIES))
+    lease_ms: int = member(18, uint(MAX_INTERVAL_MS))
+    suspension_ms: int = member(19, uint(MAX_INTERVAL_MS))
+    refresh_ms: int = member(20, uint(MAX_INTERVAL_MS))
 
     def __post_init__(self) -> None:
         """Refuse a treaty that names anyone or any key twice, or whose parts do not fit together (VN-3.2)."""
         _verify_names_and_keys(self)
-        _verify_quorum(self)
+        _verify_actions(self)
+        _verify_groups(self)
         verify_bands(self.bands)
-        if not all((self.window_ms, self.signing_ms, self.report_interval_ms)):
+        if not all((self.window_ms, self.signing_ms, self.report_interval_ms, self.lease_ms)):
             msg = "expected windows and intervals above zero"
             raise ValueError(msg)
         if self.log_key.algorithm is not Algorithm.EDDSA:
@@ -101,10 +157,32 @@ class Treaty(Statement):
         verify_note_name(self.log_origin, "log")
         verify_witnessing(self.witnesses, self.witness_quorum, self.max_colluding)
 
+    def find_quorum(self, action: ActionClass) -> Quorum:
+        """Return what it takes to decide a class of action.
+
+        Raises:
+            RefusedError: nobody can, however many agree (VN-4.6).
+        """
+        for rule in self.actions:
+            if rule.action is action:
+                return rule.quorum
+        raise RefusedError(f"this treaty lets nobody decide {action}, however many agree", clause="VN-4.6")
+
     @property
-    def group_key(self) -> PublicKey:
-        """The key under which licences verify."""
-        return PublicKey(algorithm=Algorithm.EDDSA, point=self.group.group_public_key.to_bytes())
+    def all_groups(self) -> tuple[Group, ...]:
+        """The groups with the thresholds that they stand for."""
+        leaves = list_leaves(rule.quorum for rule in self.actions)
+        pairs = zip(leaves, self.groups, strict=True)
+        return tuple(Group(index=i, leaf=leaf, package=package) for i, (leaf, package) in enumerate(pairs))
+
+    def list_groups(self, action: ActionClass) -> tuple[Group, ...]:
+        """Return the groups that may sign what a class of action decides.
+
+        Raises:
+            RefusedError: nobody can decide it.
+        """
+        leaves = self.find_quorum(action).leaves
+        return tuple(group for group in self.all_groups if group.leaf in leaves)
 
     @property
     def party_keys(self) -> Keys:
@@ -140,28 +218,13 @@ class Treaty(Statement):
         """
         return _only(self.operators, key.key_id, lambda operator: operator.key.key_id, "operator with key")
 
-    def compute_identifier(self, party_id: str) -> int:
-        """Return a party's FROST identifier: its place on the roster, from 1.
+    def find_party_by_id(self, party_id: str) -> Party:
+        """Return the party of this name.
 
         Raises:
             UnknownPartyError: the roster has no such party.
         """
-        ids = [party.party_id for party in self.parties]
-        if party_id not in ids:
-            msg = f"no party {party_id!r} on the roster of {self.name!r}"
-            raise UnknownPartyError(msg, culprit=party_id, clause="VN-2.2")
-        return ids.index(party_id) + 1
-
-    def find_participant(self, identifier: int) -> Party:
-        """Return the party with this FROST identifier.
-
-        Raises:
-            UnknownPartyError: the group has no such participant.
-        """
-        if not 1 <= identifier <= len(self.parties):
-            msg = f"no participant {identifier} on the roster of {self.name!r}"
-            raise UnknownPartyError(msg, clause="VN-2.2")
-        return self.parties[identifier - 1]
+        return _only(self.parties, party_id, lambda party: party.party_id, "party")
 
     def find_witness_of(self, party_id: str) -> Witness:
         """Return the witness that a party runs.
@@ -196,25 +259,59 @@ def _verify_names_and_keys(treaty: Treaty) -> None:
         msg = f"a name stands twice: {_first_repeated(names)!r}"
         raise ValueError(msg)
     keys = [*(p.key.key_id for p in treaty.parties), *(o.key.key_id for o in treaty.operators)]
-    keys += [*(e.root_key.key_id for e in treaty.endorsers), treaty.log_key.key_id, treaty.group_key.key_id]
+    keys += [*(e.root_key.key_id for e in treaty.endorsers), treaty.log_key.key_id]
+    keys += [group.key.key_id for group in treaty.all_groups]
     keys += [witness.key.key_id for witness in treaty.witnesses]
     if len(set(keys)) < len(keys):
         msg = f"one key stands under two names: {_first_repeated(keys).hex()[:16]}"
         raise ValueError(msg)
 
 
-def _verify_quorum(treaty: Treaty) -> None:
-    """The electorate is the roster, and the FROST group has its size and threshold."""
+def list_leaves(quorums: Iterable[Quorum]) -> tuple[Threshold, ...]:
+    """Return the different thresholds of these quorums in order of first mention; each has a group."""
+    return tuple(dict.fromkeys(leaf for quorum in quorums for leaf in quorum.leaves))
+
+
+def _verify_actions(treaty: Treaty) -> None:
+    """Each class of action has one rule, the necessary ones have one, the impossible ones none (VN-4.6)."""
+    classes = [rule.action for rule in treaty.actions]
+    if classes != sorted(set(classes), key=list(ActionClass).index):
+        raise ValueError("expected a rule for each class of action once, in the order of the classes")
+    impossible = IMPOSSIBLE & set(classes)
+    if impossible:
+        raise ValueError(f"no quorum can {min(impossible)}: a treaty that says so is none")
+    missing = [action for action in REQUIRED if action not in classes]
+    if missing:
+        raise ValueError(f"expected a rule for {missing[0]}")
+    if bool(treaty.suspension_ms) != (ActionClass.EMERGENCY_SUSPENSION in classes):
+        raise ValueError(
+            "expected a time after which a suspension lapses with that class of action, only there"
+        )
     roster = tuple(party.party_id for party in treaty.parties)
-    if treaty.quorum.electorate != roster:
-        msg = "expected the electorate to be the roster, in the same order"
-        raise ValueError(msg)
-    numbers = tuple(range(1, len(roster) + 1))
-    if treaty.group.min_signers != treaty.quorum.min_grants or treaty.group.identifiers != numbers:
-        msg = f"expected a FROST group of {treaty.quorum.min_grants} of participants 1 to {len(roster)}"
-        raise ValueError(msg)
-    _require_roster(roster, "an operator", (operator.party_id for operator in treaty.operators))
-    _require_roster(roster, "a witness", (witness.party_id for witness in treaty.witnesses))
+    for rule in treaty.actions:
+        _require_roster(roster, f"somebody who decides {rule.action}", rule.quorum.parties)
+
+
+def _verify_groups(treaty: Treaty) -> None:
+    """Each threshold has a FROST group of its size (VN-3.2)."""
+    leaves = list_leaves(rule.quorum for rule in treaty.actions)
+    if len(treaty.groups) != len(leaves):
+        raise ValueError(f"expected a group for each of {len(leaves)} thresholds, got {len(treaty.groups)}")
+    for leaf, group in zip(leaves, treaty.groups, strict=True):
+        numbers = tuple(range(1, leaf.seat_count + 1))
+        if group.min_signers != leaf.min_grants or group.identifiers != numbers:
+            msg = f"expected a FROST group of {leaf.min_grants} of participants 1 to {leaf.seat_count}"
+            raise ValueError(msg)
+    _require_roster(
+        tuple(party.party_id for party in treaty.parties),
+        "an operator",
+        (operator.party_id for operator in treaty.operators),
+    )
+    _require_roster(
+        tuple(party.party_id for party in treaty.parties),
+        "a witness",
+        (witness.party_id for witness in treaty.witnesses),
+    )
 
 
 def _require_roster(roster: Sequence[str], what: str, party_ids: Iterable[str | None]) -> None:

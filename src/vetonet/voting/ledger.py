@@ -10,16 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from vetonet.crypto.statement import Signed, peek
+from vetonet.crypto.statement import Signed, peek, read_unverified
 from vetonet.errors import ProtocolError
 from vetonet.policy.ballot import Ballot, open_ballot
-from vetonet.policy.licence import Licence, open_licence
-from vetonet.policy.proposal import Proposal, open_proposal
+from vetonet.policy.licence import Licence
+from vetonet.policy.matter import open_matter
+from vetonet.policy.motion import Motion, Resolution
+from vetonet.policy.proposal import Proposal
 from vetonet.policy.treaty import Treaty
-from vetonet.voting.machine import begin, step
-from vetonet.voting.state import BallotReceived, LicenceLogged, Voting
+from vetonet.voting.machine import begin, open_outcome, step
+from vetonet.voting.state import BallotReceived, OutcomeLogged, Voting
 
-KINDS: Final = frozenset({Proposal.TYPE, Ballot.TYPE, Licence.TYPE})
+KINDS: Final = frozenset({Proposal.TYPE, Motion.TYPE, Ballot.TYPE, Licence.TYPE, Resolution.TYPE})
 """The statement types that move the ledger; leaves of other types are read elsewhere."""
 
 
@@ -29,8 +31,8 @@ class Ledger:
 
     Attributes:
         treaty: the treaty in force.
-        votes: each proposal's life, as far as the log tells it.
-        order: the digests in the order in which their proposals were logged.
+        votes: the life of each proposal and motion, as far as the log tells it.
+        order: their digests in the order in which they were logged.
     """
 
     treaty: Signed[Treaty] = field(repr=False)
@@ -41,24 +43,26 @@ class Ledger:
     def licensed(self) -> Mapping[bytes, Proposal]:
         """The proposals that hold a licence, by digest."""
         return {
-            digest: vote.proposal.statement for digest, vote in self.votes.items() if vote.licence is not None
+            digest: vote.run
+            for digest, vote in self.votes.items()
+            if vote.run is not None and vote.licence is not None
         }
 
-    def find(self, proposal_digest: bytes) -> Voting:
-        """Return the life of a proposal.
+    def find(self, digest: bytes) -> Voting:
+        """Return the life of a proposal or motion.
 
         Raises:
-            ProtocolError: the log has no such proposal.
+            ProtocolError: the log has no such thing.
         """
-        vote = self.votes.get(proposal_digest)
+        vote = self.votes.get(digest)
         if vote is None:
-            msg = f"no proposal {proposal_digest.hex()[:16]} in the log"
+            msg = f"no proposal {digest.hex()[:16]} in the log"
             raise ProtocolError(msg, clause="VN-6.2")
         return vote
 
     def with_vote(self, vote: Voting) -> Ledger:
         """Return the ledger with this proposal's life in place of what it held."""
-        digest = vote.proposal.payload_digest
+        digest = vote.digest
         order = self.order if digest in self.votes else (*self.order, digest)
         return replace(self, votes={**self.votes, digest: vote}, order=order)
 
@@ -76,12 +80,14 @@ def read_leaf(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
         ProtocolError, VerificationError: the rules would not have let it in here (VN-11.3).
     """
     kind = peek(data).kind
-    if kind == Proposal.TYPE:
-        return _read_proposal(ledger, leaf_index, data)
+    if kind in {Proposal.TYPE, Motion.TYPE}:
+        return _read_matter(ledger, leaf_index, data)
     if kind == Ballot.TYPE:
         return _read_ballot(ledger, leaf_index, data)
     if kind == Licence.TYPE:
-        return _read_licence(ledger, data)
+        return _read_outcome(ledger, data, read_unverified(data, Licence).proposal_digest)
+    if kind == Resolution.TYPE:
+        return _read_outcome(ledger, data, read_unverified(data, Resolution).motion_digest)
     return ledger
 
 
@@ -96,13 +102,13 @@ def read_leaves(ledger: Ledger, leaves: Iterable[tuple[int, bytes]]) -> Ledger:
     return ledger
 
 
-def _read_proposal(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
-    proposal = open_proposal(data, ledger.treaty)
-    if proposal.payload_digest in ledger.votes:
-        msg = f"proposal {proposal.payload_digest.hex()[:16]} stands twice in the log"
+def _read_matter(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
+    matter = open_matter(data, ledger.treaty)
+    if matter.payload_digest in ledger.votes:
+        msg = f"{matter.statement.TYPE} {matter.payload_digest.hex()[:16]} stands twice in the log"
         raise ProtocolError(msg, clause="VN-11.3")
     # Nobody can tell from the log when in its window a proposal came, so the window's start stands for it.
-    vote, _ = begin(data, leaf_index, ledger.treaty, ledger.licensed, now=proposal.statement.opens_ms)
+    vote, _ = begin(data, leaf_index, ledger.treaty, ledger.licensed, now=matter.statement.opens_ms)
     return ledger.with_vote(vote)
 
 
@@ -118,9 +124,9 @@ def _read_ballot(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
     return ledger.with_vote(following)
 
 
-def _read_licence(ledger: Ledger, data: bytes) -> Ledger:
-    licence = open_licence(data, ledger.treaty)
-    vote = ledger.find(licence.statement.proposal_digest)
-    event = LicenceLogged(licence=licence, licensed=ledger.licensed)
-    following, _ = step(vote, event, licence.statement.issued_ms)
+def _read_outcome(ledger: Ledger, data: bytes, digest: bytes) -> Ledger:
+    vote = ledger.find(digest)
+    outcome = open_outcome(data, vote)
+    event = OutcomeLogged(outcome=outcome, licensed=ledger.licensed)
+    following, _ = step(vote, event, outcome.statement.issued_ms)
     return ledger.with_vote(following)

@@ -10,35 +10,40 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from vetonet.crypto import frost
-from vetonet.crypto.statement import Signed, attach_signature, compute_signing_input
-from vetonet.errors import (
-    EquivocationError,
-    ExpiredError,
-    InvalidSignatureError,
-    RefusedError,
-    UnexpectedEventError,
-)
-from vetonet.policy.ballot import SIGNING_ATTEMPTS, verify_ballot_for
+from vetonet.crypto.statement import Signed
+from vetonet.errors import EquivocationError, ExpiredError, RefusedError, UnexpectedEventError
+from vetonet.policy.ballot import verify_ballot_for
 from vetonet.policy.licence import Licence, derive_licence, open_licence
-from vetonet.policy.proposal import Proposal, open_proposal, verify_band
-from vetonet.policy.quorum import Choice, Decision
+from vetonet.policy.matter import Matter, describe_sponsor, open_matter
+from vetonet.policy.motion import SUSPENDING, Resolution, derive_resolution, open_resolution
+from vetonet.policy.proposal import Proposal, verify_band
+from vetonet.policy.quorum import Decision
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds
+from vetonet.voting.signing import (
+    Blame,
+    Signing,
+    Stage,
+    begin_signing,
+    pass_time,
+    take_commitments,
+    take_shares,
+)
 from vetonet.voting.state import (
     EFFECTS_NONE,
     AppendLeaf,
     BallotReceived,
+    CommitmentsReceived,
     Conclude,
     Effect,
     Event,
-    LicenceLogged,
     LoggedBallot,
     NameCulprits,
+    OutcomeLogged,
     Phase,
+    RequestCommitments,
     RequestShares,
-    ShareReceived,
-    SigningRound,
+    SharesReceived,
     TimePassed,
     Voting,
 )
@@ -64,28 +69,37 @@ def begin(
     licensed: Mapping[bytes, Proposal],
     now: Milliseconds,
 ) -> Outcome:
-    """Return the open vote on a proposal and the leaf to append (VN-5).
+    """Return the open vote on a proposal or motion and the leaf to append (VN-5).
 
     Args:
-        data: the signed proposal as received.
+        data: the signed proposal or motion as received.
         leaf_index: where it would be logged.
         treaty: the treaty in force.
         licensed: proposals that hold a licence by now, by digest.
         now: the time of arrival.
 
     Raises:
-        EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: not a proposal under this treaty.
+        EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: nothing to vote on here.
         ExpiredError: its window is not open.
-        RefusedError: its window is too long or its band forbidden.
+        RefusedError: its window is too long, its band forbidden, or its subject holds no licence.
     """
-    proposal = open_proposal(data, treaty)
-    asked = proposal.statement
+    matter = open_matter(data, treaty)
+    asked = matter.statement
     if not asked.is_open_at(now):
-        msg = f"a proposal at {now} whose voting window runs from {asked.opens_ms} to {asked.closes_ms}"
-        raise ExpiredError(msg, culprit=asked.operator_id, clause="VN-5.3")
-    verify_band(asked, treaty.statement, licensed)
-    state = Voting(treaty=treaty, proposal=proposal, proposal_leaf_index=leaf_index)
+        msg = f"a {asked.TYPE} at {now} whose voting window runs from {asked.opens_ms} to {asked.closes_ms}"
+        raise ExpiredError(msg, culprit=describe_sponsor(asked), clause="VN-5.3")
+    _verify_subject(asked, treaty.statement, licensed)
+    state = Voting(treaty=treaty, matter=matter, leaf_index=leaf_index)
     return state, (AppendLeaf(data=data, leaf_index=leaf_index),)
+
+
+def _verify_subject(asked: Matter, treaty: Treaty, licensed: Mapping[bytes, Proposal]) -> None:
+    """A run lies in a band that can be licensed; what is to be stopped holds a licence (VN-5.4 to VN-5.6)."""
+    if isinstance(asked, Proposal):
+        verify_band(asked, treaty, licensed)
+    elif asked.action in SUSPENDING and asked.subject_digest not in licensed:
+        msg = f"a {asked.action} of {asked.subject_digest.hex()[:16]}, which holds no licence"
+        raise RefusedError(msg, culprit=asked.mover, clause="VN-5.6")
 
 
 def step(state: Voting, event: Event, now: Milliseconds) -> Outcome:
@@ -109,8 +123,8 @@ def step(state: Voting, event: Event, now: Milliseconds) -> Outcome:
 def _count_ballot(state: Voting, event: BallotReceived, now: Milliseconds) -> Outcome:
     """One party, one counted ballot; the same again is no news, another one is equivocation (VN-6.4)."""
     party_id = state.treaty.statement.find_party(event.ballot.signer).party_id
-    verify_ballot_for(event.ballot, state.proposal, party_id)
-    if now >= state.proposal.statement.closes_ms:
+    verify_ballot_for(event.ballot, state.matter, party_id)
+    if now >= state.matter.statement.closes_ms:
         return _refuse_late(state, event, now)
     earlier = state.find_ballot(party_id)
     if earlier is not None:
@@ -136,7 +150,7 @@ def _refuse_late(state: Voting, event: BallotReceived, now: Milliseconds) -> Out
     earlier = state.find_ballot(party_id)
     if earlier is not None and earlier.ballot.payload_digest == event.ballot.payload_digest:
         return state, EFFECTS_NONE
-    msg = f"a ballot of {party_id} at {now}, after the vote closed at {state.proposal.statement.closes_ms}"
+    msg = f"a ballot of {party_id} at {now}, after the vote closed at {state.matter.statement.closes_ms}"
     raise ExpiredError(msg, culprit=party_id, clause="VN-6.3")
 
 
@@ -146,7 +160,9 @@ def _close_when_due(state: Voting, event: TimePassed, now: Milliseconds) -> Outc
     if decision is Decision.PENDING:
         return state, EFFECTS_NONE
     if decision is Decision.GRANTED and _is_band_open(state, event.licensed):
-        return _begin_round(state, attempt=state.spent_attempts, now=now)
+        treaty = state.treaty.statement
+        signing = begin_signing(treaty, state.action, derive(state), list_granting(state), now)
+        return _follow(state, signing, Blame(), leaf_index=None)
     return _end(state, Decision.VETOED if decision is Decision.VETOED else Decision.EXPIRED)
 
 
@@ -157,127 +173,124 @@ def _end(state: Voting, decision: Decision) -> Outcome:
 
 def decide(state: Voting, now: Milliseconds) -> Decision:
     """Return what the counted ballots amount to at ``now`` (the truth table VN-4.4)."""
-    is_closed = now >= state.proposal.statement.closes_ms
-    return state.treaty.statement.quorum.decide(state.choices, recused=state.recused, is_closed=is_closed)
+    is_closed = now >= state.matter.statement.closes_ms
+    return state.quorum.decide(state.choices, recused=state.recused, is_closed=is_closed)
 
 
 def _is_band_open(state: Voting, licensed: Mapping[bytes, Proposal]) -> bool:
     """Linked runs licensed while this vote was open or being signed count too (VN-5.4)."""
     try:
-        verify_band(state.proposal.statement, state.treaty.statement, licensed)
+        if state.run is not None:
+            verify_band(state.run, state.treaty.statement, licensed)
     except RefusedError:
         return False
     return True
 
 
-def derive(state: Voting) -> Licence:
-    """Return the one licence that this state's ballots give (VN-7.1)."""
+def derive(state: Voting) -> Licence | Resolution:
+    """Return the one licence or resolution that this state's ballots give (VN-7.1)."""
     indices = [logged.leaf_index for logged in state.ballots]
-    return derive_licence(state.treaty, state.proposal, state.proposal_leaf_index, indices)
-
-
-def build_package(
-    state: Voting, licence: Licence, signers: tuple[str, ...], attempt: int
-) -> frost.SigningPackage:
-    """Return what these signers sign in this attempt: the licence and each one's commitments (VN-7.2)."""
-    grants = [state.find_ballot(party_id) for party_id in signers]
-    commitments = tuple(
-        logged.ballot.statement.commitments[attempt] for logged in grants if logged is not None
-    )
-    message = compute_signing_input(licence, state.treaty.statement.group_key)
-    return frost.SigningPackage(message=message, commitments=commitments)
+    matter = state.matter
+    if isinstance(matter.statement, Proposal):
+        return derive_licence(state.treaty, matter, state.leaf_index, indices)
+    return derive_resolution(state.treaty, matter, state.leaf_index, indices)
 
 
 def list_granting(state: Voting) -> tuple[str, ...]:
     """Return the parties whose grant counts, in roster order."""
-    choices, recused = state.choices, state.recused
+    granting = state.quorum.list_granting(state.choices, state.recused)
     roster = (party.party_id for party in state.treaty.statement.parties)
-    return tuple(party for party in roster if choices.get(party) is Choice.GRANT and party not in recused)
+    return tuple(party for party in roster if party in granting)
 
 
-def _begin_round(state: Voting, *, attempt: int, now: Milliseconds) -> Outcome:
-    """Ask k of the granting parties that nobody has cause to leave out; with fewer left it ends (VN-7.5)."""
-    treaty = state.treaty.statement
-    eligible = [party for party in list_granting(state) if party not in state.excluded]
-    if attempt >= SIGNING_ATTEMPTS or len(eligible) < treaty.quorum.min_grants:
-        return _end(state, Decision.EXPIRED)
-    signers, licence = tuple(eligible[: treaty.quorum.min_grants]), derive(state)
-    signing = SigningRound(
-        attempt=attempt,
-        signers=signers,
-        package=build_package(state, licence, signers, attempt),
-        licence=licence,
-        deadline_ms=now + treaty.signing_ms,
-    )
-    return replace(state, phase=Phase.SIGNING, signing=signing), (RequestShares(signing=signing),)
+def _collect_commitments(state: Voting, event: CommitmentsReceived, now: Milliseconds) -> Outcome:
+    """Keep commitments; with enough of them the shares are asked for (VN-7.2)."""
+    signing = take_commitments(_signing_of(state), event.party_id, event.commitments, now)
+    return _follow(state, signing, Blame(), leaf_index=None)
 
 
-def _collect_share(state: Voting, event: ShareReceived, now: Milliseconds) -> Outcome:
-    """Keep a share; the last one completes the licence or names who spoilt it (VN-7.4)."""
-    signing = _round_of(state)
-    if event.attempt != signing.attempt or event.party_id not in signing.signers:
-        asked = f"one of {', '.join(signing.signers)} for attempt {signing.attempt}"
-        msg = f"a share of {event.party_id} for attempt {event.attempt}, expected {asked}"
+def _collect_shares(state: Voting, event: SharesReceived, now: Milliseconds) -> Outcome:
+    """Keep a signer's shares; the last ones complete the signature or name who spoilt it (VN-7.4)."""
+    signing = _signing_of(state)
+    if signing.stage is not Stage.SIGNING:
+        msg = f"shares of {event.party_id} for attempt {event.attempt}, but none is under way"
         raise RefusedError(msg, culprit=event.party_id, clause="VN-7.4")
-    if event.share.identifier != state.treaty.statement.compute_identifier(event.party_id):
-        msg = f"a share of {event.party_id} under another participant's identifier"
-        raise RefusedError(msg, culprit=event.party_id, clause="VN-7.4")
-    if signing.shares.get(event.party_id, event.share) != event.share:
-        msg = f"{event.party_id} sent two different shares for attempt {signing.attempt}"
-        raise EquivocationError(msg, culprit=event.party_id, clause="VN-7.4")
-    signing = replace(signing, shares={**signing.shares, event.party_id: event.share})
-    return _complete_when_whole(replace(state, signing=signing), event, now)
-
-
-def _complete_when_whole(state: Voting, event: ShareReceived, now: Milliseconds) -> Outcome:
-    signing = _round_of(state)
-    if len(signing.shares) < len(signing.signers):
-        return state, EFFECTS_NONE
-    if not _is_band_open(state, event.licensed):
+    following, blame = take_shares(signing, event.party_id, event.attempt, event.shares, now)
+    if following.stage is Stage.SIGNED and not _is_band_open(state, event.licensed):
         return _end(state, Decision.EXPIRED)
-    group = state.treaty.statement.group
-    try:
-        signature = frost.aggregate(signing.package, tuple(signing.shares.values()), group)
-    except InvalidSignatureError as error:
-        find = state.treaty.statement.find_participant
-        culprits = tuple(find(int(identifier)).party_id for identifier in error.culprits)
-        return _retry(state, culprits, "bad signature share", now)
-    data = attach_signature(signing.licence, state.treaty.statement.group_key, signature)
-    licensed = replace(state, phase=Phase.LICENSED, licence=open_licence(data, state.treaty), signing=None)
-    append = AppendLeaf(data=data, leaf_index=event.leaf_index)
-    return licensed, (append, Conclude(decision=Decision.GRANTED))
+    return _follow(state, following, blame, leaf_index=event.leaf_index)
 
 
-def _replace_silent_signers(state: Voting, event: TimePassed, now: Milliseconds) -> Outcome:
-    """After the deadline of a round the silent are left out of the next (VN-7.5).
+def _pass_over_the_silent(state: Voting, event: TimePassed, now: Milliseconds) -> Outcome:
+    """After the deadline of an attempt the next begins without the silent (VN-7.5).
 
     Where a linked run closed the band meanwhile, they were right not to sign, and nobody is named.
     """
-    signing = _round_of(state)
-    if now < signing.deadline_ms:
+    signing = _signing_of(state)
+    following, blame = pass_time(signing, now)
+    if following is signing:
         return state, EFFECTS_NONE
     if not _is_band_open(state, event.licensed):
         return _end(state, Decision.EXPIRED)
-    silent = tuple(party for party in signing.signers if party not in signing.shares)
-    return _retry(state, silent, "no signature share in time", now)
+    return _follow(state, following, blame, leaf_index=None)
 
 
-def _retry(state: Voting, culprits: tuple[str, ...], reason: str, now: Milliseconds) -> Outcome:
-    blamed = NameCulprits(party_ids=culprits, reason=reason)
-    left = replace(state, excluded=state.excluded | set(culprits))
-    following, effects = _begin_round(left, attempt=_round_of(state).attempt + 1, now=now)
-    return following, (blamed, *effects)
+def _follow(state: Voting, signing: Signing, blame: Blame, *, leaf_index: int | None) -> Outcome:
+    """Turn what the making of the signature has come to into the next state and its effects."""
+    named = (NameCulprits(party_ids=blame.party_ids, reason=blame.reason),) if blame.party_ids else ()
+    if signing.stage is Stage.FAILED:
+        following, effects = _end(state, Decision.EXPIRED)
+        return following, (*named, *effects)
+    if signing.stage is Stage.SIGNED:
+        return _adopt_signed(state, signing, leaf_index)
+    following = replace(state, phase=Phase.SIGNING, signing=signing)
+    return following, (*named, *_list_requests(state.signing, signing))
 
 
-def _accept_logged_licence(state: Voting, event: LicenceLogged, now: Milliseconds) -> Outcome:
-    """A licence in the log must be the one that the ballots before it give (VN-7.1, VN-7.6)."""
+def _list_requests(before: Signing | None, signing: Signing) -> tuple[Effect, ...]:
+    """What signers are asked for now that they were not asked for before."""
+    is_new = before is None or before.attempt != signing.attempt
+    if signing.stage is Stage.SIGNING and (is_new or before is None or before.stage is Stage.GATHERING):
+        return (RequestShares(round=signing.under_way),)
+    if signing.stage is Stage.GATHERING and is_new:
+        asked = RequestCommitments(
+            attempt=signing.attempt, party_ids=signing.asked, deadline_ms=signing.deadline_ms
+        )
+        return (asked,)
+    return EFFECTS_NONE
+
+
+def _adopt_signed(state: Voting, signing: Signing, leaf_index: int | None) -> Outcome:
+    if leaf_index is None:
+        raise ValueError("a signature that is complete has a leaf to go to")
+    outcome = open_outcome(signing.data, state)
+    licensed = replace(state, phase=Phase.LICENSED, outcome=outcome, signing=None)
+    append = AppendLeaf(data=signing.data, leaf_index=leaf_index)
+    return licensed, (append, Conclude(decision=Decision.GRANTED))
+
+
+def open_outcome(data: bytes, state: Voting) -> Signed[Licence] | Signed[Resolution]:
+    """Return the licence or resolution that the quorum of this vote signed.
+
+    Raises:
+        EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: it did not.
+    """
+    if state.run is not None:
+        return open_licence(data, state.treaty)
+    return open_resolution(data, state.treaty, state.action)
+
+
+def _accept_logged_outcome(state: Voting, event: OutcomeLogged, now: Milliseconds) -> Outcome:
+    """What is in the log must be the one that the ballots before it give (VN-7.1, VN-7.6)."""
     del now
-    close = state.proposal.statement.closes_ms
-    if decide(state, close) is not Decision.GRANTED or event.licence.statement != derive(state):
-        msg = f"a licence that does not follow from the {len(state.ballots)} ballots logged before it"
+    close = state.matter.statement.closes_ms
+    if decide(state, close) is not Decision.GRANTED or event.outcome.statement != derive(state):
+        what = event.outcome.statement.TYPE
+        msg = f"a {what} that does not follow from the {len(state.ballots)} ballots logged before it"
         raise RefusedError(msg, clause="VN-7.6")
-    verify_band(state.proposal.statement, state.treaty.statement, event.licensed)
-    return replace(state, phase=Phase.LICENSED, licence=event.licence, signing=None), EFFECTS_NONE
+    if state.run is not None:
+        verify_band(state.run, state.treaty.statement, event.licensed)
+    return replace(state, phase=Phase.LICENSED, outcome=event.outcome, signing=None), EFFECTS_NONE
 
 
 def _ignore_time(state: Voting, event: TimePassed, now: Milliseconds) -> Outcome:
@@ -285,9 +298,9 @@ def _ignore_time(state: Voting, event: TimePassed, now: Milliseconds) -> Outcome
     return state, EFFECTS_NONE
 
 
-def _round_of(state: Voting) -> SigningRound:
+def _signing_of(state: Voting) -> Signing:
     if state.signing is None:
-        msg = f"a proposal in phase {state.phase} has no signing round"
+        msg = f"a proposal in phase {state.phase} is not being signed"
         raise ValueError(msg)
     return state.signing
 
@@ -310,29 +323,36 @@ _ROWS: Final = (
     ),
     Transition(
         phase=Phase.OPEN,
-        event=LicenceLogged,
-        function=_accept_logged_licence,
+        event=OutcomeLogged,
+        function=_accept_logged_outcome,
         targets=frozenset({Phase.LICENSED}),
         label="licence read from the log",
     ),
     Transition(
         phase=Phase.SIGNING,
-        event=ShareReceived,
-        function=_collect_share,
+        event=CommitmentsReceived,
+        function=_collect_commitments,
+        targets=frozenset({Phase.SIGNING}),
+        label="nonces committed",
+    ),
+    Transition(
+        phase=Phase.SIGNING,
+        event=SharesReceived,
+        function=_collect_shares,
         targets=_ROUND | {Phase.LICENSED},
-        label="signature share",
+        label="signature shares",
     ),
     Transition(
         phase=Phase.SIGNING,
         event=TimePassed,
-        function=_replace_silent_signers,
+        function=_pass_over_the_silent,
         targets=_ROUND,
         label="signer silent",
     ),
     Transition(
         phase=Phase.SIGNING,
-        event=LicenceLogged,
-        function=_accept_logged_licence,
+        event=OutcomeLogged,
+        function=_accept_logged_outcome,
         targets=frozenset({Phase.LICENSED}),
         label="licence read from the log",
     ),

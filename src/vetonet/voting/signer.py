@@ -6,91 +6,125 @@ or that reached the party by any other path.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NoReturn
 
-from vetonet.crypto import frost
-from vetonet.crypto.statement import Signed
+from vetonet.crypto.statement import Signed, Statement, compute_signing_input
 from vetonet.errors import RefusedError
-from vetonet.policy.ballot import SIGNING_ATTEMPTS, Ballot, verify_ballot_for
+from vetonet.policy.action import ActionClass
+from vetonet.policy.ballot import Ballot, verify_ballot_for
 from vetonet.policy.licence import Licence
+from vetonet.policy.motion import Resolution
 from vetonet.policy.proposal import verify_band
 from vetonet.policy.quorum import Choice, Decision
+from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds
 from vetonet.voting.ledger import Ledger
-from vetonet.voting.machine import build_package, decide, derive, list_granting
+from vetonet.voting.machine import decide, derive, list_granting
+from vetonet.voting.signing import GroupSession, list_signing_seats
 from vetonet.voting.state import Voting
 
 
-def review_signing(
+def review_vote(
     ledger: Ledger,
-    proposal_digest: bytes,
-    package: frost.SigningPackage,
-    attempt: int,
+    digest: bytes,
     *,
     party_id: str,
     direct_ballots: Iterable[Signed[Ballot]],
     now: Milliseconds,
-) -> Licence:
-    """Return the licence that this party agrees to sign.
+) -> Licence | Resolution:
+    """Return the licence or resolution that this party agrees to sign.
 
     Args:
         ledger: read by the party itself from leaves under a checkpoint it verified.
-        proposal_digest: what the coordinator says is to be licensed.
-        package: what the coordinator wants signed.
-        attempt: which of each grant's commitments the package uses.
+        digest: of the proposal or motion that the coordinator says was granted.
         party_id: who reviews.
-        direct_ballots: ballots on this proposal that reached the party other than through the log.
+        direct_ballots: ballots on it that reached the party other than through the log.
         now: the party's own clock.
 
     Raises:
         RefusedError: a rule of VN-7.3 says no; the message says which.
     """
-    vote = ledger.find(proposal_digest)
+    vote = ledger.find(digest)
     _verify_tally(ledger, vote, now)
     _verify_direct_ballots(vote, direct_ballots)
-    signers = _verify_signers(vote, package, party_id)
-    if not 0 <= attempt < SIGNING_ATTEMPTS:
-        _refuse(f"signing attempt {attempt}, expected 0 to {SIGNING_ATTEMPTS - 1}", party_id)
-    licence = derive(vote)
-    if build_package(vote, licence, signers, attempt) != package:
-        _refuse("the package is not this licence under the commitments of the logged grants", None)
-    return licence
+    if party_id not in list_granting(vote):
+        _refuse(f"no grant of {party_id} counts here", party_id)
+    return derive(vote)
+
+
+def verify_sessions(
+    treaty: Treaty,
+    action: ActionClass,
+    statement: Statement,
+    sessions: Sequence[GroupSession],
+    *,
+    consenting: AbstractSet[str],
+    party_id: str,
+) -> None:
+    """Hold that what is asked for is this statement, by enough groups, each signed by parties that consent.
+
+    Args:
+        treaty: whose groups sign.
+        action: the class of action that the statement is of.
+        statement: what the party agrees to sign, derived by itself.
+        sessions: what the coordinator wants signed.
+        consenting: the parties whose consent counts.
+        party_id: who is asked.
+
+    Raises:
+        RefusedError: it is something else, or somebody signs who must not (VN-7.3).
+    """
+    groups = {group.index: group for group in treaty.list_groups(action)}
+    if len({session.group for session in sessions}) < len(sessions) or not sessions:
+        _refuse("expected one session for each group that signs", None)
+    for session in sessions:
+        group = groups.get(session.group)
+        if group is None:
+            _refuse(f"group {session.group} has no part in {action}", None)
+        if session.package.message != compute_signing_input(statement, group.key):
+            _refuse(f"the package is not the {statement.TYPE} that follows from the log", None)
+        seats = session.package.identifiers
+        if (
+            len(seats) != group.leaf.min_grants
+            or not {group.find_owner(seat) for seat in seats} <= consenting
+        ):
+            _refuse(f"expected {group.leaf.min_grants} signers among the parties that consent", None)
+    leaves = frozenset(groups[session.group].leaf for session in sessions)
+    if not treaty.find_quorum(action).expression.is_signed_by(leaves):
+        _refuse(f"these groups together are not consent to {action}", None)
+    if not list_signing_seats(treaty, sessions, party_id):
+        _refuse(f"{party_id} is not among the signers", party_id)
 
 
 def _verify_tally(ledger: Ledger, vote: Voting, now: Milliseconds) -> None:
-    """The window is over by the party's own clock, the log grants, and no licence exists yet."""
-    if vote.licence is not None:
-        _refuse("the log already holds a licence for this proposal", None)
+    """The window is over by the party's own clock, the log grants, and nothing was signed yet."""
+    if vote.outcome is not None:
+        _refuse(f"the log already holds a {vote.outcome.statement.TYPE} for this", None)
     decision = decide(vote, now)
     if decision is not Decision.GRANTED:
         _refuse(f"the ballots in the log say {decision}, not granted", None)
-    verify_band(vote.proposal.statement, vote.treaty.statement, ledger.licensed)
+    if vote.run is not None:
+        verify_band(vote.run, vote.treaty.statement, ledger.licensed)
 
 
 def _verify_direct_ballots(vote: Voting, direct_ballots: Iterable[Signed[Ballot]]) -> None:
     """No veto that binds reached the party by another path, whatever the log says of its author (VN-7.3).
 
     Only such vetoes count here: if any ballot that the log lacks stopped a licence, every party could veto by
-    sending its ballot to its peers alone.
+    sending its ballot to its peers alone. A share of vetoes binds as the treaty counts it, over the ballots
+    of the log and those that came directly together.
     """
+    direct: dict[str, Choice] = {}
     for ballot in direct_ballots:
         voter = vote.treaty.statement.find_party(ballot.signer).party_id
-        verify_ballot_for(ballot, vote.proposal, voter)
-        if ballot.statement.choice is Choice.VETO and voter in vote.treaty.statement.quorum.veto_holders:
-            _refuse(f"{voter} vetoed; the log does not say so, but its signed ballot does", None)
-
-
-def _verify_signers(vote: Voting, package: frost.SigningPackage, party_id: str) -> tuple[str, ...]:
-    """The signers are k parties whose grants count, this party among them."""
-    treaty, granting = vote.treaty.statement, list_granting(vote)
-    named = {treaty.compute_identifier(party): party for party in granting}
-    signers = tuple(named[identifier] for identifier in package.identifiers if identifier in named)
-    if len(signers) != len(package.identifiers) or len(signers) != treaty.quorum.min_grants:
-        _refuse(f"expected {treaty.quorum.min_grants} signers among the parties that granted", None)
-    if party_id not in signers:
-        _refuse(f"{party_id} is not among the signers", party_id)
-    return signers
+        verify_ballot_for(ballot, vote.matter, voter)
+        if ballot.statement.choice is Choice.VETO:
+            direct[voter] = Choice.VETO
+    if direct and vote.quorum.is_vetoed({**vote.choices, **direct}, vote.recused):
+        names = ", ".join(sorted(direct))
+        _refuse(f"{names} vetoed; the log does not say so, but a signed ballot does", None)
 
 
 def _refuse(why: str, culprit: str | None) -> NoReturn:

@@ -7,18 +7,24 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed
+from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import Ballot
 from vetonet.policy.licence import Licence
+from vetonet.policy.matter import find_action, find_recused
+from vetonet.policy.motion import Motion, Resolution
 from vetonet.policy.proposal import Proposal
-from vetonet.policy.quorum import Choice, Decision
+from vetonet.policy.quorum import Choice, Decision, Quorum
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds
+from vetonet.voting.signing import GroupCommitments, GroupShare, Signing, SigningRound
 
 
 class Phase(StrEnum):
-    """Where a proposal stands; LICENSED, VETOED and EXPIRED are ends."""
+    """Where a proposal stands; LICENSED, VETOED and EXPIRED are ends.
+
+    LICENSED means that the quorum's signature is in the log: for a run a licence, for a motion a resolution.
+    """
 
     OPEN = "open"
     SIGNING = "signing"
@@ -46,45 +52,66 @@ class LoggedBallot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SigningRound:
-    """One attempt at the threshold signature.
-
-    Attributes:
-        attempt: from 0; it chooses which of each grant's commitments are used, once.
-        signers: the parties asked, in roster order.
-        package: what they sign.
-        licence: the same before it was encoded.
-        deadline_ms: after this the silent are excluded and the next attempt begins.
-        shares: what came so far, by party.
-    """
-
-    attempt: int
-    signers: tuple[str, ...]
-    package: frost.SigningPackage
-    licence: Licence
-    deadline_ms: Milliseconds
-    shares: Mapping[str, frost.SignatureShare] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Voting:
-    """One proposal's life so far; all of it follows from the log but the attempts at a signature.
+    """One matter's life so far; all of it follows from the log but the making of the signature.
 
     Attributes:
-        spent_attempts: how many signing attempts were requested before a restart; their nonces are burnt.
-        excluded: parties left out of further signing attempts, because of a bad share or silence.
-        licence: the licence, once it exists.
+        matter: the proposal or motion.
+        leaf_index: where the log holds it.
+        signing: how the quorum's signature is coming along, in SIGNING.
+        outcome: the licence or the resolution, once it exists.
     """
 
     treaty: Signed[Treaty] = field(repr=False)
-    proposal: Signed[Proposal]
-    proposal_leaf_index: int
+    matter: Signed[Proposal] | Signed[Motion]
+    leaf_index: int
     phase: Phase = Phase.OPEN
     ballots: tuple[LoggedBallot, ...] = ()
-    signing: SigningRound | None = None
-    spent_attempts: int = 0
-    excluded: frozenset[str] = frozenset()
-    licence: Signed[Licence] | None = None
+    signing: Signing | None = None
+    outcome: Signed[Licence] | Signed[Resolution] | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """The identity of what is voted on."""
+        return self.matter.payload_digest
+
+    @property
+    def proposal(self) -> Signed[Proposal]:
+        """The proposal of a run.
+
+        Raises:
+            ValueError: the vote is on a motion.
+        """
+        if isinstance(self.matter.statement, Proposal):
+            return self.matter
+        raise ValueError("a vote on a motion has no proposal of a run")
+
+    @property
+    def run(self) -> Proposal | None:
+        """The run that is proposed; None where the vote is on a motion."""
+        return self.matter.statement if isinstance(self.matter.statement, Proposal) else None
+
+    @property
+    def licence(self) -> Signed[Licence] | None:
+        """The licence, once there is one."""
+        found = self.outcome
+        return found if found is not None and isinstance(found.statement, Licence) else None
+
+    @property
+    def resolution(self) -> Signed[Resolution] | None:
+        """The resolution, once there is one."""
+        found = self.outcome
+        return found if found is not None and isinstance(found.statement, Resolution) else None
+
+    @property
+    def action(self) -> ActionClass:
+        """Which class of action it is."""
+        return find_action(self.matter.statement)
+
+    @property
+    def quorum(self) -> Quorum:
+        """What it takes."""
+        return self.treaty.statement.find_quorum(self.action)
 
     @property
     def decision(self) -> Decision:
@@ -98,9 +125,8 @@ class Voting:
 
     @property
     def recused(self) -> frozenset[str]:
-        """The operator's own party, whose grant does not count (VN-4.5)."""
-        operator = self.treaty.statement.find_operator(self.proposal.statement.operator_id)
-        return frozenset() if operator.party_id is None else frozenset({operator.party_id})
+        """The operator's own party (VN-4.5)."""
+        return find_recused(self.matter.statement, self.treaty.statement)
 
     def find_ballot(self, party_id: str) -> LoggedBallot | None:
         """Return a party's counted ballot, or None where it has not voted."""
@@ -127,26 +153,34 @@ class TimePassed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShareReceived:
+class CommitmentsReceived:
+    """A signer committed to nonces for the next attempt, with all its seats."""
+
+    party_id: str
+    commitments: tuple[GroupCommitments, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharesReceived:
     """A signer answered.
 
     Attributes:
-        leaf_index: where the licence would be logged if this completes it.
+        leaf_index: where the outcome would be logged if this completes it.
         licensed: proposals that hold a licence by now, by digest: they count into the band.
     """
 
     party_id: str
     attempt: int
-    share: frost.SignatureShare
+    shares: tuple[GroupShare, ...]
     leaf_index: int
     licensed: Mapping[bytes, Proposal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LicenceLogged:
-    """The log holds a licence for this proposal: a replay, or another coordinator's work."""
+class OutcomeLogged:
+    """The log holds the licence or resolution: a replay, or another coordinator's work."""
 
-    licence: Signed[Licence]
+    outcome: Signed[Licence] | Signed[Resolution]
     licensed: Mapping[bytes, Proposal]
 
 
@@ -159,10 +193,25 @@ class AppendLeaf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCommitments:
+    """Ask these parties to commit to nonces for the next attempt.
+
+    Attributes:
+        attempt: from 0.
+        party_ids: those that are asked.
+        deadline_ms: until when enough of them must have.
+    """
+
+    attempt: int
+    party_ids: tuple[str, ...]
+    deadline_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestShares:
     """Ask the signers of this round for their shares."""
 
-    signing: SigningRound
+    round: SigningRound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +229,6 @@ class Conclude:
     decision: Decision
 
 
-Event: TypeAlias = BallotReceived | TimePassed | ShareReceived | LicenceLogged
-Effect: TypeAlias = AppendLeaf | RequestShares | NameCulprits | Conclude
+Event: TypeAlias = BallotReceived | TimePassed | CommitmentsReceived | SharesReceived | OutcomeLogged
+Effect: TypeAlias = AppendLeaf | RequestCommitments | RequestShares | NameCulprits | Conclude
 EFFECTS_NONE: tuple[Effect, ...] = ()

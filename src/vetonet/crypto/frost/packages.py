@@ -1,8 +1,9 @@
-"""What dealerless key generation sends: round 1 to everybody, round 2 to one participant in secret."""
+"""What key generation, resharing and repair send: to everybody, or to one participant in secret."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
 from vetonet.crypto.frost.group import Element, Scalar, scalar_to_bytes
 from vetonet.crypto.frost.keys import Identifier
@@ -74,15 +75,18 @@ class Round1Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round2Package:
-    """The value of the sender's polynomial at the receiver; secret, for the receiver alone."""
+class SecretPackage:
+    """A scalar for one receiver alone; secret.
+
+    The subclass says what it is. On the wire they all look alike, so the channel has to say it there.
+    """
 
     sender: Identifier
     receiver: Identifier
     share: Scalar = field(repr=False)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Round2Package:
+    def from_bytes(cls, data: bytes) -> Self:
         """Return the package that these 36 bytes spell.
 
         Raises:
@@ -101,3 +105,8 @@ class Round2Package:
     def to_bytes(self) -> bytes:
         """Return the secret bytes: sender, receiver, share."""
         return count_to_bytes(self.sender) + count_to_bytes(self.receiver) + scalar_to_bytes(self.share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round2Package(SecretPackage):
+    """The value of the sender's polynomial at the receiver, in key generation and in resharing."""

@@ -1,4 +1,4 @@
-"""A FROST group whose secret the test knows, its signatures, and its honest resharings."""
+"""A FROST group whose secret the test knows, its signatures, and its honest resharings and repairs."""
 
 from __future__ import annotations
 
@@ -93,3 +93,38 @@ class ReshareRun:
         }
         (public,) = {public for _, public in results.values()}
         return Group(public=public, shares={number: share for number, (share, _) in results.items()})
+
+
+class RepairRun:
+    """A repair, each helper's summands split, and from there as far as a test wants to go."""
+
+    def __init__(self, group: Group, repair: frost.Repair, seed: bytes = b"repair") -> None:
+        self.repair = repair
+        rng = SeededRng(seed)
+        split = {
+            int(helper): frost.generate_repair_round1(repair, group.shares[helper], rng)
+            for helper in repair.helpers
+        }
+        self.commitments = {number: commitment for number, (commitment, _) in split.items()}
+        self.sent = {
+            number: {int(receiver): summand for receiver, summand in summands.items()}
+            for number, (_, summands) in split.items()
+        }
+
+    def verify(self) -> frost.RepairRound1:
+        return frost.verify_repair_round1(self.repair, self.commitments.values())
+
+    def receive(self, number: int) -> dict[int, frost.RepairSummand]:
+        """Return what one helper gets, by sender."""
+        return {sender: summands[number] for sender, summands in self.sent.items()}
+
+    def sums(self) -> dict[int, frost.RepairSum]:
+        """Return every helper's sum, for the participant that lost its share."""
+        round1 = self.verify()
+        return {
+            int(helper): frost.generate_repair_round2(round1, helper, self.receive(helper).values())
+            for helper in self.repair.helpers
+        }
+
+    def finish(self) -> frost.KeyShare:
+        return frost.finish_repair(self.verify(), self.sums().values())

@@ -27,11 +27,23 @@ from vetonet.crypto.frost.keys import (
 from vetonet.crypto.frost.nonces import SigningCommitments, SigningNonces, commit
 from vetonet.crypto.frost.packages import (
     ProofOfKnowledge,
+    RepairCommitment,
+    RepairSum,
+    RepairSummand,
     Round1Package,
     Round2Package,
     SecretPackage,
 )
 from vetonet.crypto.frost.refresh import plan_refresh
+from vetonet.crypto.frost.repair import (
+    Repair,
+    RepairRound1,
+    finish_repair,
+    generate_repair_round1,
+    generate_repair_round2,
+    verify_repair_echoes,
+    verify_repair_round1,
+)
 from vetonet.crypto.frost.resharing import (
     ReshareRound1,
     ReshareSecret,
@@ -57,6 +69,11 @@ __all__ = [
     "KeyShare",
     "ProofOfKnowledge",
     "PublicKeyPackage",
+    "Repair",
+    "RepairCommitment",
+    "RepairRound1",
+    "RepairSum",
+    "RepairSummand",
     "ReshareRound1",
     "ReshareSecret",
     "Resharing",
@@ -74,7 +91,10 @@ __all__ = [
     "commit",
     "compute_transcript_digest",
     "finish",
+    "finish_repair",
     "finish_resharing",
+    "generate_repair_round1",
+    "generate_repair_round2",
     "generate_reshare_round1",
     "generate_reshare_round2",
     "generate_round1",
@@ -82,6 +102,8 @@ __all__ = [
     "plan_refresh",
     "sign",
     "verify_echoes",
+    "verify_repair_echoes",
+    "verify_repair_round1",
     "verify_reshare_echoes",
     "verify_reshare_round1",
     "verify_share",

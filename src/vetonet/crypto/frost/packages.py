@@ -110,3 +110,55 @@ class SecretPackage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round2Package(SecretPackage):
     """The value of the sender's polynomial at the receiver, in key generation and in resharing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairSummand(SecretPackage):
+    """One helper's random summand of its part of a lost share, for one helper (delta)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairSum(SecretPackage):
+    """One helper's sum of the summands it got, for the participant that lost its share (sigma)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairCommitment:
+    """What one helper broadcasts: a commitment to each summand that it sends.
+
+    Attributes:
+        identifier: the helper.
+        summands: the generator times each summand, in ascending order of the helper that gets it.
+    """
+
+    identifier: Identifier
+    summands: tuple[Element, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a commitment to nothing.
+
+        Raises:
+            ValueError: there is no summand, or more than can be written down.
+        """
+        if not 1 <= len(self.summands) <= MAX_COUNT:
+            raise ValueError("a helper commits to from 1 to 65535 summands")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RepairCommitment:
+        """Return the commitment that the bytes spell.
+
+        Raises:
+            EncodingError: they are not the one spelling of a commitment.
+        """
+        reader = LayoutReader(data)
+        with refuse_malformed():
+            identifier = Identifier(reader.take_count())
+            commitment = cls(identifier=identifier, summands=reader.take_elements(reader.take_count()))
+        reader.finish()
+        return commitment
+
+    def to_bytes(self) -> bytes:
+        """Return identifier, number of summands, then their commitments."""
+        counts = (self.identifier, len(self.summands))
+        elements = (element.encoded for element in self.summands)
+        return b"".join(map(count_to_bytes, counts)) + b"".join(elements)

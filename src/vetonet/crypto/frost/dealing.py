@@ -15,11 +15,13 @@ from vetonet.crypto.frost.group import (
     Element,
     Scalar,
     generate_scalar,
+    hash_to_scalar,
     multiply,
     multiply_base,
     sum_elements,
 )
 from vetonet.crypto.frost.keys import Identifier, KeyShare, PublicKeyPackage
+from vetonet.crypto.frost.layout import count_to_bytes
 from vetonet.crypto.frost.packages import ProofOfKnowledge, Round1Package, SecretPackage
 from vetonet.crypto.frost.polynomial import compute_lagrange_coefficient, evaluate_commitment
 from vetonet.errors import EquivocationError, InvalidSignatureError, ProtocolError, UnknownPartyError
@@ -58,6 +60,19 @@ def is_dealing_valid(package: Round1Package, *, min_signers: int, challenge: Cha
     weight = challenge(package.identifier, package.vss_commitment, commitment)
     expected = sum_elements((commitment, multiply(weight, package.vss_commitment[0])))
     return is_opening(package.proof.response, expected)
+
+
+def hash_dealing(tag: bytes, agreed: bytes, counts: Iterable[int], elements: Iterable[Element]) -> Scalar:
+    """Return the challenge of a proof of knowledge, over all that a dealing must not be moved between.
+
+    Args:
+        tag: the protocol's own.
+        agreed: the 64-byte digest of what the participants agreed on beforehand.
+        counts: the dealer, the number of its coefficients, and what else the protocol counts.
+        elements: the commitments to the coefficients, then that of the proof.
+    """
+    spelled = (element.encoded for element in elements)
+    return hash_to_scalar(tag, agreed + b"".join(map(count_to_bytes, counts)) + b"".join(spelled))
 
 
 def combine_shares(

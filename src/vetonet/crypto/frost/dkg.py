@@ -21,14 +21,14 @@ from types import MappingProxyType
 from vetonet.crypto.frost.dealing import (
     combine_shares,
     generate_dealing,
+    hash_dealing,
     index_shares,
     is_dealing_valid,
     refuse_culprits,
     require_equal_echoes,
 )
-from vetonet.crypto.frost.group import Element, Scalar, generate_scalar, hash_to_scalar
+from vetonet.crypto.frost.group import Element, Scalar, generate_scalar
 from vetonet.crypto.frost.keys import Identifier, KeyShare, PublicKeyPackage, require_thresholds
-from vetonet.crypto.frost.layout import count_to_bytes
 from vetonet.crypto.frost.packages import Round1Package, Round2Package
 from vetonet.crypto.frost.polynomial import evaluate
 from vetonet.errors import ProtocolError
@@ -221,13 +221,8 @@ def _compute_challenge(
 ) -> Scalar:
     """Return the challenge of the proof of knowledge, over all that a package must not be moved between."""
     counts = (identifier, len(vss_commitment), max_signers)
-    elements = (*vss_commitment, proof_commitment)
-    data = (
-        hashlib.sha512(context).digest()
-        + b"".join(map(count_to_bytes, counts))
-        + b"".join(element.encoded for element in elements)
-    )
-    return hash_to_scalar(b"dkg", data)
+    agreed = hashlib.sha512(context).digest()
+    return hash_dealing(b"dkg", agreed, counts, (*vss_commitment, proof_commitment))
 
 
 def _sort_round1(secret: Round1Secret, packages: Iterable[Round1Package]) -> tuple[Round1Package, ...]:

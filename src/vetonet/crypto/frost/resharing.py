@@ -29,6 +29,7 @@ from vetonet.crypto.frost.dealing import (
     compute_weighted_share,
     compute_weighted_verifying_share,
     generate_dealing,
+    hash_dealing,
     index_shares,
     is_dealing_valid,
     refuse_culprits,
@@ -37,7 +38,7 @@ from vetonet.crypto.frost.dealing import (
     sort_distinct,
     sort_quorum,
 )
-from vetonet.crypto.frost.group import Element, Scalar, generate_scalar, hash_to_scalar
+from vetonet.crypto.frost.group import Element, Scalar, generate_scalar
 from vetonet.crypto.frost.keys import Identifier, KeyShare, PublicKeyPackage, require_thresholds
 from vetonet.crypto.frost.layout import count_to_bytes
 from vetonet.crypto.frost.packages import Round1Package, Round2Package
@@ -251,13 +252,7 @@ def _compute_challenge(
 ) -> Scalar:
     """Return the challenge of the proof of knowledge, over all that a package must not be moved between."""
     counts = (identifier, len(vss_commitment))
-    elements = (*vss_commitment, proof_commitment)
-    data = (
-        resharing_digest
-        + b"".join(map(count_to_bytes, counts))
-        + b"".join(element.encoded for element in elements)
-    )
-    return hash_to_scalar(b"reshare", data)
+    return hash_dealing(b"reshare", resharing_digest, counts, (*vss_commitment, proof_commitment))
 
 
 def _is_weighted_share(resharing: Resharing, package: Round1Package) -> bool:

@@ -168,6 +168,15 @@ def test_commitments_that_cancel_out_name_their_helper() -> None:
     assert refuse_round1(run) == ("3",)
 
 
+def test_too_few_or_too_many_commitments_name_their_helper_though_they_add_up() -> None:
+    first, second, third = start().commitments[3].summands
+    parts = multiply_base(7), sum_elements((third, multiply(ORDER - 7, multiply_base(1))))
+    for changed in ((sum_elements((first, second)), third), (first, second, *parts)):
+        run = start()
+        run.commitments[3] = dataclasses.replace(run.commitments[3], summands=changed)
+        assert refuse_round1(run) == ("3",)
+
+
 def test_commitments_for_other_helpers_or_another_loss_name_their_helper() -> None:
     for other in (start(helpers=(1, 3, 5)), start(helpers=(1, 3, 4, 5)), start(lost=5)):
         run = start()

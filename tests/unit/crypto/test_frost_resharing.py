@@ -9,6 +9,7 @@ import pytest
 
 from support.frost_groups import Group, ReshareRun, deal_group, sign_together
 from vetonet.crypto import frost
+from vetonet.crypto.frost.dealing import hash_dealing
 from vetonet.crypto.frost.group import ORDER
 from vetonet.crypto.frost.polynomial import compute_lagrange_coefficient
 from vetonet.crypto.rng import SeededRng
@@ -268,6 +269,17 @@ def test_package_of_key_generation_names_its_dealer() -> None:
     assert package.vss_commitment == run.packages[1].vss_commitment
     run.packages[1] = package
     assert refuse_round1(run) == ("1",)
+
+
+def test_challenge_is_not_one_of_key_generation() -> None:
+    run = start()
+    digest, package = run.resharing.compute_digest(), run.packages[1]
+    elements = (*package.vss_commitment, package.proof.commitment)
+    challenge = frost.resharing._compute_challenge(
+        digest, package.identifier, package.vss_commitment, package.proof.commitment
+    )
+    assert challenge == hash_dealing(b"reshare", digest, (1, 2), elements)
+    assert challenge != hash_dealing(b"dkg", digest, (1, 2), elements)
 
 
 def test_every_cheating_dealer_is_named() -> None:

@@ -208,7 +208,8 @@ def generate_reshare_round2(
     Raises:
         ProtocolError: the dealer's own package is missing or altered, or was dealt for another resharing.
     """
-    if secret.resharing != round1.resharing or secret.package not in round1.packages:
+    # Its proof is bound to one resharing, so where the package was found to be right it is the same one.
+    if secret.package not in round1.packages:
         raise ProtocolError("this dealer's own round-1 package is missing or altered")
     sent = {
         receiver: Round2Package(

@@ -1,4 +1,4 @@
-"""FROST and key generation by group size, beside bare Ed25519 verification measured in the same run.
+"""FROST keys and signatures by group size, beside bare Ed25519 verification measured in the same run.
 
 Thresholds are two thirds, rounded up. Received values are parsed beforehand, except where the name says
 so: parsing is where every point is validated.
@@ -6,6 +6,7 @@ so: parsing is where every point is validated.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -19,6 +20,7 @@ from vetonet.crypto.rng import SeededRng
 
 Call = tuple[tuple[frost.SigningPackage, frost.SigningNonces, frost.KeyShare], dict[str, object]]
 SIZES = [5, 10, 50, 100]
+HANDOVER_SIZES = [5, 15, 50]
 MESSAGE = b"a licence of the usual size".ljust(256, b".")
 CONTEXT = b"benchmark"
 
@@ -145,6 +147,118 @@ def test_parsing_all_round1_packages(benchmark: BenchmarkFixture, size: int) -> 
     received = [package.to_bytes() for package in packages]
     parsed = benchmark.pedantic(lambda: [frost.Round1Package.from_bytes(data) for data in received], rounds=5)
     assert parsed == packages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """A group's resharing to itself, and what the dealers sent to its first member."""
+
+    share: frost.KeyShare
+    resharing: frost.Resharing
+    packages: tuple[frost.Round1Package, ...]
+    received: tuple[frost.Round2Package, ...]
+
+
+def generate_handover(size: int) -> Handover:
+    """Return a refresh in which the first min_signers members deal."""
+    group = generate_group(size)
+    member = group.shares[0].identifier
+    dealers = tuple(share.identifier for share in group.shares)
+    resharing = frost.plan_refresh(group.public, dealers=dealers, context=CONTEXT)
+    dealt = [frost.generate_reshare_round1(resharing, share, SeededRng(b"deal")) for share in group.shares]
+    received = tuple(
+        frost.Round2Package(
+            sender=package.identifier, receiver=member, share=evaluate(secret.coefficients, member)
+        )
+        for secret, package in dealt
+    )
+    packages = tuple(package for _, package in dealt)
+    return Handover(share=group.shares[0], resharing=resharing, packages=packages, received=received)
+
+
+@pytest.mark.parametrize("size", HANDOVER_SIZES)
+@pytest.mark.benchmark(group="frost-resharing-dealer")
+def test_resharing_of_a_member_that_deals(benchmark: BenchmarkFixture, size: int) -> None:
+    """All that a dealer does that stays in the group; the others' packages are parsed."""
+    handover = generate_handover(size)
+    member = handover.share.identifier
+
+    def run() -> tuple[frost.KeyShare, frost.PublicKeyPackage]:
+        secret, _ = frost.generate_reshare_round1(handover.resharing, handover.share, SeededRng(b"deal"))
+        round1 = frost.verify_reshare_round1(handover.resharing, handover.packages)
+        frost.generate_reshare_round2(secret, round1)
+        return frost.finish_resharing(round1, member, handover.received)
+
+    _, public = benchmark.pedantic(run, rounds=5)
+    assert public.group_public_key == handover.share.group_public_key
+
+
+@pytest.mark.parametrize("size", HANDOVER_SIZES)
+@pytest.mark.benchmark(group="frost-resharing-receiver")
+def test_resharing_of_a_member_that_only_receives(benchmark: BenchmarkFixture, size: int) -> None:
+    handover = generate_handover(size)
+
+    def run() -> tuple[frost.KeyShare, frost.PublicKeyPackage]:
+        round1 = frost.verify_reshare_round1(handover.resharing, handover.packages)
+        return frost.finish_resharing(round1, handover.share.identifier, handover.received)
+
+    _, public = benchmark.pedantic(run, rounds=5)
+    assert public.group_public_key == handover.share.group_public_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mending:
+    """The repair of the last member's share by the first min_signers, and what each of them sent."""
+
+    shares: tuple[frost.KeyShare, ...]
+    repair: frost.Repair
+    commitments: tuple[frost.RepairCommitment, ...]
+    summands: tuple[Mapping[frost.Identifier, frost.RepairSummand], ...]
+
+
+def generate_repair(size: int) -> Mending:
+    """Return a repair after its first round."""
+    group = generate_group(size)
+    helpers = tuple(share.identifier for share in group.shares)
+    lost = group.public.identifiers[-1]
+    repair = frost.Repair(group=group.public, helpers=helpers, lost=lost, context=CONTEXT)
+    rng = SeededRng(b"split")
+    split = [frost.generate_repair_round1(repair, share, rng) for share in group.shares]
+    commitments, summands = zip(*split, strict=True)
+    return Mending(shares=group.shares, repair=repair, commitments=commitments, summands=summands)
+
+
+@pytest.mark.parametrize("size", HANDOVER_SIZES)
+@pytest.mark.benchmark(group="frost-repair-helper")
+def test_repair_of_one_helper(benchmark: BenchmarkFixture, size: int) -> None:
+    """One helper's whole work; the others' packages are parsed."""
+    mending = generate_repair(size)
+    share = mending.shares[0]
+    received = [sent[share.identifier] for sent in mending.summands]
+
+    def run() -> frost.RepairSum:
+        frost.generate_repair_round1(mending.repair, share, SeededRng(b"split"))
+        round1 = frost.verify_repair_round1(mending.repair, mending.commitments)
+        return frost.generate_repair_round2(round1, share.identifier, received)
+
+    assert benchmark.pedantic(run, rounds=5).receiver == mending.repair.lost
+
+
+@pytest.mark.parametrize("size", HANDOVER_SIZES)
+@pytest.mark.benchmark(group="frost-repair-lost")
+def test_repair_of_whoever_lost_its_share(benchmark: BenchmarkFixture, size: int) -> None:
+    mending = generate_repair(size)
+    round1 = frost.verify_repair_round1(mending.repair, mending.commitments)
+    sums = [
+        frost.generate_repair_round2(round1, helper, [sent[helper] for sent in mending.summands])
+        for helper in mending.repair.helpers
+    ]
+
+    def run() -> frost.KeyShare:
+        verified = frost.verify_repair_round1(mending.repair, mending.commitments)
+        return frost.finish_repair(verified, sums)
+
+    assert benchmark.pedantic(run, rounds=5).identifier == mending.repair.lost
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -120,6 +120,12 @@ EXAMPLES: dict[str, bytes] = {
     "key share": SHARE.to_bytes(),
     "commitments": BALLOT.statement.commitments[0].to_bytes(),
     "round 1": ROUND1.to_bytes(),
+    "repair commitment": frost.RepairCommitment(
+        identifier=SHARE.identifier, summands=ROUND1.vss_commitment
+    ).to_bytes(),
+    "secret package": frost.Round2Package(
+        sender=frost.Identifier(1), receiver=frost.Identifier(2), share=SHARE.signing_share
+    ).to_bytes(),
     "cosigned checkpoint": COSIGNED,
     "proof file": PROOF_FILE.to_bytes(),
     "fork": FORK.to_bytes(),

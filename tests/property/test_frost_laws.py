@@ -19,6 +19,9 @@ KINDS = (
     frost.GroupPublicKey,
     frost.KeyShare,
     frost.PublicKeyPackage,
+    frost.RepairCommitment,
+    frost.RepairSum,
+    frost.RepairSummand,
     frost.Round1Package,
     frost.Round2Package,
     frost.SignatureShare,
@@ -62,16 +65,17 @@ def spell_examples() -> tuple[tuple[type, bytes], ...]:
     secret, round1 = frost.generate_round1(
         identifier=frost.Identifier(1), min_signers=1, max_signers=1, context=b"x", rng=SeededRng(b"y")
     )
-    round2 = frost.Round2Package(
-        sender=frost.Identifier(1), receiver=frost.Identifier(2), share=secret.coefficients[0]
-    )
+    pair = {"sender": frost.Identifier(1), "receiver": frost.Identifier(2)}
     values = (
         public.group_public_key.element,
         public.group_public_key,
         shares[0],
         public,
+        frost.RepairCommitment(identifier=frost.Identifier(1), summands=public.vss_commitment),
+        frost.RepairSum(**pair, share=secret.coefficients[0]),
+        frost.RepairSummand(**pair, share=secret.coefficients[0]),
         round1,
-        round2,
+        frost.Round2Package(**pair, share=secret.coefficients[0]),
         frost.sign(package, nonces, shares[0]),
         commitments,
     )
@@ -105,6 +109,19 @@ def test_as_many_points_as_coefficients_give_the_secret(
     numbers = data.draw(st.lists(st.integers(1, 65535), min_size=size, max_size=size, unique=True))
     terms = (compute_lagrange_coefficient(numbers, x) * evaluate(coefficients, x) for x in numbers)
     assert sum(terms) % ORDER == coefficients[0]
+
+
+@given(st.lists(scalars, min_size=1, max_size=6), st.data())
+@settings(max_examples=50, deadline=None)
+def test_as_many_points_as_coefficients_give_every_other_point(
+    coefficients: list[frost.Scalar], data: st.DataObject
+) -> None:
+    size = len(coefficients)
+    at, *numbers = data.draw(
+        st.lists(st.integers(0, 65535), min_size=size + 1, max_size=size + 1, unique=True)
+    )
+    terms = (compute_lagrange_coefficient(numbers, x, at) * evaluate(coefficients, x) for x in numbers)
+    assert sum(terms) % ORDER == evaluate(coefficients, at)
 
 
 @given(st.sampled_from(KINDS), st.binary(max_size=200))

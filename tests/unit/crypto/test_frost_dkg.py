@@ -230,7 +230,7 @@ def test_coefficient_chosen_to_cancel_the_others_names_its_dealer() -> None:
     secret, nonce = generate_scalar(rng), generate_scalar(rng)
     commitment = (multiply_base(secret), multiply(ORDER - 1, sum_elements(others)))
     proof_commitment = multiply_base(nonce)
-    challenge = frost.dkg._compute_challenge(frost.Identifier(3), 3, CONTEXT, commitment, proof_commitment)
+    challenge = frost.dkg._compute_challenge(3, CONTEXT, frost.Identifier(3), commitment, proof_commitment)
     response = frost.Scalar((nonce + secret * challenge) % ORDER)
     proof = frost.ProofOfKnowledge(commitment=proof_commitment, response=response)
     ceremony.packages[3] = frost.Round1Package(

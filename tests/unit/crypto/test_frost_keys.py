@@ -194,6 +194,17 @@ def test_interpolation_at_zero_gives_the_constant_term() -> None:
     assert sum(terms) % ORDER == COEFFICIENTS[0]
 
 
+def test_interpolation_elsewhere_gives_the_value_there() -> None:
+    numbers = (2, 5, 9)
+    terms = (compute_lagrange_coefficient(numbers, x, 7) * evaluate(COEFFICIENTS, x) for x in numbers)
+    assert sum(terms) % ORDER == evaluate(COEFFICIENTS, 7)
+
+
+def test_interpolation_at_one_of_the_points_is_refused() -> None:
+    with pytest.raises(ValueError, match="no interpolation"):
+        compute_lagrange_coefficient((2, 5, 9), 2, 5)
+
+
 def test_commitment_to_a_polynomial_opens_everywhere() -> None:
     commitment: tuple[Element, ...] = tuple(map(multiply_base, COEFFICIENTS))
     for x in (1, 2, 77, 65535):

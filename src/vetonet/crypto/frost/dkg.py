@@ -14,34 +14,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 
-from vetonet.crypto.frost.group import (
-    ORDER,
-    Element,
-    Scalar,
-    generate_scalar,
-    hash_to_scalar,
-    multiply,
-    multiply_base,
-    sum_elements,
+from vetonet.crypto.frost.dealing import (
+    combine_shares,
+    generate_dealing,
+    hash_dealing,
+    index_shares,
+    is_dealing_valid,
+    refuse_culprits,
+    require_equal_echoes,
 )
-from vetonet.crypto.frost.keys import (
-    Identifier,
-    KeyShare,
-    PublicKeyPackage,
-    require_thresholds,
-)
-from vetonet.crypto.frost.layout import count_to_bytes
-from vetonet.crypto.frost.packages import ProofOfKnowledge, Round1Package, Round2Package
-from vetonet.crypto.frost.polynomial import evaluate, evaluate_commitment
-from vetonet.errors import (
-    EquivocationError,
-    InvalidSignatureError,
-    ProtocolError,
-    UnknownPartyError,
-)
+from vetonet.crypto.frost.group import Element, Scalar, generate_scalar
+from vetonet.crypto.frost.keys import Identifier, KeyShare, PublicKeyPackage, require_thresholds
+from vetonet.crypto.frost.packages import Round1Package, Round2Package
+from vetonet.crypto.frost.polynomial import evaluate
+from vetonet.errors import ProtocolError
 from vetonet.units import Rng
 
 
@@ -91,6 +81,11 @@ class Round2Secret:
         """Every participant in ascending order."""
         return tuple(package.identifier for package in self.round1_packages)
 
+    @property
+    def others(self) -> tuple[Identifier, ...]:
+        """Every participant but this one, in ascending order."""
+        return tuple(identifier for identifier in self.identifiers if identifier != self.identifier)
+
 
 def generate_round1(
     *,
@@ -119,13 +114,8 @@ def generate_round1(
     if not context:
         raise ValueError("key generation needs a context")
     coefficients = tuple(generate_scalar(rng) for _ in range(min_signers))
-    vss_commitment = tuple(map(multiply_base, coefficients))
-    nonce = generate_scalar(rng)
-    commitment = multiply_base(nonce)
-    challenge = _compute_challenge(identifier, max_signers, context, vss_commitment, commitment)
-    response = Scalar((nonce + coefficients[0] * challenge) % ORDER)
-    proof = ProofOfKnowledge(commitment=commitment, response=response)
-    package = Round1Package(identifier=identifier, vss_commitment=vss_commitment, proof=proof)
+    challenge = partial(_compute_challenge, max_signers, context)
+    package = generate_dealing(coefficients, identifier=identifier, challenge=challenge, rng=rng)
     secret = Round1Secret(
         max_signers=max_signers,
         context=context,
@@ -153,7 +143,7 @@ def generate_round2(
     """
     packages = _sort_round1(secret, round1_packages)
     culprits = [package.identifier for package in packages if not _is_round1_valid(secret, package)]
-    _refuse_culprits("round-1 packages are bad", culprits)
+    refuse_culprits("round-1 packages are bad", culprits)
     sent = {
         package.identifier: Round2Package(
             sender=secret.identifier,
@@ -191,13 +181,7 @@ def verify_echoes(secret: Round2Secret, echoes: Mapping[Identifier, bytes]) -> N
         EquivocationError: an echo differs; its sender need not be the one who cheated.
     """
     own = compute_transcript_digest(secret.round1_packages)
-    others = [identifier for identifier in secret.identifiers if identifier != secret.identifier]
-    for identifier in others:
-        if identifier not in echoes:
-            raise ProtocolError("a participant's echo is missing", culprit=str(identifier))
-    differing = [str(identifier) for identifier in others if echoes[identifier] != own]
-    if differing:
-        raise EquivocationError(f"participants {', '.join(differing)} saw other round-1 packages")
+    require_equal_echoes(own, echoes, secret.others)
 
 
 def finish(
@@ -219,42 +203,26 @@ def finish(
         ProtocolError: a package is missing, there twice, or not for this participant.
         InvalidSignatureError: shares are bad; ``culprits`` names every one of their dealers.
     """
-    shares = _index_round2(secret, round2_packages)
-    signing_share = Scalar((secret.own_share + sum(shares.values())) % ORDER)
-    try:
-        public_key_package = _sum_commitments(secret)
-        verifying_share = public_key_package.compute_verifying_share(secret.identifier)
-        _require_opening(signing_share, verifying_share)
-    except ProtocolError as error:
-        _refuse_culprits("round-2 shares are bad", _find_bad_shares(secret, shares))
-        raise ProtocolError("the shares do not add up, though each of them is right") from error
-    key_share = KeyShare(
-        identifier=secret.identifier,
-        signing_share=signing_share,
-        verifying_share=verifying_share,
-        group_public_key=public_key_package.group_public_key,
-        min_signers=public_key_package.min_signers,
-        max_signers=public_key_package.max_signers,
+    received = index_shares(round2_packages, senders=secret.others, receiver=secret.identifier)
+    return combine_shares(
+        secret.round1_packages,
+        {**received, secret.identifier: secret.own_share},
+        receiver=secret.identifier,
+        identifiers=secret.identifiers,
     )
-    return key_share, public_key_package
 
 
 def _compute_challenge(
-    identifier: Identifier,
     max_signers: int,
     context: bytes,
+    identifier: Identifier,
     vss_commitment: Sequence[Element],
     proof_commitment: Element,
 ) -> Scalar:
     """Return the challenge of the proof of knowledge, over all that a package must not be moved between."""
     counts = (identifier, len(vss_commitment), max_signers)
-    elements = (*vss_commitment, proof_commitment)
-    data = (
-        hashlib.sha512(context).digest()
-        + b"".join(map(count_to_bytes, counts))
-        + b"".join(element.encoded for element in elements)
-    )
-    return hash_to_scalar(b"dkg", data)
+    agreed = hashlib.sha512(context).digest()
+    return hash_dealing(b"dkg", agreed, counts, (*vss_commitment, proof_commitment))
 
 
 def _sort_round1(secret: Round1Secret, packages: Iterable[Round1Package]) -> tuple[Round1Package, ...]:
@@ -274,75 +242,5 @@ def _is_round1_valid(secret: Round1Secret, package: Round1Package) -> bool:
     """Return True for commitments of the right length, with a valid proof (figure 1, round 1, step 5)."""
     if package == secret.package:
         return True
-    if len(package.vss_commitment) != secret.min_signers:
-        return False
-    commitment, response = package.proof.commitment, package.proof.response
-    challenge = _compute_challenge(
-        package.identifier,
-        secret.max_signers,
-        secret.context,
-        package.vss_commitment,
-        commitment,
-    )
-    return _is_opening(
-        response,
-        sum_elements((commitment, multiply(challenge, package.vss_commitment[0]))),
-    )
-
-
-def _index_round2(secret: Round2Secret, packages: Iterable[Round2Package]) -> Mapping[Identifier, Scalar]:
-    """Return each other participant's share, all of them there and meant for this participant."""
-    others = frozenset(secret.identifiers) - {secret.identifier}
-    shares: dict[Identifier, Scalar] = {}
-    for package in packages:
-        if package.sender not in others:
-            raise UnknownPartyError(
-                "a round-2 package is not from another dealer",
-                culprit=str(package.sender),
-            )
-        if package.receiver != secret.identifier:
-            raise ProtocolError(
-                "a round-2 package is for another participant",
-                culprit=str(package.sender),
-            )
-        if package.sender in shares:
-            raise ProtocolError("a participant sent two round-2 packages", culprit=str(package.sender))
-        shares[package.sender] = package.share
-    for identifier in sorted(others - shares.keys()):
-        raise ProtocolError("a participant's round-2 package is missing", culprit=str(identifier))
-    return shares
-
-
-def _sum_commitments(secret: Round2Secret) -> PublicKeyPackage:
-    """Return the commitment to the group's polynomial: the dealers' added up, coefficient by coefficient."""
-    columns = zip(*(package.vss_commitment for package in secret.round1_packages), strict=True)
-    return PublicKeyPackage(vss_commitment=tuple(map(sum_elements, columns)), identifiers=secret.identifiers)
-
-
-def _find_bad_shares(secret: Round2Secret, shares: Mapping[Identifier, Scalar]) -> list[Identifier]:
-    """Return the dealers whose share is not the value of the polynomial they committed to."""
-    culprits = []
-    for package in secret.round1_packages:
-        if package.identifier == secret.identifier:
-            continue
-        try:
-            expected = evaluate_commitment(package.vss_commitment, secret.identifier)
-            _require_opening(shares[package.identifier], expected)
-        except ProtocolError:
-            culprits.append(package.identifier)
-    return culprits
-
-
-def _require_opening(scalar: Scalar, element: Element) -> None:
-    if not _is_opening(scalar, element):
-        raise ProtocolError("the share does not match the commitment")
-
-
-def _is_opening(scalar: Scalar, element: Element) -> bool:
-    return scalar != 0 and multiply_base(scalar) == element
-
-
-def _refuse_culprits(message: str, culprits: Iterable[Identifier]) -> None:
-    names = tuple(str(identifier) for identifier in culprits)
-    if names:
-        raise InvalidSignatureError(message, culprits=names)
+    challenge = partial(_compute_challenge, secret.max_signers, secret.context)
+    return is_dealing_valid(package, min_signers=secret.min_signers, challenge=challenge)

@@ -1,8 +1,9 @@
-"""What dealerless key generation sends: round 1 to everybody, round 2 to one participant in secret."""
+"""What key generation, resharing and repair send: to everybody, or to one participant in secret."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
 from vetonet.crypto.frost.group import Element, Scalar, scalar_to_bytes
 from vetonet.crypto.frost.keys import Identifier
@@ -74,15 +75,18 @@ class Round1Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round2Package:
-    """The value of the sender's polynomial at the receiver; secret, for the receiver alone."""
+class SecretPackage:
+    """A scalar for one receiver alone; secret.
+
+    The subclass says what it is. On the wire they all look alike, so the channel has to say it there.
+    """
 
     sender: Identifier
     receiver: Identifier
     share: Scalar = field(repr=False)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Round2Package:
+    def from_bytes(cls, data: bytes) -> Self:
         """Return the package that these 36 bytes spell.
 
         Raises:
@@ -101,3 +105,60 @@ class Round2Package:
     def to_bytes(self) -> bytes:
         """Return the secret bytes: sender, receiver, share."""
         return count_to_bytes(self.sender) + count_to_bytes(self.receiver) + scalar_to_bytes(self.share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round2Package(SecretPackage):
+    """The value of the sender's polynomial at the receiver, in key generation and in resharing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairSummand(SecretPackage):
+    """One helper's random summand of its part of a lost share, for one helper (delta)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairSum(SecretPackage):
+    """One helper's sum of the summands it got, for the participant that lost its share (sigma)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairCommitment:
+    """What one helper broadcasts: a commitment to each summand that it sends.
+
+    Attributes:
+        identifier: the helper.
+        summands: the generator times each summand, in ascending order of the helper that gets it.
+    """
+
+    identifier: Identifier
+    summands: tuple[Element, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a commitment to nothing.
+
+        Raises:
+            ValueError: there is no summand, or more than can be written down.
+        """
+        if not 1 <= len(self.summands) <= MAX_COUNT:
+            raise ValueError("a helper commits to from 1 to 65535 summands")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RepairCommitment:
+        """Return the commitment that the bytes spell.
+
+        Raises:
+            EncodingError: they are not the one spelling of a commitment.
+        """
+        reader = LayoutReader(data)
+        with refuse_malformed():
+            identifier = Identifier(reader.take_count())
+            commitment = cls(identifier=identifier, summands=reader.take_elements(reader.take_count()))
+        reader.finish()
+        return commitment
+
+    def to_bytes(self) -> bytes:
+        """Return identifier, number of summands, then their commitments."""
+        counts = (self.identifier, len(self.summands))
+        elements = (element.encoded for element in self.summands)
+        return b"".join(map(count_to_bytes, counts)) + b"".join(elements)

@@ -30,17 +30,22 @@ def evaluate_commitment(vss_commitment: Sequence[Element], x: int) -> Element:
     return value
 
 
-def compute_lagrange_coefficient(identifiers: Sequence[int], identifier: int) -> Scalar:
-    """Return the weight of one identifier when interpolating at zero (derive_interpolating_value, 4.2).
+def compute_lagrange_coefficient(identifiers: Sequence[int], identifier: int, x: int = 0) -> Scalar:
+    """Return the weight of one identifier when interpolating at ``x``.
+
+    At zero, where the group's secret is, it is RFC 9591's derive_interpolating_value (4.2).
 
     Raises:
-        ValueError: the identifier is not among them, or one is there twice.
+        ValueError: the identifier is not among them, one is there twice, or ``x`` is one of them, where
+            there is nothing to interpolate.
     """
     if len(set(identifiers)) != len(identifiers) or identifier not in identifiers:
         raise ValueError("interpolation needs distinct identifiers, the asked one among them")
+    if x in identifiers:
+        raise ValueError("the value at an identifier is its share, which needs no interpolation")
     numerator, denominator = 1, 1
     for other in identifiers:
         if other != identifier:
-            numerator = numerator * other % ORDER
+            numerator = numerator * (other - x) % ORDER
             denominator = denominator * (other - identifier) % ORDER
     return Scalar(numerator * pow(denominator, -1, ORDER) % ORDER)

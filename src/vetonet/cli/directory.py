@@ -53,6 +53,7 @@ ROOT_KEY_FILE: Final = "root-key.pem"
 CERTIFICATE_FILE: Final = "tls-certificate.pem"
 TLS_KEY_FILE: Final = "tls-key.pem"
 AUTHORITY_FILE: Final = "tls-authority.pem"
+JOURNAL_FOLDER: Final = "journal"
 FOLDERS: Final = {Role.PARTY: "parties", Role.OPERATOR: "operators", Role.COORDINATOR: "coordinator"}
 MAX_PEM_BYTES: Final = 64 * 1024
 
@@ -217,6 +218,11 @@ def load_party(root: Path, party_id: str) -> Member:
     return Member(
         treaty=treaty, name=party_id, key=secrets.statement_key, credential=credential, secrets=secrets
     )
+
+
+def find_party_journal(root: Path, party_id: str) -> Path:
+    """Return where a party keeps what it must not forget."""
+    return _folder_of(root, Role.PARTY, party_id) / JOURNAL_FOLDER
 
 
 def load_witness(root: Path, party_id: str) -> tuple[Signed[Treaty], Witness, SigningKey]:

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Final
 
 from vetonet.cli.output import note
 from vetonet.cli.session import read_clock
-from vetonet.policy.ballot import SIGNING_ATTEMPTS
 from vetonet.units import Milliseconds, format_time
 from vetonet.wire.status import RpcError
 
 if TYPE_CHECKING:
     from vetonet.party.client import CoordinatorClient
     from vetonet.party.views import WatchEvent
-    from vetonet.policy.proposal import Proposal
+    from vetonet.policy.matter import Matter
     from vetonet.policy.treaty import Treaty
+
+SIGNING_TIMES: Final = 8
+"""How many signing times a watcher waits for the quorum's signature: several attempts."""
 
 PATIENCE_MS: Final = 30_000
 """How long after the last signing attempt a coordinator may take to say how it ended."""
@@ -28,9 +30,9 @@ ABSENCE_MS: Final = 10 * 60_000
 PAUSE_S: Final = 1.0
 
 
-def compute_deadline(asked: Proposal, treaty: Treaty) -> Milliseconds:
+def compute_deadline(asked: Matter, treaty: Treaty) -> Milliseconds:
     """Return when nothing more can come of a vote."""
-    return asked.closes_ms + SIGNING_ATTEMPTS * treaty.signing_ms + PATIENCE_MS
+    return asked.closes_ms + SIGNING_TIMES * treaty.signing_ms + PATIENCE_MS
 
 
 async def follow(

@@ -8,6 +8,7 @@ from typing import Final
 
 from vetonet.attester.manufacture import SIMULATED
 from vetonet.compliance.trust_root import TrustRoot
+from vetonet.crypto import frost
 from vetonet.crypto.keys import (
     EcdsaSigningKey,
     Ed25519SigningKey,
@@ -16,11 +17,12 @@ from vetonet.crypto.keys import (
 )
 from vetonet.crypto.statement import Signed, sign_jointly
 from vetonet.errors import ConfigError
-from vetonet.party.founding import Membership, found_group
+from vetonet.party.founding import found_groups
 from vetonet.party.keys import PartySecrets
+from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band, BandRule
-from vetonet.policy.quorum import Threshold
-from vetonet.policy.treaty import Endorser, Operator, Party, Treaty, open_treaty
+from vetonet.policy.quorum import Quorum
+from vetonet.policy.treaty import ActionRule, Endorser, Operator, Party, Treaty, list_leaves, open_treaty
 from vetonet.policy.witnessing import Witness, compute_smallest_quorum
 from vetonet.units import MS_PER_HOUR, Flop, Milliseconds, Rng
 from vetonet.wire.identity import Role
@@ -32,6 +34,7 @@ FIRST_EPOCH: Final = 1
 
 DEFAULT_WINDOW_MS: Final = MS_PER_HOUR
 DEFAULT_SIGNING_MS: Final = 30_000
+DEFAULT_LEASE_MS: Final = 24 * MS_PER_HOUR
 DEFAULT_REPORT_INTERVAL_MS: Final = 10 * 60_000
 DEFAULT_REPORT_GRACE_MS: Final = 5 * 60_000
 
@@ -67,6 +70,7 @@ class TreatyPlan:
     signing_ms: Milliseconds = DEFAULT_SIGNING_MS
     report_interval_ms: Milliseconds = DEFAULT_REPORT_INTERVAL_MS
     report_grace_ms: Milliseconds = DEFAULT_REPORT_GRACE_MS
+    lease_ms: Milliseconds = DEFAULT_LEASE_MS
     max_colluding: int | None = None
     witness_quorum: int | None = None
 
@@ -79,6 +83,24 @@ class TreatyPlan:
         count = len(self.party_ids)
         colluding = (count - 1) // 3 if self.max_colluding is None else self.max_colluding
         return self.witness_quorum or compute_smallest_quorum(count, colluding), colluding
+
+    @property
+    def actions(self) -> tuple[ActionRule, ...]:
+        """What it takes to grant a run, and to renew its lease.
+
+        Raises:
+            ConfigError: no quorum can be that.
+        """
+        try:
+            quorum = Quorum.of_threshold(
+                self.min_grants, self.party_ids, self.veto_ids, minority=self.is_minority
+            )
+        except ValueError as error:
+            raise ConfigError(f"no treaty can say that: {error}") from error
+        return tuple(
+            ActionRule(action=action, quorum=quorum)
+            for action in (ActionClass.RUN_GRANT, ActionClass.LEASE_RENEWAL)
+        )
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -147,17 +169,16 @@ def found_treaty(plan: TreatyPlan, rng_for: Callable[[str], Rng], now: Milliseco
     """
     keys = _generate_keys(plan, rng_for)
     origin = f"vetonet.invalid/{rng_for('origin')(8).hex()}"
-    members = found_group(
-        plan.party_ids, plan.min_grants, origin.encode(), lambda name: rng_for(f"group {name}")
-    )
-    treaty = _write_treaty(plan, keys, members, origin)
+    leaves = list_leaves(rule.quorum for rule in plan.actions)
+    groups, shares = found_groups(leaves, origin.encode(), lambda name: rng_for(f"group {name}"))
+    treaty = _write_treaty(plan, keys, groups, origin)
     signed = open_treaty(sign_jointly(treaty, tuple(keys.parties.values())))
     authority = generate_authority(f"treaty-{signed.payload_digest.hex()[:16]}", now=now)
     return Founded(
         treaty=signed,
         parties={
-            name: PartySecrets(party_id=name, statement_key=keys.parties[name], key_share=share)
-            for name, (share, _) in members.items()
+            name: PartySecrets(party_id=name, statement_key=key, key_shares=shares.get(name, ()))
+            for name, key in keys.parties.items()
         },
         operators=keys.operators,
         makers=keys.makers,
@@ -178,19 +199,16 @@ def _generate_keys(plan: TreatyPlan, rng_for: Callable[[str], Rng]) -> Keys:
     )
 
 
-def _write_treaty(plan: TreatyPlan, keys: Keys, members: Mapping[str, Membership], origin: str) -> Treaty:
+def _write_treaty(
+    plan: TreatyPlan, keys: Keys, groups: tuple[frost.PublicKeyPackage, ...], origin: str
+) -> Treaty:
     try:
         return Treaty(
             name=plan.name,
             epoch=FIRST_EPOCH,
             parties=tuple(Party(party_id=name, key=key.public_key) for name, key in keys.parties.items()),
-            quorum=Threshold(
-                min_grants=plan.min_grants,
-                electorate=plan.party_ids,
-                veto_holders=plan.veto_ids,
-                minority=plan.is_minority,
-            ),
-            group=next(group for _, group in members.values()),
+            actions=plan.actions,
+            groups=groups,
             bands=plan.bands,
             window_ms=plan.window_ms,
             signing_ms=plan.signing_ms,
@@ -212,6 +230,9 @@ def _write_treaty(plan: TreatyPlan, keys: Keys, members: Mapping[str, Membership
             ),
             witness_quorum=plan.witnessing[0],
             max_colluding=plan.witnessing[1],
+            lease_ms=plan.lease_ms,
+            suspension_ms=0,
+            refresh_ms=0,
         )
     except ValueError as error:
         msg = f"no treaty can say that: {error}"

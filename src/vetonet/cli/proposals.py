@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from vetonet.cli.output import format_duration, format_flop
 from vetonet.crypto.statement import Signed, compute_digest
+from vetonet.policy.expression import Threshold
+from vetonet.policy.matter import Matter, find_action, find_recused
+from vetonet.policy.motion import Motion
 from vetonet.policy.proposal import Proposal, compute_linked_flop
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty
@@ -16,6 +19,26 @@ from vetonet.wire.convert import proposal_name
 
 NOTHING_SHA256: Final = hashlib.sha256(b"").digest()
 """What a proposal without a specification says its specification's digest is."""
+
+
+def describe_matter(
+    signed: Signed[Proposal] | Signed[Motion], treaty: Treaty, licensed: Mapping[bytes, Proposal]
+) -> dict[str, Any]:
+    """Return a proposal or motion as plain values, for JSON; the digest is computed here."""
+    if isinstance(signed.statement, Proposal):
+        return {"action": "run-grant", **describe_proposal(signed, treaty, licensed)}
+    asked, digest = signed.statement, compute_digest(signed.statement)
+    return {
+        "action": asked.action.value,
+        "name": proposal_name(digest),
+        "digest": digest.hex(),
+        "mover": asked.mover,
+        "subject": asked.subject_digest.hex(),
+        "text": asked.text,
+        "opens_ms": asked.opens_ms,
+        "closes_ms": asked.closes_ms,
+        "ends_ms": asked.ends_ms,
+    }
 
 
 def describe_proposal(
@@ -54,11 +77,20 @@ def describe_proposal(
 
 
 def list_rows(described: Mapping[str, Any], now: Milliseconds) -> list[tuple[str, str]]:
-    """Return a described proposal as rows of a table for people."""
+    """Return a described proposal or motion as rows of a table for people."""
     left = described["closes_ms"] - now
     closes = (
         f"{format_time(described['closes_ms'])} ({f'in {format_duration(left)}' if left > 0 else 'over'})"
     )
+    if "mover" in described:
+        return [
+            ("digest", described["digest"]),
+            ("motion", f"{described['action']}, by {described['mover']}"),
+            ("about", described["subject"]),
+            ("text", described["text"] or "none"),
+            ("vote closes", closes),
+            ("lapses", format_time(described["ends_ms"])),
+        ]
     run_ms = described["ends_ms"] - described["starts_ms"]
     starts, ends = format_time(described["starts_ms"]), format_time(described["ends_ms"])
     linked = described["linked_flop"]
@@ -87,7 +119,7 @@ def describe_tally(
     choices: Mapping[str, Choice],
     treaty: Treaty,
     *,
-    operator_id: str,
+    matter: Matter,
     is_open: bool = True,
     reasons: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -96,23 +128,21 @@ def describe_tally(
     Args:
         choices: one for each party that voted.
         treaty: in force.
-        operator_id: who proposed: the grant of its own party does not count.
+        matter: what is voted on; the grant of an operator's own party does not count.
         is_open: whether anybody can still vote.
         reasons: of the vetoes, as far as they are known.
     """
-    quorum = treaty.quorum
-    party_id = treaty.find_operator(operator_id).party_id
-    recused = frozenset() if party_id is None else frozenset({party_id})
-    granted = [p for p in quorum.electorate if choices.get(p) is Choice.GRANT and p not in recused]
+    quorum, recused = treaty.find_quorum(find_action(matter)), find_recused(matter, treaty)
+    expression, parties = quorum.expression, quorum.parties
     return {
-        "granted": granted,
-        "vetoed": [p for p in quorum.electorate if choices.get(p) is Choice.VETO],
-        "abstained": [p for p in quorum.electorate if choices.get(p) is Choice.ABSTAIN],
-        "missing": [p for p in quorum.electorate if p not in choices],
+        "granted": list(quorum.list_granting(choices, recused)),
+        "vetoed": [p for p in parties if choices.get(p) is Choice.VETO],
+        "abstained": [p for p in parties if choices.get(p) is Choice.ABSTAIN],
+        "missing": [p for p in parties if p not in choices],
         "recused": sorted(recused),
-        "min_grants": quorum.min_grants,
+        "min_grants": expression.min_grants if isinstance(expression, Threshold) else None,
         "has_quorum": quorum.has_quorum(choices, recused),
-        "is_vetoed": quorum.is_vetoed(choices),
+        "is_vetoed": quorum.is_vetoed(choices, recused),
         "reasons": dict(reasons or {}),
         "is_open": is_open,
         "can_still_veto": [p for p in quorum.veto_holders if is_open and p not in choices],
@@ -128,7 +158,7 @@ def explain_end(tally: Mapping[str, Any], outcome: str) -> str | None:
 
 def say_tally(tally: Mapping[str, Any], outcome: str = "") -> str:
     """Return how a vote stands in one line: ``2 of 5 granted, P1 can still veto; missing: P1, P4``."""
-    said = f"{len(tally['granted'])} of {tally['min_grants']} granted"
+    said = _say_grants(tally)
     if tally["is_vetoed"]:
         said += f", vetoed by {_list_vetoes(tally)}"
     elif tally["vetoed"]:
@@ -144,6 +174,13 @@ def say_tally(tally: Mapping[str, Any], outcome: str = "") -> str:
     silent = "missing" if tally["is_open"] else "did not vote"
     parts.append(f"{silent}: {', '.join(tally['missing']) or 'nobody'}")
     return "; ".join(parts)
+
+
+def _say_grants(tally: Mapping[str, Any]) -> str:
+    """Of a plain threshold the count says all; of an expression only whether it holds does."""
+    if tally["min_grants"] is not None:
+        return f"{len(tally['granted'])} of {tally['min_grants']} granted"
+    return f"granted by {', '.join(tally['granted']) or 'nobody'} ({'a' if tally['has_quorum'] else 'no'} quorum)"
 
 
 def _list_vetoes(tally: Mapping[str, Any]) -> str:

@@ -121,7 +121,7 @@ async def list_licensed(client: CoordinatorClient) -> dict[bytes, Proposal]:
         VetonetError: the coordinator cannot be asked.
     """
     views = [view for view in await client.list_proposals() if view.licence_leaf_index is not None]
-    return {view.proposal.payload_digest: view.proposal.statement for view in views}
+    return {view.matter.payload_digest: view.run for view in views if view.run is not None}
 
 
 async def find_view(client: CoordinatorClient, prefix: str) -> ProposalView:
@@ -131,5 +131,5 @@ async def find_view(client: CoordinatorClient, prefix: str) -> ProposalView:
         Failure: none or several begin so.
         VetonetError: the coordinator cannot be asked.
     """
-    views = {view.proposal.payload_digest: view for view in await client.list_proposals()}
+    views = {view.matter.payload_digest: view for view in await client.list_proposals()}
     return views[pick(prefix, list(views))]

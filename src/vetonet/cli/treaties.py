@@ -6,7 +6,10 @@ from typing import Any
 
 from vetonet.cli.output import format_duration, format_flop, print_line, print_table
 from vetonet.crypto.statement import Signed
+from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band
+from vetonet.policy.expression import AllOf, Expression, Threshold
+from vetonet.policy.quorum import Quorum
 from vetonet.policy.treaty import Treaty
 from vetonet.policy.witnessing import compute_overlap
 from vetonet.tlog.cosignature import WitnessKey
@@ -24,13 +27,21 @@ def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
             {
                 "id": party.party_id,
                 "key_id": party.key.key_id.hex(),
-                "can_veto": party.party_id in terms.quorum.veto_holders,
+                "can_veto": party.party_id in terms.find_quorum(ActionClass.RUN_GRANT).veto_holders,
             }
             for party in terms.parties
         ],
-        "min_grants": terms.quorum.min_grants,
-        "quorum": describe_quorum(terms),
-        "group_key_id": terms.group_key.key_id.hex(),
+        "quorum": describe_quorum(terms.find_quorum(ActionClass.RUN_GRANT)),
+        "actions": {rule.action.value: describe_quorum(rule.quorum) for rule in terms.actions},
+        "groups": [
+            {
+                "index": group.index,
+                "key_id": group.key.key_id.hex(),
+                "min_signers": group.package.min_signers,
+                "seats": list(group.leaf.seats),
+            }
+            for group in terms.all_groups
+        ],
         "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in terms.bands],
         "operators": [
             {"id": o.operator_id, "key_id": o.key.key_id.hex(), "party": o.party_id} for o in terms.operators
@@ -56,9 +67,8 @@ def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
     }
 
 
-def describe_quorum(terms: Treaty) -> str:
-    """Return in one sentence what it takes to license a run."""
-    quorum = terms.quorum
+def describe_quorum(quorum: Quorum) -> str:
+    """Return in one sentence what it takes to decide."""
     holders = quorum.veto_holders
     veto = (
         f"{_join(holders)} can veto{' alone' if len(holders) == 1 else ', each alone'}"
@@ -66,9 +76,16 @@ def describe_quorum(terms: Treaty) -> str:
         else "nobody has a veto"
     )
     return (
-        f"{quorum.min_grants} of {len(quorum.electorate)} must grant; {veto}; "
+        f"{describe_expression(quorum.expression)} must grant; {veto}; "
         "an absent or abstaining party counts as not granting"
     )
+
+
+def describe_expression(expression: Expression) -> str:
+    if isinstance(expression, Threshold):
+        return f"{expression.min_grants} of {expression.seat_count}"
+    word = " and " if isinstance(expression, AllOf) else " or "
+    return f"({word.join(describe_expression(part) for part in expression.parts)})"
 
 
 def describe_witnessing(terms: Treaty) -> str:
@@ -92,7 +109,7 @@ def print_treaty(signed: Signed[Treaty]) -> None:
     print_line(f"{terms.name}, epoch {terms.epoch}")
     print_line(f"treaty {signed.payload_digest.hex()}")
     print_line()
-    print_line(describe_quorum(terms))
+    print_line(describe_quorum(terms.find_quorum(ActionClass.RUN_GRANT)))
     print_line(
         f"a vote lasts at most {format_duration(terms.window_ms)}; chips report every "
         f"{format_duration(terms.report_interval_ms)}, at most {format_duration(terms.report_grace_ms)} late"
@@ -116,7 +133,7 @@ def _to_band_row(band: Band, ceiling: str) -> tuple[str, str]:
 
 
 def _list_roles(terms: Treaty) -> list[tuple[str, str, str]]:
-    holders = set(terms.quorum.veto_holders)
+    holders = set(terms.find_quorum(ActionClass.RUN_GRANT).veto_holders)
     rows = [
         (p.party_id, "party, can veto" if p.party_id in holders else "party", p.key) for p in terms.parties
     ]
@@ -126,8 +143,13 @@ def _list_roles(terms: Treaty) -> list[tuple[str, str, str]]:
     ]
     rows += [(e.endorser_id, f"chip maker ({e.attester_kind})", e.root_key) for e in terms.endorsers]
     rows += [
-        ("all parties", "licence key (threshold)", terms.group_key),
-        ("coordinator", "log key", terms.log_key),
+        (
+            f"group {group.index}",
+            f"threshold key, {group.leaf.min_grants} of {group.leaf.seat_count}",
+            group.key,
+        )
+        for group in terms.all_groups
     ]
+    rows += [("coordinator", "log key", terms.log_key)]
     rows += [(w.party_id or w.name, "witness", w.key) for w in terms.witnesses]
     return [(name, role, key.key_id.hex()[:16]) for name, role, key in rows]

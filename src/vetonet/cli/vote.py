@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vetonet.cli.directory import Member
     from vetonet.party.client import CoordinatorClient
     from vetonet.party.daemon import PartyDaemon
-    from vetonet.party.views import SigningAsked, WatchEvent
+    from vetonet.party.views import CommitmentsAsked, SigningAsked, WatchEvent
     from vetonet.policy.ballot import VetoReason
     from vetonet.policy.quorum import Choice
     from vetonet.units import Milliseconds
@@ -61,6 +61,7 @@ class Order:
         listen: where to take ballots from them, or None.
         is_insecure: no certificates.
         as_json: no words on standard output.
+        data: the party's journal: what it must not forget.
     """
 
     choice: Choice
@@ -72,6 +73,7 @@ class Order:
     listen: str | None
     is_insecure: bool
     as_json: bool
+    data: Path
 
 
 @click.command(
@@ -130,11 +132,11 @@ def vote(
     """Say a party's word on PROPOSAL: grant, veto or abstain. It is said once and stands.
 
     What is voted on is shown from the log, which this command reads and verifies itself. A grant stays until
-    the vote has ended, because the nonces that it signs the licence with live in its memory and nowhere else.
+    the vote has ended, to sign the licence; where it was ended early, the same command goes on waiting.
 
     Exits with 0 if the outcome is the one voted for (or nobody waited for it), 1 if not, 3 if nobody knows.
     """
-    from vetonet.cli.directory import load_party
+    from vetonet.cli.directory import find_party_journal, load_party
     from vetonet.policy.ballot import VetoReason
     from vetonet.policy.quorum import Choice
 
@@ -152,6 +154,7 @@ def vote(
         listen=listen,
         is_insecure=insecure_loopback,
         as_json=as_json,
+        data=find_party_journal(directory, party_id),
     )
     return run_async(lambda: _vote(member, server, order))
 
@@ -182,21 +185,31 @@ async def _vote(member: Member, address: str, order: Order) -> int:
             warn(
                 "with --no-wait this grant counts but cannot sign: the licence needs enough others that wait"
             )
-        receipt = await daemon.vote(digest, order.choice, order.reason)
-        note(f"{member.name}'s {order.choice} is leaf {receipt.leaf_index} of the log")
+        leaf_index = await _cast(daemon, order, digest)
+        note(f"{member.name}'s {order.choice} is leaf {leaf_index} of the log")
         if daemon.undelivered:
             warn(
                 f"not told directly, because they cannot be reached: {', '.join(sorted(daemon.undelivered))}"
             )
         outcome = await _stay(client, daemon, order, digest, member) if order.is_waiting else None
-        return await _conclude(daemon, order, digest, leaf_index=receipt.leaf_index, claimed=outcome)
+        return await _conclude(daemon, order, digest, leaf_index=leaf_index, claimed=outcome)
+
+
+async def _cast(daemon: PartyDaemon, order: Order, digest: bytes) -> int:
+    """Return the leaf of the party's ballot: of the one cast now, or of the same one cast before."""
+    logged = daemon.ledger.find(digest).find_ballot(daemon.party_id)
+    if logged is not None:
+        return logged.leaf_index
+    return (await daemon.vote(digest, order.choice, order.reason)).leaf_index
 
 
 async def _start_daemon(
     member: Member, client: CoordinatorClient, order: Order, stack: contextlib.AsyncExitStack
 ) -> PartyDaemon:
     from vetonet.party.daemon import PartyDaemon
+    from vetonet.party.memory import PartyMemory
     from vetonet.party.peer import connect_peers, serve_party
+    from vetonet.storage import SqliteJournal
 
     if member.secrets is None:
         msg = "a party without secrets"
@@ -209,6 +222,7 @@ async def _start_daemon(
         secrets=member.secrets,
         treaty=member.treaty,
         coordinator=client,
+        memory=PartyMemory.open(stack.enter_context(SqliteJournal.open(order.data))),
         peers=peers,
         clock=read_clock,
         rng=secrets.token_bytes,
@@ -222,30 +236,37 @@ async def _start_daemon(
 
 async def _show_proposal(daemon: PartyDaemon, member: Member, order: Order) -> bytes:
     """Return what is voted on, having shown it as the log has it."""
-    from vetonet.cli.proposals import describe_proposal, list_rows
+    from vetonet.cli.proposals import describe_matter, list_rows
 
     ledger = await daemon.sync()
     digest = pick(order.prefix, list(ledger.order))
-    _require_open(ledger.find(digest), member.name)
-    described = describe_proposal(ledger.find(digest).proposal, member.treaty.statement, ledger.licensed)
+    is_resumed = _require_open(ledger.find(digest), member.name, order)
+    described = describe_matter(ledger.find(digest).matter, member.treaty.statement, ledger.licensed)
     if not order.as_json:
         print_line(f"{member.name} votes {order.choice} on {described['name']}")
         print_table(("", ""), list_rows(described, read_clock()))
         print_line()
-    if order.needs_consent and not click.confirm("Cast this ballot? It cannot be changed.", err=True):
+    if (
+        order.needs_consent
+        and not is_resumed
+        and not click.confirm("Cast this ballot? It cannot be changed.", err=True)
+    ):
         raise Failure("no ballot was cast", code=Exit.NEGATIVE, reason="declined")
-    _require_open(ledger.find(digest), member.name)
+    _require_open(ledger.find(digest), member.name, order)
     return digest
 
 
-def _require_open(vote: Voting, party_id: str) -> None:
-    """This party can still say its word, by its own clock and by the log."""
-    asked, now, logged = vote.proposal.statement, read_clock(), vote.find_ballot(party_id)
+def _require_open(vote: Voting, party_id: str, order: Order) -> bool:
+    """Return whether this party said this word before and still waits to sign; else it can still say it."""
+    asked, now, logged = vote.matter.statement, read_clock(), vote.find_ballot(party_id)
+    is_same = logged is not None and logged.ballot.statement.choice is order.choice
+    if is_same and order.is_waiting and vote.outcome is None and now < asked.ends_ms:
+        return True
     if logged is not None:
         said = f"{party_id} already {SAID[logged.ballot.statement.choice]} (leaf {logged.leaf_index})"
         message, reason = f"{said}; a ballot stands; nothing was changed", "refused"
     elif asked.is_open_at(now):
-        return
+        return False
     else:
         window = f"from {format_time(asked.opens_ms)} to {format_time(asked.closes_ms)}"
         state = "is over" if now >= asked.closes_ms else "is not open yet by this machine's clock"
@@ -257,30 +278,30 @@ def _require_open(vote: Voting, party_id: str) -> None:
 async def _stay(
     client: CoordinatorClient, daemon: PartyDaemon, order: Order, digest: bytes, member: Member
 ) -> str:
-    """Return the phase in which the vote ended; a grant that cannot sign any more is said to be one."""
+    """Return the phase in which the vote ended; a grant that stops waiting early is told how to go on."""
     ended = UNKNOWN
     try:
         ended = await _follow(client, daemon, digest, member)
     finally:
         if ended == UNKNOWN and order.choice == "grant":
-            lost = "the nonces of its grant lived in this process only"
-            note(f"{daemon.party_id} cannot sign this licence any more: {lost}")
+            note(f"{daemon.party_id} has not signed a licence; run the same command to go on waiting for it")
     return ended
 
 
 async def _follow(client: CoordinatorClient, daemon: PartyDaemon, digest: bytes, member: Member) -> str:
     """Return the phase in which the vote ended, having signed what the party's own review lets it sign."""
     from vetonet.cli.following import compute_deadline, follow
-    from vetonet.party.views import SigningAsked
+    from vetonet.party.views import CommitmentsAsked, SigningAsked
     from vetonet.wire.convert import proposal_name
 
-    asked = daemon.ledger.find(digest).proposal.statement
-    deadline, answered = compute_deadline(asked, member.treaty.statement), set[int]()
+    asked = daemon.ledger.find(digest).matter.statement
+    deadline, answered = compute_deadline(asked, member.treaty.statement), set[tuple[bool, int]]()
     note("waiting for the vote to close ...")
     async with contextlib.aclosing(follow(client, proposal_name(digest), deadline=deadline)) as events:
         async for event in events:
-            if isinstance(event, SigningAsked) and event.attempt not in answered:
-                answered |= await _answer(daemon, event)
+            if isinstance(event, CommitmentsAsked | SigningAsked):
+                key = (isinstance(event, SigningAsked), event.attempt)
+                answered |= {key} if key not in answered and await _answer(daemon, event) else set()
             ended = _find_end(event, deadline)
             if ended is not None:
                 return ended
@@ -296,23 +317,31 @@ def _find_end(event: WatchEvent, deadline: Milliseconds) -> str | None:
     return UNKNOWN if read_clock() > deadline else None
 
 
-async def _answer(daemon: PartyDaemon, asked: SigningAsked) -> set[int]:
-    """Return the attempts that are settled: a share was given, or is not ours to give.
+async def _answer(daemon: PartyDaemon, asked: CommitmentsAsked | SigningAsked) -> bool:
+    """Return whether this is settled: what was asked for was given, or is not ours to give.
 
     Where it could not be given the user knows why not; proof that the log cheats ends the command.
     """
-    if daemon.party_id not in asked.signers:
-        note(f"attempt {asked.attempt + 1} at the signature goes without us: {', '.join(asked.signers)} sign")
-        return {asked.attempt}
+    from vetonet.party.views import CommitmentsAsked
+
     try:
+        if isinstance(asked, CommitmentsAsked):
+            if daemon.party_id in asked.party_ids:
+                await daemon.commit(asked)
+            return True
+        if daemon.party_id not in asked.signers:
+            note(
+                f"attempt {asked.attempt + 1} at the signature goes without us: {', '.join(asked.signers)} sign"
+            )
+            return True
         await daemon.answer(asked)
     except EquivocationError:
         raise
     except VetonetError as error:
         warn(str(error))
-        return set()
+        return False
     note(f"signed our share of the licence, attempt {asked.attempt + 1}")
-    return {asked.attempt}
+    return True
 
 
 async def _conclude(
@@ -323,13 +352,13 @@ async def _conclude(
 
     ledger = await daemon.sync()
     state = ledger.find(digest)
-    asked = state.proposal.statement
+    asked = state.matter.statement
     outcome = _read_outcome(state, claimed)
     is_open = outcome == "open"
     tally = describe_tally(
         state.choices,
         state.treaty.statement,
-        operator_id=asked.operator_id,
+        matter=asked,
         is_open=is_open,
         reasons=_list_reasons(state),
     )

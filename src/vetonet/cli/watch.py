@@ -126,7 +126,7 @@ async def _follow_one(
     from vetonet.party.views import ProposalUpdated
 
     shown, reasons = None, dict[str, str]()
-    deadline = compute_deadline(view.proposal.statement, member.treaty.statement)
+    deadline = compute_deadline(view.matter.statement, member.treaty.statement)
     async with contextlib.aclosing(follow(client, view.name, deadline=deadline)) as events:
         while True:
             if view.etag != shown:
@@ -167,11 +167,11 @@ def describe_view(
     view: ProposalView, member: Member, licensed: Mapping[bytes, Proposal], reasons: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return a proposal and how its vote stands as plain values, for JSON."""
-    from vetonet.cli.proposals import describe_proposal, explain_end
+    from vetonet.cli.proposals import describe_matter, explain_end
 
     tally = _describe_tally(view, member, reasons)
     return {
-        **describe_proposal(view.proposal, member.treaty.statement, licensed),
+        **describe_matter(view.matter, member.treaty.statement, licensed),
         "phase": view.phase.value,
         "decision": view.decision.value,
         "why": explain_end(tally, view.phase.value),
@@ -185,7 +185,7 @@ def say_view(view: ProposalView, member: Member, reasons: Mapping[str, str]) -> 
     from vetonet.cli.proposals import say_tally
 
     tally = _describe_tally(view, member, reasons)
-    left = view.proposal.statement.closes_ms - read_clock()
+    left = view.matter.statement.closes_ms - read_clock()
     when = f" (closes in {format_duration(left)})" if tally["is_open"] and left > 0 else ""
     return f"{view.name}  {view.phase.value}{when}: {say_tally(tally, view.phase.value)}"
 
@@ -193,11 +193,11 @@ def say_view(view: ProposalView, member: Member, reasons: Mapping[str, str]) -> 
 def _describe_tally(view: ProposalView, member: Member, reasons: Mapping[str, str]) -> dict[str, Any]:
     from vetonet.cli.proposals import describe_tally
 
-    asked = view.proposal.statement
+    asked = view.matter.statement
     return describe_tally(
         {ballot.party_id: ballot.choice for ballot in view.ballots},
         member.treaty.statement,
-        operator_id=asked.operator_id,
+        matter=asked,
         is_open=view.phase.value == "open" and asked.closes_ms > read_clock(),
         reasons=reasons,
     )

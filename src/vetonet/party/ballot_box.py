@@ -69,6 +69,18 @@ class BallotBox:
         slots = self._slots.setdefault(ballot.statement.proposal_digest, {})
         return slots.setdefault((party_id, ballot.statement.choice), direct)
 
+    def restore(self, data: bytes, received_ms: Milliseconds) -> None:
+        """A ballot that this party was handed before it restarted is kept as it was.
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: not a ballot of this treaty.
+        """
+        ballot = open_ballot(data, self._treaty)
+        party_id = self._treaty.statement.find_party(ballot.signer).party_id
+        direct = DirectBallot(party_id=party_id, ballot=ballot, received_ms=received_ms)
+        slots = self._slots.setdefault(ballot.statement.proposal_digest, {})
+        slots.setdefault((party_id, ballot.statement.choice), direct)
+
     def list_on(self, proposal_digest: bytes) -> tuple[Signed[Ballot], ...]:
         """Return the ballots on one proposal in the order in which they came."""
         return tuple(direct.ballot for direct in self._slots.get(proposal_digest, {}).values())
@@ -76,7 +88,7 @@ class BallotBox:
     def count_unlogged(self, vote: Voting) -> int:
         """Return how many ballots on this proposal are not those in the log."""
         logged = {entry.ballot.payload_digest for entry in vote.ballots}
-        ballots = self.list_on(vote.proposal.payload_digest)
+        ballots = self.list_on(vote.digest)
         return sum(ballot.payload_digest not in logged for ballot in ballots)
 
     def settle(self, ledger: Ledger, now: Milliseconds) -> None:
@@ -108,7 +120,7 @@ def _settle(
 
 def is_over(vote: Voting, now: Milliseconds) -> bool:
     """Whether no signature on this proposal can be of use any more."""
-    return vote.licence is not None or now >= vote.proposal.statement.ends_ms
+    return vote.outcome is not None or now >= vote.matter.statement.ends_ms
 
 
 def _is_in_time(direct: DirectBallot, vote: Voting) -> bool:
@@ -121,8 +133,8 @@ def _is_in_time(direct: DirectBallot, vote: Voting) -> bool:
 
 def _verify_in_time(direct: DirectBallot, vote: Voting) -> None:
     """The ballot is cast within the window, and came before that closed (VN-6.2, VN-6.3)."""
-    verify_ballot_for(direct.ballot, vote.proposal, direct.party_id)
-    closes_ms = vote.proposal.statement.closes_ms
+    verify_ballot_for(direct.ballot, vote.matter, direct.party_id)
+    closes_ms = vote.matter.statement.closes_ms
     if direct.received_ms >= closes_ms:
         msg = (
             f"a ballot of {direct.party_id} that came at {direct.received_ms}, after the close at {closes_ms}"

@@ -13,7 +13,6 @@ from typing import Final, Self
 
 import grpc.aio
 
-from vetonet.crypto import frost
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
 from vetonet.errors import EncodingError, EpochError, ProofError, RefusedError
@@ -31,8 +30,15 @@ from vetonet.v1 import (
     log_pb2_grpc,
     resources_pb2,
 )
+from vetonet.voting.signing import GroupCommitments, GroupShare
 from vetonet.wire.channel import open_channel
-from vetonet.wire.convert import ALL_PROPOSALS, proposal_name, read_receipt
+from vetonet.wire.convert import (
+    ALL_PROPOSALS,
+    commitments_message,
+    proposal_name,
+    read_receipt,
+    share_message,
+)
 from vetonet.wire.identity import Identity
 from vetonet.wire.pki import Credential
 from vetonet.wire.status import RpcError, to_error
@@ -123,7 +129,7 @@ class CoordinatorClient:
         return served
 
     async def create_proposal(self, statement: bytes) -> ProposalView:
-        """Return the proposal of this operator's signed statement, its vote open.
+        """Return the proposal, or motion, that this signed statement is, its vote open.
 
         Raises:
             VetonetError: the coordinator's refusal, or ``RpcError``.
@@ -132,7 +138,7 @@ class CoordinatorClient:
             statement=statement, request_id=self._caller.generate_request_id()
         )
         view = self._view(await self._caller.call(self._coordinator.CreateProposal, request))
-        if view.proposal.data != statement:
+        if view.matter.data != statement:
             msg = "the coordinator answered with another proposal"
             raise EncodingError(msg)
         return view
@@ -184,19 +190,38 @@ class CoordinatorClient:
         )
         return self._verified(statement, await self._caller.call(self._coordinator.CastBallot, request))
 
-    async def submit_share(self, name: str, attempt: int, share: frost.SignatureShare) -> ProposalView:
-        """Return the proposal after the coordinator took this signature share.
+    async def submit_commitments(
+        self, name: str, lease: int, commitments: Sequence[GroupCommitments]
+    ) -> ProposalView:
+        """Return the proposal after the coordinator took these commitments.
 
         Raises:
             VetonetError: the coordinator's refusal, or ``RpcError``.
         """
-        request = coordinator_pb2.SubmitSignatureShareRequest(
+        request = coordinator_pb2.SubmitCommitmentsRequest(
             name=name,
-            attempt=attempt,
-            share=share.to_bytes(),
+            lease=lease,
+            commitments=map(commitments_message, commitments),
             request_id=self._caller.generate_request_id(),
         )
-        return self._view(await self._caller.call(self._coordinator.SubmitSignatureShare, request))
+        return self._view(await self._caller.call(self._coordinator.SubmitCommitments, request))
+
+    async def submit_shares(
+        self, name: str, lease: int, attempt: int, shares: Sequence[GroupShare]
+    ) -> ProposalView:
+        """Return the proposal after the coordinator took these signature shares.
+
+        Raises:
+            VetonetError: the coordinator's refusal, or ``RpcError``.
+        """
+        request = coordinator_pb2.SubmitSignatureSharesRequest(
+            name=name,
+            lease=lease,
+            attempt=attempt,
+            shares=map(share_message, shares),
+            request_id=self._caller.generate_request_id(),
+        )
+        return self._view(await self._caller.call(self._coordinator.SubmitSignatureShares, request))
 
     async def get_licence(self, proposal_digest: bytes) -> LoggedLicence:
         """Return a proposal's licence, verified under the group key and the log key.

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed
 from vetonet.errors import EquivocationError, ExpiredError, ProofError, RefusedError, VetonetError
 from vetonet.party.ballot_box import BallotBox, is_over
@@ -22,22 +21,27 @@ from vetonet.party.calls import Sleep
 from vetonet.party.grants import Grants
 from vetonet.party.keys import PartySecrets, verify_secrets
 from vetonet.party.logview import LogView
+from vetonet.party.memory import PartyMemory, Task
 from vetonet.party.peer import Peer
 from vetonet.party.ports import CoordinatorPort
 from vetonet.party.views import (
+    CommitmentsAsked,
     PartyStatus,
     ProposalStatus,
     SigningAsked,
     WatchEvent,
 )
 from vetonet.policy.ballot import VetoReason
+from vetonet.policy.licence import Licence
+from vetonet.policy.motion import Resolution
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds, Rng
 from vetonet.voting.ledger import Ledger
-from vetonet.voting.machine import decide
-from vetonet.voting.signer import review_signing
+from vetonet.voting.machine import decide, list_granting
+from vetonet.voting.signer import review_vote, verify_sessions
+from vetonet.voting.signing import GroupCommitments, GroupShare, list_seats, list_signing_seats
 from vetonet.voting.state import Phase, Voting
 from vetonet.wire.convert import parse_proposal_name, proposal_name
 
@@ -54,7 +58,7 @@ _PHASES: Final[Mapping[Decision, Phase]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A signature share that the party did not give.
+    """A signature share, or a commitment to one, that the party did not give.
 
     Attributes:
         at_ms: when, by the party's own clock.
@@ -74,8 +78,8 @@ class Refusal:
 class PartyDaemon:
     """One party's part in every vote and licence.
 
-    A restarted daemon finds its ballots in the log and casts no second one. Until the log holds it, a ballot
-    is known to this process and to the peers only: a daemon that died in between could sign another.
+    What it must not forget (its ballots, the vetoes it was told of, what it signed) is in its journal before
+    anybody hears of it, so a daemon that is killed anywhere goes on as the one it was.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class PartyDaemon:
         secrets: PartySecrets,
         treaty: Signed[Treaty],
         coordinator: CoordinatorPort,
+        memory: PartyMemory,
         peers: Mapping[str, Peer],
         clock: Clock,
         rng: Rng,
@@ -95,6 +100,7 @@ class PartyDaemon:
             secrets: the party's.
             treaty: in force.
             coordinator: whom nobody trusts.
+            memory: what this party did before, durable.
             peers: the other parties' daemons by party id; one that is left out is never told anything.
             clock: milliseconds since the Unix epoch, by the party's own clock.
             rng: for nonces.
@@ -111,8 +117,11 @@ class PartyDaemon:
         self._clock = clock
         self._sleep = sleep
         self._view = LogView(treaty)
+        self._memory = memory
         self._box = BallotBox(treaty)
-        self._grants = Grants(secrets, rng)
+        for data, received_ms in memory.direct_ballots.items():
+            self._box.restore(data, received_ms)
+        self._grants = Grants(secrets, memory, rng)
         self._undelivered: dict[tuple[str, bytes], bytes] = {}
         self._refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
         self._following = asyncio.Lock()
@@ -188,11 +197,33 @@ class PartyDaemon:
 
         Raises:
             EncodingError, VerificationError, ProtocolError: it is not one that can count.
+            StorageError: it could not be made durable, so nobody may count on it.
         """
-        self._box.add(data, self._view.ledger, self._clock())
+        now = self._clock()
+        kept = self._box.add(data, self._view.ledger, now)
+        if kept.ballot.statement.choice is Choice.VETO:
+            self._memory.keep_direct(kept.ballot.data, now)
 
-    async def answer(self, asked: SigningAsked) -> frost.SignatureShare:
-        """Return the signature share that the coordinator now has, after reviewing everything afresh.
+    async def commit(self, asked: CommitmentsAsked) -> tuple[GroupCommitments, ...]:
+        """Return the commitments that the coordinator now has, after reviewing what would be signed.
+
+        Raises:
+            RefusedError: a rule of VN-7.3 says no.
+            LogForkedError: somebody was shown another log.
+            VetonetError: the log or the coordinator fails.
+        """
+        try:
+            vote = await self._review(asked.name)
+            seats = list_seats(self._treaty.statement, vote.action, self._party_id)
+            commitments = self._grants.commit(Task(digest=vote.digest), seats)
+            await self._coordinator.submit_commitments(asked.name, asked.lease, commitments)
+        except VetonetError as error:
+            self._note_refusal(asked, error)
+            raise
+        return commitments
+
+    async def answer(self, asked: SigningAsked) -> tuple[GroupShare, ...]:
+        """Return the signature shares that the coordinator now has, after reviewing everything afresh.
 
         Raises:
             RefusedError: a rule of VN-7.3 says no, or the nonces are spent or gone.
@@ -200,12 +231,12 @@ class PartyDaemon:
             VetonetError: the log or the coordinator fails; no share left, or only for what was reviewed.
         """
         try:
-            share = await self._review_and_sign(asked)
-            await self._coordinator.submit_share(asked.name, asked.attempt, share)
+            shares = await self._review_and_sign(asked)
+            await self._coordinator.submit_shares(asked.name, asked.lease, asked.attempt, shares)
         except VetonetError as error:
             self._note_refusal(asked, error)
             raise
-        return share
+        return shares
 
     async def compare_views(self) -> None:
         """No peer that answers was shown a log that contradicts this party's.
@@ -253,17 +284,21 @@ class PartyDaemon:
                 await self._sleep(RECONNECT_PAUSE_S)
 
     async def _react(self, event: WatchEvent) -> None:
-        if not isinstance(event, SigningAsked):
-            await self.sync()
-            return
-        if self._party_id not in event.signers:
-            return
         try:
-            await self.answer(event)
+            if isinstance(event, CommitmentsAsked):
+                if self._party_id in event.party_ids:
+                    await self.commit(event)
+            elif isinstance(event, SigningAsked):
+                if self._party_id in event.signers:
+                    await self.answer(event)
+            else:
+                await self.sync()
         except EquivocationError:
             raise
         except VetonetError:
-            return  # kept among the refusals
+            if not isinstance(event, CommitmentsAsked | SigningAsked):
+                raise
+            # kept among the refusals
 
     async def _follow(self) -> None:
         signed = await self._coordinator.get_checkpoint()
@@ -297,7 +332,7 @@ class PartyDaemon:
         self._undelivered = {
             key: data
             for key, data in self._undelivered.items()
-            if ledger.find(key[1]).proposal.statement.is_open_at(now)
+            if ledger.find(key[1]).matter.statement.is_open_at(now)
         }
 
     async def _redeliver(self) -> None:
@@ -313,7 +348,7 @@ class PartyDaemon:
         self._undelivered.pop((name, proposal_digest), None)
 
     def _sign_ballot(self, vote: Voting, choice: Choice, reason: VetoReason | None) -> bytes:
-        now, asked = self._clock(), vote.proposal.statement
+        now, asked = self._clock(), vote.matter.statement
         if (choice is Choice.VETO) != (reason is not None):
             msg = "a veto needs a reason, and nothing else has one"
             raise RefusedError(msg, culprit=self._party_id, clause="VN-6.1")
@@ -326,25 +361,48 @@ class PartyDaemon:
             raise RefusedError(msg, culprit=self._party_id, clause="VN-6.4")
         return self._grants.sign_ballot(vote, choice, reason, now)
 
-    async def _review_and_sign(self, asked: SigningAsked) -> frost.SignatureShare:
-        """Look at the log, at what the peers were shown and at the direct ballots; then sign, in one go."""
+    async def _review(self, name: str) -> Voting:
+        """Look at the log, at what the peers were shown and at the direct ballots (VN-7.3)."""
         await self.sync()
         await self.compare_views()
-        vote = self._find(asked.name)
-        digest, now = vote.proposal.payload_digest, self._clock()
+        vote, now = self._find(name), self._clock()
         if is_over(vote, now):
-            msg = f"no signature share: {asked.name} is licensed, or the run's time is over"
+            msg = f"no signature share: {name} is licensed, or the run's time is over"
             raise RefusedError(msg, clause="VN-7.3")
-        review_signing(
+        self._review_at(vote, now)
+        return vote
+
+    def _review_at(self, vote: Voting, now: Milliseconds) -> Licence | Resolution:
+        return review_vote(
             self._view.ledger,
-            digest,
-            asked.package,
-            asked.attempt,
+            vote.digest,
             party_id=self._party_id,
-            direct_ballots=self._box.list_on(digest),
+            direct_ballots=self._box.list_on(vote.digest),
             now=now,
         )
-        return self._grants.sign_share(digest, asked.attempt, asked.package)
+
+    async def _review_and_sign(self, asked: SigningAsked) -> tuple[GroupShare, ...]:
+        """Review; then derive, compare and sign without waiting for anything in between."""
+        vote, terms = await self._review(asked.name), self._treaty.statement
+        now = self._clock()
+        statement = self._review_at(vote, now)
+        verify_sessions(
+            terms,
+            vote.action,
+            statement,
+            asked.sessions,
+            consenting=frozenset(list_granting(vote)),
+            party_id=self._party_id,
+        )
+        seats = list_signing_seats(terms, asked.sessions, self._party_id)
+        return self._grants.sign_shares(
+            Task(digest=vote.digest),
+            asked.attempt,
+            statement=statement,
+            sessions=asked.sessions,
+            seats=seats,
+            now=now,
+        )
 
     async def _compare(self, signed: bytes) -> None:
         try:
@@ -369,17 +427,17 @@ class PartyDaemon:
         return matches[0]
 
     def _describe(self, vote: Voting, now: Milliseconds) -> ProposalStatus:
-        decision = Decision.GRANTED if vote.licence is not None else decide(vote, now)
+        decision = Decision.GRANTED if vote.outcome is not None else decide(vote, now)
         roster = (party.party_id for party in self._treaty.statement.parties)
         return ProposalStatus(
-            name=proposal_name(vote.proposal.payload_digest),
+            name=proposal_name(vote.digest),
             decision=decision,
-            phase=Phase.LICENSED if vote.licence is not None else _PHASES[decision],
+            phase=Phase.LICENSED if vote.outcome is not None else _PHASES[decision],
             missing=tuple(party for party in roster if vote.find_ballot(party) is None),
             unlogged_ballots=self._box.count_unlogged(vote),
         )
 
-    def _note_refusal(self, asked: SigningAsked, error: VetonetError) -> None:
+    def _note_refusal(self, asked: CommitmentsAsked | SigningAsked, error: VetonetError) -> None:
         self._refusals.append(
             Refusal(
                 at_ms=self._clock(),

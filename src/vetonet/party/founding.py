@@ -9,9 +9,12 @@ machine together. A ceremony over the network, each share on its own machine, is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from vetonet.crypto import frost
 from vetonet.errors import ConfigError
+from vetonet.party.keys import SeatShare
+from vetonet.policy.expression import Threshold
 from vetonet.units import Rng
 
 Membership = tuple[frost.KeyShare, frost.PublicKeyPackage]
@@ -81,39 +84,66 @@ class Founder:
         return self._round2
 
 
-def found_group(
-    participants: Sequence[str], min_signers: int, context: bytes, rng_for: Callable[[str], Rng]
-) -> Mapping[str, Membership]:
-    """Return each participant's share of a new group that signs only as ``min_signers`` together.
+def found_groups(
+    leaves: Sequence[Threshold], context: bytes, rng_for: Callable[[str], Rng]
+) -> tuple[tuple[frost.PublicKeyPackage, ...], Mapping[str, tuple[SeatShare, ...]]]:
+    """Return a new group for each threshold, and each party's key shares in all of them.
 
     Args:
-        participants: ids of the parties in the order of the roster; the first becomes participant 1.
-        min_signers: how many of them it shall take to sign.
-        context: names the group and epoch, so that a package of another ceremony is refused.
-        rng_for: the randomness of one participant.
+        leaves: the different thresholds of a treaty, in its order; each seat is a participant.
+        context: names the treaty, so that a package of another ceremony is refused.
+        rng_for: the randomness of one seat.
 
     Raises:
-        ConfigError: nobody, somebody twice, a threshold that cannot be met, or no context.
+        ConfigError: no context.
         ProtocolError, VerificationError: a participant cheated; the error names it.
     """
-    _verify_participants(participants, min_signers, context)
+    packages: list[frost.PublicKeyPackage] = []
+    held: dict[str, list[SeatShare]] = {}
+    for index, leaf in enumerate(leaves):
+        members = found_group(leaf, b"%s group %d" % (context, index), partial(_name_rng, rng_for, index))
+        packages.append(members[0][1])
+        for party_id, (share, _) in zip(leaf.seats, members, strict=True):
+            held.setdefault(party_id, []).append(SeatShare(group=index, share=share))
+    return tuple(packages), {party_id: tuple(shares) for party_id, shares in held.items()}
+
+
+def _name_rng(rng_for: Callable[[str], Rng], index: int, who: str) -> Rng:
+    return rng_for(f"{index} {who}")
+
+
+def found_group(leaf: Threshold, context: bytes, rng_for: Callable[[str], Rng]) -> tuple[Membership, ...]:
+    """Return each seat's share of a new group that signs only as the threshold says, in the order of the seats.
+
+    Args:
+        leaf: who takes part, with how many seats, and how many it takes.
+        context: names the group and epoch, so that a package of another ceremony is refused.
+        rng_for: the randomness of one seat, by its party and number.
+
+    Raises:
+        ConfigError: no context.
+        ProtocolError, VerificationError: a participant cheated; the error names it.
+    """
+    if not context:
+        msg = "a group needs a context that names it"
+        raise ConfigError(msg)
     return run_ceremony(
         [
             Founder(
                 party_id,
                 frost.Identifier(number),
-                min_signers=min_signers,
-                max_signers=len(participants),
+                min_signers=leaf.min_grants,
+                max_signers=leaf.seat_count,
                 context=context,
-                rng=rng_for(party_id),
+                rng=rng_for(f"{party_id} {number}"),
             )
-            for number, party_id in enumerate(participants, start=1)
+            for number, party_id in enumerate(leaf.seats, start=1)
         ]
     )
 
 
-def run_ceremony(founders: Sequence[Founder]) -> Mapping[str, Membership]:
-    """Return what each founder ends with after they exchanged broadcasts, shares and echoes.
+def run_ceremony(founders: Sequence[Founder]) -> tuple[Membership, ...]:
+    """Return what each founder ends with, in their order, after they exchanged broadcasts, shares and echoes.
 
     Raises:
         ProtocolError, VerificationError: a founder cheated; nobody gets a share.
@@ -121,25 +151,10 @@ def run_ceremony(founders: Sequence[Founder]) -> Mapping[str, Membership]:
     broadcasts = [founder.broadcast() for founder in founders]
     sent = {founder.identifier: founder.share_out(broadcasts) for founder in founders}
     echoes = {founder.identifier: founder.echo() for founder in founders}
-    return {
-        founder.party_id: founder.finish(echoes, _addressed_to(founder.identifier, sent))
-        for founder in founders
-    }
+    return tuple(founder.finish(echoes, _addressed_to(founder.identifier, sent)) for founder in founders)
 
 
 def _addressed_to(
     receiver: frost.Identifier, sent: Mapping[frost.Identifier, Mapping[frost.Identifier, bytes]]
 ) -> list[bytes]:
     return [shares[receiver] for sender, shares in sent.items() if sender != receiver]
-
-
-def _verify_participants(participants: Sequence[str], min_signers: int, context: bytes) -> None:
-    if not participants or len(set(participants)) < len(participants):
-        msg = "a group needs participants, each named once"
-        raise ConfigError(msg)
-    if not 1 <= min_signers <= len(participants):
-        msg = f"expected 1 to {len(participants)} signers, got {min_signers}"
-        raise ConfigError(msg)
-    if not context:
-        msg = "a group needs a context that names it"
-        raise ConfigError(msg)

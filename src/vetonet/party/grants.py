@@ -1,55 +1,49 @@
-"""A party's own word: the ballots it signed, the one licence it signs, the nonces behind its grants.
+"""A party's own word: the ballots it signs, the nonces it commits to, the shares it gives.
 
-Nonces live in memory only, each used once or never. A daemon that stops has burnt them: it can no longer take
-part in signing what it granted before, and never signs two messages with one nonce, whatever was restored
-from wherever. So what it remembers of a licence it signed may die with it, too.
+Nonces live in memory only, each used once or never: a daemon that restarts has lost them, and commits to new
+ones when it is asked again. What it signed with them it remembers on disk (``memory``) before a share leaves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from vetonet.crypto import frost
-from vetonet.crypto.statement import sign
+from vetonet.crypto.statement import Statement, compute_digest, sign
 from vetonet.errors import RefusedError
 from vetonet.party.keys import PartySecrets
-from vetonet.policy.ballot import SIGNING_ATTEMPTS, Ballot, VetoReason
+from vetonet.party.memory import GivenShare, PartyMemory, Task, read_ballot
+from vetonet.policy.ballot import Ballot, VetoReason, open_ballot
 from vetonet.policy.quorum import Choice
 from vetonet.units import Milliseconds, Rng
+from vetonet.voting.signing import GroupCommitments, GroupSession, GroupShare
 from vetonet.voting.state import Voting
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnBallot:
-    """A ballot that this party signed; ``is_logged`` once the log was seen to hold it."""
-
-    choice: Choice
-    reason: VetoReason | None
-    data: bytes = field(repr=False)
-    is_logged: bool = False
+Seat = tuple[int, int]
+"""Index of a group, and the participant in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    package: frost.SigningPackage
-    share: frost.SignatureShare
+    sessions: tuple[GroupSession, ...]
+    shares: tuple[GroupShare, ...]
 
 
 class Grants:
-    """Signs ballots and shares: of a proposal one ballot and one licence, with a nonce one message."""
+    """Signs ballots and shares: of a matter one ballot and one licence, with a nonce one message."""
 
-    __slots__ = ("_answers", "_ballots", "_licences", "_nonces", "_rng", "_secrets")
+    __slots__ = ("_answers", "_logged", "_memory", "_nonces", "_rng", "_secrets")
 
-    def __init__(self, secrets: PartySecrets, rng: Rng) -> None:
-        """Begin without any memory; what was said before, the log says."""
+    def __init__(self, secrets: PartySecrets, memory: PartyMemory, rng: Rng) -> None:
+        """Begin with what the memory holds, and without any nonce."""
         self._secrets: Final = secrets
+        self._memory: Final = memory
         self._rng = rng
-        self._ballots: dict[bytes, OwnBallot] = {}
-        self._nonces: dict[tuple[bytes, int], frost.SigningNonces] = {}
-        self._answers: dict[tuple[bytes, int], _Answer] = {}
-        self._licences: dict[bytes, bytes] = {}
+        self._logged: set[bytes] = set()
+        self._nonces: dict[Task, dict[Seat, frost.SigningNonces]] = {}
+        self._answers: dict[tuple[Task, int], _Answer] = {}
 
     def sign_ballot(
         self, vote: Voting, choice: Choice, reason: VetoReason | None, now: Milliseconds
@@ -58,82 +52,104 @@ class Grants:
 
         Raises:
             RefusedError: the party has voted on this proposal, or signed another ballot on it.
+            StorageError: the ballot could not be made durable, so it must not leave.
         """
-        digest = vote.proposal.payload_digest
-        earlier = self._ballots.get(digest)
+        earlier = self._memory.own_ballots.get(vote.digest)
         if earlier is not None:
             return self._repeat(earlier, choice, reason)
-        nonces, commitments = self._commit(choice)
-        terms = vote.treaty
         ballot = Ballot(
-            treaty_digest=terms.payload_digest,
-            epoch=terms.statement.epoch,
-            proposal_digest=digest,
+            treaty_digest=vote.treaty.payload_digest,
+            epoch=vote.treaty.statement.epoch,
+            proposal_digest=vote.digest,
             choice=choice,
             cast_ms=now,
-            expires_ms=vote.proposal.statement.ends_ms,
+            expires_ms=vote.matter.statement.ends_ms,
             reason=reason,
-            commitments=commitments,
         )
         data = sign(ballot, self._secrets.statement_key)
-        self._nonces |= {(digest, attempt): pair for attempt, pair in enumerate(nonces)}
-        self._ballots[digest] = OwnBallot(choice=choice, reason=reason, data=data)
+        self._memory.keep_ballot(open_ballot(data, vote.treaty), now)
         return data
 
-    def mark_logged(self, proposal_digest: bytes) -> None:
-        """The ballot on this proposal is in the log: voting again is refused from now on."""
-        own = self._ballots.get(proposal_digest)
-        if own is not None:
-            self._ballots[proposal_digest] = replace(own, is_logged=True)
+    def mark_logged(self, digest: bytes) -> None:
+        """The ballot on this matter is in the log: voting again is refused from now on."""
+        self._logged.add(digest)
 
-    def sign_share(
-        self, proposal_digest: bytes, attempt: int, package: frost.SigningPackage
-    ) -> frost.SignatureShare:
-        """Return the signature share over a package that ``review_signing`` agreed to.
+    def commit(self, task: Task, seats: Iterable[Seat]) -> tuple[GroupCommitments, ...]:
+        """Return fresh commitments of these seats; those given before for the task are void from now on."""
+        shares = self._secrets.shares_by_seat
+        pairs = {seat: frost.commit(shares[seat], self._rng) for seat in seats}
+        self._nonces[task] = {seat: nonces for seat, (nonces, _) in pairs.items()}
+        return tuple(
+            GroupCommitments(group=group, commitments=commitments)
+            for (group, _), (_, commitments) in pairs.items()
+        )
 
-        The same package again gets the same share; another one for the same attempt is refused, whatever it
-        says, because its nonces are spent. Another licence of the same proposal is refused in every attempt:
-        a coordinator could log a ballot late and so derive a second one from the same votes (VN-7.3).
+    def sign_shares(
+        self,
+        task: Task,
+        attempt: int,
+        *,
+        statement: Statement,
+        sessions: Sequence[GroupSession],
+        seats: Iterable[Seat],
+        now: Milliseconds,
+    ) -> tuple[GroupShare, ...]:
+        """Return the shares of these seats over sessions that were found to be this statement's.
+
+        The same sessions again get the same shares; other ones for the same attempt are refused, because
+        their nonces are spent. Another statement of the same task is refused in every attempt: a coordinator
+        could log a ballot late and so derive a second licence from the same votes (VN-7.3).
 
         Raises:
-            RefusedError: the nonces of this attempt are spent on another package, or are gone, or the party
-                signed another licence of this proposal.
-            ProtocolError: the package has not this party's commitments.
+            RefusedError: the nonces are spent or gone, or another statement of the task was signed.
+            ProtocolError: a package has not this party's commitments.
+            StorageError: what was signed could not be made durable, so no share leaves.
         """
-        key = (proposal_digest, attempt)
-        answer = self._answers.get(key)
-        if answer is not None and answer.package == package:
-            return answer.share
-        if answer is not None:
-            msg = f"the nonces of attempt {attempt} were spent on another package"
-            raise RefusedError(msg, clause="VN-7.3")
-        if self._licences.get(proposal_digest, package.message) != package.message:
-            msg = f"a share of another licence of proposal {proposal_digest.hex()[:16]} was given before"
-            raise RefusedError(msg, clause="VN-7.3")
-        if key not in self._nonces:
-            msg = f"the nonces of attempt {attempt} are gone: restarted since the grant, or no grant"
-            raise RefusedError(msg, clause="VN-7.3")
-        share = frost.sign(package, self._nonces[key], self._secrets.key_share)
-        self._licences[proposal_digest] = package.message
-        self._answers[key] = _Answer(package=package, share=share)
-        return share
+        answer = self._answers.get((task, attempt))
+        if answer is not None and answer.sessions == tuple(sessions):
+            return answer.shares
+        mine = tuple(seats)
+        nonces = self._take_nonces(task, attempt, sessions, mine)
+        given = GivenShare(
+            digest=task.digest,
+            lease=task.lease,
+            attempt=attempt,
+            statement_digest=compute_digest(statement),
+            commitments=tuple(nonces[seat].commitments for seat in mine),
+        )
+        self._memory.keep_share(given, now)
+        shares = tuple(self._sign(sessions, seat, nonces[seat]) for seat in mine)
+        self._answers[task, attempt] = _Answer(sessions=tuple(sessions), shares=shares)
+        return shares
 
-    def forget(self, proposal_digests: Container[bytes]) -> None:
-        """The nonces and shares of these proposals are gone for good; that the party voted is not."""
-        self._nonces = {key: pair for key, pair in self._nonces.items() if key[0] not in proposal_digests}
-        self._answers = {key: past for key, past in self._answers.items() if key[0] not in proposal_digests}
-        self._licences = {key: said for key, said in self._licences.items() if key not in proposal_digests}
+    def forget(self, digests: Container[bytes]) -> None:
+        """The nonces and shares of these matters are gone for good; that the party voted is not."""
+        self._nonces = {task: held for task, held in self._nonces.items() if task.digest not in digests}
+        self._answers = {key: past for key, past in self._answers.items() if key[0].digest not in digests}
 
-    def _commit(
-        self, choice: Choice
-    ) -> tuple[tuple[frost.SigningNonces, ...], tuple[frost.SigningCommitments, ...]]:
-        if choice is not Choice.GRANT:
-            return (), ()
-        pairs = [frost.commit(self._secrets.key_share, self._rng) for _ in range(SIGNING_ATTEMPTS)]
-        return tuple(nonces for nonces, _ in pairs), tuple(commitments for _, commitments in pairs)
+    def _take_nonces(
+        self, task: Task, attempt: int, sessions: Sequence[GroupSession], seats: tuple[Seat, ...]
+    ) -> dict[Seat, frost.SigningNonces]:
+        """Return the nonces that these sessions are about; whatever comes of it, they are given once."""
+        held = self._nonces.get(task, {})
+        asked = {
+            (session.group, int(commitments.identifier)): commitments
+            for session in sessions
+            for commitments in session.package.commitments
+        }
+        if any(seat not in held or held[seat].commitments != asked.get(seat) for seat in seats):
+            msg = f"no signature share: the nonces of attempt {attempt} are gone or spent"
+            raise RefusedError(msg, clause="VN-7.3")
+        return self._nonces.pop(task)
 
-    def _repeat(self, earlier: OwnBallot, choice: Choice, reason: VetoReason | None) -> bytes:
-        if earlier.is_logged or (earlier.choice, earlier.reason) != (choice, reason):
-            msg = f"{self._secrets.party_id} already signed a ballot on this proposal: {earlier.choice}"
+    def _sign(self, sessions: Sequence[GroupSession], seat: Seat, nonces: frost.SigningNonces) -> GroupShare:
+        (session,) = (session for session in sessions if session.group == seat[0])
+        share = frost.sign(session.package, nonces, self._secrets.shares_by_seat[seat])
+        return GroupShare(group=seat[0], share=share)
+
+    def _repeat(self, earlier: bytes, choice: Choice, reason: VetoReason | None) -> bytes:
+        said = read_ballot(earlier)
+        if said.proposal_digest in self._logged or (said.choice, said.reason) != (choice, reason):
+            msg = f"{self._secrets.party_id} already signed a ballot on this proposal: {said.choice}"
             raise RefusedError(msg, culprit=self._secrets.party_id, clause="VN-6.4")
-        return earlier.data
+        return earlier

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from base64 import b64decode, encodebytes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,8 @@ from vetonet.errors import ConfigError, EncodingError
 from vetonet.policy.treaty import Treaty
 
 STATEMENT_KEY_FILE: Final = "statement-key.pem"
-KEY_SHARE_FILE: Final = "key-share.pem"
+KEY_SHARE_FILE: Final = "key-share-{group}-{participant}.pem"
+MAX_GROUP_DIGITS: Final = 6
 PARTY_ID_FILE: Final = "party-id"
 MAX_SECRET_BYTES: Final = 4096
 
@@ -37,12 +38,34 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SeatShare:
+    """The key share of one seat: which group of the treaty it is in, and the secret."""
+
+    group: int
+    share: frost.KeyShare = field(repr=False)
+
+    @property
+    def seat(self) -> tuple[int, int]:
+        """Index of the group, and the participant in it."""
+        return (self.group, int(self.share.identifier))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PartySecrets:
-    """What makes a party that party: its name on the roster, its statement key and its key share."""
+    """What makes a party that party: its name on the roster, its statement key and its key shares.
+
+    Attributes:
+        key_shares: one for each of its seats; none where it may vote but no group of it signs.
+    """
 
     party_id: str
     statement_key: SigningKey = field(repr=False)
-    key_share: frost.KeyShare = field(repr=False)
+    key_shares: tuple[SeatShare, ...] = field(repr=False)
+
+    @property
+    def shares_by_seat(self) -> Mapping[tuple[int, int], frost.KeyShare]:
+        """The key shares by seat."""
+        return {held.seat: held.share for held in self.key_shares}
 
     def save(self, directory: Path) -> None:
         """The secrets are on disk below ``directory``, for their owner's eyes only.
@@ -53,7 +76,9 @@ class PartySecrets:
         with _translated(directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         save_signing_key(directory / STATEMENT_KEY_FILE, self.statement_key)
-        _write_secret(directory / KEY_SHARE_FILE, _armour(self.key_share.to_bytes()))
+        for held in self.key_shares:
+            name = KEY_SHARE_FILE.format(group=held.group, participant=held.share.identifier)
+            _write_secret(directory / name, _armour(held.share.to_bytes()))
         _write_secret(directory / PARTY_ID_FILE, f"{self.party_id}\n".encode())
 
     @classmethod
@@ -63,13 +88,12 @@ class PartySecrets:
         Raises:
             ConfigError: a file is missing, malformed, or readable by others than its owner.
         """
-        party_id, key_share = directory / PARTY_ID_FILE, directory / KEY_SHARE_FILE
-        with _translated(key_share):
-            share = frost.KeyShare.from_bytes(_unarmour(_read_secret(key_share)))
+        party_id = directory / PARTY_ID_FILE
         with _translated(party_id):
             name = _read_secret(party_id).decode().strip()
         statement_key = load_signing_key(directory / STATEMENT_KEY_FILE)
-        return cls(party_id=name, statement_key=statement_key, key_share=share)
+        shares = tuple(sorted(map(_load_share, _list_share_files(directory)), key=lambda held: held.seat))
+        return cls(party_id=name, statement_key=statement_key, key_shares=shares)
 
 
 def verify_secrets(secrets: PartySecrets, treaty: Signed[Treaty]) -> None:
@@ -79,15 +103,17 @@ def verify_secrets(secrets: PartySecrets, treaty: Signed[Treaty]) -> None:
         UnknownPartyError: the roster has no such party.
         ConfigError: the treaty has another statement key for it, or another group or share.
     """
-    terms, share = treaty.statement, secrets.key_share
-    identifier = terms.compute_identifier(secrets.party_id)
-    if terms.parties[identifier - 1].key != secrets.statement_key.public_key:
-        msg = f"the treaty names another statement key for {secrets.party_id}"
+    terms, party_id = treaty.statement, secrets.party_id
+    if terms.find_party_by_id(party_id).key != secrets.statement_key.public_key:
+        msg = f"the treaty names another statement key for {party_id}"
         raise ConfigError(msg)
-    is_member = share.identifier == identifier and share.group_public_key == terms.group.group_public_key
-    if not is_member or terms.group.compute_verifying_share(share.identifier) != share.verifying_share:
-        msg = f"the key share is not that of {secrets.party_id} in the treaty's group"
-        raise ConfigError(msg)
+    held = secrets.shares_by_seat
+    for group in terms.all_groups:
+        for seat in group.list_seats(party_id):
+            share = held.get((group.index, int(seat)))
+            if share is None or group.package.compute_verifying_share(seat) != share.verifying_share:
+                msg = f"the key share of {party_id} is not that of participant {seat} in group {group.index}"
+                raise ConfigError(msg)
 
 
 def save_signing_key(path: Path, key: SigningKey) -> None:
@@ -164,6 +190,21 @@ def _read_secret(path: Path) -> bytes:
             )
             raise ConfigError(msg)
         return file.read(MAX_SECRET_BYTES)
+
+
+def _list_share_files(directory: Path) -> list[Path]:
+    with _translated(directory):
+        return list(directory.glob(KEY_SHARE_FILE.format(group="*", participant="*")))
+
+
+def _load_share(path: Path) -> SeatShare:
+    """Return the share in a file; which group it is in, its name says, and the treaty says whether it is."""
+    digits = path.stem.split("-")[2]
+    if not digits.isascii() or not digits.isdigit() or len(digits) > MAX_GROUP_DIGITS:
+        raise ConfigError(f"{path}: expected the name of a key share to hold the number of its group")
+    with _translated(path):
+        share = frost.KeyShare.from_bytes(_unarmour(_read_secret(path)))
+    return SeatShare(group=int(digits), share=share)
 
 
 def _armour(data: bytes) -> bytes:

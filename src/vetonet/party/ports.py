@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from vetonet.crypto import frost
 from vetonet.party.views import ProposalView, WatchEvent
 from vetonet.tlog.proof import LogProof
+from vetonet.voting.signing import GroupCommitments, GroupShare
 
 
 class CoordinatorPort(Protocol):
@@ -25,8 +25,16 @@ class CoordinatorPort(Protocol):
         """Return the verified proof that this ballot is in the log."""
         ...
 
-    async def submit_share(self, name: str, attempt: int, share: frost.SignatureShare) -> ProposalView:
-        """Return the proposal after the coordinator took this share."""
+    async def submit_commitments(
+        self, name: str, lease: int, commitments: Sequence[GroupCommitments]
+    ) -> ProposalView:
+        """Return the proposal after the coordinator took these commitments."""
+        ...
+
+    async def submit_shares(
+        self, name: str, lease: int, attempt: int, shares: Sequence[GroupShare]
+    ) -> ProposalView:
+        """Return the proposal after the coordinator took these shares."""
         ...
 
     def watch(self, name: str = ..., *, resume_sequence: int = ...) -> AsyncGenerator[WatchEvent, None]:

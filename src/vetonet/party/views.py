@@ -9,16 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed
 from vetonet.errors import EncodingError
 from vetonet.policy.licence import Licence
-from vetonet.policy.proposal import Proposal, open_proposal
+from vetonet.policy.matter import open_matter
+from vetonet.policy.motion import Motion
+from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Milliseconds
 from vetonet.v1 import coordinator_pb2, party_pb2, resources_pb2
+from vetonet.voting.signing import GroupSession
 from vetonet.voting.state import Phase
 from vetonet.wire import convert
 
@@ -40,19 +42,35 @@ class ProposalView:
 
     Attributes:
         name: its resource name, which follows from the statement.
-        proposal: the operator's statement, verified.
+        matter: the statement that is voted on, verified: an operator's proposal or a party's motion.
         licence_leaf_index: where the licence is, once there is one.
         etag: changes whenever anything else does.
     """
 
     name: str
-    proposal: Signed[Proposal]
+    matter: Signed[Proposal] | Signed[Motion]
     leaf_index: int
     decision: Decision
     phase: Phase
     ballots: tuple[BallotView, ...]
     licence_leaf_index: int | None
     etag: str
+
+    @property
+    def proposal(self) -> Signed[Proposal]:
+        """The operator's proposal of a run.
+
+        Raises:
+            ValueError: the vote is on a motion.
+        """
+        if isinstance(self.matter.statement, Proposal):
+            return self.matter
+        raise ValueError("a vote on a motion has no proposal of a run")
+
+    @property
+    def run(self) -> Proposal | None:
+        """The run that is proposed; None where the vote is on a motion."""
+        return self.matter.statement if isinstance(self.matter.statement, Proposal) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +90,43 @@ class ProposalUpdated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentsAsked:
+    """The coordinator asks signers to commit to nonces; whether to is for each signer to review.
+
+    Attributes:
+        name: the proposal's resource name.
+        lease: which lease of the licence is to be signed, 0 for the licence or resolution itself.
+        attempt: from 0.
+        party_ids: those that are asked.
+        deadline_ms: until when enough of them must have.
+    """
+
+    sequence: int
+    name: str
+    lease: int
+    attempt: int
+    party_ids: tuple[str, ...]
+    deadline_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SigningAsked:
     """The coordinator asks for signature shares; whether to give one is for each signer to review.
 
     Attributes:
         name: the proposal's resource name.
+        lease: which lease of the licence is signed, 0 for the licence or resolution itself.
         attempt: from 0.
-        package: what the coordinator wants signed.
+        sessions: what the coordinator wants signed, by which seats of which groups.
         signers: ids of the parties that are asked.
         deadline_ms: after this the silent are left out.
     """
 
     sequence: int
     name: str
+    lease: int
     attempt: int
-    package: frost.SigningPackage
+    sessions: tuple[GroupSession, ...]
     signers: tuple[str, ...]
     deadline_ms: Milliseconds
 
@@ -108,7 +148,7 @@ class Heartbeat:
     sequence: int
 
 
-WatchEvent: TypeAlias = ProposalUpdated | SigningAsked | CulpritsNamed | Heartbeat
+WatchEvent: TypeAlias = ProposalUpdated | CommitmentsAsked | SigningAsked | CulpritsNamed | Heartbeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +190,13 @@ def read_proposal(message: resources_pb2.Proposal, treaty: Signed[Treaty]) -> Pr
         UnknownPartyError: a ballot of somebody who is not on the roster.
         ProtocolError, VerificationError: the statement is not a proposal under this treaty.
     """
-    proposal = open_proposal(message.statement, treaty)
-    if message.name != convert.proposal_name(proposal.payload_digest):
+    matter = open_matter(message.statement, treaty)
+    if message.name != convert.proposal_name(matter.payload_digest):
         msg = f"the name {message.name[:64]!r} is not that of the proposal with it"
         raise EncodingError(msg)
     return ProposalView(
         name=message.name,
-        proposal=proposal,
+        matter=matter,
         leaf_index=message.leaf_index,
         decision=convert.read_decision(message),
         phase=convert.read_phase(message),
@@ -178,6 +218,8 @@ def read_event(message: coordinator_pb2.ProposalEvent, treaty: Signed[Treaty]) -
         case "proposal_updated":
             proposal = read_proposal(message.proposal_updated, treaty)
             return ProposalUpdated(sequence=message.sequence, proposal=proposal)
+        case "commitments_requested":
+            return _read_committing(message.sequence, message.commitments_requested, treaty.statement)
         case "signing_requested":
             return _read_signing(message.sequence, message.signing_requested, treaty.statement)
         case "culprits_named":
@@ -241,9 +283,23 @@ def _read_signing(sequence: int, message: coordinator_pb2.SigningRequested, trea
     return SigningAsked(
         sequence=sequence,
         name=_read_name(message.name),
+        lease=message.lease,
         attempt=message.attempt,
-        package=convert.read_signing_package(message.package),
+        sessions=tuple(map(convert.read_session, message.sessions)),
         signers=_read_parties(message.signers, treaty),
+        deadline_ms=message.deadline_ms,
+    )
+
+
+def _read_committing(
+    sequence: int, message: coordinator_pb2.CommitmentsRequested, treaty: Treaty
+) -> CommitmentsAsked:
+    return CommitmentsAsked(
+        sequence=sequence,
+        name=_read_name(message.name),
+        lease=message.lease,
+        attempt=message.attempt,
+        party_ids=_read_parties(message.party_ids, treaty),
         deadline_ms=message.deadline_ms,
     )
 
@@ -269,5 +325,5 @@ def _read_parties(party_ids: Iterable[str], treaty: Treaty) -> tuple[str, ...]:
     """Return these ids, each of a party: whatever else a coordinator calls somebody is shown to nobody."""
     named = tuple(party_ids)
     for party_id in named:
-        treaty.compute_identifier(party_id)
+        treaty.find_party_by_id(party_id)
     return named

@@ -11,7 +11,8 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from vetonet.voting.state import Effect, NameCulprits, RequestShares, SigningRound, Voting
+from vetonet.voting.signing import SigningRound
+from vetonet.voting.state import Effect, NameCulprits, RequestCommitments, RequestShares, Voting
 
 _INCARNATION_BITS: Final = 32
 
@@ -21,7 +22,20 @@ class Changed:
     """A proposal is no longer as it was; its present state is what counts."""
 
 
-News: TypeAlias = Changed | SigningRound | NameCulprits
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Signers are asked for something.
+
+    Attributes:
+        lease: which lease of the licence is signed, 0 for the licence or resolution itself.
+        request: what they are asked for.
+    """
+
+    lease: int
+    request: RequestCommitments | SigningRound
+
+
+News: TypeAlias = Changed | Asked | NameCulprits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,27 +74,34 @@ class Bulletin:
     def post(self, proposal_digest: bytes, news: News) -> None:
         """Every watcher of the proposal learns this."""
         self._last += 1
-        # Each spoilt attempt is news of its own; of a state and of a round only the newest counts.
-        key = (proposal_digest, news if isinstance(news, NameCulprits) else type(news))
+        key = (proposal_digest, _kind_of(news))
         self._notices.pop(key, None)
         self._notices[key] = Notice(sequence=self._last, proposal_digest=proposal_digest, news=news)
         self._wake()
 
     def announce(self, vote: Voting, effects: Iterable[Effect]) -> None:
         """Every watcher of a vote learns what a step of it brought."""
-        digest = vote.proposal.payload_digest
-        self.post(digest, Changed())
+        self.post(vote.digest, Changed())
+        self.announce_signing(vote.digest, 0, effects, is_over=vote.signing is None)
+
+    def announce_signing(
+        self, digest: bytes, lease: int, effects: Iterable[Effect], *, is_over: bool
+    ) -> None:
+        """Every watcher learns what the signers are asked for, and who spoilt an attempt."""
         for effect in effects:
             if isinstance(effect, NameCulprits):
                 self.post(digest, effect)
+            elif isinstance(effect, RequestCommitments):
+                self.post(digest, Asked(lease=lease, request=effect))
             elif isinstance(effect, RequestShares):
-                self.post(digest, effect.signing)
-        if vote.signing is None:
+                self.post(digest, Asked(lease=lease, request=effect.round))
+        if is_over:
             self.retract_round(digest)
 
     def retract_round(self, proposal_digest: bytes) -> None:
-        """Nobody is asked for shares of this proposal any more."""
-        self._notices.pop((proposal_digest, SigningRound), None)
+        """Nobody is asked to sign anything about this proposal any more."""
+        for kind in (RequestCommitments, SigningRound):
+            self._notices.pop((proposal_digest, kind), None)
 
     def list_after(self, sequence: int, proposal_digest: bytes | None = None) -> tuple[Notice, ...]:
         """Return what was posted after ``sequence`` on one proposal, or on all, oldest first."""
@@ -106,3 +127,10 @@ class Bulletin:
     def _wake(self) -> None:
         woken, self._posted = self._posted, asyncio.Event()
         woken.set()
+
+
+def _kind_of(news: News) -> Hashable:
+    """Each spoilt attempt is news of its own; of a state, and of each request, only the newest counts."""
+    if isinstance(news, NameCulprits):
+        return news
+    return type(news.request) if isinstance(news, Asked) else type(news)

@@ -14,13 +14,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Self
 
-from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError, RefusedError, StorageError
 from vetonet.policy.ballot import open_ballot
 from vetonet.policy.licence import Licence
-from vetonet.policy.proposal import open_proposal
+from vetonet.policy.matter import open_matter
+from vetonet.policy.motion import Motion, Resolution
 from vetonet.policy.treaty import open_treaty
 from vetonet.service.bulletin import Bulletin, Changed
 from vetonet.service.docket import Docket
@@ -45,12 +45,14 @@ from vetonet.tlog.policy import CosignedCheckpoint
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds
 from vetonet.voting.machine import begin, step
+from vetonet.voting.signing import GroupCommitments, GroupShare
 from vetonet.voting.state import (
     BallotReceived,
+    CommitmentsReceived,
     Effect,
     Event,
     Phase,
-    ShareReceived,
+    SharesReceived,
     TimePassed,
     Voting,
 )
@@ -159,26 +161,29 @@ class Coordinator:
             await self._journal.close()
 
     async def create_proposal(self, data: bytes, *, request_id: str, caller: Identity | None) -> Voting:
-        """The proposal is logged and its vote open; the same proposal again changes nothing.
+        """The proposal or motion is logged and its vote open; the same again changes nothing.
 
         Args:
-            data: the proposal as its operator signed it.
+            data: the proposal as its operator signed it, or the motion as its party did.
             request_id: the idempotency key, unique among all callers.
             caller: who sent it, or None where there are no certificates.
 
         Raises:
-            WrongIdentityError: the caller is not the operator.
+            WrongIdentityError: the caller is not the operator, or the party that moves.
             EncodingError, ProtocolError, InvalidSignatureError: the rules of VN-5 say no.
             RequestConflictError: the request id was used for something else.
             StorageError: it could not be made durable.
             WitnessQuorumError: it is logged and its vote open, but nobody can read it yet; retry.
         """
         arrived = self._clock()
-        proposal = open_proposal(data, self.treaty)
-        require_caller(caller, Role.OPERATOR, proposal.statement.operator_id)
+        matter = open_matter(data, self.treaty)
+        if isinstance(matter.statement, Motion):
+            require_caller(caller, Role.PARTY, matter.statement.mover)
+        else:
+            require_caller(caller, Role.OPERATOR, matter.statement.operator_id)
         request = Request.over(request_id, "create proposal", (data,))
-        vote = await self._turns.run(self._open_vote(proposal.payload_digest, data, request, arrived))
-        await self.publisher.wait_for(vote.proposal_leaf_index + 1)
+        vote = await self._turns.run(self._open_vote(matter.payload_digest, data, request, arrived))
+        await self.publisher.wait_for(vote.leaf_index + 1)
         return vote
 
     async def cast_ballot(
@@ -201,7 +206,7 @@ class Coordinator:
             WitnessQuorumError: it is logged and counts, but cannot be proven yet; retry.
         """
         arrived = self._clock()
-        digest = self.view.find_vote(name).proposal.payload_digest
+        digest = self.view.find_vote(name).digest
         ballot = open_ballot(data, self.treaty)
         party_id = self.treaty.statement.find_party(ballot.signer).party_id
         require_caller(caller, Role.PARTY, party_id)
@@ -230,43 +235,73 @@ class Coordinator:
             await self.publisher.wait_for(leaf_index + 1)
         return self.view.prove(leaf_index)
 
-    async def get_licence(self, name: bytes) -> tuple[Signed[Licence], LogProof]:
-        """Return a proposal's licence with the proof that it is logged and witnessed: never without.
+    async def get_licence(self, name: bytes) -> tuple[Signed[Licence] | Signed[Resolution], LogProof]:
+        """Return a licence, or a resolution, with the proof that it is logged and witnessed: never without.
 
         Raises:
             NotFoundError: there is no such proposal, or no licence for it.
             WitnessQuorumError: no quorum of witnesses vouches for it in time (VN-11.6).
         """
-        licence, leaf_index = self.view.find_licence(name)
-        return licence, await self.prove(leaf_index)
+        outcome, leaf_index = self.view.find_outcome(name)
+        return outcome, await self.prove(leaf_index)
 
-    async def submit_share(
-        self, name: bytes, attempt: int, share: frost.SignatureShare, *, caller: Identity | None
+    async def submit_commitments(
+        self,
+        name: bytes,
+        party_id: str,
+        commitments: tuple[GroupCommitments, ...],
+        *,
+        caller: Identity | None,
     ) -> Voting:
-        """The share is taken in; the last one of a round makes the licence, logged before anyone sees it.
+        """A signer's commitments are taken in; once there are enough, shares are asked for.
 
-        A share is not journalled: a round does not outlive a restart, its shares would be of no use.
+        Neither these nor shares are journalled: an attempt does not outlive a restart, all commit anew.
 
         Args:
-            name: the first 16 bytes of the proposal's digest.
-            attempt: which round the share is for.
-            share: the signature share.
-            caller: who sent it, or None where there are no certificates.
+            name: the first 16 bytes of the digest of the proposal or motion.
+            party_id: who commits; on a server with certificates the caller.
+            commitments: with all its seats.
+            caller: who sent them, or None where there are no certificates.
 
         Raises:
             NotFoundError: there is no such proposal.
-            UnknownPartyError: nobody has this share's identifier.
+            UnexpectedEventError: no signature is being made.
+            RefusedError: the rules of VN-7 say no.
+        """
+        require_caller(caller, Role.PARTY, party_id)
+        digest, arrived = self.view.find_vote(name).digest, self._clock()
+        received = CommitmentsReceived(party_id=party_id, commitments=commitments)
+        return await self._turns.run(self._advance(digest, lambda _: received, arrived))
+
+    async def submit_shares(
+        self,
+        name: bytes,
+        party_id: str,
+        attempt: int,
+        shares: tuple[GroupShare, ...],
+        *,
+        caller: Identity | None,
+    ) -> Voting:
+        """The shares are taken in; the last of an attempt make the licence, logged before anyone sees it.
+
+        Args:
+            name: the first 16 bytes of the digest of the proposal or motion.
+            party_id: who signed; on a server with certificates the caller.
+            attempt: which attempt the shares are for.
+            shares: of the seats that take part.
+            caller: who sent them, or None where there are no certificates.
+
+        Raises:
+            NotFoundError: there is no such proposal.
             UnexpectedEventError: no signature is being made.
             ProtocolError: the rules of VN-7 say no.
-            StorageError: the licence could not be made durable; the share may be sent again.
+            StorageError: the licence could not be made durable; the shares may be sent again.
             WitnessQuorumError: the licence is logged, but nobody can read it yet; retry.
         """
-        arrived = self._clock()
-        digest = self.view.find_vote(name).proposal.payload_digest
-        party_id = self.treaty.statement.find_participant(share.identifier).party_id
         require_caller(caller, Role.PARTY, party_id)
-        vote = await self._turns.run(self._collect(digest, party_id, attempt, share, arrived))
-        if vote.licence is not None:
+        digest, arrived = self.view.find_vote(name).digest, self._clock()
+        vote = await self._turns.run(self._collect(digest, party_id, attempt, shares, arrived))
+        if vote.outcome is not None:
             await self.get_licence(name)  # which is there once it is published
         return vote
 
@@ -327,7 +362,12 @@ class Coordinator:
         return vote
 
     async def _collect(
-        self, digest: bytes, party_id: str, attempt: int, share: frost.SignatureShare, now: Milliseconds
+        self,
+        digest: bytes,
+        party_id: str,
+        attempt: int,
+        shares: tuple[GroupShare, ...],
+        now: Milliseconds,
     ) -> Voting:
         vote = self._history.ledger.votes[digest]
         if vote.phase is Phase.LICENSED:
@@ -335,8 +375,8 @@ class Coordinator:
 
         def receive(place: int) -> Event:
             licensed = self._history.ledger.licensed
-            return ShareReceived(
-                party_id=party_id, attempt=attempt, share=share, leaf_index=place, licensed=licensed
+            return SharesReceived(
+                party_id=party_id, attempt=attempt, shares=shares, leaf_index=place, licensed=licensed
             )
 
         return await self._advance(digest, receive, now)
@@ -360,7 +400,7 @@ class Coordinator:
     ) -> None:
         """What a step asks for is durable and done, together with the record of the request behind it."""
         ledger = self._history.ledger
-        is_news = ledger.votes.get(vote.proposal.payload_digest) is not vote
+        is_news = ledger.votes.get(vote.digest) is not vote
         records = [*list_records(self._history, vote, effects, now), *unbound]
         await self._store(records)
         self._history.adopt(records, ledger=ledger.with_vote(vote))

@@ -22,12 +22,12 @@ class Docket:
 
     def note(self, vote: Voting) -> None:
         """A vote has changed; it is under way, or over."""
-        digest = vote.proposal.payload_digest
+        digest = vote.digest
         if vote.phase in {Phase.OPEN, Phase.SIGNING}:
             self._active[digest] = None
         else:
             self._active.pop(digest, None)
-        if vote.licence is not None:
+        if vote.outcome is not None:
             self._unpublished[digest] = None
 
     def take_published(self) -> list[bytes]:
@@ -38,7 +38,7 @@ class Docket:
         return shown
 
     def _is_shown(self, vote: Voting) -> bool:
-        leaf_index = None if vote.licence is None else self._history.find_leaf(vote.licence.data)
+        leaf_index = None if vote.outcome is None else self._history.find_leaf(vote.outcome.data)
         published = self._history.published
         size = 0 if published is None else published.checkpoint.tree_size
         return leaf_index is not None and leaf_index < size
@@ -49,9 +49,10 @@ class Docket:
 
     def _is_due(self, vote: Voting, now: Milliseconds) -> bool:
         if vote.signing is not None:
-            return now >= vote.signing.deadline_ms
+            under_way = vote.signing.round
+            return now >= (vote.signing.deadline_ms if under_way is None else under_way.deadline_ms)
         patience_ms = 0 if self._is_witnessed(vote) else vote.treaty.statement.signing_ms
-        return now >= vote.proposal.statement.closes_ms + patience_ms
+        return now >= vote.matter.statement.closes_ms + patience_ms
 
     def _is_witnessed(self, vote: Voting) -> bool:
         """Whether signers can already read all of a vote's ballots under a published checkpoint (VN-7.3).

@@ -9,10 +9,9 @@ from typing import Final
 
 from vetonet.attestation.registry import Registry
 from vetonet.crypto.statement import Signed, peek
-from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, many, member, one_of, uint
+from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, member, one_of
 from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
-from vetonet.policy.ballot import SIGNING_ATTEMPTS
-from vetonet.policy.quorum import MAX_PARTIES, Decision
+from vetonet.policy.quorum import Decision
 from vetonet.policy.treaty import Treaty
 from vetonet.service.admission import Admission
 from vetonet.service.request import Request
@@ -28,21 +27,7 @@ CHECKPOINT: Final = "checkpoint"
 CONCLUSION: Final = "conclusion"
 LEAF: Final = "leaf"
 REQUEST: Final = "request"
-SIGNING_ATTEMPT: Final = "signing-attempt"
 START: Final = "start"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigningAttempt(Record):
-    """That the shares of an attempt were about to be asked for: its signers burn their nonces (VN-7.2).
-
-    Attributes:
-        excluded: participants that nobody asks any more, by their identifiers (VN-7.5).
-    """
-
-    proposal_digest: bytes = member(1, DIGEST)
-    attempt: int = member(2, uint(SIGNING_ATTEMPTS - 1))
-    excluded: tuple[int, ...] = member(3, many(uint(MAX_PARTIES), maximum=MAX_PARTIES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +128,6 @@ class History:
             self._add_request(record)
         elif record.kind == CHECKPOINT:
             self._add_checkpoint(record.payload)
-        elif record.kind == SIGNING_ATTEMPT:
-            self._read_attempt(SigningAttempt.from_bytes(record.payload))
         elif record.kind == CONCLUSION:
             self._read_conclusion(Conclusion.from_bytes(record.payload))
         elif record.kind != START:
@@ -165,12 +148,6 @@ class History:
         if data != self.ledger.treaty.data:
             digest = self.ledger.treaty.payload_digest.hex()[:16]
             raise ConfigError(f"the journal does not begin with treaty {digest}: it is another treaty's")
-
-    def _read_attempt(self, spent: SigningAttempt) -> None:
-        vote, find = self.ledger.find(spent.proposal_digest), self.ledger.treaty.statement.find_participant
-        excluded = frozenset(find(identifier).party_id for identifier in spent.excluded)
-        resumed = replace(vote, spent_attempts=spent.attempt + 1, excluded=excluded)
-        self.ledger = self.ledger.with_vote(resumed)
 
     def _read_conclusion(self, ended: Conclusion) -> None:
         vote = self.ledger.find(ended.proposal_digest)

@@ -13,17 +13,15 @@ from vetonet.service.history import (
     CONCLUSION,
     LEAF,
     REQUEST,
-    SIGNING_ATTEMPT,
     Conclusion,
     History,
-    SigningAttempt,
     require_leaf_sizes,
 )
 from vetonet.service.request import Request
 from vetonet.storage.journal import Record, StoredRecord
 from vetonet.units import Milliseconds
 from vetonet.voting.ledger import read_leaf
-from vetonet.voting.state import AppendLeaf, Conclude, Effect, RequestShares, SigningRound, Voting
+from vetonet.voting.state import AppendLeaf, Conclude, Effect, Voting
 from vetonet.wire.convert import NAME_BYTES
 
 PAGE_RECORDS: Final = 1_000
@@ -105,28 +103,16 @@ def list_records(
 
 
 def _list_records(history: History, vote: Voting, effect: Effect, now: Milliseconds) -> tuple[Record, ...]:
-    digest = vote.proposal.payload_digest
+    digest = vote.digest
     if isinstance(effect, AppendLeaf):
         _require_readable(history, effect)
         # The id makes the database itself refuse a second licence of one proposal (VN-7.6).
-        licence_id = None if vote.licence is None else f"licence.{digest[:NAME_BYTES].hex()}"
+        licence_id = None if vote.outcome is None else f"licence.{digest[:NAME_BYTES].hex()}"
         return (make_record(LEAF, effect.data, now, licence_id),)
-    if isinstance(effect, RequestShares):
-        spent = _note_attempt(vote, effect.signing)
-        return (make_record(SIGNING_ATTEMPT, spent.to_bytes(), now),)
     if isinstance(effect, Conclude) and effect.decision is not Decision.GRANTED:
         ended = Conclusion(proposal_digest=digest, decision=effect.decision)
         return (make_record(CONCLUSION, ended.to_bytes(), now),)
     return ()
-
-
-def _note_attempt(vote: Voting, signing: SigningRound) -> SigningAttempt:
-    identify = vote.treaty.statement.compute_identifier
-    return SigningAttempt(
-        proposal_digest=vote.proposal.payload_digest,
-        attempt=signing.attempt,
-        excluded=tuple(sorted(identify(party_id) for party_id in vote.excluded)),
-    )
 
 
 def _require_readable(history: History, effect: AppendLeaf) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
-from vetonet.errors import RefusedError, WitnessQuorumError
+from vetonet.errors import RefusedError, UnknownPartyError, WitnessQuorumError
 from vetonet.policy.licence import Licence
+from vetonet.policy.motion import Resolution
 from vetonet.service.history import History
 from vetonet.tlog.proof import LogProof, compute_log_proof
 from vetonet.voting.state import Phase, Voting
@@ -40,6 +42,18 @@ class PublicView:
         """How many leaves the log has, published or not."""
         return self._history.log.tree_size
 
+    def find_owner(self, seats: Sequence[tuple[int, int]]) -> str:
+        """Return the one party that holds these seats: index of the group, and participant.
+
+        Raises:
+            UnknownPartyError: there are none, no such group or participant, or they are several parties'.
+        """
+        groups = self._history.ledger.treaty.statement.all_groups
+        owners = {groups[index].find_owner(seat) if index < len(groups) else "" for index, seat in seats}
+        if len(owners) != 1 or "" in owners:
+            raise UnknownPartyError(f"expected seats of one party, got {list(seats)}", clause="VN-2.2")
+        return owners.pop()
+
     def list_votes(self, start: int, limit: int) -> tuple[Voting, ...]:
         """Return votes in the order of their proposals' leaves."""
         ledger = self._history.ledger
@@ -61,23 +75,23 @@ class PublicView:
         leaf_index = self.find_licence_leaf(vote)
         if leaf_index is None or leaf_index < self.published_size:
             return vote
-        return replace(vote, phase=Phase.SIGNING, licence=None)
+        return replace(vote, phase=Phase.SIGNING, outcome=None)
 
     def find_licence_leaf(self, vote: Voting) -> int | None:
-        """Return where a vote's licence is logged, or None where it has none."""
-        return None if vote.licence is None else self._history.find_leaf(vote.licence.data)
+        """Return where a vote's licence or resolution is logged, or None where it has none."""
+        return None if vote.outcome is None else self._history.find_leaf(vote.outcome.data)
 
-    def find_licence(self, name: bytes) -> tuple[Signed[Licence], int]:
-        """Return a proposal's licence and its leaf; it must not leave without its proof (VN-11.2).
+    def find_outcome(self, name: bytes) -> tuple[Signed[Licence] | Signed[Resolution], int]:
+        """Return a licence or resolution and its leaf; it must not leave without its proof (VN-11.2).
 
         Raises:
             NotFoundError: there is no such proposal, or no licence for it.
         """
         vote = self.find_vote(name)
         leaf_index = self.find_licence_leaf(vote)
-        if vote.licence is None or leaf_index is None:
+        if vote.outcome is None or leaf_index is None:
             raise NotFoundError(f"no licence for proposal {name.hex()}: it is {vote.phase}")
-        return vote.licence, leaf_index
+        return vote.outcome, leaf_index
 
     @property
     def published_size(self) -> int:

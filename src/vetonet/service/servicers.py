@@ -14,9 +14,8 @@ import uuid
 from collections.abc import AsyncGenerator, Iterator
 from typing import Final
 
-from vetonet.crypto import frost
 from vetonet.errors import EncodingError
-from vetonet.service.bulletin import Bulletin, Changed, Notice
+from vetonet.service.bulletin import Asked, Bulletin, Changed, Notice
 from vetonet.service.coordinator import Coordinator
 from vetonet.service.log_reading import CoordinatorLogReader, LogReadServicer
 from vetonet.v1 import (
@@ -25,7 +24,8 @@ from vetonet.v1 import (
     log_pb2,
     resources_pb2,
 )
-from vetonet.voting.state import NameCulprits, SigningRound, Voting
+from vetonet.voting.signing import SigningRound
+from vetonet.voting.state import NameCulprits, RequestCommitments, Voting
 from vetonet.wire import convert
 from vetonet.wire.boundary import Context, read_caller
 from vetonet.wire.errors import OverloadedError
@@ -106,15 +106,31 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
             async for event in self._follow(digest, request.resume_sequence):
                 yield event
 
-    async def SubmitSignatureShare(
-        self, request: coordinator_pb2.SubmitSignatureShareRequest, context: Context
+    async def SubmitCommitments(
+        self, request: coordinator_pb2.SubmitCommitmentsRequest, context: Context
     ) -> resources_pb2.Proposal:
-        """The share is taken in."""
+        """The commitments are taken in."""
         caller = read_caller(context, trust_domain=self._trust_domain)
         scope_request_id(request.request_id, caller)
         name = convert.parse_proposal_name(request.name)
-        share = frost.SignatureShare.from_bytes(request.share)
-        vote = await self._coordinator.submit_share(name, request.attempt, share, caller=caller)
+        commitments = tuple(map(convert.read_commitments, request.commitments))
+        seats = [(entry.group, int(entry.commitments.identifier)) for entry in commitments]
+        party_id = self._coordinator.view.find_owner(seats)
+        vote = await self._coordinator.submit_commitments(name, party_id, commitments, caller=caller)
+        return self._show(vote)
+
+    async def SubmitSignatureShares(
+        self, request: coordinator_pb2.SubmitSignatureSharesRequest, context: Context
+    ) -> resources_pb2.Proposal:
+        """The shares are taken in."""
+        caller = read_caller(context, trust_domain=self._trust_domain)
+        scope_request_id(request.request_id, caller)
+        name = convert.parse_proposal_name(request.name)
+        shares = tuple(map(convert.read_share, request.shares))
+        party_id = self._coordinator.view.find_owner(
+            [(entry.group, int(entry.share.identifier)) for entry in shares]
+        )
+        vote = await self._coordinator.submit_shares(name, party_id, request.attempt, shares, caller=caller)
         return self._show(vote)
 
     async def GetLicence(
@@ -134,7 +150,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         if name == convert.ALL_PROPOSALS:
             return None
         prefix = convert.parse_proposal_name(name)
-        return self._coordinator.view.find_vote(prefix).proposal.payload_digest
+        return self._coordinator.view.find_vote(prefix).digest
 
     @contextlib.contextmanager
     def _admit_watcher(self) -> Iterator[None]:
@@ -177,8 +193,10 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         match notice.news:
             case Changed():
                 event.proposal_updated.CopyFrom(self._show(view.find_vote(digest[: convert.NAME_BYTES])))
-            case SigningRound() as signing:
-                event.signing_requested.CopyFrom(convert.signing_requested(digest, signing))
+            case Asked(lease=lease, request=RequestCommitments() as request):
+                event.commitments_requested.CopyFrom(convert.commitments_requested(digest, lease, request))
+            case Asked(lease=lease, request=SigningRound() as request):
+                event.signing_requested.CopyFrom(convert.signing_requested(digest, lease, request))
             case NameCulprits() as named:
                 event.culprits_named.CopyFrom(convert.culprits_named(digest, named))
         return event

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from vetonet.v1 import resources_pb2 as vetonet_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvetonet/v1/coordinator.proto\x12\nvetonet.v1\x1a\x1avetonet/v1/resources.proto\"\x12\n\x10GetTreatyRequest\">\n\x15\x43reateProposalRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\"\n\x12GetProposalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x14ListProposalsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListProposalsResponse\x12\'\n\tproposals\x18\x01 \x03(\x0b\x32\x14.vetonet.v1.Proposal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x11\x43\x61stBallotRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tstatement\x18\x02 \x01(\x0c\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"=\n\x14WatchProposalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fresume_sequence\x18\x02 \x01(\x04\"\xf8\x01\n\rProposalEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x30\n\x10proposal_updated\x18\x02 \x01(\x0b\x32\x14.vetonet.v1.ProposalH\x00\x12\x39\n\x11signing_requested\x18\x03 \x01(\x0b\x32\x1c.vetonet.v1.SigningRequestedH\x00\x12\x33\n\x0e\x63ulprits_named\x18\x04 \x01(\x0b\x32\x19.vetonet.v1.CulpritsNamedH\x00\x12*\n\theartbeat\x18\x05 \x01(\x0b\x32\x15.vetonet.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"\x84\x01\n\x10SigningRequested\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12+\n\x07package\x18\x03 \x01(\x0b\x32\x1a.vetonet.v1.SigningPackage\x12\x0f\n\x07signers\x18\x04 \x03(\t\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x05 \x01(\x04\"6\n\x0eSigningPackage\x12\x0f\n\x07message\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63ommitments\x18\x02 \x03(\x0c\"@\n\rCulpritsNamed\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tparty_ids\x18\x02 \x03(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x0b\n\tHeartbeat\"_\n\x1bSubmitSignatureShareRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05share\x18\x03 \x01(\x0c\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"!\n\x11GetLicenceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xe4\x04\n\x12\x43oordinatorService\x12=\n\tGetTreaty\x12\x1c.vetonet.v1.GetTreatyRequest\x1a\x12.vetonet.v1.Treaty\x12I\n\x0e\x43reateProposal\x12!.vetonet.v1.CreateProposalRequest\x1a\x14.vetonet.v1.Proposal\x12\x43\n\x0bGetProposal\x12\x1e.vetonet.v1.GetProposalRequest\x1a\x14.vetonet.v1.Proposal\x12T\n\rListProposals\x12 .vetonet.v1.ListProposalsRequest\x1a!.vetonet.v1.ListProposalsResponse\x12@\n\nCastBallot\x12\x1d.vetonet.v1.CastBallotRequest\x1a\x13.vetonet.v1.Receipt\x12N\n\rWatchProposal\x12 .vetonet.v1.WatchProposalRequest\x1a\x19.vetonet.v1.ProposalEvent0\x01\x12U\n\x14SubmitSignatureShare\x12\'.vetonet.v1.SubmitSignatureShareRequest\x1a\x14.vetonet.v1.Proposal\x12@\n\nGetLicence\x12\x1d.vetonet.v1.GetLicenceRequest\x1a\x13.vetonet.v1.Licenceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvetonet/v1/coordinator.proto\x12\nvetonet.v1\x1a\x1avetonet/v1/resources.proto\"\x12\n\x10GetTreatyRequest\">\n\x15\x43reateProposalRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\"\n\x12GetProposalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x14ListProposalsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListProposalsResponse\x12\'\n\tproposals\x18\x01 \x03(\x0b\x32\x14.vetonet.v1.Proposal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x11\x43\x61stBallotRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tstatement\x18\x02 \x01(\x0c\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"=\n\x14WatchProposalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fresume_sequence\x18\x02 \x01(\x04\"\xbb\x02\n\rProposalEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x30\n\x10proposal_updated\x18\x02 \x01(\x0b\x32\x14.vetonet.v1.ProposalH\x00\x12\x39\n\x11signing_requested\x18\x03 \x01(\x0b\x32\x1c.vetonet.v1.SigningRequestedH\x00\x12\x33\n\x0e\x63ulprits_named\x18\x04 \x01(\x0b\x32\x19.vetonet.v1.CulpritsNamedH\x00\x12*\n\theartbeat\x18\x05 \x01(\x0b\x32\x15.vetonet.v1.HeartbeatH\x00\x12\x41\n\x15\x63ommitments_requested\x18\x06 \x01(\x0b\x32 .vetonet.v1.CommitmentsRequestedH\x00\x42\x07\n\x05\x65vent\"l\n\x14\x43ommitmentsRequested\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x11\n\tparty_ids\x18\x03 \x03(\t\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x04 \x01(\x04\x12\r\n\x05lease\x18\x05 \x01(\r\"\x92\x01\n\x10SigningRequested\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12*\n\x08sessions\x18\x03 \x03(\x0b\x32\x18.vetonet.v1.GroupSession\x12\x0f\n\x07signers\x18\x04 \x03(\t\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x05 \x01(\x04\x12\r\n\x05lease\x18\x06 \x01(\r\"J\n\x0cGroupSession\x12\r\n\x05group\x18\x01 \x01(\r\x12+\n\x07package\x18\x02 \x01(\x0b\x32\x1a.vetonet.v1.SigningPackage\"6\n\x10GroupCommitments\x12\r\n\x05group\x18\x01 \x01(\r\x12\x13\n\x0b\x63ommitments\x18\x02 \x01(\x0c\"*\n\nGroupShare\x12\r\n\x05group\x18\x01 \x01(\r\x12\r\n\x05share\x18\x02 \x01(\x0c\"6\n\x0eSigningPackage\x12\x0f\n\x07message\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63ommitments\x18\x02 \x03(\x0c\"@\n\rCulpritsNamed\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tparty_ids\x18\x02 \x03(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x0b\n\tHeartbeat\"~\n\x18SubmitCommitmentsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x0b\x63ommitments\x18\x02 \x03(\x0b\x32\x1c.vetonet.v1.GroupCommitments\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\r\n\x05lease\x18\x04 \x01(\r\"\x88\x01\n\x1cSubmitSignatureSharesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12&\n\x06shares\x18\x03 \x03(\x0b\x32\x16.vetonet.v1.GroupShare\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\r\n\x05lease\x18\x05 \x01(\r\"!\n\x11GetLicenceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xb7\x05\n\x12\x43oordinatorService\x12=\n\tGetTreaty\x12\x1c.vetonet.v1.GetTreatyRequest\x1a\x12.vetonet.v1.Treaty\x12I\n\x0e\x43reateProposal\x12!.vetonet.v1.CreateProposalRequest\x1a\x14.vetonet.v1.Proposal\x12\x43\n\x0bGetProposal\x12\x1e.vetonet.v1.GetProposalRequest\x1a\x14.vetonet.v1.Proposal\x12T\n\rListProposals\x12 .vetonet.v1.ListProposalsRequest\x1a!.vetonet.v1.ListProposalsResponse\x12@\n\nCastBallot\x12\x1d.vetonet.v1.CastBallotRequest\x1a\x13.vetonet.v1.Receipt\x12N\n\rWatchProposal\x12 .vetonet.v1.WatchProposalRequest\x1a\x19.vetonet.v1.ProposalEvent0\x01\x12O\n\x11SubmitCommitments\x12$.vetonet.v1.SubmitCommitmentsRequest\x1a\x14.vetonet.v1.Proposal\x12W\n\x15SubmitSignatureShares\x12(.vetonet.v1.SubmitSignatureSharesRequest\x1a\x14.vetonet.v1.Proposal\x12@\n\nGetLicence\x12\x1d.vetonet.v1.GetLicenceRequest\x1a\x13.vetonet.v1.Licenceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,19 +47,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHPROPOSALREQUEST']._serialized_start=422
   _globals['_WATCHPROPOSALREQUEST']._serialized_end=483
   _globals['_PROPOSALEVENT']._serialized_start=486
-  _globals['_PROPOSALEVENT']._serialized_end=734
-  _globals['_SIGNINGREQUESTED']._serialized_start=737
-  _globals['_SIGNINGREQUESTED']._serialized_end=869
-  _globals['_SIGNINGPACKAGE']._serialized_start=871
-  _globals['_SIGNINGPACKAGE']._serialized_end=925
-  _globals['_CULPRITSNAMED']._serialized_start=927
-  _globals['_CULPRITSNAMED']._serialized_end=991
-  _globals['_HEARTBEAT']._serialized_start=993
-  _globals['_HEARTBEAT']._serialized_end=1004
-  _globals['_SUBMITSIGNATURESHAREREQUEST']._serialized_start=1006
-  _globals['_SUBMITSIGNATURESHAREREQUEST']._serialized_end=1101
-  _globals['_GETLICENCEREQUEST']._serialized_start=1103
-  _globals['_GETLICENCEREQUEST']._serialized_end=1136
-  _globals['_COORDINATORSERVICE']._serialized_start=1139
-  _globals['_COORDINATORSERVICE']._serialized_end=1751
+  _globals['_PROPOSALEVENT']._serialized_end=801
+  _globals['_COMMITMENTSREQUESTED']._serialized_start=803
+  _globals['_COMMITMENTSREQUESTED']._serialized_end=911
+  _globals['_SIGNINGREQUESTED']._serialized_start=914
+  _globals['_SIGNINGREQUESTED']._serialized_end=1060
+  _globals['_GROUPSESSION']._serialized_start=1062
+  _globals['_GROUPSESSION']._serialized_end=1136
+  _globals['_GROUPCOMMITMENTS']._serialized_start=1138
+  _globals['_GROUPCOMMITMENTS']._serialized_end=1192
+  _globals['_GROUPSHARE']._serialized_start=1194
+  _globals['_GROUPSHARE']._serialized_end=1236
+  _globals['_SIGNINGPACKAGE']._serialized_start=1238
+  _globals['_SIGNINGPACKAGE']._serialized_end=1292
+  _globals['_CULPRITSNAMED']._serialized_start=1294
+  _globals['_CULPRITSNAMED']._serialized_end=1358
+  _globals['_HEARTBEAT']._serialized_start=1360
+  _globals['_HEARTBEAT']._serialized_end=1371
+  _globals['_SUBMITCOMMITMENTSREQUEST']._serialized_start=1373
+  _globals['_SUBMITCOMMITMENTSREQUEST']._serialized_end=1499
+  _globals['_SUBMITSIGNATURESHARESREQUEST']._serialized_start=1502
+  _globals['_SUBMITSIGNATURESHARESREQUEST']._serialized_end=1638
+  _globals['_GETLICENCEREQUEST']._serialized_start=1640
+  _globals['_GETLICENCEREQUEST']._serialized_end=1673
+  _globals['_COORDINATORSERVICE']._serialized_start=1676
+  _globals['_COORDINATORSERVICE']._serialized_end=2371
 # @@protoc_insertion_point(module_scope)

@@ -174,6 +174,7 @@ class ProposalEvent(message.Message):
     SIGNING_REQUESTED_FIELD_NUMBER: builtins.int
     CULPRITS_NAMED_FIELD_NUMBER: builtins.int
     HEARTBEAT_FIELD_NUMBER: builtins.int
+    COMMITMENTS_REQUESTED_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """Rises from event to event, across restarts of the server too. A heartbeat repeats the last one."""
     @builtins.property
@@ -184,6 +185,8 @@ class ProposalEvent(message.Message):
     def culprits_named(self) -> CulpritsNamed: ...
     @builtins.property
     def heartbeat(self) -> Heartbeat: ...
+    @builtins.property
+    def commitments_requested(self) -> CommitmentsRequested: ...
     def __init__(
         self,
         *,
@@ -192,35 +195,77 @@ class ProposalEvent(message.Message):
         signing_requested: SigningRequested | None = ...,
         culprits_named: CulpritsNamed | None = ...,
         heartbeat: Heartbeat | None = ...,
+        commitments_requested: CommitmentsRequested | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["culprits_named", b"culprits_named", "event", b"event", "heartbeat", b"heartbeat", "proposal_updated", b"proposal_updated", "signing_requested", b"signing_requested"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["commitments_requested", b"commitments_requested", "culprits_named", b"culprits_named", "event", b"event", "heartbeat", b"heartbeat", "proposal_updated", b"proposal_updated", "signing_requested", b"signing_requested"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["culprits_named", b"culprits_named", "event", b"event", "heartbeat", b"heartbeat", "proposal_updated", b"proposal_updated", "sequence", b"sequence", "signing_requested", b"signing_requested"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["commitments_requested", b"commitments_requested", "culprits_named", b"culprits_named", "event", b"event", "heartbeat", b"heartbeat", "proposal_updated", b"proposal_updated", "sequence", b"sequence", "signing_requested", b"signing_requested"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = typing.Literal["proposal_updated", "signing_requested", "culprits_named", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = typing.Literal["proposal_updated", "signing_requested", "culprits_named", "heartbeat", "commitments_requested"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 @typing.final
-class SigningRequested(message.Message):
-    """One attempt at the threshold signature has begun."""
+class CommitmentsRequested(message.Message):
+    """An attempt at a threshold signature begins as soon as enough signers have committed."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     ATTEMPT_FIELD_NUMBER: builtins.int
-    PACKAGE_FIELD_NUMBER: builtins.int
-    SIGNERS_FIELD_NUMBER: builtins.int
+    PARTY_IDS_FIELD_NUMBER: builtins.int
     DEADLINE_MS_FIELD_NUMBER: builtins.int
+    LEASE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The proposal's name."""
     attempt: builtins.int
-    """From 0; chooses which of each grant's commitments are used, once."""
+    """From 0."""
+    deadline_ms: builtins.int
+    """Until when enough of them must have committed."""
+    lease: builtins.int
+    """Which lease of the licence is to be signed, 0 for the licence or resolution itself."""
+    @builtins.property
+    def party_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of the parties that are asked."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        attempt: builtins.int = ...,
+        party_ids: abc.Iterable[builtins.str] | None = ...,
+        deadline_ms: builtins.int = ...,
+        lease: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "deadline_ms", b"deadline_ms", "lease", b"lease", "name", b"name", "party_ids", b"party_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SigningRequested(message.Message):
+    """One attempt at the threshold signatures has begun."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    SESSIONS_FIELD_NUMBER: builtins.int
+    SIGNERS_FIELD_NUMBER: builtins.int
+    DEADLINE_MS_FIELD_NUMBER: builtins.int
+    LEASE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The proposal's name."""
+    attempt: builtins.int
+    """From 0."""
     deadline_ms: builtins.int
     """After this the silent are left out and the next attempt begins."""
+    lease: builtins.int
+    """Which lease of the licence is signed, 0 for the licence or resolution itself."""
     @builtins.property
-    def package(self) -> SigningPackage:
-        """What is signed, and the commitments of its signers in the order of their identifiers."""
+    def sessions(self) -> containers.RepeatedCompositeFieldContainer[GroupSession]:
+        """One for each group that signs."""
 
     @builtins.property
     def signers(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -231,13 +276,86 @@ class SigningRequested(message.Message):
         *,
         name: builtins.str = ...,
         attempt: builtins.int = ...,
-        package: SigningPackage | None = ...,
+        sessions: abc.Iterable[GroupSession] | None = ...,
         signers: abc.Iterable[builtins.str] | None = ...,
         deadline_ms: builtins.int = ...,
+        lease: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "deadline_ms", b"deadline_ms", "lease", b"lease", "name", b"name", "sessions", b"sessions", "signers", b"signers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupSession(message.Message):
+    """What the chosen participants of one group sign."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: builtins.int
+    PACKAGE_FIELD_NUMBER: builtins.int
+    group: builtins.int
+    """Index of the group in the treaty."""
+    @builtins.property
+    def package(self) -> SigningPackage: ...
+    def __init__(
+        self,
+        *,
+        group: builtins.int = ...,
+        package: SigningPackage | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["package", b"package"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "deadline_ms", b"deadline_ms", "name", b"name", "package", b"package", "signers", b"signers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["group", b"group", "package", b"package"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupCommitments(message.Message):
+    """What one participant of a group commits to for one attempt."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: builtins.int
+    COMMITMENTS_FIELD_NUMBER: builtins.int
+    group: builtins.int
+    """Index of the group in the treaty."""
+    commitments: builtins.bytes
+    """FROST nonce commitments (RFC 9591 section 5.1)."""
+    def __init__(
+        self,
+        *,
+        group: builtins.int = ...,
+        commitments: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["commitments", b"commitments", "group", b"group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupShare(message.Message):
+    """What one participant of a group signed."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: builtins.int
+    SHARE_FIELD_NUMBER: builtins.int
+    group: builtins.int
+    """Index of the group in the treaty."""
+    share: builtins.bytes
+    """A FROST signature share (RFC 9591 section 5.2)."""
+    def __init__(
+        self,
+        *,
+        group: builtins.int = ...,
+        share: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["group", b"group", "share", b"share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,31 +425,69 @@ class Heartbeat(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
-class SubmitSignatureShareRequest(message.Message):
+class SubmitCommitmentsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    COMMITMENTS_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    LEASE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The proposal's name."""
+    request_id: builtins.str
+    """A UUID that the caller makes; a retry sends the same."""
+    lease: builtins.int
+    """Which lease of the licence is to be signed, 0 for the licence or resolution itself."""
+    @builtins.property
+    def commitments(self) -> containers.RepeatedCompositeFieldContainer[GroupCommitments]:
+        """One for each seat of the caller in the groups that may sign, in their order."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        commitments: abc.Iterable[GroupCommitments] | None = ...,
+        request_id: builtins.str = ...,
+        lease: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["commitments", b"commitments", "lease", b"lease", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SubmitSignatureSharesRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     ATTEMPT_FIELD_NUMBER: builtins.int
-    SHARE_FIELD_NUMBER: builtins.int
+    SHARES_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
+    LEASE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The proposal's name."""
     attempt: builtins.int
-    share: builtins.bytes
-    """A FROST signature share."""
     request_id: builtins.str
     """A UUID that the caller makes; a retry sends the same."""
+    lease: builtins.int
+    """Which lease of the licence is signed, 0 for the licence or resolution itself."""
+    @builtins.property
+    def shares(self) -> containers.RepeatedCompositeFieldContainer[GroupShare]:
+        """One for each seat of the caller that takes part, in the order of the sessions."""
+
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         attempt: builtins.int = ...,
-        share: builtins.bytes = ...,
+        shares: abc.Iterable[GroupShare] | None = ...,
         request_id: builtins.str = ...,
+        lease: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "name", b"name", "request_id", b"request_id", "share", b"share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "lease", b"lease", "name", b"name", "request_id", b"request_id", "shares", b"shares"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -67,9 +67,14 @@ class CoordinatorServiceStub(object):
                 request_serializer=vetonet_dot_v1_dot_coordinator__pb2.WatchProposalRequest.SerializeToString,
                 response_deserializer=vetonet_dot_v1_dot_coordinator__pb2.ProposalEvent.FromString,
                 _registered_method=True)
-        self.SubmitSignatureShare = channel.unary_unary(
-                '/vetonet.v1.CoordinatorService/SubmitSignatureShare',
-                request_serializer=vetonet_dot_v1_dot_coordinator__pb2.SubmitSignatureShareRequest.SerializeToString,
+        self.SubmitCommitments = channel.unary_unary(
+                '/vetonet.v1.CoordinatorService/SubmitCommitments',
+                request_serializer=vetonet_dot_v1_dot_coordinator__pb2.SubmitCommitmentsRequest.SerializeToString,
+                response_deserializer=vetonet_dot_v1_dot_resources__pb2.Proposal.FromString,
+                _registered_method=True)
+        self.SubmitSignatureShares = channel.unary_unary(
+                '/vetonet.v1.CoordinatorService/SubmitSignatureShares',
+                request_serializer=vetonet_dot_v1_dot_coordinator__pb2.SubmitSignatureSharesRequest.SerializeToString,
                 response_deserializer=vetonet_dot_v1_dot_resources__pb2.Proposal.FromString,
                 _registered_method=True)
         self.GetLicence = channel.unary_unary(
@@ -92,7 +97,7 @@ class CoordinatorServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateProposal(self, request, context):
-        """Logs a proposal and opens its vote. Only its operator may call.
+        """Logs a proposal, or a party's motion, and opens its vote. Only its operator, or that party, may call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,15 +131,22 @@ class CoordinatorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SubmitSignatureShare(self, request, context):
-        """Hands in a signer's share of the licence's signature. Only that signer may call.
+    def SubmitCommitments(self, request, context):
+        """Hands in a signer's nonce commitments for the next attempt at a signature. Only that signer may call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitSignatureShares(self, request, context):
+        """Hands in a signer's shares of a signature. Only that signer may call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLicence(self, request, context):
-        """Returns a proposal's licence with the proof that it is logged.
+        """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,9 +185,14 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.WatchProposalRequest.FromString,
                     response_serializer=vetonet_dot_v1_dot_coordinator__pb2.ProposalEvent.SerializeToString,
             ),
-            'SubmitSignatureShare': grpc.unary_unary_rpc_method_handler(
-                    servicer.SubmitSignatureShare,
-                    request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.SubmitSignatureShareRequest.FromString,
+            'SubmitCommitments': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitCommitments,
+                    request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.SubmitCommitmentsRequest.FromString,
+                    response_serializer=vetonet_dot_v1_dot_resources__pb2.Proposal.SerializeToString,
+            ),
+            'SubmitSignatureShares': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitSignatureShares,
+                    request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.SubmitSignatureSharesRequest.FromString,
                     response_serializer=vetonet_dot_v1_dot_resources__pb2.Proposal.SerializeToString,
             ),
             'GetLicence': grpc.unary_unary_rpc_method_handler(
@@ -359,7 +376,7 @@ class CoordinatorService(object):
             _registered_method=True)
 
     @staticmethod
-    def SubmitSignatureShare(request,
+    def SubmitCommitments(request,
             target,
             options=(),
             channel_credentials=None,
@@ -372,8 +389,35 @@ class CoordinatorService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/vetonet.v1.CoordinatorService/SubmitSignatureShare',
-            vetonet_dot_v1_dot_coordinator__pb2.SubmitSignatureShareRequest.SerializeToString,
+            '/vetonet.v1.CoordinatorService/SubmitCommitments',
+            vetonet_dot_v1_dot_coordinator__pb2.SubmitCommitmentsRequest.SerializeToString,
+            vetonet_dot_v1_dot_resources__pb2.Proposal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitSignatureShares(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vetonet.v1.CoordinatorService/SubmitSignatureShares',
+            vetonet_dot_v1_dot_coordinator__pb2.SubmitSignatureSharesRequest.SerializeToString,
             vetonet_dot_v1_dot_resources__pb2.Proposal.FromString,
             options,
             channel_credentials,

@@ -39,7 +39,7 @@ class CoordinatorServiceStub:
     GetTreaty: grpc.UnaryUnaryMultiCallable[coordinator_pb2.GetTreatyRequest, resources_pb2.Treaty]
     """Returns the treaty in force."""
     CreateProposal: grpc.UnaryUnaryMultiCallable[coordinator_pb2.CreateProposalRequest, resources_pb2.Proposal]
-    """Logs a proposal and opens its vote. Only its operator may call."""
+    """Logs a proposal, or a party's motion, and opens its vote. Only its operator, or that party, may call."""
     GetProposal: grpc.UnaryUnaryMultiCallable[coordinator_pb2.GetProposalRequest, resources_pb2.Proposal]
     """Returns one proposal."""
     ListProposals: grpc.UnaryUnaryMultiCallable[coordinator_pb2.ListProposalsRequest, coordinator_pb2.ListProposalsResponse]
@@ -48,10 +48,12 @@ class CoordinatorServiceStub:
     """Logs a ballot. Only its party may call. The same ballot again gets the receipt of the first."""
     WatchProposal: grpc.UnaryStreamMultiCallable[coordinator_pb2.WatchProposalRequest, coordinator_pb2.ProposalEvent]
     """Streams what changes about one proposal ("proposals/<id>") or all ("proposals/-"), for ever."""
-    SubmitSignatureShare: grpc.UnaryUnaryMultiCallable[coordinator_pb2.SubmitSignatureShareRequest, resources_pb2.Proposal]
-    """Hands in a signer's share of the licence's signature. Only that signer may call."""
+    SubmitCommitments: grpc.UnaryUnaryMultiCallable[coordinator_pb2.SubmitCommitmentsRequest, resources_pb2.Proposal]
+    """Hands in a signer's nonce commitments for the next attempt at a signature. Only that signer may call."""
+    SubmitSignatureShares: grpc.UnaryUnaryMultiCallable[coordinator_pb2.SubmitSignatureSharesRequest, resources_pb2.Proposal]
+    """Hands in a signer's shares of a signature. Only that signer may call."""
     GetLicence: grpc.UnaryUnaryMultiCallable[coordinator_pb2.GetLicenceRequest, resources_pb2.Licence]
-    """Returns a proposal's licence with the proof that it is logged."""
+    """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged."""
 
 @typing.type_check_only
 class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
@@ -63,7 +65,7 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetTreaty: aio.UnaryUnaryMultiCallable[coordinator_pb2.GetTreatyRequest, resources_pb2.Treaty]  # type: ignore[assignment]
     """Returns the treaty in force."""
     CreateProposal: aio.UnaryUnaryMultiCallable[coordinator_pb2.CreateProposalRequest, resources_pb2.Proposal]  # type: ignore[assignment]
-    """Logs a proposal and opens its vote. Only its operator may call."""
+    """Logs a proposal, or a party's motion, and opens its vote. Only its operator, or that party, may call."""
     GetProposal: aio.UnaryUnaryMultiCallable[coordinator_pb2.GetProposalRequest, resources_pb2.Proposal]  # type: ignore[assignment]
     """Returns one proposal."""
     ListProposals: aio.UnaryUnaryMultiCallable[coordinator_pb2.ListProposalsRequest, coordinator_pb2.ListProposalsResponse]  # type: ignore[assignment]
@@ -72,10 +74,12 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Logs a ballot. Only its party may call. The same ballot again gets the receipt of the first."""
     WatchProposal: aio.UnaryStreamMultiCallable[coordinator_pb2.WatchProposalRequest, coordinator_pb2.ProposalEvent]  # type: ignore[assignment]
     """Streams what changes about one proposal ("proposals/<id>") or all ("proposals/-"), for ever."""
-    SubmitSignatureShare: aio.UnaryUnaryMultiCallable[coordinator_pb2.SubmitSignatureShareRequest, resources_pb2.Proposal]  # type: ignore[assignment]
-    """Hands in a signer's share of the licence's signature. Only that signer may call."""
+    SubmitCommitments: aio.UnaryUnaryMultiCallable[coordinator_pb2.SubmitCommitmentsRequest, resources_pb2.Proposal]  # type: ignore[assignment]
+    """Hands in a signer's nonce commitments for the next attempt at a signature. Only that signer may call."""
+    SubmitSignatureShares: aio.UnaryUnaryMultiCallable[coordinator_pb2.SubmitSignatureSharesRequest, resources_pb2.Proposal]  # type: ignore[assignment]
+    """Hands in a signer's shares of a signature. Only that signer may call."""
     GetLicence: aio.UnaryUnaryMultiCallable[coordinator_pb2.GetLicenceRequest, resources_pb2.Licence]  # type: ignore[assignment]
-    """Returns a proposal's licence with the proof that it is logged."""
+    """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged."""
 
 class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
     """The coordinator relays, stores and publishes. Nobody has to trust it: every answer can be verified
@@ -96,7 +100,7 @@ class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
         request: coordinator_pb2.CreateProposalRequest,
         context: _ServicerContext,
     ) -> typing.Union[resources_pb2.Proposal, abc.Awaitable[resources_pb2.Proposal]]:
-        """Logs a proposal and opens its vote. Only its operator may call."""
+        """Logs a proposal, or a party's motion, and opens its vote. Only its operator, or that party, may call."""
 
     @abc_1.abstractmethod
     def GetProposal(
@@ -131,12 +135,20 @@ class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
         """Streams what changes about one proposal ("proposals/<id>") or all ("proposals/-"), for ever."""
 
     @abc_1.abstractmethod
-    def SubmitSignatureShare(
+    def SubmitCommitments(
         self,
-        request: coordinator_pb2.SubmitSignatureShareRequest,
+        request: coordinator_pb2.SubmitCommitmentsRequest,
         context: _ServicerContext,
     ) -> typing.Union[resources_pb2.Proposal, abc.Awaitable[resources_pb2.Proposal]]:
-        """Hands in a signer's share of the licence's signature. Only that signer may call."""
+        """Hands in a signer's nonce commitments for the next attempt at a signature. Only that signer may call."""
+
+    @abc_1.abstractmethod
+    def SubmitSignatureShares(
+        self,
+        request: coordinator_pb2.SubmitSignatureSharesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[resources_pb2.Proposal, abc.Awaitable[resources_pb2.Proposal]]:
+        """Hands in a signer's shares of a signature. Only that signer may call."""
 
     @abc_1.abstractmethod
     def GetLicence(
@@ -144,6 +156,6 @@ class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
         request: coordinator_pb2.GetLicenceRequest,
         context: _ServicerContext,
     ) -> typing.Union[resources_pb2.Licence, abc.Awaitable[resources_pb2.Licence]]:
-        """Returns a proposal's licence with the proof that it is logged."""
+        """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged."""
 
 def add_CoordinatorServiceServicer_to_server(servicer: CoordinatorServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -120,7 +120,7 @@ class Proposal(message.Message):
     name: builtins.str
     """"proposals/" and the first 16 bytes of the statement's digest in hexadecimal."""
     statement: builtins.bytes
-    """COSE_Sign1 of the operator."""
+    """COSE_Sign1 of the operator; or of the party whose motion it is."""
     leaf_index: builtins.int
     decision: Decision.ValueType
     phase: Phase.ValueType
@@ -211,14 +211,14 @@ class Receipt(message.Message):
 
 @typing.final
 class Licence(message.Message):
-    """A licence and the proof that it is in the log."""
+    """A licence, or a motion's resolution, and the proof that it is in the log."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     STATEMENT_FIELD_NUMBER: builtins.int
     RECEIPT_FIELD_NUMBER: builtins.int
     statement: builtins.bytes
-    """COSE_Sign1 under the group key."""
+    """COSE_Sign of the quorum's groups."""
     @builtins.property
     def receipt(self) -> Receipt: ...
     def __init__(

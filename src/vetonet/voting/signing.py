@@ -162,17 +162,20 @@ def take_commitments(
 ) -> Signing:
     """Return the making with these commitments in the pool; an attempt begins once they are enough.
 
+    While an attempt is under way they wait for the next one: that begins without asking anybody again.
+
     Raises:
         RefusedError: the party is not asked, or these are not commitments of all its seats.
     """
-    if signing.stage is not Stage.GATHERING or party_id not in signing.asked:
+    if party_id not in signing.asked:
         raise RefusedError(f"{party_id} is not asked to commit now", culprit=party_id, clause="VN-7.4")
     seats = [(entry.group, int(entry.commitments.identifier)) for entry in commitments]
     expected = list_seats(signing.treaty, signing.action, party_id)
     if tuple(seats) != expected:
         msg = f"{party_id} commits for seats {seats}, expected {list(expected)}"
         raise RefusedError(msg, culprit=party_id, clause="VN-7.4")
-    return _ask_when_enough(replace(signing, pool={**signing.pool, party_id: commitments}), now)
+    following = replace(signing, pool={**signing.pool, party_id: commitments})
+    return _ask_when_enough(following, now) if signing.stage is Stage.GATHERING else following
 
 
 def take_shares(

@@ -14,10 +14,12 @@ from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
 from vetonet.errors import EncodingError
 from vetonet.policy.licence import Licence
+from vetonet.policy.motion import Resolution
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.tlog.proof import LogProof
 from vetonet.v1 import coordinator_pb2, log_pb2, resources_pb2
-from vetonet.voting.state import NameCulprits, Phase, SigningRound, Voting
+from vetonet.voting.signing import GroupCommitments, GroupSession, GroupShare, SigningRound
+from vetonet.voting.state import NameCulprits, Phase, RequestCommitments, Voting
 
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -79,12 +81,12 @@ def proposal_message(vote: Voting, *, licence_leaf_index: int | None) -> resourc
         for logged in vote.ballots
     ]
     message = resources_pb2.Proposal(
-        name=proposal_name(vote.proposal.payload_digest),
-        statement=vote.proposal.data,
-        leaf_index=vote.proposal_leaf_index,
+        name=proposal_name(vote.digest),
+        statement=vote.matter.data,
+        leaf_index=vote.leaf_index,
         decision=DECISIONS[vote.decision],
         phase=PHASES[vote.phase],
-        closes_ms=vote.proposal.statement.closes_ms,
+        closes_ms=vote.matter.statement.closes_ms,
         ballots=ballots,
         licence_leaf_index=licence_leaf_index,
     )
@@ -119,30 +121,79 @@ def read_choice(message: resources_pb2.BallotSummary) -> Choice:
     return _only_key(CHOICES, message.choice)
 
 
-def signing_requested(proposal_digest: bytes, signing: SigningRound) -> coordinator_pb2.SigningRequested:
+def commitments_requested(
+    digest: bytes, lease: int, asked: RequestCommitments
+) -> coordinator_pb2.CommitmentsRequested:
+    """Return the request to commit for one attempt."""
+    return coordinator_pb2.CommitmentsRequested(
+        name=proposal_name(digest),
+        attempt=asked.attempt,
+        party_ids=asked.party_ids,
+        deadline_ms=asked.deadline_ms,
+        lease=lease,
+    )
+
+
+def signing_requested(digest: bytes, lease: int, asked: SigningRound) -> coordinator_pb2.SigningRequested:
     """Return the request for the shares of one attempt."""
-    package = coordinator_pb2.SigningPackage(
-        message=signing.package.message,
-        commitments=[commitments.to_bytes() for commitments in signing.package.commitments],
-    )
     return coordinator_pb2.SigningRequested(
-        name=proposal_name(proposal_digest),
-        attempt=signing.attempt,
-        package=package,
-        signers=signing.signers,
-        deadline_ms=signing.deadline_ms,
+        name=proposal_name(digest),
+        attempt=asked.attempt,
+        sessions=[_session_message(session) for session in asked.sessions],
+        signers=asked.signers,
+        deadline_ms=asked.deadline_ms,
+        lease=lease,
     )
 
 
-def read_signing_package(message: coordinator_pb2.SigningPackage) -> frost.SigningPackage:
-    """Return the package that a signer is asked to sign; whether it should is for the signer to review.
+def _session_message(session: GroupSession) -> coordinator_pb2.GroupSession:
+    package = coordinator_pb2.SigningPackage(
+        message=session.package.message,
+        commitments=[commitments.to_bytes() for commitments in session.package.commitments],
+    )
+    return coordinator_pb2.GroupSession(group=session.group, package=package)
+
+
+def read_session(message: coordinator_pb2.GroupSession) -> GroupSession:
+    """Return what a signer is asked to sign; whether it should is for the signer to review.
 
     Raises:
         EncodingError: malformed commitments.
         ProtocolError: no signers, or one that stands twice.
     """
-    commitments = tuple(frost.SigningCommitments.from_bytes(data) for data in message.commitments)
-    return frost.SigningPackage(message=message.message, commitments=commitments)
+    package = message.package
+    commitments = tuple(frost.SigningCommitments.from_bytes(data) for data in package.commitments)
+    signed = frost.SigningPackage(message=package.message, commitments=commitments)
+    return GroupSession(group=message.group, package=signed)
+
+
+def commitments_message(entry: GroupCommitments) -> coordinator_pb2.GroupCommitments:
+    """Return what one seat commits to."""
+    return coordinator_pb2.GroupCommitments(group=entry.group, commitments=entry.commitments.to_bytes())
+
+
+def read_commitments(message: coordinator_pb2.GroupCommitments) -> GroupCommitments:
+    """Return what one seat commits to.
+
+    Raises:
+        EncodingError: malformed commitments.
+    """
+    commitments = frost.SigningCommitments.from_bytes(message.commitments)
+    return GroupCommitments(group=message.group, commitments=commitments)
+
+
+def share_message(entry: GroupShare) -> coordinator_pb2.GroupShare:
+    """Return what one seat signed."""
+    return coordinator_pb2.GroupShare(group=entry.group, share=entry.share.to_bytes())
+
+
+def read_share(message: coordinator_pb2.GroupShare) -> GroupShare:
+    """Return what one seat signed.
+
+    Raises:
+        EncodingError: a malformed share.
+    """
+    return GroupShare(group=message.group, share=frost.SignatureShare.from_bytes(message.share))
 
 
 def culprits_named(proposal_digest: bytes, named: NameCulprits) -> coordinator_pb2.CulpritsNamed:
@@ -168,9 +219,9 @@ def read_receipt(message: resources_pb2.Receipt) -> LogProof:
     return LogProof.from_item(item)
 
 
-def licence_message(licence: Signed[Licence], proof: LogProof) -> resources_pb2.Licence:
-    """Return a licence with the proof that it is logged."""
-    return resources_pb2.Licence(statement=licence.data, receipt=receipt_message(proof))
+def licence_message(outcome: Signed[Licence] | Signed[Resolution], proof: LogProof) -> resources_pb2.Licence:
+    """Return a licence or resolution with the proof that it is logged."""
+    return resources_pb2.Licence(statement=outcome.data, receipt=receipt_message(proof))
 
 
 def inclusion_message(proof: InclusionProof) -> log_pb2.InclusionProof:

@@ -13,10 +13,12 @@ from vetonet.cli.demo.proposals import describe_benchmark, describe_frontier_run
 from vetonet.cli.demo.rewriting import rewrite
 from vetonet.cli.demo.stage import INTERVAL_MS, MAKER_ID, OPERATOR_ID, PARTY_IDS, Stage
 from vetonet.cli.founding import ATTESTER_KIND
+from vetonet.cli.treaties import describe_expression
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.verify import verify_bundle
 from vetonet.crypto.statement import Signed
+from vetonet.policy.action import ActionClass
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
@@ -118,6 +120,7 @@ def begin(stage: Stage, workload: MlperfWorkload, say: Say) -> Play:
 async def found(play: Play) -> Scene:
     """Seven parties have a treaty and a group key that no one of them holds; the chips are enrolled."""
     treaty = play.stage.founded.treaty.statement
+    quorum = treaty.find_quorum(ActionClass.RUN_GRANT)
     await play.stage.publish(play.fleet.enrolments)
     checkpoint = SignedCheckpoint.from_bytes(await play.stage.operator.get_checkpoint()).checkpoint
     is_whole = checkpoint.tree_size == 1 + play.fleet.size and len(treaty.parties) == len(PARTY_IDS)
@@ -127,8 +130,8 @@ async def found(play: Play) -> Scene:
         expected="FOUNDED",
         outcome="FOUNDED" if is_whole else "NOT FOUNDED",
         detail=(
-            f"{treaty.quorum.min_grants} of {len(treaty.parties)} must grant, "
-            f"{' and '.join(treaty.quorum.veto_holders)} can veto; {play.fleet.size} chips enrolled"
+            f"{describe_expression(quorum.expression)} must grant, "
+            f"{' and '.join(quorum.veto_holders)} can veto; {play.fleet.size} chips enrolled"
         ),
     )
 

@@ -22,16 +22,18 @@ from vetonet.crypto.statement import Signed, sign
 from vetonet.errors import RefusedError, VetonetError
 from vetonet.party.client import CoordinatorClient
 from vetonet.party.daemon import PartyDaemon
+from vetonet.party.memory import PartyMemory
 from vetonet.party.peer import connect_peers, serve_party
-from vetonet.party.views import LoggedLicence, PartyStatus, SigningAsked
+from vetonet.party.views import CommitmentsAsked, LoggedLicence, PartyStatus, SigningAsked
 from vetonet.party.witness import LocalWitness, Witness
 from vetonet.policy.ballot import VetoReason
 from vetonet.policy.proposal import Proposal, open_proposal
 from vetonet.policy.quorum import Choice, Decision
+from vetonet.service.bulletin import Asked
 from vetonet.service.coordinator import Coordinator
 from vetonet.service.publishing import Publishing
 from vetonet.service.server import CoordinatorServer, ServerSettings
-from vetonet.storage import AsyncJournal, SqliteJournal
+from vetonet.storage import AsyncJournal, MemoryJournal, SqliteJournal
 from vetonet.tlog.policy import LogPolicy
 from vetonet.tlog.witness import WitnessPort
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Clock, Milliseconds
@@ -121,23 +123,34 @@ class Stage:
         self.clock.advance_to(proposal.statement.closes_ms)
         await self.coordinator.tick()
         name, refused = proposal_name(proposal.payload_digest), dict[str, str]()
+        answered = 0
         while (view := await self.operator.get_proposal(name)).phase is Phase.SIGNING:
-            await self._answer(await self._read_request(name), refused)
-            self.clock.advance_to(self.clock.now + self.founded.treaty.statement.signing_ms)
-            await self.coordinator.tick()
+            newest = self._find_newest_request(proposal.payload_digest)
+            if newest > answered:
+                await self._answer(await self._read_request(name, newest), refused)
+                answered = newest
+            else:  # nobody is asked for anything new: only time brings it on
+                self.clock.advance_to(self.clock.now + self.founded.treaty.statement.signing_ms)
+                await self.coordinator.tick()
         return view.decision, refused
 
-    async def _answer(self, asked: SigningAsked, refused: dict[str, str]) -> None:
-        for party_id in asked.signers:
+    async def _answer(self, asked: CommitmentsAsked | SigningAsked, refused: dict[str, str]) -> None:
+        for party_id in asked.party_ids if isinstance(asked, CommitmentsAsked) else asked.signers:
+            daemon = self.daemons[party_id]
             try:
-                await self.daemons[party_id].answer(asked)
+                await (daemon.commit(asked) if isinstance(asked, CommitmentsAsked) else daemon.answer(asked))
             except VetonetError as error:
                 refused[party_id] = str(error)
 
-    async def _read_request(self, name: str) -> SigningAsked:
+    def _find_newest_request(self, digest: bytes) -> int:
+        notices = self.coordinator.bulletin.list_after(0, digest)
+        return max((notice.sequence for notice in notices if isinstance(notice.news, Asked)), default=0)
+
+    async def _read_request(self, name: str, sequence: int) -> CommitmentsAsked | SigningAsked:
+        """Return what signers are asked for, as anybody who watches is told."""
         async with contextlib.aclosing(self.operator.watch(name)) as events:
             async for event in events:
-                if isinstance(event, SigningAsked):
+                if isinstance(event, CommitmentsAsked | SigningAsked) and event.sequence == sequence:
                     return event
         msg = f"the coordinator's watch on {name} ended"
         raise ValueError(msg)
@@ -285,6 +298,7 @@ async def _introduce(
             secrets=founded.parties[party_id],
             treaty=founded.treaty,
             coordinator=client,
+            memory=PartyMemory.open(MemoryJournal()),
             peers=peers,
             clock=stage.clock,
             rng=rng.spawn(f"daemon {party_id}"),

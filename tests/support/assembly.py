@@ -20,8 +20,9 @@ from vetonet.party.calls import CallPolicy
 from vetonet.party.client import CoordinatorClient
 from vetonet.party.daemon import PartyDaemon
 from vetonet.party.keys import PartySecrets
+from vetonet.party.memory import PartyMemory
 from vetonet.party.peer import PeerClient, connect_peers, serve_party
-from vetonet.party.views import LoggedLicence, PartyStatus, SigningAsked, WatchEvent
+from vetonet.party.views import CommitmentsAsked, LoggedLicence, PartyStatus, SigningAsked, WatchEvent
 from vetonet.policy.ballot import VetoReason
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice
@@ -58,6 +59,7 @@ class Assembly:
     clients: dict[str, CoordinatorClient] = field(default_factory=dict)
     peers: dict[str, dict[str, PeerClient]] = field(default_factory=dict)
     servers: dict[str, BoundServer] = field(default_factory=dict)
+    journals: dict[str, MemoryJournal] = field(default_factory=dict)
 
     @property
     def coordinator(self) -> Coordinator:
@@ -87,16 +89,20 @@ class Assembly:
             policy=POLICY,
         )
 
-    def make_daemon(self, party_id: str, seed: str = "first") -> PartyDaemon:
-        """A daemon with an empty memory, in place of the one before."""
+    def make_daemon(self, party_id: str, seed: str = "first", *, forgets: bool = False) -> PartyDaemon:
+        """A daemon just started, in place of the one before, with its journal unless it is lost."""
+        if forgets:
+            self.journals.pop(party_id, None)
+        journal = self.journals.setdefault(party_id, MemoryJournal())
         self.daemons[party_id] = PartyDaemon(
             secrets=PartySecrets(
                 party_id=party_id,
                 statement_key=self.council.party_keys[party_id],
-                key_share=self.council.key_shares[party_id],
+                key_shares=self.council.key_shares[party_id],
             ),
             treaty=self.council.treaty,
             coordinator=self.clients[party_id],
+            memory=PartyMemory.open(journal),
             peers=self.peers.setdefault(party_id, {}),
             clock=self.clock,
             rng=SeededRng(f"{seed} {party_id}".encode()),
@@ -143,6 +149,27 @@ class Assembly:
                     break
                 events.append(event)
         return events
+
+    async def committing(self, proposal: Signed[Proposal]) -> CommitmentsAsked:
+        """The present request for commitments, as it comes over the wire."""
+        (asked,) = [event for event in await self.see(proposal) if isinstance(event, CommitmentsAsked)]
+        return asked
+
+    async def commit(self, asked: CommitmentsAsked, party_ids: Sequence[str] | None = None) -> dict[str, str]:
+        """The signers commit in turn; return why each that did not did not."""
+        refusals = {}
+        for party_id in asked.party_ids if party_ids is None else party_ids:
+            try:
+                await self.daemons[party_id].commit(asked)
+            except VetonetError as error:
+                refusals[party_id] = str(error)
+        return refusals
+
+    async def sign(self, proposal: Signed[Proposal]) -> dict[str, str]:
+        """All that are asked commit and then sign; return why each that did not did not."""
+        refusals = await self.commit(await self.committing(proposal))
+        asked = [event for event in await self.see(proposal) if isinstance(event, SigningAsked)]
+        return refusals | (await self.answer(asked[0]) if asked else {})
 
     async def asked(self, proposal: Signed[Proposal]) -> SigningAsked:
         """The present request for shares, as it comes over the wire."""

@@ -231,7 +231,7 @@ def make_compliant_scene(**arguments: Any) -> Scene:
 
 def _license(council: Council, proposal: Signed[Proposal], log: Log) -> Signed[Licence]:
     place = log.append(proposal.data)
-    granting = council.party_ids[: council.treaty.statement.quorum.min_grants]
+    granting = council.party_ids[: council.group.leaf.min_grants]
     ballots = {party: council.sign_ballot(party, proposal) for party in granting}
     indices = [log.append(ballot.data) for ballot in ballots.values()]
     licence = council.sign_licence(proposal, ballots, proposal_leaf_index=place, ballot_leaf_indices=indices)

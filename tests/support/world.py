@@ -6,7 +6,7 @@ Everything follows from the randomness given, so the same seed gives the same by
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from vetonet.attester.manufacture import SIMULATED
@@ -24,17 +24,30 @@ from vetonet.crypto.keys import (
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import (
     Signed,
-    attach_signature,
+    Statement,
+    attach_signatures,
     compute_signing_input,
     sign,
     sign_jointly,
 )
-from vetonet.policy.ballot import SIGNING_ATTEMPTS, Ballot, VetoReason, open_ballot
+from vetonet.party.keys import SeatShare
+from vetonet.policy.action import ActionClass
+from vetonet.policy.ballot import Ballot, VetoReason, open_ballot
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.licence import Licence, derive_licence, open_licence
+from vetonet.policy.motion import Motion, open_motion
 from vetonet.policy.proposal import Proposal, open_proposal
-from vetonet.policy.quorum import Choice, Threshold
-from vetonet.policy.treaty import Endorser, Operator, Party, Treaty, open_treaty
+from vetonet.policy.quorum import Choice, Quorum
+from vetonet.policy.treaty import (
+    ActionRule,
+    Endorser,
+    Group,
+    Operator,
+    Party,
+    Treaty,
+    list_leaves,
+    open_treaty,
+)
 from vetonet.policy.witnessing import Witness, compute_smallest_quorum
 from vetonet.tlog.checkpoint import SignedCheckpoint, sign_checkpoint
 from vetonet.tlog.cosignature import cosign
@@ -51,8 +64,6 @@ BANDS: Final = (
     Band(name="forbidden", floor_flop=10**27, rule=BandRule.FORBIDDEN),
 )
 
-Nonces = dict[tuple[str, bytes], tuple[frost.SigningNonces, ...]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Council:
@@ -61,26 +72,24 @@ class Council:
     Attributes:
         treaty: signed by all parties.
         party_keys: statement keys by party id; ``p1`` ... ``pn``, in the order of the roster.
-        key_shares: FROST key shares by party id.
+        key_shares: each party's FROST key shares, one for each of its seats.
         operator_keys: by operator id; ``op1`` belongs to no party, ``op2`` to ``p1``.
         endorser_root: the chip maker's P-384 root key (endorser ``maker``, attester kind ``SIMULATED``).
         log_key: what checkpoints are signed with.
         device_keys: of four chips; the default proposal is for all of them.
         witness_keys: what each party's witness cosigns with, by party id.
         rng: what further randomness is drawn from.
-        nonces: of each ballot signed here, by party id and proposal digest, one for each signing attempt.
     """
 
     treaty: Signed[Treaty]
     party_keys: Mapping[str, SigningKey]
-    key_shares: Mapping[str, frost.KeyShare]
+    key_shares: Mapping[str, tuple[SeatShare, ...]]
     operator_keys: Mapping[str, SigningKey]
     endorser_root: EcdsaSigningKey
     log_key: Ed25519SigningKey
     device_keys: tuple[Ed25519SigningKey, ...]
     witness_keys: Mapping[str, Ed25519SigningKey]
     rng: Rng
-    nonces: Nonces = field(default_factory=dict)
 
     @property
     def party_ids(self) -> tuple[str, ...]:
@@ -148,8 +157,23 @@ class Council:
         chosen = replace(proposal, **changes) if proposal else self.propose(**changes)
         return open_proposal(sign(chosen, self.operator_keys[chosen.operator_id]), self.treaty)
 
-    def cast(self, party_id: str, proposal: Signed[Proposal], choice: Choice, **changes: Any) -> Ballot:
-        """Return a valid ballot with some fields changed; a grant's nonces go into ``nonces``."""
+    def move(self, mover: str, action: ActionClass, **changes: Any) -> Signed[Motion]:
+        """Return a party's signed motion, opened as a reader would."""
+        fields: dict[str, Any] = {
+            "treaty_digest": self.treaty.payload_digest,
+            "epoch": self.treaty.statement.epoch,
+            "mover": mover,
+            "action": action,
+            "subject_digest": bytes(32),
+            "opens_ms": NOW_MS,
+            "closes_ms": NOW_MS + MS_PER_HOUR,
+            "ends_ms": NOW_MS + 24 * MS_PER_HOUR,
+            "serial": self.rng(16),
+        }
+        return open_motion(sign(Motion(**(fields | changes)), self.party_keys[mover]), self.treaty)
+
+    def cast(self, proposal: Signed[Proposal] | Signed[Motion], choice: Choice, **changes: Any) -> Ballot:
+        """Return a valid ballot with some fields changed."""
         fields: dict[str, Any] = {
             "treaty_digest": self.treaty.payload_digest,
             "epoch": self.treaty.statement.epoch,
@@ -158,31 +182,56 @@ class Council:
             "cast_ms": proposal.statement.opens_ms,
             "expires_ms": proposal.statement.ends_ms,
             "reason": VetoReason.SCALE if choice is Choice.VETO else None,
-            "commitments": self._commit(party_id, proposal) if choice is Choice.GRANT else (),
         }
         return Ballot(**(fields | changes))
 
     def sign_ballot(
-        self, party_id: str, proposal: Signed[Proposal], choice: Choice = Choice.GRANT, **changes: Any
+        self,
+        party_id: str,
+        proposal: Signed[Proposal] | Signed[Motion],
+        choice: Choice = Choice.GRANT,
+        **changes: Any,
     ) -> Signed[Ballot]:
         """Return a party's signed ballot, opened as a reader would."""
-        ballot = self.cast(party_id, proposal, choice, **changes)
+        ballot = self.cast(proposal, choice, **changes)
         return open_ballot(sign(ballot, self.party_keys[party_id]), self.treaty)
 
-    def make_signing_package(
-        self, licence: Licence, ballots: Mapping[str, Signed[Ballot]], attempt: int = 0
-    ) -> frost.SigningPackage:
-        """Return what the signers sign in one attempt: the licence and their ballots' commitments."""
-        message = compute_signing_input(licence, self.treaty.statement.group_key)
-        commitments = tuple(ballot.statement.commitments[attempt] for ballot in ballots.values())
-        return frost.SigningPackage(message=message, commitments=commitments)
+    @property
+    def group(self) -> Group:
+        """The group that grants runs, where it is the only one."""
+        (group,) = self.treaty.statement.list_groups(ActionClass.RUN_GRANT)
+        return group
 
-    def sign_share(
-        self, party_id: str, licence: Licence, package: frost.SigningPackage, attempt: int = 0
-    ) -> frost.SignatureShare:
-        """Return a party's signature share, spending the nonces of its ballot for that attempt."""
-        nonces = self.nonces[party_id, licence.proposal_digest][attempt]
-        return frost.sign(package, nonces, self.key_shares[party_id])
+    def sign_by(
+        self,
+        statement: Statement,
+        signers: Iterable[str],
+        action: ActionClass = ActionClass.RUN_GRANT,
+        groups: Iterable[int] | None = None,
+    ) -> bytes:
+        """Return a statement signed by these parties' seats, for all groups they can, or for these."""
+        willing = tuple(signers)
+        chosen = self.treaty.statement.list_groups(action)
+        wanted = [group for group in chosen if groups is None or group.index in set(groups)]
+        able = [
+            group for group in wanted if group.leaf.count_seats(frozenset(willing)) >= group.leaf.min_grants
+        ]
+        return attach_signatures(
+            statement, {group.key: self._sign_for(statement, group, willing) for group in able}
+        )
+
+    def _sign_for(self, statement: Statement, group: Group, signers: tuple[str, ...]) -> bytes:
+        message = compute_signing_input(statement, group.key)
+        held = [
+            entry.share for name in signers for entry in self.key_shares[name] if entry.group == group.index
+        ]
+        shares = sorted(held, key=lambda share: share.identifier)[: group.leaf.min_grants]
+        pairs = [frost.commit(share, self.rng) for share in shares]
+        package = frost.SigningPackage(message=message, commitments=tuple(c for _, c in pairs))
+        signed = [
+            frost.sign(package, nonces, share) for share, (nonces, _) in zip(shares, pairs, strict=True)
+        ]
+        return frost.aggregate(package, signed, group.package)
 
     def sign_licence(
         self,
@@ -191,24 +240,13 @@ class Council:
         *,
         proposal_leaf_index: int = 1,
         ballot_leaf_indices: Sequence[int] | None = None,
-        attempt: int = 0,
         **changes: Any,
     ) -> Signed[Licence]:
         """Return the licence of a granted proposal, signed by the given grants (by party id)."""
         first = proposal_leaf_index + 1
         indices = ballot_leaf_indices or range(first, first + len(ballots))
         licence = replace(derive_licence(self.treaty, proposal, proposal_leaf_index, indices), **changes)
-        package = self.make_signing_package(licence, ballots, attempt)
-        shares = [self.sign_share(party_id, licence, package, attempt) for party_id in ballots]
-        signature = frost.aggregate(package, shares, self.treaty.statement.group)
-        return open_licence(
-            attach_signature(licence, self.treaty.statement.group_key, signature), self.treaty
-        )
-
-    def _commit(self, party_id: str, proposal: Signed[Proposal]) -> tuple[frost.SigningCommitments, ...]:
-        pairs = [frost.commit(self.key_shares[party_id], self.rng) for _ in range(SIGNING_ATTEMPTS)]
-        self.nonces[party_id, proposal.payload_digest] = tuple(nonces for nonces, _ in pairs)
-        return tuple(commitments for _, commitments in pairs)
+        return open_licence(self.sign_by(licence, ballots), self.treaty)
 
 
 def compute_device_set_root(ueids: Iterable[bytes]) -> bytes:
@@ -239,11 +277,26 @@ def deal_group(
     return package, shares
 
 
+def deal_groups(
+    actions: Sequence[ActionRule], rng: Rng
+) -> tuple[tuple[frost.PublicKeyPackage, ...], dict[str, tuple[SeatShare, ...]]]:
+    """Return a dealt group for each threshold, and each party's key shares: quicker than key generation."""
+    packages: list[frost.PublicKeyPackage] = []
+    held: dict[str, tuple[SeatShare, ...]] = {}
+    for index, leaf in enumerate(list_leaves(rule.quorum for rule in actions)):
+        package, shares = deal_group(leaf.seat_count, leaf.min_grants, rng)
+        packages.append(package)
+        for party_id, share in zip(leaf.seats, shares, strict=True):
+            held[party_id] = (*held.get(party_id, ()), SeatShare(group=index, share=share))
+    return tuple(packages), held
+
+
 def make_council(
     n: int = 3,
     min_grants: int = 2,
     veto_holders: Iterable[str] = (),
     rng: Rng | None = None,
+    quorums: Mapping[ActionClass, Quorum] | None = None,
     **changes: Any,
 ) -> Council:
     """Return a founded treaty of ``n`` parties.
@@ -253,24 +306,25 @@ def make_council(
         min_grants: the quorum and the FROST threshold.
         veto_holders: ids of the parties with a veto.
         rng: where all keys come from.
+        quorums: of classes of action besides, or instead of, that quorum for runs and leases.
         **changes: treaty fields to replace before it is signed.
     """
     draw = rng or SeededRng(b"council")
     party_keys: dict[str, SigningKey] = {f"p{i}": generate_ed25519(draw) for i in range(1, n + 1)}
     operator_keys: dict[str, SigningKey] = {"op1": generate_ed25519(draw), "op2": generate_ecdsa(draw)}
     endorser_root, log_key = generate_ecdsa(draw, Algorithm.ES384), generate_ed25519(draw)
-    group, shares = deal_group(n, min_grants, draw)
+    plain = Quorum.of_threshold(
+        min_grants, tuple(party_keys), tuple(veto_holders), minority=min_grants <= n // 2
+    )
+    chosen = {ActionClass.RUN_GRANT: plain, ActionClass.LEASE_RENEWAL: plain} | dict(quorums or {})
+    actions = tuple(ActionRule(action=a, quorum=chosen[a]) for a in ActionClass if a in chosen)
+    groups, shares = deal_groups(changes.get("actions", actions), draw)
     fields: dict[str, Any] = {
         "name": "Test Treaty",
         "epoch": 1,
         "parties": tuple(Party(party_id=name, key=key.public_key) for name, key in party_keys.items()),
-        "quorum": Threshold(
-            min_grants=min_grants,
-            electorate=tuple(party_keys),
-            veto_holders=tuple(veto_holders),
-            minority=min_grants <= n // 2,
-        ),
-        "group": group,
+        "actions": actions,
+        "groups": groups,
         "bands": BANDS,
         "window_ms": 24 * MS_PER_HOUR,
         "signing_ms": 60_000,
@@ -285,6 +339,9 @@ def make_council(
         ),
         "log_origin": "log.example/treaty",
         "log_key": log_key.public_key,
+        "lease_ms": 24 * MS_PER_HOUR,
+        "suspension_ms": 24 * MS_PER_HOUR if ActionClass.EMERGENCY_SUSPENSION in chosen else 0,
+        "refresh_ms": 0,
     }
     witness_keys = {name: generate_ed25519(SeededRng(f"witness {name}".encode())) for name in party_keys}
     fields |= {
@@ -299,7 +356,7 @@ def make_council(
     return Council(
         treaty=open_treaty(sign_jointly(treaty, tuple(party_keys.values()))),
         party_keys=party_keys,
-        key_shares=dict(zip(party_keys, shares, strict=True)),
+        key_shares={name: shares.get(name, ()) for name in party_keys},
         operator_keys=operator_keys,
         endorser_root=endorser_root,
         log_key=log_key,

@@ -180,7 +180,8 @@ def _say_grants(tally: Mapping[str, Any]) -> str:
     """Of a plain threshold the count says all; of an expression only whether it holds does."""
     if tally["min_grants"] is not None:
         return f"{len(tally['granted'])} of {tally['min_grants']} granted"
-    return f"granted by {', '.join(tally['granted']) or 'nobody'} ({'a' if tally['has_quorum'] else 'no'} quorum)"
+    holds = "a quorum" if tally["has_quorum"] else "no quorum"
+    return f"granted by {', '.join(tally['granted']) or 'nobody'} ({holds})"
 
 
 def _list_vetoes(tally: Mapping[str, Any]) -> str:

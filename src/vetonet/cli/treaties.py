@@ -82,6 +82,7 @@ def describe_quorum(quorum: Quorum) -> str:
 
 
 def describe_expression(expression: Expression) -> str:
+    """Return who must grant, in a few words."""
     if isinstance(expression, Threshold):
         return f"{expression.min_grants} of {expression.seat_count}"
     word = " and " if isinstance(expression, AllOf) else " or "

@@ -330,9 +330,8 @@ async def _answer(daemon: PartyDaemon, asked: CommitmentsAsked | SigningAsked) -
                 await daemon.commit(asked)
             return True
         if daemon.party_id not in asked.signers:
-            note(
-                f"attempt {asked.attempt + 1} at the signature goes without us: {', '.join(asked.signers)} sign"
-            )
+            others = ", ".join(asked.signers)
+            note(f"attempt {asked.attempt + 1} at the signature goes without us: {others} sign")
             return True
         await daemon.answer(asked)
     except EquivocationError:

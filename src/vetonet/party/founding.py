@@ -113,7 +113,7 @@ def _name_rng(rng_for: Callable[[str], Rng], index: int, who: str) -> Rng:
 
 
 def found_group(leaf: Threshold, context: bytes, rng_for: Callable[[str], Rng]) -> tuple[Membership, ...]:
-    """Return each seat's share of a new group that signs only as the threshold says, in the order of the seats.
+    """Return each seat's share of a new group that signs only as the threshold says, in order of seats.
 
     Args:
         leaf: who takes part, with how many seats, and how many it takes.

@@ -101,7 +101,7 @@ class Bulletin:
     def retract_round(self, proposal_digest: bytes) -> None:
         """Nobody is asked to sign anything about this proposal any more."""
         for kind in (RequestCommitments, SigningRound):
-            self._notices.pop((proposal_digest, kind), None)
+            self._notices.pop((proposal_digest, kind.__name__), None)
 
     def list_after(self, sequence: int, proposal_digest: bytes | None = None) -> tuple[Notice, ...]:
         """Return what was posted after ``sequence`` on one proposal, or on all, oldest first."""
@@ -133,4 +133,4 @@ def _kind_of(news: News) -> Hashable:
     """Each spoilt attempt is news of its own; of a state, and of each request, only the newest counts."""
     if isinstance(news, NameCulprits):
         return news
-    return type(news.request) if isinstance(news, Asked) else type(news)
+    return (type(news.request) if isinstance(news, Asked) else type(news)).__name__

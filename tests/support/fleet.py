@@ -161,6 +161,7 @@ def _license(
         device_set_root=compute_device_set_root(members),
         device_count=len(members),
         per_device_flop=per_device_flop,
+        lease_flop=per_device_flop,
         total_flop=per_device_flop * len(members),
     )
     ballots = {name: council.sign_ballot(name, proposal) for name in ("p1", "p2")}

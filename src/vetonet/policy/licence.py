@@ -11,8 +11,14 @@ from vetonet.encoding.record import DIGEST, many, member, numeric_date, one_of, 
 from vetonet.policy.action import ActionClass
 from vetonet.policy.consent import open_decided
 from vetonet.policy.expression import MAX_PARTIES
-from vetonet.policy.proposal import MAX_DEVICES, Proposal, verify_ceilings, verify_treaty_reference
-from vetonet.policy.treaty import Treaty
+from vetonet.policy.proposal import (
+    MAX_DEVICES,
+    Proposal,
+    verify_ceilings,
+    verify_lease_ceiling,
+    verify_treaty_reference,
+)
+from vetonet.policy.treaty import MAX_INTERVAL_MS, Treaty
 from vetonet.units import MAX_FLOP, Precision, WorkloadClass
 
 MAX_LEAF_INDEX: Final = 2**53
@@ -27,6 +33,8 @@ class Licence(Statement):
         issued_ms, not_before_ms, expires_ms: whole seconds on the wire (claims iat, nbf, exp).
         licence_id: index of the last ballot leaf it rests on, so it is unique and rises with time.
         proposal_leaf_index, ballot_leaf_indices: where the log shows what it rests on.
+        lease_flop: the ceiling of each chip within one lease.
+        lease_ms: how long after consent was last given a chip may run at most (VN-14.1).
     """
 
     TYPE: ClassVar[str] = "licence"
@@ -46,6 +54,8 @@ class Licence(Statement):
     per_device_flop: int = member(-70110, uint(MAX_FLOP))
     workload: WorkloadClass = member(-70111, one_of(WorkloadClass))
     precision: Precision = member(-70112, one_of(Precision))
+    lease_flop: int = member(-70113, uint(MAX_FLOP))
+    lease_ms: int = member(-70114, uint(MAX_INTERVAL_MS))
 
     def __post_init__(self) -> None:
         """Refuse a licence that could not have been derived: order of times, of ballots, of ceilings."""
@@ -61,6 +71,10 @@ class Licence(Statement):
             msg = "expected the proposal before the ballots, and the last ballot as licence id"
             raise ValueError(msg)
         verify_ceilings(self.per_device_flop, self.total_flop, self.device_count)
+        verify_lease_ceiling(self.lease_flop, self.per_device_flop)
+        if not self.lease_ms:
+            msg = "expected leases that last"
+            raise ValueError(msg)
 
 
 def derive_licence(
@@ -87,6 +101,8 @@ def derive_licence(
         per_device_flop=asked.per_device_flop,
         workload=asked.workload,
         precision=asked.precision,
+        lease_flop=asked.lease_flop,
+        lease_ms=treaty.statement.lease_ms,
     )
 
 

@@ -26,6 +26,7 @@ class Proposal(Statement):
         beneficial_owner: whose runs count together, whatever company proposes them.
         total_flop: the ceiling over all chips.
         per_device_flop: the ceiling of each chip.
+        lease_flop: the ceiling of each chip within one lease, so that a chip whose clock is held stops too.
         device_set_root: Merkle root (RFC 9162 hashing) over the sorted ueids of the ``device_count`` chips.
         opens_ms, closes_ms: the voting window.
         starts_ms, ends_ms: the window of the run itself.
@@ -53,6 +54,7 @@ class Proposal(Statement):
     specification_digest: bytes = member(15, DIGEST)
     lineage: tuple[bytes, ...] = member(16, many(DIGEST, maximum=16))
     serial: bytes = member(17, bstr(16))
+    lease_flop: int = member(18, uint(MAX_FLOP))
 
     def __post_init__(self) -> None:
         """Refuse windows that end before they begin and ceilings that do not fit together (VN-5.1)."""
@@ -63,6 +65,7 @@ class Proposal(Statement):
             msg = "expected closes, starts and ends on whole seconds: a licence states them so (RFC 8392)"
             raise ValueError(msg)
         verify_ceilings(self.per_device_flop, self.total_flop, self.device_count)
+        verify_lease_ceiling(self.lease_flop, self.per_device_flop)
         if len(set(self.lineage)) < len(self.lineage):
             msg = "a parent stands twice in the lineage"
             raise ValueError(msg)
@@ -80,6 +83,17 @@ def verify_ceilings(per_device_flop: int, total_flop: int, device_count: int) ->
     """
     if not 0 < per_device_flop <= total_flop <= per_device_flop * device_count:
         msg = "expected 0 < per-device ceiling <= total ceiling <= per-device ceiling x chips"
+        raise ValueError(msg)
+
+
+def verify_lease_ceiling(lease_flop: int, per_device_flop: int) -> None:
+    """Hold that a chip may do something in a lease, and no more than in the whole run (VN-5.1).
+
+    Raises:
+        ValueError: it may not.
+    """
+    if not 1 <= lease_flop <= per_device_flop:
+        msg = f"expected 1 <= FLOP of a lease <= {per_device_flop} FLOP of each chip, got {lease_flop}"
         raise ValueError(msg)
 
 

@@ -85,6 +85,15 @@ def parse_flop(text: str) -> Flop:
     return value
 
 
+def spell_flop(flop: Flop) -> str:
+    """Return the shortest decimal that ``parse_flop`` reads as exactly this count."""
+    plain = str(flop)
+    digits = plain.rstrip("0")
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    scientific = f"{digits[:1]}{fraction}e{len(plain) - 1}"
+    return min(plain, scientific, key=len)
+
+
 def parse_count(text: str) -> int:
     """Return the whole number above zero that a decimal such as ``512`` or ``405e9`` spells, exactly.
 
@@ -118,6 +127,16 @@ def parse_duration(text: str) -> Milliseconds:
         msg = f"expected a duration of at most a year, such as 90s, 10m, 1h or 30d, got {show(text)}"
         raise ValueError(msg)
     return duration
+
+
+def spell_duration(duration_ms: Milliseconds) -> str:
+    """Return what ``parse_duration`` reads as exactly these milliseconds, such as ``1h30m``."""
+    parts, rest = [], duration_ms
+    for unit, size in sorted(_UNITS_MS.items(), key=lambda pair: -pair[1]):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
 
 
 def show(text: str) -> str:

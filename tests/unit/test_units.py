@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vetonet.units import MAX_FLOP, parse_count, parse_duration, parse_flop
+from vetonet.units import (
+    MAX_DURATION_MS,
+    MAX_FLOP,
+    parse_count,
+    parse_duration,
+    parse_flop,
+    spell_duration,
+    spell_flop,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +35,12 @@ def test_flop_are_read_exactly(text: str, expected: int) -> None:
 @given(st.integers(min_value=1, max_value=MAX_FLOP))
 def test_every_count_is_read_as_it_is_printed(flop: int) -> None:
     assert parse_flop(str(flop)) == flop
+    assert parse_flop(spell_flop(flop)) == flop
+
+
+@pytest.mark.parametrize("spelled", ["1e22", "5.5e21", "99", "100", "1e3", "100000000000001", "1.00001e20"])
+def test_a_count_is_spelled_as_short_as_it_can_be(spelled: str) -> None:
+    assert spell_flop(parse_flop(spelled)) == spelled
 
 
 @pytest.mark.parametrize(
@@ -89,3 +103,17 @@ def test_durations_have_units(text: str, expected: int) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="such as 90s"):
         parse_duration(text)
+
+
+@given(st.integers(min_value=1, max_value=MAX_DURATION_MS))
+def test_every_duration_is_read_as_it_is_spelled(duration_ms: int) -> None:
+    assert parse_duration(spell_duration(duration_ms)) == duration_ms
+
+
+@pytest.mark.parametrize("spelled", ["90d", "1h30m", "1m30s", "250ms", "1d1ms"])
+def test_a_duration_is_spelled_in_its_largest_units(spelled: str) -> None:
+    assert spell_duration(parse_duration(spelled)) == spelled
+
+
+def test_no_time_at_all_is_spelled_so() -> None:
+    assert spell_duration(0) == "0s"

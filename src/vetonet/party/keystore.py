@@ -59,8 +59,10 @@ class KeyStore:
         Raises:
             ConfigError: something is there already, or the file cannot be written.
         """
-        seal, contents = Seal.generate(unlock, cost, rng), Contents(secrets=())
-        data = seal.close(contents, rng)
+        contents = Contents(secrets=())
+        with _named(path):
+            seal = Seal.generate(unlock, cost, rng)
+            data = seal.close(contents, rng)
         with translated(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked_folder(path) as folder:

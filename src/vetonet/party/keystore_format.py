@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from vetonet.encoding.record import Record, bstr, many, member, one_of, record, tstr, uint
 from vetonet.errors import ConfigError, EncodingError
-from vetonet.party.secret_files import MAX_SECRET_BYTES, read_secret, translated
+from vetonet.party.secret_files import MAX_SECRET_BYTES, read_secret, translated, write_secret
 from vetonet.units import Rng
 
 FORMAT_VERSION: Final = 1
@@ -86,6 +86,17 @@ class KeyFile(_Unlocking):
         if len(set(self.secret)) < MIN_DIFFERENT_BYTES:
             msg = "expected a key file of random bytes, got the same few over and over"
             raise ValueError(msg)
+
+    @classmethod
+    def create(cls, path: Path, rng: Rng) -> Self:
+        """Return a new key file, already on the disk for its owner alone; it belongs on another medium.
+
+        Raises:
+            ConfigError: it is there already, or cannot be written.
+        """
+        made = cls(rng(MIN_KEY_FILE_BYTES))
+        write_secret(path, made.secret)
+        return made
 
     @classmethod
     def read(cls, path: Path) -> Self:

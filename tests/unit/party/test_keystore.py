@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vetonet.crypto.rng import SeededRng
 from vetonet.encoding import cbor
-from vetonet.errors import ConfigError
+from vetonet.errors import ConfigError, VetonetError
 from vetonet.party.keystore import KEY_STORE_FILE, KeyFile, KeyStore, Passphrase, ScryptCost, Unlock
 from vetonet.party.keystore_format import (
     DEFAULT_COST,
@@ -22,6 +24,7 @@ from vetonet.party.keystore_format import (
     Contents,
     NamedSecret,
     Seal,
+    open_store,
 )
 from vetonet.party.secret_files import locked_folder
 
@@ -338,6 +341,23 @@ def test_a_crash_before_the_rename_leaves_the_old_store(
     assert_no_writer_left_anything(path)
 
 
+def test_content_and_name_are_on_the_disk_before_a_put_returns(
+    store: KeyStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[bool, list[str]]] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        synced.append((is_folder, sorted(entry.name for entry in path.parent.iterdir())))
+
+    monkeypatch.setattr(os, "fsync", note)
+    store.put("new", SECRET)
+    temporary = f".{KEY_STORE_FILE}.new"
+    assert synced == [(False, [temporary, KEY_STORE_FILE]), (True, [KEY_STORE_FILE])]
+
+
 def test_a_full_disk_leaves_the_old_store_and_no_other_file(
     store: KeyStore, path: Path, unlock: Unlock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -453,6 +473,23 @@ def test_a_key_file_is_read_from_its_owners_file_only(tmp_path: Path) -> None:
     key.chmod(0o640)
     with pytest.raises(ConfigError, match="chmod 600"):
         KeyFile.read(key)
+
+
+def test_a_new_key_file_opens_what_it_closed_and_overwrites_nothing(path: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    KeyStore.create(path, KeyFile.create(key, SeededRng(b"made")), SeededRng(b"new")).put("key", SECRET)
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert reopen(path, KeyFile.read(key)).get("key") == SECRET
+    before = key.read_bytes()
+    with pytest.raises(ConfigError, match="exists"):
+        KeyFile.create(key, SeededRng(b"again"))
+    assert key.read_bytes() == before
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(VetonetError):
+        open_store(data, OPENERS["key-file"])
 
 
 def test_contents_in_another_order_or_twice_are_refused() -> None:

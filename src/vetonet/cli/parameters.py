@@ -4,72 +4,29 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import Any, Final
 
 import click
 
-from vetonet.units import MAX_FLOP, MS_PER_HOUR, MS_PER_S, Flop, Milliseconds
+from vetonet.units import MS_PER_S, Milliseconds, parse_count, parse_duration, parse_flop, show
 
-MAX_DURATION_MS: Final = 366 * 24 * MS_PER_HOUR
-MAX_COUNT: Final = 10**18
+__all__ = [
+    "ADDRESS",
+    "COUNT",
+    "DURATION",
+    "FLOP",
+    "NAME",
+    "TIME",
+    "parse_address",
+    "parse_name",
+    "parse_time",
+    "show",
+]
+
 MAX_PORT: Final = 65_535
 
-_NUMBER: Final = re.compile(r"\d{1,60}(?:\.\d{1,60})?(?:[eE]\+?\d{1,2})?", re.ASCII)
-_DURATION: Final = re.compile(r"(?:\d{1,12}(?:ms|s|m|h|d))+", re.ASCII)
-_DURATION_PART: Final = re.compile(r"(\d+)(ms|s|m|h|d)")
-_UNITS_MS: Final = {"ms": 1, "s": MS_PER_S, "m": 60_000, "h": MS_PER_HOUR, "d": 24 * MS_PER_HOUR}
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\]")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SHOWN_CHARS: Final = 60
-
-
-def parse_flop(text: str) -> Flop:
-    """Return the whole number above zero that a decimal spells, exactly; no float is ever in between.
-
-    Raises:
-        ValueError: not such a number, or more than any run can have.
-    """
-    value = _parse_whole(text)
-    if not 0 < value <= MAX_FLOP:
-        msg = f"expected a whole number of FLOP above 0, such as 5.5e21, got {show(text)}"
-        raise ValueError(msg)
-    return value
-
-
-def parse_count(text: str) -> int:
-    """Return the whole number above zero that a decimal such as ``512`` or ``405e9`` spells, exactly.
-
-    Raises:
-        ValueError: not such a number, or one that counts nothing real.
-    """
-    value = _parse_whole(text)
-    if not 0 < value <= MAX_COUNT:
-        msg = f"expected a whole number above 0, such as 512 or 405e9, got {show(text)}"
-        raise ValueError(msg)
-    return value
-
-
-def _parse_whole(text: str) -> int:
-    """Return the whole number that a decimal spells, or 0 where it spells none."""
-    digits = text.strip().replace("_", "").replace(",", "")
-    value = Fraction(digits) if _NUMBER.fullmatch(digits) else Fraction(0)
-    return int(value) if value.denominator == 1 else 0
-
-
-def parse_duration(text: str) -> Milliseconds:
-    """Return the milliseconds that a duration such as ``90s``, ``10m`` or ``1h30m`` spells.
-
-    Raises:
-        ValueError: not such a duration, none at all, or more than a year.
-    """
-    is_spelled = _DURATION.fullmatch(text.strip())
-    parts = _DURATION_PART.findall(text) if is_spelled else []
-    duration = sum(int(count) * _UNITS_MS[unit] for count, unit in parts)
-    if not 0 < duration <= MAX_DURATION_MS:
-        msg = f"expected a duration of at most a year, such as 90s, 10m, 1h or 30d, got {show(text)}"
-        raise ValueError(msg)
-    return duration
 
 
 def parse_time(text: str) -> Milliseconds:
@@ -112,11 +69,6 @@ def parse_address(text: str) -> str:
         msg = f"expected HOST:PORT, such as 127.0.0.1:7443, got {show(text)}"
         raise ValueError(msg)
     return text
-
-
-def show(text: str) -> str:
-    """Return what a user typed as one short printable word in quotes."""
-    return ascii(text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "...")
 
 
 class _Parsed(click.ParamType[Any]):

@@ -1,22 +1,18 @@
 """A party's secrets, and the only way they get to a disk and back.
 
 Each secret is a file in PEM (RFC 7468) that nobody but its owner may read; a file that others can read is
-refused, because it may have been. The files are not encrypted: whoever reads the disk has the keys.
-Encryption at rest, by passphrase or key file, is a later step.
+refused, because it may have been. The files are not encrypted: whoever reads the disk has the keys. The
+store of ``party.keystore`` is.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 from base64 import b64decode, encodebytes
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
@@ -24,17 +20,16 @@ from vetonet.crypto import frost
 from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, SigningKey
 from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError, EncodingError
+from vetonet.party.secret_files import read_secret, translated, write_secret
 from vetonet.policy.treaty import Treaty
 
 STATEMENT_KEY_FILE: Final = "statement-key.pem"
 KEY_SHARE_FILE: Final = "key-share-{group}-{participant}.pem"
 MAX_GROUP_DIGITS: Final = 6
 PARTY_ID_FILE: Final = "party-id"
-MAX_SECRET_BYTES: Final = 4096
 
 _SHARE_BEGIN: Final = "-----BEGIN VETONET KEY SHARE-----\n"
 _SHARE_END: Final = "-----END VETONET KEY SHARE-----\n"
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,13 +68,13 @@ class PartySecrets:
         Raises:
             ConfigError: secrets are there already, or the directory cannot be written.
         """
-        with _translated(directory):
+        with translated(directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         save_signing_key(directory / STATEMENT_KEY_FILE, self.statement_key)
         for held in self.key_shares:
             name = KEY_SHARE_FILE.format(group=held.group, participant=held.share.identifier)
-            _write_secret(directory / name, _armour(held.share.to_bytes()))
-        _write_secret(directory / PARTY_ID_FILE, f"{self.party_id}\n".encode())
+            write_secret(directory / name, _armour(held.share.to_bytes()))
+        write_secret(directory / PARTY_ID_FILE, f"{self.party_id}\n".encode())
 
     @classmethod
     def load(cls, directory: Path) -> PartySecrets:
@@ -89,8 +84,8 @@ class PartySecrets:
             ConfigError: a file is missing, malformed, or readable by others than its owner.
         """
         party_id = directory / PARTY_ID_FILE
-        with _translated(party_id):
-            name = _read_secret(party_id).decode().strip()
+        with translated(party_id):
+            name = read_secret(party_id).decode().strip()
         statement_key = load_signing_key(directory / STATEMENT_KEY_FILE)
         shares = tuple(sorted(map(_load_share, _list_share_files(directory)), key=lambda held: held.seat))
         return cls(party_id=name, statement_key=statement_key, key_shares=shares)
@@ -133,7 +128,7 @@ def save_signing_key(path: Path, key: SigningKey) -> None:
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write_secret(path, pem)
+    write_secret(path, pem)
 
 
 def load_signing_key(path: Path) -> SigningKey:
@@ -142,8 +137,8 @@ def load_signing_key(path: Path) -> SigningKey:
     Raises:
         ConfigError: it is missing, malformed, of another algorithm, or readable by others than its owner.
     """
-    with _translated(path):
-        private = serialization.load_pem_private_key(_read_secret(path), password=None)
+    with translated(path):
+        private = serialization.load_pem_private_key(read_secret(path), password=None)
         if isinstance(private, ed25519.Ed25519PrivateKey):
             return Ed25519SigningKey(seed=private.private_bytes_raw())
         if isinstance(private, ec.EllipticCurvePrivateKey):
@@ -152,48 +147,8 @@ def load_signing_key(path: Path) -> SigningKey:
     raise ConfigError(msg)
 
 
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Foreign errors name the file and the kind of mistake, never what the file holds."""
-    try:
-        yield
-    except OSError as error:
-        msg = f"{path}: {error.strerror or 'cannot be used'}"
-        raise ConfigError(msg) from error
-    except (ValueError, TypeError, EncodingError, UnsupportedAlgorithm):
-        # Not chained: a parser's message may quote what it read.
-        msg = f"{path}: not a secret that vetonet wrote"
-        raise ConfigError(msg) from None
-
-
-def _write_secret(path: Path, data: bytes) -> None:
-    """The file exists with these bytes, durably, and nobody else could ever open it."""
-    with _translated(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _read_secret(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SECRET_BYTES:
-            msg = f"{path}: expected a file of at most {MAX_SECRET_BYTES} bytes"
-            raise ConfigError(msg)
-        if status.st_mode & _OTHERS:
-            mode = stat.S_IMODE(status.st_mode)
-            msg = (
-                f"{path}: others than its owner may open this secret (mode {mode:04o}); run: chmod 600 {path}"
-            )
-            raise ConfigError(msg)
-        return file.read(MAX_SECRET_BYTES)
-
-
 def _list_share_files(directory: Path) -> list[Path]:
-    with _translated(directory):
+    with translated(directory):
         return list(directory.glob(KEY_SHARE_FILE.format(group="*", participant="*")))
 
 
@@ -202,8 +157,8 @@ def _load_share(path: Path) -> SeatShare:
     digits = path.stem.split("-")[2]
     if not digits.isascii() or not digits.isdigit() or len(digits) > MAX_GROUP_DIGITS:
         raise ConfigError(f"{path}: expected the name of a key share to hold the number of its group")
-    with _translated(path):
-        share = frost.KeyShare.from_bytes(_unarmour(_read_secret(path)))
+    with translated(path):
+        share = frost.KeyShare.from_bytes(_unarmour(read_secret(path)))
     return SeatShare(group=int(digits), share=share)
 
 

@@ -126,6 +126,7 @@ def _draw_up(
     specification: Path | None,
 ) -> Proposal:
     from vetonet.compliance.bundle import DeviceSet
+    from vetonet.policy.lease import compute_lease_flop
     from vetonet.policy.proposal import Proposal
 
     terms, serial = member.treaty.statement, secrets.token_bytes(SERIAL_BYTES)
@@ -143,6 +144,7 @@ def _draw_up(
             precision=Precision(precision),
             total_flop=total_flop,
             per_device_flop=share,
+            lease_flop=compute_lease_flop(share, duration_ms, terms.lease_ms),
             device_set_root=devices.root_hash,
             device_count=len(devices.ueids),
             opens_ms=opens_ms,

@@ -8,6 +8,7 @@ from typing import Final
 from vetonet.cli.demo.stage import OPERATOR_ID, Stage
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.crypto.rng import SeededRng
+from vetonet.policy.lease import compute_lease_flop
 from vetonet.policy.proposal import Proposal
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Flop, Milliseconds, Precision, WorkloadClass
 
@@ -91,7 +92,7 @@ def _describe(
     """Return a proposal whose vote is open for an hour; the stage clock is moved to its opening."""
     device_set, rng = DeviceSet(ueids=tuple(sorted(devices))), stage.rng.spawn(name)
     stage.clock.advance_to(opens_ms)
-    treaty = stage.founded.treaty
+    treaty, share = stage.founded.treaty, -(-total_flop // len(device_set.ueids))
     return Proposal(
         treaty_digest=treaty.payload_digest,
         epoch=treaty.statement.epoch,
@@ -100,7 +101,8 @@ def _describe(
         workload=WorkloadClass.TRAINING,
         precision=precision,
         total_flop=total_flop,
-        per_device_flop=-(-total_flop // len(device_set.ueids)),
+        per_device_flop=share,
+        lease_flop=compute_lease_flop(share, ends_ms - starts_ms, treaty.statement.lease_ms),
         device_set_root=device_set.root_hash,
         device_count=len(device_set.ueids),
         opens_ms=opens_ms,

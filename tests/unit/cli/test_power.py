@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import starmap
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from vetonet.policy.losses import compute_losses
 from vetonet.policy.power import compute_power
 from vetonet.policy.quorum import Denominator, Quorum, Recusal, VetoShare
 
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "power.md"
 FIVE, TEN = tuple("ABCDE"), tuple("FGHIJKLMNO")
 
 
@@ -154,3 +156,9 @@ def test_a_sampled_table_says_so_and_gives_errors(rng: SeededRng, capsys: pytest
     assert "Voting power of 25 parties, sampled 40 times" in shown
     assert "±" in shown
     assert "Enough to grant" not in shown
+
+
+def test_the_example_of_the_document_is_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = (make_leaf(2, ("Alfa", "Bravo")), make_leaf(2, ("Lima", "Mike", "Nova")))
+    shown = read_power(make_quorum(AllOf(parts=parts), ("Alfa", "Zulu")), capsys)
+    assert f"```\n{shown}```\n" in EXAMPLE.read_text(encoding="utf-8")

@@ -2,8 +2,8 @@
 
 A licence alone lets a chip do nothing. Leases follow one another from the start of the run, each signed by
 the quorum of the class ``lease-renewal``; so whoever withdraws consent has to convince nobody and to reach no
-chip: the next lease does not come. Each may be signed only shortly before it begins, so that every lease ends at
-most ``lease_ms`` after it was signed.
+chip: the next lease does not come. Each may be signed only shortly before it begins, so that every lease ends
+at most ``lease_ms`` after it was signed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def compute_period_ms(lease_ms: Milliseconds) -> Milliseconds:
 
 
 def compute_lease_flop(per_device_flop: Flop, duration_ms: Milliseconds, lease_ms: Milliseconds) -> Flop:
-    """Return what a chip may do in a lease where it may go twice as fast as evenly; at most its whole share."""
+    """Return what a chip may do in a lease where it may go twice as fast as evenly, at most its share."""
     even = -(-EVENNESS * per_device_flop * compute_period_ms(lease_ms) // max(1, duration_ms))
     return max(1, min(per_device_flop, even))
 

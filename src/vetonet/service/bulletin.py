@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from vetonet.voting.signing import SigningRound
-from vetonet.voting.state import Effect, NameCulprits, RequestCommitments, RequestShares, Voting
+from vetonet.voting.signing import RequestCommitments, RequestShares, SigningRound
+from vetonet.voting.state import Effect, NameCulprits, Voting
 
 _INCARNATION_BITS: Final = 32
 

@@ -24,8 +24,8 @@ from vetonet.v1 import (
     log_pb2,
     resources_pb2,
 )
-from vetonet.voting.signing import SigningRound
-from vetonet.voting.state import NameCulprits, RequestCommitments, Voting
+from vetonet.voting.signing import RequestCommitments, SigningRound
+from vetonet.voting.state import NameCulprits, Voting
 from vetonet.wire import convert
 from vetonet.wire.boundary import Context, read_caller
 from vetonet.wire.errors import OverloadedError

@@ -13,15 +13,21 @@ from typing import Final
 from vetonet.crypto.statement import Signed, peek, read_unverified
 from vetonet.errors import ProtocolError
 from vetonet.policy.ballot import Ballot, open_ballot
+from vetonet.policy.lease import Lease, open_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
-from vetonet.policy.motion import Motion, Resolution
+from vetonet.policy.motion import SUSPENDING, Motion, Resolution
 from vetonet.policy.proposal import Proposal
+from vetonet.policy.standing import Consent, open_consent
 from vetonet.policy.treaty import Treaty
 from vetonet.voting.machine import begin, open_outcome, step
 from vetonet.voting.state import BallotReceived, OutcomeLogged, Voting
+from vetonet.voting.tenure import step as step_tenure
+from vetonet.voting.tenure_state import ConsentStated, LeaseLogged, SuspensionLogged, Tenure
 
-KINDS: Final = frozenset({Proposal.TYPE, Motion.TYPE, Ballot.TYPE, Licence.TYPE, Resolution.TYPE})
+KINDS: Final = frozenset(
+    {Proposal.TYPE, Motion.TYPE, Ballot.TYPE, Licence.TYPE, Resolution.TYPE, Consent.TYPE, Lease.TYPE}
+)
 """The statement types that move the ledger; leaves of other types are read elsewhere."""
 
 
@@ -33,11 +39,13 @@ class Ledger:
         treaty: the treaty in force.
         votes: the life of each proposal and motion, as far as the log tells it.
         order: their digests in the order in which they were logged.
+        tenures: the life of each licence, by the digest of its proposal.
     """
 
     treaty: Signed[Treaty] = field(repr=False)
     votes: Mapping[bytes, Voting] = field(default_factory=dict)
     order: tuple[bytes, ...] = ()
+    tenures: Mapping[bytes, Tenure] = field(default_factory=dict)
 
     @property
     def licensed(self) -> Mapping[bytes, Proposal]:
@@ -60,11 +68,32 @@ class Ledger:
             raise ProtocolError(msg, clause="VN-6.2")
         return vote
 
+    def find_tenure(self, digest: bytes) -> Tenure:
+        """Return the life of a licence.
+
+        Raises:
+            ProtocolError: the log holds no licence of this proposal.
+        """
+        tenure = self.tenures.get(digest)
+        if tenure is None:
+            msg = f"no licence of proposal {digest.hex()[:16]} in the log"
+            raise ProtocolError(msg, clause="VN-14.2")
+        return tenure
+
+    def with_tenure(self, tenure: Tenure) -> Ledger:
+        """Return the ledger with this licence's life in place of what it held."""
+        return replace(self, tenures={**self.tenures, tenure.digest: tenure})
+
     def with_vote(self, vote: Voting) -> Ledger:
-        """Return the ledger with this proposal's life in place of what it held."""
+        """Return the ledger with this life in place of what it held, and what follows from its outcome."""
         digest = vote.digest
         order = self.order if digest in self.votes else (*self.order, digest)
-        return replace(self, votes={**self.votes, digest: vote}, order=order)
+        is_news = vote.outcome is not None and self._is_undecided(digest)
+        following = replace(self, votes={**self.votes, digest: vote}, order=order)
+        return _follow_outcome(following, vote) if is_news else following
+
+    def _is_undecided(self, digest: bytes) -> bool:
+        return digest not in self.votes or self.votes[digest].outcome is None
 
 
 def read_leaf(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
@@ -88,7 +117,9 @@ def read_leaf(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
         return _read_outcome(ledger, data, read_unverified(data, Licence).proposal_digest)
     if kind == Resolution.TYPE:
         return _read_outcome(ledger, data, read_unverified(data, Resolution).motion_digest)
-    return ledger
+    if kind == Consent.TYPE:
+        return _read_consent(ledger, leaf_index, data)
+    return _read_lease(ledger, data) if kind == Lease.TYPE else ledger
 
 
 def read_leaves(ledger: Ledger, leaves: Iterable[tuple[int, bytes]]) -> Ledger:
@@ -130,3 +161,37 @@ def _read_outcome(ledger: Ledger, data: bytes, digest: bytes) -> Ledger:
     event = OutcomeLogged(outcome=outcome, licensed=ledger.licensed)
     following, _ = step(vote, event, outcome.statement.issued_ms)
     return ledger.with_vote(following)
+
+
+def _read_consent(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
+    consent = open_consent(data, ledger.treaty)
+    tenure = ledger.find_tenure(consent.statement.proposal_digest)
+    event = ConsentStated(consent=consent, leaf_index=leaf_index)
+    following, effects = step_tenure(tenure, event, consent.statement.stated_ms)
+    if not effects:
+        msg = f"leaf {leaf_index} repeats a statement of consent"
+        raise ProtocolError(msg, clause="VN-11.3")
+    return ledger.with_tenure(following)
+
+
+def _read_lease(ledger: Ledger, data: bytes) -> Ledger:
+    lease = open_lease(data, ledger.treaty)
+    tenure = ledger.find_tenure(lease.statement.proposal_digest)
+    following, _ = step_tenure(tenure, LeaseLogged(lease=lease), lease.statement.starts_ms)
+    return ledger.with_tenure(following)
+
+
+def _follow_outcome(ledger: Ledger, vote: Voting) -> Ledger:
+    """A licence begins its tenure; what suspends one is part of its life from now on."""
+    if vote.licence is not None:
+        tenure = Tenure(
+            treaty=ledger.treaty, proposal=vote.proposal, licence=vote.licence, granted=vote.choices
+        )
+        return ledger.with_tenure(tenure)
+    resolution = vote.resolution
+    if resolution is None or resolution.statement.action not in SUSPENDING:
+        return ledger
+    tenure = ledger.find_tenure(resolution.statement.subject_digest)
+    event = SuspensionLogged(resolution=resolution)
+    following, _ = step_tenure(tenure, event, resolution.statement.issued_ms)
+    return ledger.with_tenure(following)

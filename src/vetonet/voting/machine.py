@@ -25,6 +25,7 @@ from vetonet.voting.signing import (
     Signing,
     Stage,
     begin_signing,
+    list_requests,
     pass_time,
     take_commitments,
     take_shares,
@@ -41,8 +42,6 @@ from vetonet.voting.state import (
     NameCulprits,
     OutcomeLogged,
     Phase,
-    RequestCommitments,
-    RequestShares,
     SharesReceived,
     TimePassed,
     Voting,
@@ -244,20 +243,7 @@ def _follow(state: Voting, signing: Signing, blame: Blame, *, leaf_index: int | 
     if signing.stage is Stage.SIGNED:
         return _adopt_signed(state, signing, leaf_index)
     following = replace(state, phase=Phase.SIGNING, signing=signing)
-    return following, (*named, *_list_requests(state.signing, signing))
-
-
-def _list_requests(before: Signing | None, signing: Signing) -> tuple[Effect, ...]:
-    """What signers are asked for now that they were not asked for before."""
-    is_new = before is None or before.attempt != signing.attempt
-    if signing.stage is Stage.SIGNING and (is_new or before is None or before.stage is Stage.GATHERING):
-        return (RequestShares(round=signing.under_way),)
-    if signing.stage is Stage.GATHERING and is_new:
-        asked = RequestCommitments(
-            attempt=signing.attempt, party_ids=signing.asked, deadline_ms=signing.deadline_ms
-        )
-        return (asked,)
-    return EFFECTS_NONE
+    return following, (*named, *list_requests(state.signing, signing))
 
 
 def _adopt_signed(state: Voting, signing: Signing, leaf_index: int | None) -> Outcome:

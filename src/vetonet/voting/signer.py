@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import NoReturn
 
 from vetonet.crypto.statement import Signed, Statement, compute_signing_input
 from vetonet.errors import RefusedError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import Ballot, verify_ballot_for
+from vetonet.policy.lease import Lease, derive_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.motion import Resolution
 from vetonet.policy.proposal import verify_band
 from vetonet.policy.quorum import Choice, Decision
+from vetonet.policy.standing import Consent
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds
 from vetonet.voting.ledger import Ledger
 from vetonet.voting.machine import decide, derive, list_granting
 from vetonet.voting.signing import GroupSession, list_signing_seats
 from vetonet.voting.state import Voting
+from vetonet.voting.tenure import find_due_number, find_obstacle, list_consenting
 
 
 def review_vote(
@@ -52,6 +56,44 @@ def review_vote(
     if party_id not in list_granting(vote):
         _refuse(f"no grant of {party_id} counts here", party_id)
     return derive(vote)
+
+
+def review_lease(
+    ledger: Ledger,
+    digest: bytes,
+    number: int,
+    *,
+    party_id: str,
+    direct: Iterable[Signed[Consent]],
+    now: Milliseconds,
+) -> Lease:
+    """Return the lease that this party agrees to sign.
+
+    Args:
+        ledger: read by the party itself from leaves under a checkpoint it verified.
+        digest: of the proposal that is licensed.
+        number: which lease the coordinator says is due.
+        party_id: who reviews.
+        direct: withdrawals that reached the party other than through the log.
+        now: the party's own clock.
+
+    Raises:
+        RefusedError: a rule of VN-14.3 says no; the message says which.
+    """
+    tenure = ledger.find_tenure(digest)
+    for consent in direct:
+        voter = tenure.treaty.statement.find_party(consent.signer).party_id
+        known = tenure.standings.get(voter)
+        if known is None or known.statement.number < consent.statement.number:
+            tenure = replace(tenure, standings={**tenure.standings, voter: consent})
+    if find_due_number(tenure, now) != number:
+        _refuse(f"lease {number} is not due by this party's clock", None)
+    obstacle = find_obstacle(tenure, now)
+    if obstacle is not None:
+        _refuse(obstacle, None)
+    if party_id not in list_consenting(tenure):
+        _refuse(f"{party_id} does not consent to this run", party_id)
+    return derive_lease(tenure.treaty, tenure.licence, number)
 
 
 def verify_sessions(

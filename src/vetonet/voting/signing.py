@@ -81,6 +81,28 @@ class SigningRound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCommitments:
+    """Ask these parties to commit to nonces for the next attempt.
+
+    Attributes:
+        attempt: from 0.
+        party_ids: those that are asked.
+        deadline_ms: until when enough of them must have.
+    """
+
+    attempt: int
+    party_ids: tuple[str, ...]
+    deadline_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestShares:
+    """Ask the signers of this round for their shares."""
+
+    round: SigningRound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
     """The making of one signature so far.
 
@@ -221,6 +243,19 @@ def choose_seats(group: Group, signers: Iterable[str]) -> tuple[frost.Identifier
     willing = frozenset(signers)
     seats = [number for number, owner in enumerate(group.leaf.seats, start=1) if owner in willing]
     return tuple(frost.Identifier(number) for number in seats[: group.leaf.min_grants])
+
+
+def list_requests(before: Signing | None, signing: Signing) -> tuple[RequestCommitments | RequestShares, ...]:
+    """Return what signers are asked for now that they were not asked for before."""
+    is_new = before is None or before.attempt != signing.attempt
+    if signing.stage is Stage.SIGNING and (before is None or is_new or before.stage is Stage.GATHERING):
+        return (RequestShares(round=signing.under_way),)
+    if signing.stage is Stage.GATHERING and is_new:
+        asked = RequestCommitments(
+            attempt=signing.attempt, party_ids=signing.asked, deadline_ms=signing.deadline_ms
+        )
+        return (asked,)
+    return ()
 
 
 def _ask_when_enough(signing: Signing, now: Milliseconds) -> Signing:

@@ -16,8 +16,13 @@ from vetonet.policy.motion import Motion, Resolution
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision, Quorum
 from vetonet.policy.treaty import Treaty
-from vetonet.units import Milliseconds
-from vetonet.voting.signing import GroupCommitments, GroupShare, Signing, SigningRound
+from vetonet.voting.signing import (
+    GroupCommitments,
+    GroupShare,
+    RequestCommitments,
+    RequestShares,
+    Signing,
+)
 
 
 class Phase(StrEnum):
@@ -190,28 +195,6 @@ class AppendLeaf:
 
     data: bytes = field(repr=False)
     leaf_index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestCommitments:
-    """Ask these parties to commit to nonces for the next attempt.
-
-    Attributes:
-        attempt: from 0.
-        party_ids: those that are asked.
-        deadline_ms: until when enough of them must have.
-    """
-
-    attempt: int
-    party_ids: tuple[str, ...]
-    deadline_ms: Milliseconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestShares:
-    """Ask the signers of this round for their shares."""
-
-    round: SigningRound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

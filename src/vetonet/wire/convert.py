@@ -18,8 +18,14 @@ from vetonet.policy.motion import Resolution
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.tlog.proof import LogProof
 from vetonet.v1 import coordinator_pb2, log_pb2, resources_pb2
-from vetonet.voting.signing import GroupCommitments, GroupSession, GroupShare, SigningRound
-from vetonet.voting.state import NameCulprits, Phase, RequestCommitments, Voting
+from vetonet.voting.signing import (
+    GroupCommitments,
+    GroupSession,
+    GroupShare,
+    RequestCommitments,
+    SigningRound,
+)
+from vetonet.voting.state import NameCulprits, Phase, Voting
 
 _E = TypeVar("_E", bound=StrEnum)
 

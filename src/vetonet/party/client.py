@@ -17,7 +17,15 @@ from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
 from vetonet.errors import EncodingError, EpochError, ProofError, RefusedError
 from vetonet.party.calls import Caller, CallPolicy, Sleep, is_retryable
-from vetonet.party.views import LoggedLicence, ProposalView, WatchEvent, read_event, read_proposal
+from vetonet.party.views import (
+    LoggedLease,
+    LoggedLicence,
+    ProposalView,
+    WatchEvent,
+    read_event,
+    read_proposal,
+)
+from vetonet.policy.lease import open_lease
 from vetonet.policy.licence import open_licence
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.tlog.policy import LogPolicy, verify_cosigned
@@ -238,6 +246,22 @@ class CoordinatorClient:
             msg = "the coordinator answered with the licence of another proposal"
             raise ProofError(msg)
         return LoggedLicence(licence=licence, proof=self._verified(answer.statement, answer.receipt))
+
+    async def get_lease(self, proposal_digest: bytes) -> LoggedLease:
+        """Return the newest lease of a run, verified under the groups that renew and the log key.
+
+        Raises:
+            NotFoundError: there is none.
+            ProofError: it is of another run, or not in the log.
+            VetonetError: as every call.
+        """
+        request = coordinator_pb2.GetLeaseRequest(name=proposal_name(proposal_digest))
+        answer = await self._caller.call(self._coordinator.GetLease, request)
+        lease = open_lease(answer.statement, self._treaty)
+        if lease.statement.proposal_digest != proposal_digest:
+            msg = "the coordinator answered with the lease of another run"
+            raise ProofError(msg)
+        return LoggedLease(lease=lease, proof=self._verified(answer.statement, answer.receipt))
 
     async def watch(
         self, name: str = ALL_PROPOSALS, *, resume_sequence: int = 0

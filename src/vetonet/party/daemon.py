@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from vetonet.crypto.statement import Signed
+from vetonet.crypto.statement import Signed, peek
 from vetonet.errors import EquivocationError, ExpiredError, ProofError, RefusedError, VetonetError
 from vetonet.party.ballot_box import BallotBox, is_over
 from vetonet.party.calls import Sleep
+from vetonet.party.duty import Duty, Refusal
 from vetonet.party.grants import Grants
 from vetonet.party.keys import PartySecrets, verify_secrets
 from vetonet.party.logview import LogView
-from vetonet.party.memory import PartyMemory, Task
+from vetonet.party.memory import PartyMemory
 from vetonet.party.peer import Peer
 from vetonet.party.ports import CoordinatorPort
 from vetonet.party.views import (
@@ -31,21 +30,19 @@ from vetonet.party.views import (
     SigningAsked,
     WatchEvent,
 )
+from vetonet.party.withdrawals import Withdrawals
 from vetonet.policy.ballot import VetoReason
-from vetonet.policy.licence import Licence
-from vetonet.policy.motion import Resolution
 from vetonet.policy.quorum import Choice, Decision
+from vetonet.policy.standing import Consent, Standing
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds, Rng
 from vetonet.voting.ledger import Ledger
-from vetonet.voting.machine import decide, list_granting
-from vetonet.voting.signer import review_vote, verify_sessions
-from vetonet.voting.signing import GroupCommitments, GroupShare, list_seats, list_signing_seats
+from vetonet.voting.machine import decide
+from vetonet.voting.signing import GroupCommitments, GroupShare
 from vetonet.voting.state import Phase, Voting
-from vetonet.wire.convert import parse_proposal_name, proposal_name
+from vetonet.wire.convert import proposal_name
 
-MAX_REFUSALS: Final = 256
 RECONNECT_PAUSE_S: Final = 1.0
 
 _PHASES: Final[Mapping[Decision, Phase]] = {
@@ -54,25 +51,6 @@ _PHASES: Final[Mapping[Decision, Phase]] = {
     Decision.VETOED: Phase.VETOED,
     Decision.EXPIRED: Phase.EXPIRED,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """A signature share, or a commitment to one, that the party did not give.
-
-    Attributes:
-        at_ms: when, by the party's own clock.
-        name: the proposal's resource name, as asked for.
-        attempt: which signing attempt.
-        reason: the error's stable code.
-        why: one line for people.
-    """
-
-    at_ms: Milliseconds
-    name: str
-    attempt: int
-    reason: str
-    why: str
 
 
 class PartyDaemon:
@@ -119,11 +97,23 @@ class PartyDaemon:
         self._view = LogView(treaty)
         self._memory = memory
         self._box = BallotBox(treaty)
+        self._withdrawals = Withdrawals(treaty)
         for data, received_ms in memory.direct_ballots.items():
-            self._box.restore(data, received_ms)
+            if peek(data).kind == Consent.TYPE:
+                self._withdrawals.add(data)
+            else:
+                self._box.restore(data, received_ms)
         self._grants = Grants(secrets, memory, rng)
+        self._duty = Duty(
+            secrets.party_id,
+            coordinator=coordinator,
+            grants=self._grants,
+            box=self._box,
+            withdrawals=self._withdrawals,
+            look=self._look,
+            clock=clock,
+        )
         self._undelivered: dict[tuple[str, bytes], bytes] = {}
-        self._refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
         self._following = asyncio.Lock()
 
     @property
@@ -144,7 +134,7 @@ class PartyDaemon:
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """The newest shares that were not given, oldest first."""
-        return tuple(self._refusals)
+        return tuple(self._duty.refusals)
 
     @property
     def undelivered(self) -> frozenset[str]:
@@ -192,51 +182,56 @@ class PartyDaemon:
         self._grants.mark_logged(proposal_digest)
         return receipt
 
+    async def state_consent(
+        self, proposal_digest: bytes, standing: Standing, reason: VetoReason | None = None
+    ) -> LogProof:
+        """Return the proof that this party's word on its consent to a licensed run is in the log.
+
+        A withdrawal is handed to the peers first: it binds honest signers before the log holds it (VN-14.3).
+
+        Raises:
+            RefusedError: the party said just that last.
+            ProtocolError: the run holds no licence.
+            ProofError: the coordinator's receipt does not hold; the statement is not in the log.
+            VetonetError: the coordinator refuses it, or cannot be reached.
+        """
+        ledger = await self.sync()
+        data = self._grants.sign_consent(ledger.find_tenure(proposal_digest), standing, reason, self._clock())
+        if standing is Standing.WITHDRAWN:
+            self._undelivered |= {(name, proposal_digest): data for name in self._peers}
+            await self._redeliver()
+        return await self._coordinator.cast_ballot(proposal_digest, data)
+
     def receive_ballot(self, data: bytes) -> None:
-        """A ballot that reached this party directly is verified and kept; from now on it counts here.
+        """A ballot or a withdrawal that reached this party directly is kept; from now on it counts here.
 
         Raises:
             EncodingError, VerificationError, ProtocolError: it is not one that can count.
             StorageError: it could not be made durable, so nobody may count on it.
         """
         now = self._clock()
+        if peek(data).kind == Consent.TYPE:
+            self._memory.keep_direct(self._withdrawals.add(data).data, now)
+            return
         kept = self._box.add(data, self._view.ledger, now)
         if kept.ballot.statement.choice is Choice.VETO:
             self._memory.keep_direct(kept.ballot.data, now)
 
     async def commit(self, asked: CommitmentsAsked) -> tuple[GroupCommitments, ...]:
-        """Return the commitments that the coordinator now has, after reviewing what would be signed.
+        """Return the commitments that the coordinator now has; see ``Duty.commit``.
 
         Raises:
-            RefusedError: a rule of VN-7.3 says no.
-            LogForkedError: somebody was shown another log.
-            VetonetError: the log or the coordinator fails.
+            VetonetError: they were not given.
         """
-        try:
-            vote = await self._review(asked.name)
-            seats = list_seats(self._treaty.statement, vote.action, self._party_id)
-            commitments = self._grants.commit(Task(digest=vote.digest), seats)
-            await self._coordinator.submit_commitments(asked.name, asked.lease, commitments)
-        except VetonetError as error:
-            self._note_refusal(asked, error)
-            raise
-        return commitments
+        return await self._duty.commit(asked)
 
     async def answer(self, asked: SigningAsked) -> tuple[GroupShare, ...]:
-        """Return the signature shares that the coordinator now has, after reviewing everything afresh.
+        """Return the signature shares that the coordinator now has; see ``Duty.answer``.
 
         Raises:
-            RefusedError: a rule of VN-7.3 says no, or the nonces are spent or gone.
-            LogForkedError: somebody was shown another log.
-            VetonetError: the log or the coordinator fails; no share left, or only for what was reviewed.
+            VetonetError: they were not given.
         """
-        try:
-            shares = await self._review_and_sign(asked)
-            await self._coordinator.submit_shares(asked.name, asked.lease, asked.attempt, shares)
-        except VetonetError as error:
-            self._note_refusal(asked, error)
-            raise
-        return shares
+        return await self._duty.answer(asked)
 
     async def compare_views(self) -> None:
         """No peer that answers was shown a log that contradicts this party's.
@@ -327,12 +322,13 @@ class PartyDaemon:
         """What the log now says about this party's own ballots, and about those it was handed, is noted."""
         ledger, now = self._view.ledger, self._clock()
         self._box.settle(ledger, now)
+        self._withdrawals.settle(ledger)
         over = frozenset(digest for digest, vote in ledger.votes.items() if is_over(vote, now))
         self._grants.forget(over)
         self._undelivered = {
             key: data
             for key, data in self._undelivered.items()
-            if ledger.find(key[1]).matter.statement.is_open_at(now)
+            if now < ledger.find(key[1]).matter.statement.ends_ms
         }
 
     async def _redeliver(self) -> None:
@@ -361,48 +357,11 @@ class PartyDaemon:
             raise RefusedError(msg, culprit=self._party_id, clause="VN-6.4")
         return self._grants.sign_ballot(vote, choice, reason, now)
 
-    async def _review(self, name: str) -> Voting:
-        """Look at the log, at what the peers were shown and at the direct ballots (VN-7.3)."""
+    async def _look(self) -> Ledger:
+        """Return the log as it is, once it was compared with what the peers were shown."""
         await self.sync()
         await self.compare_views()
-        vote, now = self._find(name), self._clock()
-        if is_over(vote, now):
-            msg = f"no signature share: {name} is licensed, or the run's time is over"
-            raise RefusedError(msg, clause="VN-7.3")
-        self._review_at(vote, now)
-        return vote
-
-    def _review_at(self, vote: Voting, now: Milliseconds) -> Licence | Resolution:
-        return review_vote(
-            self._view.ledger,
-            vote.digest,
-            party_id=self._party_id,
-            direct_ballots=self._box.list_on(vote.digest),
-            now=now,
-        )
-
-    async def _review_and_sign(self, asked: SigningAsked) -> tuple[GroupShare, ...]:
-        """Review; then derive, compare and sign without waiting for anything in between."""
-        vote, terms = await self._review(asked.name), self._treaty.statement
-        now = self._clock()
-        statement = self._review_at(vote, now)
-        verify_sessions(
-            terms,
-            vote.action,
-            statement,
-            asked.sessions,
-            consenting=frozenset(list_granting(vote)),
-            party_id=self._party_id,
-        )
-        seats = list_signing_seats(terms, asked.sessions, self._party_id)
-        return self._grants.sign_shares(
-            Task(digest=vote.digest),
-            asked.attempt,
-            statement=statement,
-            sessions=asked.sessions,
-            seats=seats,
-            now=now,
-        )
+        return self._view.ledger
 
     async def _compare(self, signed: bytes) -> None:
         try:
@@ -418,14 +377,6 @@ class PartyDaemon:
             msg = f"the log signed {seen.tree_size} leaves, the coordinator shows {self._view.tree_size}"
             raise ProofError(msg)
 
-    def _find(self, name: str) -> Voting:
-        prefix = parse_proposal_name(name)
-        matches = [vote for digest, vote in self._view.ledger.votes.items() if digest.startswith(prefix)]
-        if len(matches) != 1:
-            msg = f"expected one proposal {name} in the log, found {len(matches)}"
-            raise RefusedError(msg, clause="VN-7.3")
-        return matches[0]
-
     def _describe(self, vote: Voting, now: Milliseconds) -> ProposalStatus:
         decision = Decision.GRANTED if vote.outcome is not None else decide(vote, now)
         roster = (party.party_id for party in self._treaty.statement.parties)
@@ -435,15 +386,4 @@ class PartyDaemon:
             phase=Phase.LICENSED if vote.outcome is not None else _PHASES[decision],
             missing=tuple(party for party in roster if vote.find_ballot(party) is None),
             unlogged_ballots=self._box.count_unlogged(vote),
-        )
-
-    def _note_refusal(self, asked: CommitmentsAsked | SigningAsked, error: VetonetError) -> None:
-        self._refusals.append(
-            Refusal(
-                at_ms=self._clock(),
-                name=asked.name,
-                attempt=asked.attempt,
-                reason=error.reason,
-                why=str(error),
-            )
         )

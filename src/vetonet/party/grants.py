@@ -17,9 +17,11 @@ from vetonet.party.keys import PartySecrets
 from vetonet.party.memory import GivenShare, PartyMemory, Task, read_ballot
 from vetonet.policy.ballot import Ballot, VetoReason, open_ballot
 from vetonet.policy.quorum import Choice
+from vetonet.policy.standing import Consent, Standing
 from vetonet.units import Milliseconds, Rng
 from vetonet.voting.signing import GroupCommitments, GroupSession, GroupShare
 from vetonet.voting.state import Voting
+from vetonet.voting.tenure_state import Tenure
 
 Seat = tuple[int, int]
 """Index of a group, and the participant in it."""
@@ -68,6 +70,40 @@ class Grants:
         )
         data = sign(ballot, self._secrets.statement_key)
         self._memory.keep_ballot(open_ballot(data, vote.treaty), now)
+        return data
+
+    def sign_consent(
+        self, tenure: Tenure, standing: Standing, reason: VetoReason | None, now: Milliseconds
+    ) -> bytes:
+        """Return this party's word on its consent; the very same bytes again until the log holds it.
+
+        Raises:
+            RefusedError: it said just that last, or a withdrawal comes without a reason.
+            StorageError: it could not be made durable, so it must not leave.
+        """
+        party_id, known = self._secrets.party_id, tenure.standings.get(self._secrets.party_id)
+        number = 1 if known is None else known.statement.number + 1
+        if known is not None and known.statement.standing is standing:
+            raise RefusedError(
+                f"{party_id} has said so already: {standing}", culprit=party_id, clause="VN-14.2"
+            )
+        said = self._memory.own_consents.get((tenure.digest, number))
+        if said is not None:
+            return said
+        try:
+            consent = Consent(
+                treaty_digest=tenure.treaty.payload_digest,
+                epoch=tenure.treaty.statement.epoch,
+                proposal_digest=tenure.digest,
+                number=number,
+                standing=standing,
+                stated_ms=now,
+                reason=reason,
+            )
+        except ValueError as error:
+            raise RefusedError(str(error), culprit=party_id, clause="VN-14.2") from error
+        data = sign(consent, self._secrets.statement_key)
+        self._memory.keep_consent(tenure.digest, number, data, now)
         return data
 
     def mark_logged(self, digest: bytes) -> None:

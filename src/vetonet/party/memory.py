@@ -17,11 +17,13 @@ from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.encoding.record import DIGEST, Record, many, member, parsed, uint
 from vetonet.errors import RefusedError, StorageError, VetonetError
 from vetonet.policy.ballot import Ballot
+from vetonet.policy.standing import Consent
 from vetonet.storage.journal import Journal, StoredRecord
 from vetonet.storage.journal import Record as JournalRecord
 from vetonet.units import Milliseconds
 
 OWN_BALLOT: Final = "own-ballot"
+OWN_CONSENT: Final = "own-consent"
 DIRECT_BALLOT: Final = "direct-ballot"
 SHARE: Final = "share"
 
@@ -61,12 +63,13 @@ class GivenShare(Record):
 class PartyMemory:
     """A party's memory and the journal behind it; not to be used by two threads at once."""
 
-    __slots__ = ("_ballots", "_burnt", "_directs", "_journal", "_signed")
+    __slots__ = ("_ballots", "_burnt", "_consents", "_directs", "_journal", "_signed")
 
     def __init__(self, journal: Journal) -> None:
         """Know nothing yet; use ``open`` instead."""
         self._journal = journal
         self._ballots: dict[bytes, bytes] = {}
+        self._consents: dict[tuple[bytes, int], bytes] = {}
         self._directs: dict[bytes, Milliseconds] = {}
         self._signed: dict[Task, bytes] = {}
         self._burnt: set[bytes] = set()
@@ -89,8 +92,13 @@ class PartyMemory:
         return self._ballots
 
     @property
+    def own_consents(self) -> Mapping[tuple[bytes, int], bytes]:
+        """Every word of this party on its consent, by the digest of the run and its number."""
+        return self._consents
+
+    @property
     def direct_ballots(self) -> Mapping[bytes, Milliseconds]:
-        """Every ballot that a peer handed over, and when it came."""
+        """Every veto and withdrawal that a peer handed over, and when it came."""
         return self._directs
 
     def keep_ballot(self, ballot: Signed[Ballot], now: Milliseconds) -> None:
@@ -109,6 +117,15 @@ class PartyMemory:
             raise RefusedError(msg, clause="VN-6.4")
         self._append(OWN_BALLOT, ballot.data, now)
         self._ballots[digest] = ballot.data
+
+    def keep_consent(self, digest: bytes, number: int, data: bytes, now: Milliseconds) -> None:
+        """The party's own word on its consent may be sent now.
+
+        Raises:
+            StorageError: it could not be made durable.
+        """
+        self._append(OWN_CONSENT, data, now)
+        self._consents[digest, number] = data
 
     def keep_direct(self, data: bytes, now: Milliseconds) -> None:
         """A peer's ballot is never forgotten, so its receipt may be acknowledged.
@@ -152,6 +169,9 @@ class PartyMemory:
         try:
             if record.kind == OWN_BALLOT:
                 self._ballots[read_ballot(record.payload).proposal_digest] = record.payload
+            elif record.kind == OWN_CONSENT:
+                said = read_unverified(record.payload, Consent)
+                self._consents[said.proposal_digest, said.number] = record.payload
             elif record.kind == DIRECT_BALLOT:
                 self._directs[record.payload] = record.recorded_at_ms
             elif record.kind == SHARE:

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from vetonet.crypto.statement import Signed
 from vetonet.errors import EncodingError
+from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
 from vetonet.policy.motion import Motion
@@ -78,6 +79,14 @@ class LoggedLicence:
     """A licence, verified, and the verified proof that it is in the log."""
 
     licence: Signed[Licence]
+    proof: LogProof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedLease:
+    """A lease, verified, and the verified proof that it is in the log."""
+
+    lease: Signed[Lease]
     proof: LogProof
 
 

@@ -11,51 +11,47 @@ Nobody trusts a coordinator: it can stall, but everything it says can be verifie
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Self
 
 from vetonet.crypto.keys import SigningKey
-from vetonet.crypto.statement import Signed
+from vetonet.crypto.statement import Signed, peek
 from vetonet.errors import ConfigError, RefusedError, StorageError
 from vetonet.policy.ballot import open_ballot
+from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
 from vetonet.policy.motion import Motion, Resolution
+from vetonet.policy.standing import Consent, open_consent
 from vetonet.policy.treaty import open_treaty
 from vetonet.service.bulletin import Bulletin, Changed
-from vetonet.service.docket import Docket
 from vetonet.service.history import CHECKPOINT, LEAF, START, History, require_leaf_sizes
 from vetonet.service.intake import Intake
 from vetonet.service.journalling import (
     JournalPort,
     append,
-    list_records,
-    list_unbound,
     make_record,
     read_history,
 )
+from vetonet.service.leasing import Leasing
 from vetonet.service.public_view import PublicView
 from vetonet.service.publishing import Publisher, Publishing
 from vetonet.service.request import Request
 from vetonet.service.tiling import LogTiles
 from vetonet.service.turns import Turns
+from vetonet.service.votes import Votes
 from vetonet.storage.journal import PoisonedJournalError, Record
 from vetonet.storage.tile_store import TileStore
 from vetonet.tlog.policy import CosignedCheckpoint
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Clock, Milliseconds
-from vetonet.voting.machine import begin, step
 from vetonet.voting.signing import GroupCommitments, GroupShare
 from vetonet.voting.state import (
     BallotReceived,
     CommitmentsReceived,
-    Effect,
-    Event,
-    Phase,
-    SharesReceived,
-    TimePassed,
     Voting,
 )
+from vetonet.wire.errors import NotFoundError
 from vetonet.wire.identity import Identity, Role, require_caller
 
 MAX_BATCH: Final = 1_024
@@ -73,7 +69,7 @@ class Coordinator:
     """
 
     __slots__ = (
-        "_clock", "_docket", "_history", "_intake", "_journal", "_tiles", "_turns",
+        "_clock", "_history", "_intake", "_journal", "_leasing", "_tiles", "_turns", "_votes",
         "bulletin", "publisher", "stuck", "treaty", "view",
     )  # fmt: skip
 
@@ -93,7 +89,7 @@ class Coordinator:
         self.stuck: Final = asyncio.Event()
         self.view: Final = PublicView(history)
         self._history, self._journal, self._clock = history, journal, clock
-        self._turns, self._docket = Turns(), Docket(history)
+        self._turns = Turns()
         self._intake = Intake(history, self._turns, self._store)
         self._tiles = None if tiles is None else LogTiles(history.log, tiles, history.published)
         for digest in history.ledger.order:
@@ -107,6 +103,9 @@ class Coordinator:
             store=self._store_checkpoint,
             newest=history.published,
         )
+        growth = self.publisher.notice_growth
+        self._votes = Votes(history, self.view, self.bulletin, store=self._store, announce_growth=growth)
+        self._leasing = Leasing(history, self.bulletin, store=self._store, announce_growth=growth)
         self.publisher.start(on_failure=self.stuck.set)
 
     @classmethod
@@ -182,7 +181,7 @@ class Coordinator:
         else:
             require_caller(caller, Role.OPERATOR, matter.statement.operator_id)
         request = Request.over(request_id, "create proposal", (data,))
-        vote = await self._turns.run(self._open_vote(matter.payload_digest, data, request, arrived))
+        vote = await self._turns.run(self._votes.open(matter.payload_digest, data, request, arrived))
         await self.publisher.wait_for(vote.leaf_index + 1)
         return vote
 
@@ -191,9 +190,11 @@ class Coordinator:
     ) -> LogProof:
         """The ballot is logged; return the proof. The same ballot again gets the proof of the first.
 
+        While a run goes on, what a party says of its consent to it comes the same way (VN-14.2).
+
         Args:
             name: the first 16 bytes of the digest of the proposal that the caller means.
-            data: the ballot as its party signed it.
+            data: the ballot, or the statement of consent, as its party signed it.
             request_id: the idempotency key, unique among all callers.
             caller: who sent it, or None where there are no certificates.
 
@@ -207,12 +208,14 @@ class Coordinator:
         """
         arrived = self._clock()
         digest = self.view.find_vote(name).digest
+        if peek(data).kind == Consent.TYPE:
+            return await self._state_consent(digest, data, request_id, caller, arrived)
         ballot = open_ballot(data, self.treaty)
         party_id = self.treaty.statement.find_party(ballot.signer).party_id
         require_caller(caller, Role.PARTY, party_id)
         request = Request.over(request_id, "cast ballot", (name, data))
         vote = await self._turns.run(
-            self._advance(
+            self._votes.advance(
                 digest,
                 lambda place: BallotReceived(ballot=ballot, leaf_index=place),
                 arrived,
@@ -223,6 +226,31 @@ class Coordinator:
         if logged is None:
             raise StorageError(f"the ballot of {party_id} was not counted; retry")
         return await self.prove(logged.leaf_index)
+
+    async def _state_consent(
+        self, digest: bytes, data: bytes, request_id: str, caller: Identity | None, arrived: Milliseconds
+    ) -> LogProof:
+        consent = open_consent(data, self.treaty)
+        require_caller(caller, Role.PARTY, self.treaty.statement.find_party(consent.signer).party_id)
+        if consent.statement.proposal_digest != digest:
+            raise RefusedError("a statement of consent to another run than the one named", clause="VN-14.2")
+        request = Request.over(request_id, "state consent", (data,))
+        place = await self._turns.run(self._leasing.state_consent(consent, request, arrived))
+        return await self.prove(place)
+
+    async def get_lease(self, name: bytes) -> tuple[Signed[Lease], LogProof]:
+        """Return the newest lease of a run with the proof that it is logged and witnessed: never without.
+
+        Raises:
+            NotFoundError: there is no such proposal, or no lease for it.
+            ProtocolError: the run holds no licence.
+            WitnessQuorumError: no quorum of witnesses vouches for it in time (VN-11.6).
+        """
+        lease = self._leasing.find_lease(self.view.find_vote(name).digest)
+        leaf_index = None if lease is None else self._history.find_leaf(lease.data)
+        if lease is None or leaf_index is None:
+            raise NotFoundError(f"no lease for proposal {name.hex()} yet")
+        return lease, await self.prove(leaf_index)
 
     async def prove(self, leaf_index: int) -> LogProof:
         """Return the proof of a leaf, waiting for the checkpoint that covers it.
@@ -252,6 +280,7 @@ class Coordinator:
         commitments: tuple[GroupCommitments, ...],
         *,
         caller: Identity | None,
+        lease: int = 0,
     ) -> Voting:
         """A signer's commitments are taken in; once there are enough, shares are asked for.
 
@@ -262,6 +291,7 @@ class Coordinator:
             party_id: who commits; on a server with certificates the caller.
             commitments: with all its seats.
             caller: who sent them, or None where there are no certificates.
+            lease: the number of the lease that is to be signed, 0 for the licence or resolution itself.
 
         Raises:
             NotFoundError: there is no such proposal.
@@ -270,8 +300,11 @@ class Coordinator:
         """
         require_caller(caller, Role.PARTY, party_id)
         digest, arrived = self.view.find_vote(name).digest, self._clock()
+        if lease:
+            await self._turns.run(self._leasing.commit(digest, lease, party_id, commitments, arrived))
+            return self.view.find_vote(name)
         received = CommitmentsReceived(party_id=party_id, commitments=commitments)
-        return await self._turns.run(self._advance(digest, lambda _: received, arrived))
+        return await self._turns.run(self._votes.advance(digest, lambda _: received, arrived))
 
     async def submit_shares(
         self,
@@ -281,6 +314,7 @@ class Coordinator:
         shares: tuple[GroupShare, ...],
         *,
         caller: Identity | None,
+        lease: int = 0,
     ) -> Voting:
         """The shares are taken in; the last of an attempt make the licence, logged before anyone sees it.
 
@@ -290,6 +324,7 @@ class Coordinator:
             attempt: which attempt the shares are for.
             shares: of the seats that take part.
             caller: who sent them, or None where there are no certificates.
+            lease: the number of the lease that is signed, 0 for the licence or resolution itself.
 
         Raises:
             NotFoundError: there is no such proposal.
@@ -300,7 +335,12 @@ class Coordinator:
         """
         require_caller(caller, Role.PARTY, party_id)
         digest, arrived = self.view.find_vote(name).digest, self._clock()
-        vote = await self._turns.run(self._collect(digest, party_id, attempt, shares, arrived))
+        if lease:
+            await self._turns.run(
+                self._leasing.share(digest, lease, party_id, attempt=attempt, shares=shares, now=arrived)
+            )
+            return self.view.find_vote(name)
+        vote = await self._turns.run(self._votes.collect(digest, party_id, attempt, shares, arrived))
         if vote.outcome is not None:
             await self.get_licence(name)  # which is there once it is published
         return vote
@@ -334,80 +374,24 @@ class Coordinator:
         return indices
 
     async def tick(self) -> None:
-        """Every vote that is due has moved on: windows closed, silent signers replaced.
+        """Every vote and lease that is due has moved on: windows closed, leases begun, the silent replaced.
 
         Raises:
             StorageError: a vote could not move on; the others did, and the next tick tries again.
         """
         now, failure = self._clock(), None
-        for digest in self._docket.list_due(now):
+        for digest in self._votes.docket.list_due(now):
             try:
-                await self._turns.run(self._advance(digest, self._let_time_pass, now))
+                await self._turns.run(self._votes.advance(digest, self._votes.let_time_pass, now))
+            except StorageError as error:
+                failure = error
+        for digest in self._leasing.list_open():
+            try:
+                await self._turns.run(self._leasing.tick(digest, now))
             except StorageError as error:
                 failure = error
         if failure is not None:
             raise failure
-
-    async def _open_vote(self, digest: bytes, data: bytes, request: Request, now: Milliseconds) -> Voting:
-        history, unbound = self._history, list_unbound(self._history, request, now)
-        earlier = history.ledger.votes.get(digest)
-        if earlier is not None:
-            await self._carry_out(earlier, (), now, unbound)
-            return earlier
-        if self.view.has_name(digest):
-            raise RefusedError("another proposal has the same name; draw another serial")
-        vote, effects = begin(data, history.log.tree_size, self.treaty, history.ledger.licensed, now=now)
-        await self._carry_out(vote, effects, now, unbound)
-        self.view.name_proposal(digest)
-        return vote
-
-    async def _collect(
-        self,
-        digest: bytes,
-        party_id: str,
-        attempt: int,
-        shares: tuple[GroupShare, ...],
-        now: Milliseconds,
-    ) -> Voting:
-        vote = self._history.ledger.votes[digest]
-        if vote.phase is Phase.LICENSED:
-            return vote  # a retry of the share that completed it, or one that nobody needs any more
-
-        def receive(place: int) -> Event:
-            licensed = self._history.ledger.licensed
-            return SharesReceived(
-                party_id=party_id, attempt=attempt, shares=shares, leaf_index=place, licensed=licensed
-            )
-
-        return await self._advance(digest, receive, now)
-
-    async def _advance(
-        self,
-        digest: bytes,
-        make_event: Callable[[int], Event],
-        now: Milliseconds,
-        *,
-        request: Request | None = None,
-    ) -> Voting:
-        """Take one step of one vote: pure first, then durable, then adopted, then published."""
-        vote, unbound = self._history.ledger.votes[digest], list_unbound(self._history, request, now)
-        following, effects = step(vote, make_event(self.view.tree_size), now)
-        await self._carry_out(following, effects, now, unbound)
-        return following
-
-    async def _carry_out(
-        self, vote: Voting, effects: Sequence[Effect], now: Milliseconds, unbound: Sequence[Record]
-    ) -> None:
-        """What a step asks for is durable and done, together with the record of the request behind it."""
-        ledger = self._history.ledger
-        is_news = ledger.votes.get(vote.digest) is not vote
-        records = [*list_records(self._history, vote, effects, now), *unbound]
-        await self._store(records)
-        self._history.adopt(records, ledger=ledger.with_vote(vote))
-        self.publisher.notice_growth()
-        if is_news:
-            self._docket.note(vote)
-            self.bulletin.announce(vote, effects)
 
     async def _store(self, records: Sequence[Record]) -> None:
         try:
@@ -430,9 +414,5 @@ class Coordinator:
         records = (make_record(CHECKPOINT, cosigned.data, self._clock()),)
         await self._store(records)
         self._history.adopt(records)
-        for digest in self._docket.take_published():  # watchers learn of a licence now, and not before
+        for digest in self._votes.docket.take_published():  # watchers learn of a licence now, and not before
             self.bulletin.post(digest, Changed())
-
-    def _let_time_pass(self, place: int) -> Event:
-        del place
-        return TimePassed(licensed=self._history.ledger.licensed)

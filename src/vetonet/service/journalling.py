@@ -22,6 +22,7 @@ from vetonet.storage.journal import Record, StoredRecord
 from vetonet.units import Milliseconds
 from vetonet.voting.ledger import read_leaf
 from vetonet.voting.state import AppendLeaf, Conclude, Effect, Voting
+from vetonet.voting.tenure_state import Tenure
 from vetonet.wire.convert import NAME_BYTES
 
 PAGE_RECORDS: Final = 1_000
@@ -113,6 +114,26 @@ def _list_records(history: History, vote: Voting, effect: Effect, now: Milliseco
         ended = Conclusion(proposal_digest=digest, decision=effect.decision)
         return (make_record(CONCLUSION, ended.to_bytes(), now),)
     return ()
+
+
+def list_lease_records(
+    history: History, tenure: Tenure, effects: Sequence[Effect], now: Milliseconds
+) -> tuple[Record, ...]:
+    """Return what has to be durable before a step of this licence's life counts.
+
+    Raises:
+        ProtocolError, VerificationError: readers of the log would not let a leaf of it in.
+    """
+    records = []
+    for effect in effects:
+        if isinstance(effect, AppendLeaf):
+            _require_readable(history, effect)
+            is_lease = tenure.lease is not None and effect.data == tenure.lease.data
+            number = tenure.lease.statement.number if is_lease and tenure.lease is not None else 0
+            # As with licences: the database itself refuses a second lease of one number.
+            name = f"lease.{tenure.digest[:NAME_BYTES].hex()}.{number}" if number else None
+            records.append(make_record(LEAF, effect.data, now, name))
+    return tuple(records)
 
 
 def _require_readable(history: History, effect: AppendLeaf) -> None:

@@ -116,7 +116,9 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         commitments = tuple(map(convert.read_commitments, request.commitments))
         seats = [(entry.group, int(entry.commitments.identifier)) for entry in commitments]
         party_id = self._coordinator.view.find_owner(seats)
-        vote = await self._coordinator.submit_commitments(name, party_id, commitments, caller=caller)
+        vote = await self._coordinator.submit_commitments(
+            name, party_id, commitments, caller=caller, lease=request.lease
+        )
         return self._show(vote)
 
     async def SubmitSignatureShares(
@@ -130,7 +132,9 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         party_id = self._coordinator.view.find_owner(
             [(entry.group, int(entry.share.identifier)) for entry in shares]
         )
-        vote = await self._coordinator.submit_shares(name, party_id, request.attempt, shares, caller=caller)
+        vote = await self._coordinator.submit_shares(
+            name, party_id, request.attempt, shares, caller=caller, lease=request.lease
+        )
         return self._show(vote)
 
     async def GetLicence(
@@ -140,6 +144,14 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         del context
         licence, proof = await self._coordinator.get_licence(convert.parse_proposal_name(request.name))
         return convert.licence_message(licence, proof)
+
+    async def GetLease(
+        self, request: coordinator_pb2.GetLeaseRequest, context: Context
+    ) -> resources_pb2.Lease:
+        """Return the newest lease with the proof that it is logged."""
+        del context
+        lease, proof = await self._coordinator.get_lease(convert.parse_proposal_name(request.name))
+        return resources_pb2.Lease(statement=lease.data, receipt=convert.receipt_message(proof))
 
     def _show(self, vote: Voting) -> resources_pb2.Proposal:
         view = self._coordinator.view

@@ -82,6 +82,11 @@ class CoordinatorServiceStub(object):
                 request_serializer=vetonet_dot_v1_dot_coordinator__pb2.GetLicenceRequest.SerializeToString,
                 response_deserializer=vetonet_dot_v1_dot_resources__pb2.Licence.FromString,
                 _registered_method=True)
+        self.GetLease = channel.unary_unary(
+                '/vetonet.v1.CoordinatorService/GetLease',
+                request_serializer=vetonet_dot_v1_dot_coordinator__pb2.GetLeaseRequest.SerializeToString,
+                response_deserializer=vetonet_dot_v1_dot_resources__pb2.Lease.FromString,
+                _registered_method=True)
 
 
 class CoordinatorServiceServicer(object):
@@ -118,7 +123,8 @@ class CoordinatorServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CastBallot(self, request, context):
-        """Logs a ballot. Only its party may call. The same ballot again gets the receipt of the first.
+        """Logs a ballot, or what a party says of its consent to a licensed run. Only that party may call. The same
+        again gets the receipt of the first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,6 +153,13 @@ class CoordinatorServiceServicer(object):
 
     def GetLicence(self, request, context):
         """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLease(self, request, context):
+        """Returns the newest lease of a licensed run with the proof that it is logged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,6 +212,11 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.GetLicence,
                     request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.GetLicenceRequest.FromString,
                     response_serializer=vetonet_dot_v1_dot_resources__pb2.Licence.SerializeToString,
+            ),
+            'GetLease': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLease,
+                    request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.GetLeaseRequest.FromString,
+                    response_serializer=vetonet_dot_v1_dot_resources__pb2.Lease.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -446,6 +464,33 @@ class CoordinatorService(object):
             '/vetonet.v1.CoordinatorService/GetLicence',
             vetonet_dot_v1_dot_coordinator__pb2.GetLicenceRequest.SerializeToString,
             vetonet_dot_v1_dot_resources__pb2.Licence.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vetonet.v1.CoordinatorService/GetLease',
+            vetonet_dot_v1_dot_coordinator__pb2.GetLeaseRequest.SerializeToString,
+            vetonet_dot_v1_dot_resources__pb2.Lease.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,7 +45,9 @@ class CoordinatorServiceStub:
     ListProposals: grpc.UnaryUnaryMultiCallable[coordinator_pb2.ListProposalsRequest, coordinator_pb2.ListProposalsResponse]
     """Returns proposals in the order in which they were logged."""
     CastBallot: grpc.UnaryUnaryMultiCallable[coordinator_pb2.CastBallotRequest, resources_pb2.Receipt]
-    """Logs a ballot. Only its party may call. The same ballot again gets the receipt of the first."""
+    """Logs a ballot, or what a party says of its consent to a licensed run. Only that party may call. The same
+    again gets the receipt of the first.
+    """
     WatchProposal: grpc.UnaryStreamMultiCallable[coordinator_pb2.WatchProposalRequest, coordinator_pb2.ProposalEvent]
     """Streams what changes about one proposal ("proposals/<id>") or all ("proposals/-"), for ever."""
     SubmitCommitments: grpc.UnaryUnaryMultiCallable[coordinator_pb2.SubmitCommitmentsRequest, resources_pb2.Proposal]
@@ -54,6 +56,8 @@ class CoordinatorServiceStub:
     """Hands in a signer's shares of a signature. Only that signer may call."""
     GetLicence: grpc.UnaryUnaryMultiCallable[coordinator_pb2.GetLicenceRequest, resources_pb2.Licence]
     """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged."""
+    GetLease: grpc.UnaryUnaryMultiCallable[coordinator_pb2.GetLeaseRequest, resources_pb2.Lease]
+    """Returns the newest lease of a licensed run with the proof that it is logged."""
 
 @typing.type_check_only
 class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
@@ -71,7 +75,9 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     ListProposals: aio.UnaryUnaryMultiCallable[coordinator_pb2.ListProposalsRequest, coordinator_pb2.ListProposalsResponse]  # type: ignore[assignment]
     """Returns proposals in the order in which they were logged."""
     CastBallot: aio.UnaryUnaryMultiCallable[coordinator_pb2.CastBallotRequest, resources_pb2.Receipt]  # type: ignore[assignment]
-    """Logs a ballot. Only its party may call. The same ballot again gets the receipt of the first."""
+    """Logs a ballot, or what a party says of its consent to a licensed run. Only that party may call. The same
+    again gets the receipt of the first.
+    """
     WatchProposal: aio.UnaryStreamMultiCallable[coordinator_pb2.WatchProposalRequest, coordinator_pb2.ProposalEvent]  # type: ignore[assignment]
     """Streams what changes about one proposal ("proposals/<id>") or all ("proposals/-"), for ever."""
     SubmitCommitments: aio.UnaryUnaryMultiCallable[coordinator_pb2.SubmitCommitmentsRequest, resources_pb2.Proposal]  # type: ignore[assignment]
@@ -80,6 +86,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Hands in a signer's shares of a signature. Only that signer may call."""
     GetLicence: aio.UnaryUnaryMultiCallable[coordinator_pb2.GetLicenceRequest, resources_pb2.Licence]  # type: ignore[assignment]
     """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged."""
+    GetLease: aio.UnaryUnaryMultiCallable[coordinator_pb2.GetLeaseRequest, resources_pb2.Lease]  # type: ignore[assignment]
+    """Returns the newest lease of a licensed run with the proof that it is logged."""
 
 class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
     """The coordinator relays, stores and publishes. Nobody has to trust it: every answer can be verified
@@ -124,7 +132,9 @@ class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
         request: coordinator_pb2.CastBallotRequest,
         context: _ServicerContext,
     ) -> typing.Union[resources_pb2.Receipt, abc.Awaitable[resources_pb2.Receipt]]:
-        """Logs a ballot. Only its party may call. The same ballot again gets the receipt of the first."""
+        """Logs a ballot, or what a party says of its consent to a licensed run. Only that party may call. The same
+        again gets the receipt of the first.
+        """
 
     @abc_1.abstractmethod
     def WatchProposal(
@@ -157,5 +167,13 @@ class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[resources_pb2.Licence, abc.Awaitable[resources_pb2.Licence]]:
         """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged."""
+
+    @abc_1.abstractmethod
+    def GetLease(
+        self,
+        request: coordinator_pb2.GetLeaseRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[resources_pb2.Lease, abc.Awaitable[resources_pb2.Lease]]:
+        """Returns the newest lease of a licensed run with the proof that it is logged."""
 
 def add_CoordinatorServiceServicer_to_server(servicer: CoordinatorServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avetonet/v1/resources.proto\x12\nvetonet.v1\"\x1b\n\x06Treaty\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"\x8e\x02\n\x08Proposal\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tstatement\x18\x02 \x01(\x0c\x12\x12\n\nleaf_index\x18\x03 \x01(\x04\x12&\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0e\x32\x14.vetonet.v1.Decision\x12 \n\x05phase\x18\x05 \x01(\x0e\x32\x11.vetonet.v1.Phase\x12\x11\n\tcloses_ms\x18\x06 \x01(\x04\x12*\n\x07\x62\x61llots\x18\x07 \x03(\x0b\x32\x19.vetonet.v1.BallotSummary\x12\x1f\n\x12licence_leaf_index\x18\x08 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04\x65tag\x18\t \x01(\tB\x15\n\x13_licence_leaf_index\"Y\n\rBallotSummary\x12\x10\n\x08party_id\x18\x01 \x01(\t\x12\"\n\x06\x63hoice\x18\x02 \x01(\x0e\x32\x12.vetonet.v1.Choice\x12\x12\n\nleaf_index\x18\x03 \x01(\x04\"A\n\x07Receipt\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\"B\n\x07Licence\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12$\n\x07receipt\x18\x02 \x01(\x0b\x32\x13.vetonet.v1.Receipt*z\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_OPEN\x10\x01\x12\x11\n\rPHASE_SIGNING\x10\x02\x12\x12\n\x0ePHASE_LICENSED\x10\x03\x12\x10\n\x0cPHASE_VETOED\x10\x04\x12\x11\n\rPHASE_EXPIRED\x10\x05*{\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_PENDING\x10\x01\x12\x14\n\x10\x44\x45\x43ISION_GRANTED\x10\x02\x12\x13\n\x0f\x44\x45\x43ISION_VETOED\x10\x03\x12\x14\n\x10\x44\x45\x43ISION_EXPIRED\x10\x04*W\n\x06\x43hoice\x12\x16\n\x12\x43HOICE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43HOICE_GRANT\x10\x01\x12\x0f\n\x0b\x43HOICE_VETO\x10\x02\x12\x12\n\x0e\x43HOICE_ABSTAIN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avetonet/v1/resources.proto\x12\nvetonet.v1\"\x1b\n\x06Treaty\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"\x8e\x02\n\x08Proposal\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tstatement\x18\x02 \x01(\x0c\x12\x12\n\nleaf_index\x18\x03 \x01(\x04\x12&\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0e\x32\x14.vetonet.v1.Decision\x12 \n\x05phase\x18\x05 \x01(\x0e\x32\x11.vetonet.v1.Phase\x12\x11\n\tcloses_ms\x18\x06 \x01(\x04\x12*\n\x07\x62\x61llots\x18\x07 \x03(\x0b\x32\x19.vetonet.v1.BallotSummary\x12\x1f\n\x12licence_leaf_index\x18\x08 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04\x65tag\x18\t \x01(\tB\x15\n\x13_licence_leaf_index\"Y\n\rBallotSummary\x12\x10\n\x08party_id\x18\x01 \x01(\t\x12\"\n\x06\x63hoice\x18\x02 \x01(\x0e\x32\x12.vetonet.v1.Choice\x12\x12\n\nleaf_index\x18\x03 \x01(\x04\"A\n\x07Receipt\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\"@\n\x05Lease\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12$\n\x07receipt\x18\x02 \x01(\x0b\x32\x13.vetonet.v1.Receipt\"B\n\x07Licence\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12$\n\x07receipt\x18\x02 \x01(\x0b\x32\x13.vetonet.v1.Receipt*z\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_OPEN\x10\x01\x12\x11\n\rPHASE_SIGNING\x10\x02\x12\x12\n\x0ePHASE_LICENSED\x10\x03\x12\x10\n\x0cPHASE_VETOED\x10\x04\x12\x11\n\rPHASE_EXPIRED\x10\x05*{\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_PENDING\x10\x01\x12\x14\n\x10\x44\x45\x43ISION_GRANTED\x10\x02\x12\x13\n\x0f\x44\x45\x43ISION_VETOED\x10\x03\x12\x14\n\x10\x44\x45\x43ISION_EXPIRED\x10\x04*W\n\x06\x43hoice\x12\x16\n\x12\x43HOICE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43HOICE_GRANT\x10\x01\x12\x0f\n\x0b\x43HOICE_VETO\x10\x02\x12\x12\n\x0e\x43HOICE_ABSTAIN\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'vetonet.v1.resources_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PHASE']._serialized_start=570
-  _globals['_PHASE']._serialized_end=692
-  _globals['_DECISION']._serialized_start=694
-  _globals['_DECISION']._serialized_end=817
-  _globals['_CHOICE']._serialized_start=819
-  _globals['_CHOICE']._serialized_end=906
+  _globals['_PHASE']._serialized_start=636
+  _globals['_PHASE']._serialized_end=758
+  _globals['_DECISION']._serialized_start=760
+  _globals['_DECISION']._serialized_end=883
+  _globals['_CHOICE']._serialized_start=885
+  _globals['_CHOICE']._serialized_end=972
   _globals['_TREATY']._serialized_start=42
   _globals['_TREATY']._serialized_end=69
   _globals['_PROPOSAL']._serialized_start=72
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BALLOTSUMMARY']._serialized_end=433
   _globals['_RECEIPT']._serialized_start=435
   _globals['_RECEIPT']._serialized_end=500
-  _globals['_LICENCE']._serialized_start=502
-  _globals['_LICENCE']._serialized_end=568
+  _globals['_LEASE']._serialized_start=502
+  _globals['_LEASE']._serialized_end=566
+  _globals['_LICENCE']._serialized_start=568
+  _globals['_LICENCE']._serialized_end=634
 # @@protoc_insertion_point(module_scope)

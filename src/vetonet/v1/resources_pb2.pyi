@@ -210,6 +210,30 @@ class Receipt(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class Lease(message.Message):
+    """A lease and the proof that it is in the log."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STATEMENT_FIELD_NUMBER: builtins.int
+    RECEIPT_FIELD_NUMBER: builtins.int
+    statement: builtins.bytes
+    """COSE_Sign of the groups that renew leases."""
+    @builtins.property
+    def receipt(self) -> Receipt: ...
+    def __init__(
+        self,
+        *,
+        statement: builtins.bytes = ...,
+        receipt: Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["receipt", b"receipt", "statement", b"statement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class Licence(message.Message):
     """A licence, or a motion's resolution, and the proof that it is in the log."""
 

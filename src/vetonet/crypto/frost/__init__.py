@@ -10,11 +10,14 @@ from vetonet.crypto.frost.aggregation import aggregate, verify_share, verify_sig
 from vetonet.crypto.frost.dkg import (
     Round1Secret,
     Round2Secret,
+    compute_public_key_package,
     compute_transcript_digest,
     finish,
     generate_round1,
     generate_round2,
     verify_echoes,
+    verify_round1,
+    verify_round2,
 )
 from vetonet.crypto.frost.group import Element, Scalar
 from vetonet.crypto.frost.keys import (
@@ -51,12 +54,15 @@ __all__ = [
     "SigningPackage",
     "aggregate",
     "commit",
+    "compute_public_key_package",
     "compute_transcript_digest",
     "finish",
     "generate_round1",
     "generate_round2",
     "sign",
     "verify_echoes",
+    "verify_round1",
+    "verify_round2",
     "verify_share",
     "verify_signers",
 ]

@@ -152,8 +152,12 @@ def generate_round2(
         InvalidSignatureError: commitments of a wrong length or bad proofs; ``culprits`` names all.
     """
     packages = _sort_round1(secret, round1_packages)
-    culprits = [package.identifier for package in packages if not _is_round1_valid(secret, package)]
-    _refuse_culprits("round-1 packages are bad", culprits)
+    verify_round1(
+        [package for package in packages if package != secret.package],
+        min_signers=secret.min_signers,
+        max_signers=secret.max_signers,
+        context=secret.context,
+    )
     sent = {
         package.identifier: Round2Package(
             sender=secret.identifier,
@@ -165,6 +169,56 @@ def generate_round2(
     own_share = sent.pop(secret.identifier).share
     kept = Round2Secret(identifier=secret.identifier, own_share=own_share, round1_packages=packages)
     return kept, MappingProxyType(sent)
+
+
+def verify_round1(
+    packages: Iterable[Round1Package], *, min_signers: int, max_signers: int, context: bytes
+) -> None:
+    """Hold when each of these round-1 packages has the right length and a valid proof (round 1, step 5).
+
+    Nobody needs a secret for it: a participant looks at the others' packages, and anybody at a transcript.
+
+    Raises:
+        InvalidSignatureError: commitments of a wrong length or bad proofs; ``culprits`` names all.
+    """
+    culprits = [
+        package.identifier
+        for package in packages
+        if len(package.vss_commitment) != min_signers or not _is_proof_valid(package, max_signers, context)
+    ]
+    _refuse_culprits("round-1 packages are bad", culprits)
+
+
+def verify_round2(package: Round2Package, dealt: Round1Package) -> None:
+    """Hold when a share is the value at its receiver of the polynomial that its dealer committed to.
+
+    Raises:
+        ProtocolError: it is not, or it is another dealer's; ``culprit`` names the dealer.
+    """
+    if package.sender != dealt.identifier:
+        raise ProtocolError("the share is another dealer's", culprit=str(package.sender))
+    try:
+        _require_opening(package.share, evaluate_commitment(dealt.vss_commitment, package.receiver))
+    except ProtocolError as error:
+        raise ProtocolError(str(error), culprit=str(package.sender)) from error
+
+
+def compute_public_key_package(round1_packages: Iterable[Round1Package]) -> PublicKeyPackage:
+    """Return the group that verified round-1 packages make: their commitments added up (round 2, step 4).
+
+    Args:
+        round1_packages: every participant's, each of the same length, in any order.
+
+    Raises:
+        ValueError: there is none, their lengths differ, or a participant's stands twice.
+        EncodingError, ProtocolError: the sum is no usable key.
+    """
+    packages = sorted(round1_packages, key=lambda package: package.identifier)
+    columns = zip(*(package.vss_commitment for package in packages), strict=True)
+    return PublicKeyPackage(
+        vss_commitment=tuple(map(sum_elements, columns)),
+        identifiers=tuple(package.identifier for package in packages),
+    )
 
 
 def compute_transcript_digest(round1_packages: Iterable[Round1Package]) -> bytes:
@@ -222,7 +276,7 @@ def finish(
     shares = _index_round2(secret, round2_packages)
     signing_share = Scalar((secret.own_share + sum(shares.values())) % ORDER)
     try:
-        public_key_package = _sum_commitments(secret)
+        public_key_package = compute_public_key_package(secret.round1_packages)
         verifying_share = public_key_package.compute_verifying_share(secret.identifier)
         _require_opening(signing_share, verifying_share)
     except ProtocolError as error:
@@ -270,19 +324,11 @@ def _sort_round1(secret: Round1Secret, packages: Iterable[Round1Package]) -> tup
     return ordered
 
 
-def _is_round1_valid(secret: Round1Secret, package: Round1Package) -> bool:
-    """Return True for commitments of the right length, with a valid proof (figure 1, round 1, step 5)."""
-    if package == secret.package:
-        return True
-    if len(package.vss_commitment) != secret.min_signers:
-        return False
+def _is_proof_valid(package: Round1Package, max_signers: int, context: bytes) -> bool:
+    """Return True for a valid proof of knowledge of the constant term."""
     commitment, response = package.proof.commitment, package.proof.response
     challenge = _compute_challenge(
-        package.identifier,
-        secret.max_signers,
-        secret.context,
-        package.vss_commitment,
-        commitment,
+        package.identifier, max_signers, context, package.vss_commitment, commitment
     )
     return _is_opening(
         response,
@@ -313,23 +359,19 @@ def _index_round2(secret: Round2Secret, packages: Iterable[Round2Package]) -> Ma
     return shares
 
 
-def _sum_commitments(secret: Round2Secret) -> PublicKeyPackage:
-    """Return the commitment to the group's polynomial: the dealers' added up, coefficient by coefficient."""
-    columns = zip(*(package.vss_commitment for package in secret.round1_packages), strict=True)
-    return PublicKeyPackage(vss_commitment=tuple(map(sum_elements, columns)), identifiers=secret.identifiers)
-
-
 def _find_bad_shares(secret: Round2Secret, shares: Mapping[Identifier, Scalar]) -> list[Identifier]:
     """Return the dealers whose share is not the value of the polynomial they committed to."""
     culprits = []
-    for package in secret.round1_packages:
-        if package.identifier == secret.identifier:
+    for dealt in secret.round1_packages:
+        if dealt.identifier == secret.identifier:
             continue
+        share = shares[dealt.identifier]
         try:
-            expected = evaluate_commitment(package.vss_commitment, secret.identifier)
-            _require_opening(shares[package.identifier], expected)
+            verify_round2(
+                Round2Package(sender=dealt.identifier, receiver=secret.identifier, share=share), dealt
+            )
         except ProtocolError:
-            culprits.append(package.identifier)
+            culprits.append(dealt.identifier)
     return culprits
 
 

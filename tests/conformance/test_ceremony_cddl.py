@@ -47,9 +47,8 @@ def refuse(rule: str, value: object) -> None:
 
 def test_the_rules_are_those_of_every_kind() -> None:
     assert len(EMITTED) == 7
-    assert {
-        rule.split(" ")[0] for rule in RULES.read_text().splitlines() if rule.startswith("ceremony-")
-    } == set(EMITTED)
+    lines = RULES.read_text(encoding="utf-8").splitlines()
+    assert {line.split(" ")[0] for line in lines if line.startswith("ceremony-")} == set(EMITTED)
 
 
 @each_statement
@@ -71,7 +70,8 @@ def test_an_unknown_or_a_missing_field_does_not_fit(rule: str) -> None:
 def test_a_field_of_another_kind_or_size_does_not_fit(rule: str) -> None:
     item = EMITTED[rule].to_item()
     for label, field in item.items():
-        for value in (None, True, -1, {"x": 1}, [], b""):
+        unfit: tuple[object, ...] = (None, True, -1, {"x": 1}, [], b"")
+        for value in unfit:
             refuse(rule, item | {label: value})
         if isinstance(field, bytes) and rule != "ceremony-plan" and (rule, label) != ("ceremony-shares", 4):
             refuse(rule, item | {label: field[:-1]})

@@ -201,7 +201,7 @@ def _echo_when_committed(state: Ceremony) -> CeremonyOutcome:
 
 
 def _share_when_echoed(state: Ceremony) -> CeremonyOutcome:
-    """With everybody's echo here and the same, deal: not before, or two faces of a dealer go unnoticed."""
+    """With everybody's echo here and the same, deal: not before, or two faces go unnoticed (VN-14.3)."""
     differing = state.transcript.list_differing_echoes()
     if differing:
         return _disclose_once(state, differing)
@@ -274,7 +274,7 @@ def _add_up(state: Ceremony) -> CeremonyOutcome:
 
 
 def _complain(state: Ceremony) -> CeremonyOutcome:
-    """Give up the ceremony's own key, so that everybody sees which dealer's shares do not fit.
+    """Give up the ceremony's own key, so that all see which dealer's shares do not fit (VN-14.5).
 
     With it all shares that this party was dealt are public. That harms nobody: the ceremony ends here, no
     share of it is ever used, and the next has another context and other polynomials.
@@ -302,7 +302,7 @@ def _list_bad_shares(state: Ceremony) -> tuple[bytes, ...]:
 
 
 def _expire_when_due(state: Ceremony, event: TimePassed, now: Milliseconds) -> CeremonyOutcome:
-    """At the deadline the ceremony ends, and names who was silent."""
+    """At the deadline the ceremony ends, and names who was silent (VN-14.7)."""
     del event
     return _expire(state) if now >= state.deadline_ms else (state, EFFECTS_NONE)
 
@@ -326,7 +326,7 @@ def _abort(state: Ceremony, verdict: CeremonyVerdict) -> CeremonyOutcome:
 
 
 def _end(state: Ceremony, verdict: CeremonyVerdict) -> Ceremony:
-    """Every secret is dropped."""
+    """Every secret is dropped (VN-14.7)."""
     return replace(state, phase=CeremonyPhase.ABORTED, verdict=verdict, secrets=None)
 
 
@@ -357,21 +357,21 @@ _ROWS: Final = (
         function=_receive,
         # Statements may come in any order: the last round 1 may find every echo here.
         targets=frozenset(CeremonyPhase),
-        label="all committed",
+        label="round 1 awaited",
     ),
     CeremonyTransition(
         phase=CeremonyPhase.ECHOING,
         event=MessageReceived,
         function=_receive,
         targets=frozenset({CeremonyPhase.ECHOING, CeremonyPhase.SHARING, *_ENDS}),
-        label="all echoes agree",
+        label="echoes awaited",
     ),
     CeremonyTransition(
         phase=CeremonyPhase.SHARING,
         event=MessageReceived,
         function=_receive,
         targets=frozenset({CeremonyPhase.SHARING, *_ENDS}),
-        label="all shares fit, all done",
+        label="shares awaited, then that all are done",
     ),
     *(
         CeremonyTransition(

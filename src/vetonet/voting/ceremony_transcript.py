@@ -1,8 +1,8 @@
 """What was signed in a key ceremony, and what follows from it for anybody who reads it.
 
 A transcript holds one statement for each slot (kind, signer, receiver). Two different ones for one slot are
-equivocation, and the two are its proof. Whoever has the statements, participant or not, comes to the same
-group or names the same culprits.
+equivocation, and the two are its proof (VN-14.4). Whoever has the statements, participant or not, comes to
+the same group or names the same culprits.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class CeremonyTranscript:
         return tuple(sorted(packages, key=lambda package: package.identifier))
 
     def convict_dealers(self, error: InvalidSignatureError) -> CeremonyVerdict:
-        """Return the verdict on the owners of the seats whose round-1 packages were found bad."""
+        """Return the verdict on the owners of the seats whose round-1 packages were found bad (VN-14.2)."""
         owners = {self.plan.find_owner(int(seat)) for seat in error.culprits}
         return self._convict(owners, "bad proof of knowledge or commitment", CeremonyRound1)
 
@@ -215,7 +215,7 @@ class CeremonyTranscript:
             raise CeremonyAbortedError(CeremonyVerdict(silent=missing, reason=f"no {kind.TYPE} from it"))
 
     def verify_dones(self, package: frost.PublicKeyPackage) -> None:
-        """Everybody who is done has this group: it follows from the round 1 that everybody echoed.
+        """Everybody who is done has this group: it follows from the round 1 that everybody echoed (VN-14.6).
 
         Raises:
             CeremonyAbortedError: somebody says it has another.

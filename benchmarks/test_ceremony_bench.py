@@ -33,7 +33,7 @@ from vetonet.voting.ceremony_state import (
     MessageReceived,
     SendTo,
 )
-from vetonet.voting.ceremony_transcript import CeremonyTranscript, compute_group
+from vetonet.voting.ceremony_transcript import CeremonyTranscript
 
 SIZES = [5, 15, 50, 100]
 MESSAGE = b"a statement of the usual size".ljust(256, b".")
@@ -84,7 +84,7 @@ def open_hall(size: int) -> Hall:
             transcript = transcript.add_opened(signed)
     round1 = [signed.data for (_, name, _), signed in transcript.statements.items() if name != "p1"]
     rest = [deal_to_first(transcript, states[name], keys[name]) for name in keys if name != "p1"]
-    package = compute_group(transcript)
+    package = frost.compute_public_key_package(transcript.read_round1())
     done = CeremonyDone(
         ceremony=transcript.ceremony,
         transcript=transcript.compute_round1_digest(),

@@ -152,7 +152,7 @@ class CeremonyDriver:
         finally:
             for delivery in deliveries:
                 delivery.cancel()
-            await asyncio.gather(*deliveries, return_exceptions=True)
+            self._log_failures(await asyncio.gather(*deliveries, return_exceptions=True))
         if isinstance(end, Abort):
             raise CeremonyAbortedError(end.verdict)
         return end
@@ -207,6 +207,11 @@ class CeremonyDriver:
             except TimeoutError:
                 self._carry_out(step(self._state, TimePassed(), self._clock()))
         return self._end
+
+    def _log_failures(self, results: Iterable[BaseException | None]) -> None:
+        for result in results:
+            if isinstance(result, Exception):
+                _logger.error("a delivery failed with %s", type(result).__name__, exc_info=result)
 
     async def _flush(self, end: Finish | Abort) -> None:
         """What was said last reaches the others too: that we are done, or the proof of somebody's guilt."""

@@ -61,6 +61,7 @@ from vetonet.voting.ceremony_transcript import (
     CeremonyTranscript,
     CeremonyVerdict,
     read_complaints,
+    verify_commitments,
 )
 
 CeremonyOutcome: TypeAlias = tuple[Ceremony, tuple[CeremonyEffect, ...]]
@@ -281,8 +282,8 @@ def _complain(state: Ceremony) -> CeremonyOutcome:
     """
     bad = _list_bad_shares(state)
     if not bad:
-        msg = "the shares do not add up, though each of them is right"
-        raise ValueError(msg)
+        # Each share is right, and yet they cancel out: only who knows them all can bring that about.
+        return _abort(state, CeremonyVerdict(silent=state.others, reason="shares that cancel out"))
     complaint = CeremonyComplaint(
         ceremony=state.transcript.ceremony, hpke_seed=state.require_secrets().hpke_key.seed, shares=bad
     )
@@ -308,7 +309,9 @@ def _expire_when_due(state: Ceremony, event: TimePassed, now: Milliseconds) -> C
 
 
 def _expire(state: Ceremony) -> CeremonyOutcome:
-    """A bad share among those that did come is worth more than somebody's silence: it is a proof."""
+    """Something bad among what did come is worth more than somebody's silence: it is a proof."""
+    if state.phase is CeremonyPhase.COMMITTING:
+        verify_commitments(state.transcript)
     is_adding = state.phase is CeremonyPhase.SHARING and state.package is None
     if is_adding and _list_bad_shares(state):
         return _complain(state)

@@ -12,9 +12,9 @@ from vetonet.voting.ceremony_transcript import (
     CeremonyAbortedError,
     CeremonyTranscript,
     CeremonyVerdict,
-    compute_group,
     read_complaints,
     require_agreement,
+    verify_commitments,
 )
 
 
@@ -39,11 +39,12 @@ def replay_transcript(
     try:
         for data in statements:
             transcript = transcript.add(data)
-        package = compute_group(transcript)
+        packages = verify_commitments(transcript)
         require_agreement(transcript)
         complaints = read_complaints(transcript)
         if complaints:
-            return judge_complaint(transcript, complaints[0], _index_round1(transcript))
+            return judge_complaint(transcript, complaints[0], _index_by_seat(packages))
+        package = frost.compute_public_key_package(packages)
         transcript.verify_dones(package)
         transcript.require_complete(CeremonyDone)
     except CeremonyAbortedError as error:
@@ -68,13 +69,15 @@ def verify_complaint(plan: CeremonyPlan, statements: Iterable[bytes], complaint:
     transcript = CeremonyTranscript.begin(plan)
     for data in (*statements, complaint):
         transcript = transcript.add(data)
-    compute_group(transcript)
+    packages = verify_commitments(transcript)
     signer = transcript.find_signer(transcript.open(complaint))
     signed = transcript.find(CeremonyComplaint, signer)
     if signed is None:
         raise EncodingError("expected a complaint")
-    return judge_complaint(transcript, signed, _index_round1(transcript))
+    return judge_complaint(transcript, signed, _index_by_seat(packages))
 
 
-def _index_round1(transcript: CeremonyTranscript) -> dict[frost.Identifier, frost.Round1Package]:
-    return {package.identifier: package for package in transcript.read_round1()}
+def _index_by_seat(
+    packages: Iterable[frost.Round1Package],
+) -> dict[frost.Identifier, frost.Round1Package]:
+    return {package.identifier: package for package in packages}

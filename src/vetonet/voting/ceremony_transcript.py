@@ -127,7 +127,7 @@ class CeremonyTranscript:
         Raises:
             EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: something disclosed is not
                 signed by a participant for this ceremony.
-            RefusedError: a disclosure holds another.
+            RefusedError: a disclosure holds another, or shares are for nobody who takes part.
             CeremonyAbortedError: somebody signed two different statements for one slot.
         """
         if not isinstance(signed.statement, CeremonyDisclosure):
@@ -148,8 +148,13 @@ class CeremonyTranscript:
 
     def _slot_of(self, signed: Signed[Any]) -> Slot:
         statement, signer = signed.statement, self.find_signer(signed)
-        receiver = statement.receiver if isinstance(statement, CeremonyShares) else ""
-        return statement.TYPE, signer, receiver
+        if not isinstance(statement, CeremonyShares):
+            return statement.TYPE, signer, ""
+        if statement.receiver not in self.owners.values() or statement.receiver == signer:
+            # Else one signer could fill any number of slots.
+            msg = f"shares of {signer} for {statement.receiver}, who is not another participant"
+            raise RefusedError(msg, culprit=signer)
+        return statement.TYPE, signer, statement.receiver
 
     def find(self, kind: type[S], party_id: str, receiver: str = "") -> Signed[S] | None:
         """Return a party's statement of this kind, or None where it is not there."""
@@ -243,18 +248,13 @@ class CeremonyTranscript:
         return CeremonyVerdict(culprits=tuple(shown), reason=reason, evidence=evidence)
 
 
-def compute_group(
-    transcript: CeremonyTranscript,
-) -> frost.PublicKeyPackage:
-    """Return the group that everybody's round 1 makes, its proofs verified.
+def verify_commitments(transcript: CeremonyTranscript) -> tuple[frost.Round1Package, ...]:
+    """Return the packages of every round 1 that is here, each well-formed and with a valid proof (VN-14.2).
 
     Raises:
-        CeremonyAbortedError: somebody's is missing or bad.
-        ProtocolError: all are right, and yet they cancel out.
+        CeremonyAbortedError: somebody's is bad.
     """
-    transcript.require_complete(CeremonyRound1)
-    packages = transcript.read_round1()
-    plan = transcript.plan
+    packages, plan = transcript.read_round1(), transcript.plan
     try:
         frost.verify_round1(
             packages,
@@ -264,7 +264,7 @@ def compute_group(
         )
     except InvalidSignatureError as error:
         raise CeremonyAbortedError(transcript.convict_dealers(error)) from error
-    return frost.compute_public_key_package(packages)
+    return packages
 
 
 def require_agreement(transcript: CeremonyTranscript) -> None:

@@ -286,6 +286,16 @@ def test_a_bad_share_is_shown_at_the_deadline_although_others_are_silent() -> No
     assert table.run().list_culprits() == dict.fromkeys(CAST.keys, ("p2",))
 
 
+def test_a_bad_proof_is_shown_at_the_deadline_although_others_are_silent() -> None:
+    cheats = {
+        "p2": altered(CeremonyRound1, with_bad_proof),
+        "p1": altered(CeremonyRound1, lambda *_: None, to=("p3",)),
+    }
+    table = Table.seat(CAST, cheats).run()
+    table.carry_out("p3", step(table.states["p3"], TimePassed(), DEADLINE_MS))
+    assert table.run().list_culprits() == dict.fromkeys(CAST.keys, ("p2",))
+
+
 def test_a_false_complaint_names_the_complainer() -> None:
     def falsely(table: Table, _: str, __: bytes) -> bytes:
         return complaint_of(table, "p2", [shares_to(table, "p2")])
@@ -403,7 +413,11 @@ def test_shares_for_another_and_a_disclosure_within_another_are_refused() -> Non
     table.deliver("p1", outer)
     shares = CeremonyShares(ceremony=ceremony, transcript=bytes(32), receiver="p3", sealed=bytes(84))
     table.deliver("p1", sign(shares, CAST.keys["p2"]))
-    assert [type(error) for _, error in table.refused] == [RefusedError, RefusedError]
+    for receiver in ("p2", "nobody"):
+        data = sign(replace(shares, receiver=receiver), CAST.keys["p2"])
+        table.deliver("p1", sign(CeremonyDisclosure(ceremony=ceremony, statements=(data,)), CAST.keys["p3"]))
+    assert [type(error) for _, error in table.refused] == [RefusedError] * 4
+    assert sorted(table.run().finishes) == sorted(CAST.keys)
 
 
 def test_a_message_after_the_deadline_comes_too_late() -> None:

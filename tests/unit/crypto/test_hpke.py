@@ -15,7 +15,7 @@ OTHER = generate_hpke_key(SeededRng(b"another"))
 PLAINTEXT = b"a share"
 SEALED = KEY.public_key.seal(PLAINTEXT, info=b"use", aad=b"from a to b")
 
-# RFC 9180 appendix A.2.1, base mode of the same suite: its key and its info, which our two parts can spell.
+# The receiver's key pair of RFC 9180 appendix A.2.1, base mode of the same suite.
 RFC_SK_R = bytes.fromhex("8057991eef8f1f1af18f4a9491d16a1ce333f695d4db8e38da75975c4478e0fb")
 RFC_PK_R = bytes.fromhex("4310ee97d88cc1f088a5576c77ab0cf5c3ac797f3d95139c6c84b5429c59662a")
 

@@ -2,7 +2,7 @@
 
 A party may hold several seats (its weight): seat ``i`` of the plan is FROST participant ``i + 1``. Every
 statement names the one ceremony it belongs to by the digest of the plan, and the plan's context is used once:
-another attempt is another ceremony (VN-14.1).
+another attempt is another ceremony (VN-15.1).
 """
 
 from __future__ import annotations
@@ -260,5 +260,5 @@ def open_ceremony_statement(data: bytes, *, keys: Keys, ceremony: bytes) -> Sign
     if signed.statement.ceremony != ceremony:
         named = signed.statement.ceremony.hex()[:16]
         msg = f"a {name} of ceremony {named}, expected {ceremony.hex()[:16]}"
-        raise EpochError(msg, clause="VN-14.1")
+        raise EpochError(msg, clause="VN-15.1")
     return signed

@@ -202,7 +202,7 @@ def _echo_when_committed(state: Ceremony) -> CeremonyOutcome:
 
 
 def _share_when_echoed(state: Ceremony) -> CeremonyOutcome:
-    """With everybody's echo here and the same, deal: not before, or two faces go unnoticed (VN-14.3)."""
+    """With everybody's echo here and the same, deal: not before, or two faces go unnoticed (VN-15.3)."""
     differing = state.transcript.list_differing_echoes()
     if differing:
         return _disclose_once(state, differing)
@@ -275,7 +275,7 @@ def _add_up(state: Ceremony) -> CeremonyOutcome:
 
 
 def _complain(state: Ceremony) -> CeremonyOutcome:
-    """Give up the ceremony's own key, so that all see which dealer's shares do not fit (VN-14.5).
+    """Give up the ceremony's own key, so that all see which dealer's shares do not fit (VN-15.5).
 
     With it all shares that this party was dealt are public. That harms nobody: the ceremony ends here, no
     share of it is ever used, and the next has another context and other polynomials.
@@ -303,7 +303,7 @@ def _list_bad_shares(state: Ceremony) -> tuple[bytes, ...]:
 
 
 def _expire_when_due(state: Ceremony, event: TimePassed, now: Milliseconds) -> CeremonyOutcome:
-    """At the deadline the ceremony ends, and names who was silent (VN-14.7)."""
+    """At the deadline the ceremony ends, and names who was silent (VN-15.7)."""
     del event
     return _expire(state) if now >= state.deadline_ms else (state, EFFECTS_NONE)
 
@@ -329,7 +329,7 @@ def _abort(state: Ceremony, verdict: CeremonyVerdict) -> CeremonyOutcome:
 
 
 def _end(state: Ceremony, verdict: CeremonyVerdict) -> Ceremony:
-    """Every secret is dropped (VN-14.7)."""
+    """Every secret is dropped (VN-15.7)."""
     return replace(state, phase=CeremonyPhase.ABORTED, verdict=verdict, secrets=None)
 
 

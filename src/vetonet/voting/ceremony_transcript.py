@@ -1,7 +1,7 @@
 """What was signed in a key ceremony, and what follows from it for anybody who reads it.
 
 A transcript holds one statement for each slot (kind, signer, receiver). Two different ones for one slot are
-equivocation, and the two are its proof (VN-14.4). Whoever has the statements, participant or not, comes to
+equivocation, and the two are its proof (VN-15.4). Whoever has the statements, participant or not, comes to
 the same group or names the same culprits.
 """
 
@@ -205,7 +205,7 @@ class CeremonyTranscript:
         return tuple(sorted(packages, key=lambda package: package.identifier))
 
     def convict_dealers(self, error: InvalidSignatureError) -> CeremonyVerdict:
-        """Return the verdict on the owners of the seats whose round-1 packages were found bad (VN-14.2)."""
+        """Return the verdict on the owners of the seats whose round-1 packages were found bad (VN-15.2)."""
         owners = {self.plan.find_owner(int(seat)) for seat in error.culprits}
         return self._convict(owners, "bad proof of knowledge or commitment", CeremonyRound1)
 
@@ -220,7 +220,7 @@ class CeremonyTranscript:
             raise CeremonyAbortedError(CeremonyVerdict(silent=missing, reason=f"no {kind.TYPE} from it"))
 
     def verify_dones(self, package: frost.PublicKeyPackage) -> None:
-        """Everybody who is done has this group: it follows from the round 1 that everybody echoed (VN-14.6).
+        """Everybody who is done has this group: it follows from the round 1 that everybody echoed (VN-15.6).
 
         Raises:
             CeremonyAbortedError: somebody says it has another.
@@ -249,7 +249,7 @@ class CeremonyTranscript:
 
 
 def verify_commitments(transcript: CeremonyTranscript) -> tuple[frost.Round1Package, ...]:
-    """Return the packages of every round 1 that is here, each well-formed and with a valid proof (VN-14.2).
+    """Return the packages of every round 1 that is here, each well-formed and with a valid proof (VN-15.2).
 
     Raises:
         CeremonyAbortedError: somebody's is bad.

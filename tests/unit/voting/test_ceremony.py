@@ -224,14 +224,14 @@ def test_nothing_secret_outlives_the_end_or_shows() -> None:
 def test_a_bad_round_one_names_its_party_whoever_saw_it(
     alteration: Alteration, victims: tuple[str, ...]
 ) -> None:
-    # VN-14.2
+    # VN-15.2
     cheat = altered(CeremonyRound1, alteration, to=victims)
     everybody_names(Table.seat(CAST, {"p2": cheat}).run(), "p2")
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_two_faces_in_round_one_are_found_and_both_statements_are_the_proof(seed: int) -> None:
-    # VN-14.4
+    # VN-15.4
     cheat = altered(CeremonyRound1, with_another_face, to=("p3",))
     table = Table.seat(CAST, {"p2": cheat}).run(Random(seed))
     everybody_names(table, "p2")
@@ -242,7 +242,7 @@ def test_two_faces_in_round_one_are_found_and_both_statements_are_the_proof(seed
 
 
 def test_no_share_leaves_while_an_echo_differs_or_is_missing() -> None:
-    # VN-14.3
+    # VN-15.3
     cheat = altered(CeremonyRound1, with_another_face, to=("p3",))
     for cheats in ({"p2": cheat}, {"p2": altered(CeremonyEcho, lambda *_: None)}):
         table = Table.seat(CAST, cheats).run()
@@ -261,7 +261,7 @@ def test_no_share_leaves_while_an_echo_differs_or_is_missing() -> None:
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_a_bad_share_names_its_dealer(alteration: Alteration, seed: int) -> None:
-    # VN-14.5
+    # VN-15.5
     cheat = altered(CeremonyShares, alteration, to=("p3",))
     table = Table.seat(CAST, {"p2": cheat}).run(Random(seed), duplicates=True)
     everybody_names(table, "p2")
@@ -335,7 +335,7 @@ def test_a_complaint_told_to_one_reaches_everybody() -> None:
 
 @pytest.mark.parametrize("changes", [{"package_digest": bytes(32)}, {"transcript": bytes(32)}])
 def test_who_is_done_with_another_group_is_named(changes: dict[str, bytes]) -> None:
-    # VN-14.6
+    # VN-15.6
     everybody_names(Table.seat(CAST, {"p2": altered(CeremonyDone, resigned(**changes))}).run(), "p2")
 
 
@@ -365,7 +365,7 @@ def test_an_echo_that_nothing_explains_is_no_proof() -> None:
 
 @pytest.mark.parametrize("kind", [CeremonyRound1, CeremonyEcho, CeremonyShares, CeremonyDone])
 def test_the_silent_are_named_as_silent_only(kind: type[CeremonyStatement]) -> None:
-    # VN-14.7
+    # VN-15.7
     table = Table.seat(CAST, {"p2": altered(kind, lambda *_: None)}).run()
     assert not table.aborts
     table.expire()
@@ -382,7 +382,7 @@ def test_two_different_shares_for_one_receiver_are_equivocation() -> None:
 
 
 def test_a_message_of_another_ceremony_is_refused_and_changes_nothing() -> None:
-    # VN-14.1
+    # VN-15.1
     other = Table.seat(make_cast(4, context=b"attempt 2")).run()
     table = Table.seat(CAST)
     for _, receiver, data in other.sent:

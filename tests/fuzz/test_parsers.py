@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vetonet
+from support.ceremony import Table, make_cast
 from support.histories import make_history
 from support.witnessed_log import NAMES, SIGNING_KEY, make_cosigned, make_log, make_policy
 from support.world import make_council
@@ -43,6 +44,7 @@ from vetonet.tlog.policy_file import read_policy, write_policy
 from vetonet.tlog.proof_file import ProofFile, verify_proof_file
 from vetonet.tlog.receipt import build_receipt, verify_receipt
 from vetonet.tlog.witness import Conflict
+from vetonet.voting.ceremony_transcript import CeremonyTranscript
 from vetonet.voting.ledger import Ledger, read_leaf
 
 CORE = (
@@ -58,6 +60,8 @@ CORE = (
 )
 
 COUNCIL = make_council(2, 2, ("p1",))
+CAST = make_cast(2)
+ROUND1_OF_CEREMONY = Table.seat(CAST).sent[0][2]
 TREATY = COUNCIL.treaty
 PROPOSAL = COUNCIL.sign_proposal()
 BALLOT = COUNCIL.sign_ballot("p1", PROPOSAL)
@@ -166,6 +170,7 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
         cose.sign1_detached(b"", {1: -8}, {}, SIGNING_KEY),
     ),
     "log policy": (read_policy, write_policy(LOG_POLICY, urls={"w1.example": "https://w1.example/"})),
+    "ceremony": (CeremonyTranscript.begin(CAST.plan).add, ROUND1_OF_CEREMONY),
     "cbor": (partial(cbor.from_bytes, max_bytes=4096), TREATY.statement.to_bytes()),
 }
 

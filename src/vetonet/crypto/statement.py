@@ -129,15 +129,15 @@ def attach_signatures(statement: Statement, signatures: Mapping[PublicKey, bytes
     return _fitting(statement, cose.build_sign(statement.to_bytes(), header, signatures))
 
 
-def peek(data: bytes) -> Envelope:
+def peek(data: bytes, *, max_bytes: int = cose.MAX_COSE_BYTES) -> Envelope:
     """Return what a statement claims to be, verifying nothing: for choosing who should open it.
 
     Raises:
-        EncodingError: not a COSE structure with a vetonet statement type.
+        EncodingError: not a COSE structure with a vetonet statement type, or larger than ``max_bytes``.
     """
     if data.startswith(cose.TAG_SIGN):
-        return Envelope(kind=_kind_of(cose.parse_sign(data).protected), key_id=None)
-    parsed = cose.parse_sign1(data)
+        return Envelope(kind=_kind_of(cose.parse_sign(data, max_bytes=max_bytes).protected), key_id=None)
+    parsed = cose.parse_sign1(data, max_bytes=max_bytes)
     kid = parsed.protected.get(cose.LABEL_KID)
     return Envelope(kind=_kind_of(parsed.protected), key_id=kid if isinstance(kid, bytes) else None)
 

@@ -24,6 +24,8 @@ Sleep = Callable[[float], Awaitable[None]]
 """How to wait: ``asyncio.sleep``, or a test's own."""
 
 _JITTER_BYTES: Final = 2
+_MAX_DOUBLINGS: Final = 30
+"""More give no longer pause, and some thousand no number that a pause can be."""
 
 
 class Method(Protocol[RequestT_contra, ResponseT_co]):
@@ -94,7 +96,8 @@ class Caller:
 
     async def pause(self, failures: int) -> None:
         """Wait as long as so many failures in a row ask for: doubling, bounded, and a random half of it."""
-        longest = min(self.policy.first_pause_s * 2 ** (failures - 1), self.policy.max_pause_s)
+        doublings = min(failures - 1, _MAX_DOUBLINGS)
+        longest = min(self.policy.first_pause_s * 2**doublings, self.policy.max_pause_s)
         fraction = int.from_bytes(self._rng(_JITTER_BYTES), "big") / 2 ** (8 * _JITTER_BYTES)
         await self._sleep(longest * (1 + fraction) / 2)
 

@@ -3,7 +3,7 @@
 Every participant is an object of its own and sees only the bytes that it would receive over a network; no
 code here ever adds the shares up. They do all exist for a moment on one machine, so whoever controls that
 machine could take the group's key: fit for a demonstration, for tests and for a group whose members watch one
-machine together. A ceremony over the network, each share on its own machine, is a later step.
+machine together. ``vetonet.party.ceremony`` holds a ceremony over the network, each share on its own machine.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, Self
 
 import grpc.aio
 
-from vetonet.errors import EncodingError
+from vetonet.errors import EncodingError, UnexpectedEventError
 from vetonet.party.calls import Caller, CallPolicy, Sleep
 from vetonet.party.views import PartyStatus, read_status, status_message
 from vetonet.policy.treaty import Treaty
@@ -116,6 +116,15 @@ class PeerClient:
         """
         await self._caller.call(self._stub.DeliverBallot, party_pb2.DeliverBallotRequest(statement=data))
 
+    async def deliver_ceremony_message(self, data: bytes) -> None:
+        """The peer has this signed statement of a key ceremony.
+
+        Raises:
+            VetonetError: it refuses it, or cannot be reached.
+        """
+        request = party_pb2.DeliverCeremonyMessageRequest(statement=data)
+        await self._caller.call(self._stub.DeliverCeremonyMessage, request)
+
     async def get_status(self) -> PartyStatus:
         """Return what the peer says it knows.
 
@@ -156,6 +165,14 @@ class PartyServicer(party_pb2_grpc.PartyServiceServicer):
         self._require_party(context)
         return status_message(self._desk.get_status())
 
+    async def DeliverCeremonyMessage(  # noqa: N802 - the name is the proto's
+        self, request: party_pb2.DeliverCeremonyMessageRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> party_pb2.DeliverCeremonyMessageResponse:
+        """Refuse it: a daemon that follows a treaty holds no key ceremony."""
+        del request
+        self._require_party(context)
+        raise UnexpectedEventError("no key ceremony is held here")
+
     def _require_party(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         caller = read_caller(context, trust_domain=self._trust_domain)
         if caller is not None and (caller.role is not Role.PARTY or caller.name not in self._roster):
@@ -179,12 +196,7 @@ async def serve_party(
         ConfigError: the address cannot be listened on.
         WrongIdentityError: the certificate is another participant's.
     """
-    if credential is not None and (credential.identity.role, credential.identity.name) != (
-        Role.PARTY,
-        desk.party_id,
-    ):
-        msg = f"the certificate is that of {credential.identity.to_uri()}, not of party {desk.party_id}"
-        raise WrongIdentityError(msg)
+    require_own_certificate(credential, desk.party_id)
     bound = BoundServer.bind(address, credential=credential, limits=limits)
     servicer = PartyServicer(desk, treaty, trust_domain=bound.trust_domain)
     party_pb2_grpc.add_PartyServiceServicer_to_server(servicer, bound.server)
@@ -192,8 +204,26 @@ async def serve_party(
     return bound
 
 
+def require_own_certificate(credential: Credential | None, party_id: str) -> None:
+    """The certificate, where there is one, is that of this party.
+
+    Raises:
+        WrongIdentityError: it is another participant's.
+    """
+    if credential is not None and (credential.identity.role, credential.identity.name) != (
+        Role.PARTY,
+        party_id,
+    ):
+        msg = f"the certificate is that of {credential.identity.to_uri()}, not of party {party_id}"
+        raise WrongIdentityError(msg)
+
+
 def connect_peers(
-    addresses: Mapping[str, str], *, credential: Credential | None, rng: Rng
+    addresses: Mapping[str, str],
+    *,
+    credential: Credential | None,
+    rng: Rng,
+    policy: CallPolicy = PEER_POLICY,
 ) -> dict[str, PeerClient]:
     """Return a client for each peer, by party id.
 
@@ -201,11 +231,14 @@ def connect_peers(
         addresses: ``host:port`` by party id, without the caller's own.
         credential: the caller's.
         rng: for request ids and pauses.
+        policy: how patient the caller is.
 
     Raises:
         ConfigError: plaintext to another machine.
     """
     return {
-        party_id: PeerClient.connect(address, party_id=party_id, credential=credential, rng=rng)
+        party_id: PeerClient.connect(
+            address, party_id=party_id, credential=credential, rng=rng, policy=policy
+        )
         for party_id, address in addresses.items()
     }

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from vetonet.v1 import resources_pb2 as vetonet_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vetonet/v1/party.proto\x12\nvetonet.v1\x1a\x1avetonet/v1/resources.proto\")\n\x14\x44\x65liverBallotRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"\x17\n\x15\x44\x65liverBallotResponse\"\x12\n\x10GetStatusRequest\"q\n\x0bPartyStatus\x12\x10\n\x08party_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\x12-\n\tproposals\x18\x04 \x03(\x0b\x32\x1a.vetonet.v1.ProposalStatus\"\x93\x01\n\x0eProposalStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x14.vetonet.v1.Decision\x12 \n\x05phase\x18\x03 \x01(\x0e\x32\x11.vetonet.v1.Phase\x12\x0f\n\x07missing\x18\x04 \x03(\t\x12\x18\n\x10unlogged_ballots\x18\x05 \x01(\r2\xa8\x01\n\x0cPartyService\x12T\n\rDeliverBallot\x12 .vetonet.v1.DeliverBallotRequest\x1a!.vetonet.v1.DeliverBallotResponse\x12\x42\n\tGetStatus\x12\x1c.vetonet.v1.GetStatusRequest\x1a\x17.vetonet.v1.PartyStatusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vetonet/v1/party.proto\x12\nvetonet.v1\x1a\x1avetonet/v1/resources.proto\")\n\x14\x44\x65liverBallotRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"\x17\n\x15\x44\x65liverBallotResponse\"2\n\x1d\x44\x65liverCeremonyMessageRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\" \n\x1e\x44\x65liverCeremonyMessageResponse\"\x12\n\x10GetStatusRequest\"q\n\x0bPartyStatus\x12\x10\n\x08party_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\x12-\n\tproposals\x18\x04 \x03(\x0b\x32\x1a.vetonet.v1.ProposalStatus\"\x93\x01\n\x0eProposalStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x14.vetonet.v1.Decision\x12 \n\x05phase\x18\x03 \x01(\x0e\x32\x11.vetonet.v1.Phase\x12\x0f\n\x07missing\x18\x04 \x03(\t\x12\x18\n\x10unlogged_ballots\x18\x05 \x01(\r2\x99\x02\n\x0cPartyService\x12T\n\rDeliverBallot\x12 .vetonet.v1.DeliverBallotRequest\x1a!.vetonet.v1.DeliverBallotResponse\x12\x42\n\tGetStatus\x12\x1c.vetonet.v1.GetStatusRequest\x1a\x17.vetonet.v1.PartyStatus\x12o\n\x16\x44\x65liverCeremonyMessage\x12).vetonet.v1.DeliverCeremonyMessageRequest\x1a*.vetonet.v1.DeliverCeremonyMessageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,12 +36,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELIVERBALLOTREQUEST']._serialized_end=107
   _globals['_DELIVERBALLOTRESPONSE']._serialized_start=109
   _globals['_DELIVERBALLOTRESPONSE']._serialized_end=132
-  _globals['_GETSTATUSREQUEST']._serialized_start=134
-  _globals['_GETSTATUSREQUEST']._serialized_end=152
-  _globals['_PARTYSTATUS']._serialized_start=154
-  _globals['_PARTYSTATUS']._serialized_end=267
-  _globals['_PROPOSALSTATUS']._serialized_start=270
-  _globals['_PROPOSALSTATUS']._serialized_end=417
-  _globals['_PARTYSERVICE']._serialized_start=420
-  _globals['_PARTYSERVICE']._serialized_end=588
+  _globals['_DELIVERCEREMONYMESSAGEREQUEST']._serialized_start=134
+  _globals['_DELIVERCEREMONYMESSAGEREQUEST']._serialized_end=184
+  _globals['_DELIVERCEREMONYMESSAGERESPONSE']._serialized_start=186
+  _globals['_DELIVERCEREMONYMESSAGERESPONSE']._serialized_end=218
+  _globals['_GETSTATUSREQUEST']._serialized_start=220
+  _globals['_GETSTATUSREQUEST']._serialized_end=238
+  _globals['_PARTYSTATUS']._serialized_start=240
+  _globals['_PARTYSTATUS']._serialized_end=353
+  _globals['_PROPOSALSTATUS']._serialized_start=356
+  _globals['_PROPOSALSTATUS']._serialized_end=503
+  _globals['_PARTYSERVICE']._serialized_start=506
+  _globals['_PARTYSERVICE']._serialized_end=787
 # @@protoc_insertion_point(module_scope)

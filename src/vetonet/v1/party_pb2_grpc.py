@@ -45,6 +45,11 @@ class PartyServiceStub(object):
                 request_serializer=vetonet_dot_v1_dot_party__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=vetonet_dot_v1_dot_party__pb2.PartyStatus.FromString,
                 _registered_method=True)
+        self.DeliverCeremonyMessage = channel.unary_unary(
+                '/vetonet.v1.PartyService/DeliverCeremonyMessage',
+                request_serializer=vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageRequest.SerializeToString,
+                response_deserializer=vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageResponse.FromString,
+                _registered_method=True)
 
 
 class PartyServiceServicer(object):
@@ -65,6 +70,13 @@ class PartyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeliverCeremonyMessage(self, request, context):
+        """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PartyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_PartyServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=vetonet_dot_v1_dot_party__pb2.GetStatusRequest.FromString,
                     response_serializer=vetonet_dot_v1_dot_party__pb2.PartyStatus.SerializeToString,
+            ),
+            'DeliverCeremonyMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeliverCeremonyMessage,
+                    request_deserializer=vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageRequest.FromString,
+                    response_serializer=vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class PartyService(object):
             '/vetonet.v1.PartyService/GetStatus',
             vetonet_dot_v1_dot_party__pb2.GetStatusRequest.SerializeToString,
             vetonet_dot_v1_dot_party__pb2.PartyStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverCeremonyMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vetonet.v1.PartyService/DeliverCeremonyMessage',
+            vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageRequest.SerializeToString,
+            vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

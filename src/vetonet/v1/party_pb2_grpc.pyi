@@ -37,6 +37,8 @@ class PartyServiceStub:
     """Hands over a ballot directly, so that a veto binds even when the coordinator drops it."""
     GetStatus: grpc.UnaryUnaryMultiCallable[party_pb2.GetStatusRequest, party_pb2.PartyStatus]
     """Returns what the daemon knows."""
+    DeliverCeremonyMessage: grpc.UnaryUnaryMultiCallable[party_pb2.DeliverCeremonyMessageRequest, party_pb2.DeliverCeremonyMessageResponse]
+    """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
 
 @typing.type_check_only
 class PartyServiceAsyncStub(PartyServiceStub):
@@ -47,6 +49,8 @@ class PartyServiceAsyncStub(PartyServiceStub):
     """Hands over a ballot directly, so that a veto binds even when the coordinator drops it."""
     GetStatus: aio.UnaryUnaryMultiCallable[party_pb2.GetStatusRequest, party_pb2.PartyStatus]  # type: ignore[assignment]
     """Returns what the daemon knows."""
+    DeliverCeremonyMessage: aio.UnaryUnaryMultiCallable[party_pb2.DeliverCeremonyMessageRequest, party_pb2.DeliverCeremonyMessageResponse]  # type: ignore[assignment]
+    """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
 
 class PartyServiceServicer(metaclass=abc_1.ABCMeta):
     """Served by each party's daemon to the other parties."""
@@ -66,5 +70,13 @@ class PartyServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[party_pb2.PartyStatus, abc.Awaitable[party_pb2.PartyStatus]]:
         """Returns what the daemon knows."""
+
+    @abc_1.abstractmethod
+    def DeliverCeremonyMessage(
+        self,
+        request: party_pb2.DeliverCeremonyMessageRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[party_pb2.DeliverCeremonyMessageResponse, abc.Awaitable[party_pb2.DeliverCeremonyMessageResponse]]:
+        """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
 
 def add_PartyServiceServicer_to_server(servicer: PartyServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -344,3 +345,44 @@ def test_malformed_round1_package_is_refused(change: object) -> None:
 def test_malformed_round2_package_is_refused(data: bytes) -> None:
     with pytest.raises(EncodingError):
         frost.Round2Package.from_bytes(data)
+
+
+def test_anybody_can_verify_round_one_and_add_it_up() -> None:
+    ceremony = Ceremony(2, 3)
+    packages = list(ceremony.packages.values())
+    frost.verify_round1(packages, min_signers=2, max_signers=3, context=CONTEXT)
+    _, public = ceremony.finish(1)
+    assert frost.compute_public_key_package(reversed(packages)) == public
+
+
+@pytest.mark.parametrize(
+    "changed", [{"min_signers": 3}, {"max_signers": 4}, {"context": b"treaty 1, epoch 2, group A"}]
+)
+def test_round_one_of_another_group_names_everybody(changed: dict[str, Any]) -> None:
+    terms: dict[str, Any] = {"min_signers": 2, "max_signers": 3, "context": CONTEXT}
+    with pytest.raises(InvalidSignatureError) as caught:
+        frost.verify_round1(Ceremony(2, 3).packages.values(), **(terms | changed))
+    assert caught.value.culprits == ("1", "2", "3")
+
+
+def test_one_share_is_verified_alone() -> None:
+    ceremony = Ceremony(2, 3)
+    share = ceremony.round2(1)[1][2]
+    frost.verify_round2(share, ceremony.packages[1])
+    for wrong in (
+        dataclasses.replace(share, share=frost.Scalar(0)),
+        dataclasses.replace(share, receiver=frost.Identifier(3)),
+    ):
+        with pytest.raises(ProtocolError) as caught:
+            frost.verify_round2(wrong, ceremony.packages[1])
+        assert caught.value.culprit == "1"
+    with pytest.raises(ProtocolError):
+        frost.verify_round2(share, ceremony.packages[2])
+
+
+def test_round_one_of_two_lengths_or_twice_the_same_is_no_group() -> None:
+    packages = Ceremony(2, 3).packages
+    longer = start(3, 3, 3)[1]
+    for wrong in ((), (packages[1], longer), (packages[1], packages[1])):
+        with pytest.raises(ValueError, match=r"."):
+            frost.compute_public_key_package(wrong)

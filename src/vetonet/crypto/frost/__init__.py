@@ -11,11 +11,14 @@ from vetonet.crypto.frost.aggregation import aggregate, verify_share, verify_sig
 from vetonet.crypto.frost.dkg import (
     Round1Secret,
     Round2Secret,
+    compute_public_key_package,
     compute_transcript_digest,
     finish,
     generate_round1,
     generate_round2,
     verify_echoes,
+    verify_round1,
+    verify_round2,
 )
 from vetonet.crypto.frost.group import Element, Scalar
 from vetonet.crypto.frost.keys import (
@@ -89,6 +92,7 @@ __all__ = [
     "SigningPackage",
     "aggregate",
     "commit",
+    "compute_public_key_package",
     "compute_transcript_digest",
     "finish",
     "finish_repair",
@@ -106,6 +110,8 @@ __all__ = [
     "verify_repair_round1",
     "verify_reshare_echoes",
     "verify_reshare_round1",
+    "verify_round1",
+    "verify_round2",
     "verify_share",
     "verify_signers",
 ]

@@ -96,7 +96,7 @@ def combine_shares(
     """
     signing_share = Scalar(sum(shares.values()) % ORDER)
     try:
-        public_key_package = _sum_commitments(dealings, identifiers)
+        public_key_package = sum_commitments(dealings, identifiers)
         verifying_share = public_key_package.compute_verifying_share(receiver)
         require_opening(signing_share, verifying_share)
     except ProtocolError as error:
@@ -271,9 +271,14 @@ def is_opening(scalar: Scalar, element: Element) -> bool:
     return scalar != 0 and multiply_base(scalar) == element
 
 
-def _sum_commitments(
+def sum_commitments(
     dealings: Sequence[Round1Package], identifiers: tuple[Identifier, ...]
 ) -> PublicKeyPackage:
-    """Return the commitment to the group's polynomial: the dealers' added up, coefficient by coefficient."""
+    """Return the commitment to the group's polynomial: the dealers' added up, coefficient by coefficient.
+
+    Raises:
+        ValueError: there is none, or their lengths differ.
+        EncodingError, ProtocolError: the sum is no usable key.
+    """
     columns = zip(*(dealing.vss_commitment for dealing in dealings), strict=True)
     return PublicKeyPackage(vss_commitment=tuple(map(sum_elements, columns)), identifiers=identifiers)

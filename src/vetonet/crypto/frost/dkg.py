@@ -26,11 +26,13 @@ from vetonet.crypto.frost.dealing import (
     is_dealing_valid,
     refuse_culprits,
     require_equal_echoes,
+    require_opening,
+    sum_commitments,
 )
 from vetonet.crypto.frost.group import Element, Scalar, generate_scalar
 from vetonet.crypto.frost.keys import Identifier, KeyShare, PublicKeyPackage, require_thresholds
 from vetonet.crypto.frost.packages import Round1Package, Round2Package
-from vetonet.crypto.frost.polynomial import evaluate
+from vetonet.crypto.frost.polynomial import evaluate, evaluate_commitment
 from vetonet.errors import ProtocolError
 from vetonet.units import Rng
 
@@ -142,8 +144,12 @@ def generate_round2(
         InvalidSignatureError: commitments of a wrong length or bad proofs; ``culprits`` names all.
     """
     packages = _sort_round1(secret, round1_packages)
-    culprits = [package.identifier for package in packages if not _is_round1_valid(secret, package)]
-    refuse_culprits("round-1 packages are bad", culprits)
+    verify_round1(
+        [package for package in packages if package != secret.package],
+        min_signers=secret.min_signers,
+        max_signers=secret.max_signers,
+        context=secret.context,
+    )
     sent = {
         package.identifier: Round2Package(
             sender=secret.identifier,
@@ -155,6 +161,53 @@ def generate_round2(
     own_share = sent.pop(secret.identifier).share
     kept = Round2Secret(identifier=secret.identifier, own_share=own_share, round1_packages=packages)
     return kept, MappingProxyType(sent)
+
+
+def verify_round1(
+    packages: Iterable[Round1Package], *, min_signers: int, max_signers: int, context: bytes
+) -> None:
+    """Hold when each of these round-1 packages has the right length and a valid proof (round 1, step 5).
+
+    Nobody needs a secret for it: a participant looks at the others' packages, and anybody at a transcript.
+
+    Raises:
+        InvalidSignatureError: commitments of a wrong length or bad proofs; ``culprits`` names all.
+    """
+    challenge = partial(_compute_challenge, max_signers, context)
+    culprits = [
+        package.identifier
+        for package in packages
+        if not is_dealing_valid(package, min_signers=min_signers, challenge=challenge)
+    ]
+    refuse_culprits("round-1 packages are bad", culprits)
+
+
+def verify_round2(package: Round2Package, dealt: Round1Package) -> None:
+    """Hold when a share is the value at its receiver of the polynomial that its dealer committed to.
+
+    Raises:
+        ProtocolError: it is not, or it is another dealer's; ``culprit`` names the dealer.
+    """
+    if package.sender != dealt.identifier:
+        raise ProtocolError("the share is another dealer's", culprit=str(package.sender))
+    try:
+        require_opening(package.share, evaluate_commitment(dealt.vss_commitment, package.receiver))
+    except ProtocolError as error:
+        raise ProtocolError(str(error), culprit=str(package.sender)) from error
+
+
+def compute_public_key_package(round1_packages: Iterable[Round1Package]) -> PublicKeyPackage:
+    """Return the group that verified round-1 packages make: their commitments added up (round 2, step 4).
+
+    Args:
+        round1_packages: every participant's, each of the same length, in any order.
+
+    Raises:
+        ValueError: there is none, their lengths differ, or a participant's stands twice.
+        EncodingError, ProtocolError: the sum is no usable key.
+    """
+    packages = sorted(round1_packages, key=lambda package: package.identifier)
+    return sum_commitments(packages, tuple(package.identifier for package in packages))
 
 
 def compute_transcript_digest(round1_packages: Iterable[Round1Package]) -> bytes:
@@ -236,11 +289,3 @@ def _sort_round1(secret: Round1Secret, packages: Iterable[Round1Package]) -> tup
     if secret.package not in ordered:
         raise ProtocolError("this participant's own round-1 package is missing or altered")
     return ordered
-
-
-def _is_round1_valid(secret: Round1Secret, package: Round1Package) -> bool:
-    """Return True for commitments of the right length, with a valid proof (figure 1, round 1, step 5)."""
-    if package == secret.package:
-        return True
-    challenge = partial(_compute_challenge, secret.max_signers, secret.context)
-    return is_dealing_valid(package, min_signers=secret.min_signers, challenge=challenge)

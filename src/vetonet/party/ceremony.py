@@ -1,0 +1,288 @@
+"""A key ceremony between daemons: the machine of ``vetonet.voting.ceremony`` over PartyService.
+
+There is no treaty yet, so the roster is the plan's. A caller must be the party that signed what it hands
+over. A peer that is not up yet, or not at this ceremony yet, is tried again until the deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NoReturn, Protocol
+
+import grpc.aio
+
+from vetonet.crypto.keys import SigningKey
+from vetonet.crypto.statement import peek
+from vetonet.errors import EpochError, UnexpectedEventError, UnknownPartyError, VetonetError
+from vetonet.party.calls import CallPolicy
+from vetonet.party.peer import require_own_certificate
+from vetonet.policy.ceremony import MAX_CEREMONY_BYTES, CeremonyPlan
+from vetonet.units import MS_PER_S, Clock, Milliseconds, Rng
+from vetonet.v1 import party_pb2, party_pb2_grpc
+from vetonet.voting.ceremony import CeremonyOutcome, begin, step
+from vetonet.voting.ceremony_state import (
+    Abort,
+    Broadcast,
+    Ceremony,
+    CeremonyEffect,
+    Complain,
+    Finish,
+    MessageReceived,
+    SendTo,
+    TimePassed,
+)
+from vetonet.voting.ceremony_transcript import CeremonyAbortedError
+from vetonet.wire.boundary import Context, Limits, read_caller
+from vetonet.wire.errors import WrongIdentityError
+from vetonet.wire.identity import Identity, Role, require_caller
+from vetonet.wire.pki import Credential
+from vetonet.wire.serving import BoundServer
+
+CEREMONY_POLICY: Final = CallPolicy(deadline_s=10.0, attempts=1_000_000, first_pause_s=0.1, max_pause_s=2.0)
+"""A peer is tried until the ceremony ends: everybody takes part, or nobody gets a key."""
+
+RPC_TIMEOUT_S: Final = 10.0
+FLUSH_S: Final = 5.0
+"""How long proofs of guilt are still handed over after an abort; whoever was silent may never take them."""
+
+ELSEWHERE_PAUSE_S: Final = 0.5
+"""When a peer that was at another ceremony is tried again."""
+
+_FIELD_BYTES: Final = 16
+_SHORTEST_WAIT_S: Final = 0.01
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class CeremonyPeer(Protocol):
+    """Another participant's daemon."""
+
+    async def deliver_ceremony_message(self, data: bytes) -> None:
+        """The peer has this signed statement.
+
+        Raises:
+            VetonetError: it refuses it, or cannot be reached.
+        """
+        ...
+
+
+class CeremonyDriver:
+    """One party's ceremony at work: takes messages, delivers its own, and keeps the deadline."""
+
+    def __init__(
+        self,
+        plan: CeremonyPlan,
+        party_id: str,
+        signing_key: SigningKey,
+        *,
+        deadline_ms: Milliseconds,
+        rng: Rng,
+        clock: Clock,
+        flush_s: float = FLUSH_S,
+    ) -> None:
+        """Commit, for this one attempt; messages are taken from now on and sent by ``run``.
+
+        Args:
+            plan: what everybody agreed on.
+            party_id: whose daemon it is.
+            signing_key: the party's statement key.
+            deadline_ms: when the silent are named.
+            rng: the source of every secret.
+            clock: the present.
+            flush_s: how long the last words are handed over after the end.
+
+        Raises:
+            UnknownPartyError: the plan has no such party, or another key for it.
+        """
+        self.plan: Final = plan
+        self.party_id: Final = party_id
+        self._clock = clock
+        self._deadline_ms = deadline_ms
+        self._flush_s = flush_s
+        self._outboxes: dict[str, asyncio.Queue[bytes]] = {}
+        self._ended = asyncio.Event()
+        self._end: Finish | Abort | None = None
+        outcome = begin(plan, party_id, signing_key, deadline_ms=deadline_ms, rng=rng)
+        self._state: Ceremony = outcome[0]
+        self._outboxes |= {name: asyncio.Queue() for name in self._state.others}
+        self._carry_out(outcome)
+
+    def receive(self, data: bytes, caller: Identity | None) -> None:
+        """A statement is taken; one that came before changes nothing.
+
+        Args:
+            data: untrusted bytes.
+            caller: who hands it over; None on a server without certificates, where only signatures count.
+
+        Raises:
+            WrongIdentityError: the caller is not the party that signed it.
+            VetonetError: it is no participant's statement of this ceremony.
+        """
+        owners = self._state.transcript.owners
+        signer = owners.get(peek(data, max_bytes=MAX_CEREMONY_BYTES).key_id or b"")
+        if signer is None:
+            raise UnknownPartyError("a statement whose signer takes no part in this ceremony")
+        require_caller(caller, Role.PARTY, signer)
+        if self._end is not None:
+            # What comes late is no news, but the next attempt's must be sent again, to whoever serves that.
+            self._state.transcript.open(data)
+            return
+        self._carry_out(step(self._state, MessageReceived(data=data), self._clock()))
+
+    async def run(self, peers: Mapping[str, CeremonyPeer]) -> Finish:
+        """Return the party's key shares and the group, once everybody is done and all was delivered.
+
+        Args:
+            peers: every other participant's daemon, by party id.
+
+        Raises:
+            CeremonyAbortedError: there is no group; its verdict says through whom.
+            ValueError: a participant has no peer here.
+        """
+        if set(peers) != set(self._outboxes):
+            msg = f"expected a peer for each of {', '.join(sorted(self._outboxes))}"
+            raise ValueError(msg)
+        deliveries = [asyncio.create_task(self._deliver_to(name, peer)) for name, peer in peers.items()]
+        try:
+            end = await self._wait_for_end()
+            await self._flush(end)
+        finally:
+            for delivery in deliveries:
+                delivery.cancel()
+            self._log_failures(await asyncio.gather(*deliveries, return_exceptions=True))
+        if isinstance(end, Abort):
+            raise CeremonyAbortedError(end.verdict)
+        return end
+
+    def _carry_out(self, outcome: CeremonyOutcome) -> None:
+        self._state, effects = outcome
+        for effect in effects:
+            self._carry_out_one(effect)
+
+    def _carry_out_one(self, effect: CeremonyEffect) -> None:
+        match effect:
+            case Broadcast(data=data):
+                self._enqueue(self._outboxes, data)
+            case Complain(data=data):
+                _logger.warning("%s complains of bad shares", self.party_id)
+                self._enqueue(self._outboxes, data)
+            case SendTo(party_id=receiver, data=data):
+                self._enqueue((receiver,), data)
+            case Finish() | Abort():
+                self._end = effect
+                self._ended.set()
+
+    def _enqueue(self, receivers: Iterable[str], data: bytes) -> None:
+        for receiver in receivers:
+            self._outboxes[receiver].put_nowait(data)
+
+    async def _deliver_to(self, name: str, peer: CeremonyPeer) -> None:
+        """One peer gets everything that is for it, in order."""
+        outbox = self._outboxes[name]
+        while True:
+            data = await outbox.get()
+            await self._deliver(name, peer, data)
+            outbox.task_done()
+
+    async def _deliver(self, name: str, peer: CeremonyPeer, data: bytes) -> None:
+        """The peer has the statement, or refuses it for good."""
+        while True:
+            try:
+                return await peer.deliver_ceremony_message(data)
+            except (EpochError, UnexpectedEventError):  # it is still at another ceremony, or at none
+                await asyncio.sleep(ELSEWHERE_PAUSE_S)
+            except VetonetError as error:
+                _logger.warning("%s does not take a statement of the ceremony: %s", name, error)
+                return None
+
+    async def _wait_for_end(self) -> Finish | Abort:
+        while self._end is None:
+            remaining_s = (self._deadline_ms - self._clock()) / MS_PER_S
+            try:
+                async with asyncio.timeout(max(remaining_s, _SHORTEST_WAIT_S)):
+                    await self._ended.wait()
+            except TimeoutError:
+                self._carry_out(step(self._state, TimePassed(), self._clock()))
+        return self._end
+
+    def _log_failures(self, results: Iterable[BaseException | None]) -> None:
+        for result in results:
+            if isinstance(result, Exception):
+                _logger.error("a delivery failed with %s", type(result).__name__, exc_info=result)
+
+    async def _flush(self, end: Finish | Abort) -> None:
+        """What was said last reaches the others too: that we are done, or the proof of somebody's guilt."""
+        remaining_s = (self._deadline_ms - self._clock()) / MS_PER_S
+        patience_s = remaining_s if isinstance(end, Finish) else 0.0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(patience_s, self._flush_s)):
+                await asyncio.gather(*(outbox.join() for outbox in self._outboxes.values()))
+
+
+class CeremonyServicer(party_pb2_grpc.PartyServiceServicer):
+    """Serves a ceremony to its participants, and to nobody else; there is no treaty to serve yet."""
+
+    def __init__(self, driver: CeremonyDriver, *, trust_domain: str | None) -> None:
+        """Serve this ceremony; ``trust_domain`` is None on a server without certificates."""
+        self._driver = driver
+        self._roster = frozenset(driver.plan.party_ids)
+        self._trust_domain = trust_domain
+
+    async def DeliverCeremonyMessage(  # noqa: N802 - the name is the proto's
+        self, request: party_pb2.DeliverCeremonyMessageRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> party_pb2.DeliverCeremonyMessageResponse:
+        """The statement is verified and kept."""
+        self._driver.receive(request.statement, self._require_participant(context))
+        return party_pb2.DeliverCeremonyMessageResponse()
+
+    async def DeliverBallot(  # noqa: N802 - the name is the proto's
+        self, request: party_pb2.DeliverBallotRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> party_pb2.DeliverBallotResponse:
+        """Refuse it."""
+        del request
+        self._refuse(context)
+
+    async def GetStatus(  # noqa: N802 - the name is the proto's
+        self, request: party_pb2.GetStatusRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> party_pb2.PartyStatus:
+        """Refuse it."""
+        del request
+        self._refuse(context)
+
+    def _refuse(self, context: Context) -> NoReturn:
+        self._require_participant(context)
+        raise UnexpectedEventError("there is no treaty here yet, only the ceremony before it")
+
+    def _require_participant(self, context: Context) -> Identity | None:
+        caller = read_caller(context, trust_domain=self._trust_domain)
+        if caller is not None and (caller.role is not Role.PARTY or caller.name not in self._roster):
+            msg = f"expected a participant of the ceremony, got {caller.role} {caller.name!r}"
+            raise WrongIdentityError(msg, culprit=caller.name, clause="VN-13.1")
+        return caller
+
+
+async def serve_ceremony(
+    driver: CeremonyDriver, address: str, *, credential: Credential | None
+) -> BoundServer:
+    """Return a running server of this ceremony; ``stop`` it when done.
+
+    Args:
+        driver: the party's ceremony.
+        address: ``host:port``; port 0 for one that is free.
+        credential: the party's, or None for plaintext, which only a loopback address may have.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+        WrongIdentityError: the certificate is another participant's.
+    """
+    require_own_certificate(credential, driver.party_id)
+    largest = driver.plan.max_message_bytes + _FIELD_BYTES
+    limits = Limits(max_request_bytes=largest, rpc_timeout_s=RPC_TIMEOUT_S)
+    bound = BoundServer.bind(address, credential=credential, limits=limits)
+    servicer = CeremonyServicer(driver, trust_domain=bound.trust_domain)
+    party_pb2_grpc.add_PartyServiceServicer_to_server(servicer, bound.server)
+    await bound.start((party_pb2.DESCRIPTOR.services_by_name["PartyService"].full_name,))
+    return bound

@@ -1,0 +1,165 @@
+"""What one participant's key ceremony is made of: phases, state, events and effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from vetonet.crypto import frost
+from vetonet.crypto.hpke import HpkePrivateKey
+from vetonet.crypto.keys import SigningKey
+from vetonet.policy.ceremony import CeremonyDone, CeremonyEcho, CeremonyRound1, CeremonyShares
+from vetonet.units import Milliseconds
+from vetonet.voting.ceremony_transcript import CeremonyTranscript, CeremonyVerdict
+
+
+class CeremonyPhase(StrEnum):
+    """Where a participant stands; DONE and ABORTED are ends."""
+
+    COMMITTING = "committing"
+    ECHOING = "echoing"
+    SHARING = "sharing"
+    DONE = "done"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CeremonySecrets:
+    """Everything that must not outlive the ceremony; secret.
+
+    Attributes:
+        signing_key: the party's statement key.
+        hpke_key: made for this ceremony alone.
+        round1: of each of the party's seats, until they have dealt.
+        round2: of each of its seats, once they have dealt.
+        dealt: what its seats deal to every other seat, until it is sealed; afterwards to each other only.
+        key_shares: what its seats have, once every share is in.
+    """
+
+    signing_key: SigningKey = field(repr=False)
+    hpke_key: HpkePrivateKey = field(repr=False)
+    round1: tuple[frost.Round1Secret, ...] = field(repr=False)
+    round2: tuple[frost.Round2Secret, ...] = field(default=(), repr=False)
+    dealt: tuple[frost.Round2Package, ...] = field(default=(), repr=False)
+    key_shares: tuple[frost.KeyShare, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceremony:
+    """One participant's ceremony so far.
+
+    Attributes:
+        party_id: whose view it is.
+        deadline_ms: when the silent are named.
+        transcript: what was signed, its own statements included.
+        phase: where it stands.
+        committed: each seat's round 1, once everybody's was verified.
+        disclosed_to: whose echoes differed when it last showed what its own was made of.
+        package: the group, once its own shares are in.
+        verdict: why it was aborted.
+        secrets: None once it has ended.
+    """
+
+    party_id: str
+    deadline_ms: Milliseconds
+    transcript: CeremonyTranscript
+    phase: CeremonyPhase = CeremonyPhase.COMMITTING
+    committed: Mapping[frost.Identifier, frost.Round1Package] = field(default_factory=dict, repr=False)
+    disclosed_to: tuple[str, ...] = ()
+    package: frost.PublicKeyPackage | None = None
+    verdict: CeremonyVerdict | None = None
+    secrets: CeremonySecrets | None = field(repr=False)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The other participants, in the order of the plan."""
+        return tuple(name for name in self.transcript.plan.party_ids if name != self.party_id)
+
+    def require_secrets(self) -> CeremonySecrets:
+        """Return the secrets of a ceremony that has not ended.
+
+        Raises:
+            ValueError: it has, and they are gone.
+        """
+        if self.secrets is None:
+            msg = f"a ceremony in phase {self.phase} has no secrets"
+            raise ValueError(msg)
+        return self.secrets
+
+    def list_silent(self) -> tuple[tuple[str, ...], str]:
+        """Return who owes what the present phase waits for, and what that is."""
+        transcript = self.transcript
+        match self.phase:
+            case CeremonyPhase.COMMITTING:
+                return transcript.list_missing(CeremonyRound1), "round 1"
+            case CeremonyPhase.ECHOING:
+                owing = {*transcript.list_missing(CeremonyEcho), *transcript.list_differing_echoes()}
+                return tuple(name for name in transcript.plan.party_ids if name in owing), "agreeing echo"
+            case CeremonyPhase.SHARING if self.package is None:
+                return transcript.list_missing(CeremonyShares, receiver=self.party_id), "shares"
+            case CeremonyPhase.SHARING:
+                return transcript.list_missing(CeremonyDone), "word that it is done"
+            case _:
+                return (), "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived:
+    """Bytes came in that somebody says are a statement of this ceremony."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimePassed:
+    """Somebody looked at the clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broadcast:
+    """Send these signed bytes to every other participant."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendTo:
+    """Send these signed bytes to this participant."""
+
+    party_id: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complain:
+    """Send this signed complaint to every other participant, and keep it: it shows who lied."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The group exists, and everybody says so.
+
+    Attributes:
+        key_shares: one for each of the party's seats; secret.
+        package: what anybody may know of the group.
+        transcript: the signed statements from which anybody can recompute it; for the log.
+    """
+
+    key_shares: tuple[frost.KeyShare, ...] = field(repr=False)
+    package: frost.PublicKeyPackage
+    transcript: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abort:
+    """There will be no group; every secret of the ceremony is dropped."""
+
+    verdict: CeremonyVerdict
+
+
+CeremonyEvent: TypeAlias = MessageReceived | TimePassed
+CeremonyEffect: TypeAlias = Broadcast | SendTo | Complain | Finish | Abort

@@ -1,0 +1,149 @@
+"""Laws of the key ceremony that hold whatever some participants send and however the network behaves.
+
+No honest party is ever convicted; whoever is convicted is so to any stranger; no two keys come of one
+ceremony; and nothing but our own errors leaves the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.ceremony import Cast, Cheat, Table, kind_of, make_cast
+from vetonet.crypto import frost
+from vetonet.crypto.statement import sign
+from vetonet.policy.ceremony import (
+    CeremonyComplaint,
+    CeremonyDisclosure,
+    CeremonyEcho,
+    CeremonyRound1,
+    CeremonyShares,
+)
+from vetonet.voting.ceremony_replay import replay_transcript
+from vetonet.voting.ceremony_shares import seal_shares
+from vetonet.voting.ceremony_state import CeremonyPhase
+from vetonet.voting.ceremony_transcript import CeremonyVerdict
+
+CASTS = {n: make_cast(n) for n in (3, 4)}
+Falsify = Callable[[Table, str, str, bytes, Random], bytes | None]
+
+
+def drop(table: Table, liar: str, receiver: str, data: bytes, random: Random) -> bytes | None:
+    del table, liar, receiver, data, random
+    return None
+
+
+def change_a_field(table: Table, liar: str, receiver: str, data: bytes, random: Random) -> bytes:
+    """Another value of the same kind, most of the time one that somebody else's statement has there."""
+    del receiver
+    statement = table.cast.open(data)
+    names = [declared.name for declared in fields(statement) if declared.name != "ceremony"]
+    name = random.choice(names)
+    value = getattr(statement, name)
+    seen = [table.cast.open(sent) for _, _, sent in table.sent if kind_of(sent) == kind_of(data)]
+    others = [getattr(other, name) for other in seen if type(other) is type(statement)]
+    if isinstance(value, bytes):
+        others.append(random.randbytes(len(value)))
+    return table.cast.resign(liar, data, **{name: random.choice([value, *others])})
+
+
+def deal_another_share(table: Table, liar: str, receiver: str, data: bytes, random: Random) -> bytes:
+    if kind_of(data) != CeremonyShares.TYPE:
+        return data
+    plan = table.cast.plan
+    share = frost.Round2Package(
+        sender=plan.list_seats(liar)[0],
+        receiver=plan.list_seats(receiver)[0],
+        share=frost.Scalar(random.randrange(2**250)),
+    )
+    sealed = seal_shares(table.states[liar].transcript, liar, receiver, [share])
+    return sign(sealed, table.cast.keys[liar])
+
+
+def complain(table: Table, liar: str, receiver: str, data: bytes, random: Random) -> bytes:
+    """A complaint about something that was sent, with the right key while there is one."""
+    del receiver
+    secrets = table.states[liar].secrets
+    seed = secrets.hpke_key.seed if secrets and random.random() < 0.8 else random.randbytes(32)
+    mine = [sent for _, target, sent in table.sent if target == liar and kind_of(sent) == CeremonyShares.TYPE]
+    shown = tuple(random.choices([*mine, data], k=random.randint(1, 2)))
+    complaint = CeremonyComplaint(ceremony=table.cast.plan.compute_digest(), hpke_seed=seed, shares=shown)
+    return sign(complaint, table.cast.keys[liar])
+
+
+def disclose(table: Table, liar: str, receiver: str, data: bytes, random: Random) -> bytes:
+    del receiver
+    shown = tuple(random.choices([data, *(sent for _, _, sent in table.sent)], k=3))
+    disclosure = CeremonyDisclosure(ceremony=table.cast.plan.compute_digest(), statements=shown)
+    return sign(disclosure, table.cast.keys[liar])
+
+
+def pass_on(table: Table, liar: str, receiver: str, data: bytes, random: Random) -> bytes:
+    del liar, receiver
+    return random.choice([data, *(sent for _, _, sent in table.sent)])
+
+
+LIES: tuple[Falsify, ...] = (drop, change_a_field, deal_another_share, complain, disclose, pass_on)
+
+
+def lie_at_times(liar: str, random: Random, rate: float) -> Cheat:
+    def cheat(table: Table, receiver: str, data: bytes) -> bytes | None:
+        if random.random() >= rate:
+            return data
+        return random.choice(LIES)(table, liar, receiver, data, random)
+
+    return cheat
+
+
+def play(cast: Cast, liars: tuple[str, ...], seed: int, rate: float) -> Table:
+    random = Random(seed)
+    cheats = {liar: lie_at_times(liar, random, rate) for liar in liars}
+    return Table.seat(cast, cheats).run(random, duplicates=True).expire().run()
+
+
+@settings(max_examples=150)
+@given(
+    n=st.sampled_from([3, 4]),
+    liars=st.sampled_from([("p1",), ("p2",), ("p1", "p3")]),
+    seed=st.integers(0, 2**32),
+    rate=st.sampled_from([0.05, 0.2, 0.5]),
+)
+def test_no_honest_party_is_ever_convicted(n: int, liars: tuple[str, ...], seed: int, rate: float) -> None:
+    cast = CASTS[n]
+    table = play(cast, liars, seed, rate)
+    honest = [name for name in cast.keys if name not in liars]
+    ends = {CeremonyPhase.DONE, CeremonyPhase.ABORTED}
+    assert all(table.states[name].phase in ends and table.states[name].secrets is None for name in honest)
+    assert len({table.finishes[name].package for name in honest if name in table.finishes}) <= 1
+    for name in honest:
+        if name in table.aborts:
+            verdict = table.aborts[name].verdict
+            assert set(verdict.culprits) <= set(liars)
+            assert_convinces_a_stranger(table, name, verdict)
+
+
+def assert_convinces_a_stranger(table: Table, name: str, verdict: CeremonyVerdict) -> None:
+    """With what its finder saw of round 1 and the echoes, the evidence convicts somebody by itself."""
+    if not verdict.culprits:
+        return
+    transcript = table.states[name].transcript
+    seen = [
+        signed.data
+        for kind in (CeremonyRound1, CeremonyEcho)
+        for signed in transcript.list_statements(kind).values()
+    ]
+    judged = replay_transcript(table.cast.plan, (*seen, *verdict.evidence))
+    assert isinstance(judged, CeremonyVerdict)
+    assert judged.culprits
+    assert set(judged.culprits) <= set(verdict.culprits)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_liars_everybody_has_the_key(seed: int) -> None:
+    cast = CASTS[4]
+    assert sorted(play(cast, (), seed, 1.0).finishes) == sorted(cast.keys)

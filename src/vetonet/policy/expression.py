@@ -16,7 +16,7 @@ from vetonet.errors import EncodingError
 
 MAX_PARTIES: Final = 128
 MAX_WEIGHT: Final = 64
-MAX_SEATS: Final = 255
+MAX_SEATS: Final = 128
 MAX_LEAVES: Final = 16
 MAX_DEPTH: Final = 6
 

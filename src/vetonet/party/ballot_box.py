@@ -45,6 +45,11 @@ class BallotBox:
         self._treaty = treaty
         self._slots: dict[bytes, dict[Slot, DirectBallot]] = {}
 
+    def adopt(self, treaty: Signed[Treaty]) -> None:
+        """Only ballots under this treaty count from now on; those under an earlier one are let go."""
+        self._treaty = treaty
+        self._slots = {}
+
     def add(self, data: bytes, ledger: Ledger, now: Milliseconds) -> DirectBallot:
         """Return the ballot that was handed over, now kept unless its like already was.
 

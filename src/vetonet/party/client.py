@@ -27,6 +27,7 @@ from vetonet.party.views import (
 )
 from vetonet.policy.lease import open_lease
 from vetonet.policy.licence import open_licence
+from vetonet.policy.matter import read_treaty_reference
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.tlog.policy import LogPolicy, verify_cosigned
 from vetonet.tlog.proof import LogProof, verify_log_proof
@@ -70,6 +71,7 @@ class CoordinatorClient:
             caller: how calls are made.
         """
         self._treaty = treaty
+        self._treaties = {treaty.payload_digest: treaty}
         self._policy = LogPolicy.under(treaty.statement)
         self._caller = caller
         self._channel = channel
@@ -135,6 +137,11 @@ class CoordinatorClient:
             )
             raise EpochError(msg)
         return served
+
+    def adopt(self, treaty: Signed[Treaty]) -> None:
+        """Another treaty is in force; what was made under earlier ones is still read."""
+        self._treaty = treaty
+        self._treaties[treaty.payload_digest] = treaty
 
     async def create_proposal(self, statement: bytes) -> ProposalView:
         """Return the proposal, or motion, that this signed statement is, its vote open.
@@ -246,6 +253,18 @@ class CoordinatorClient:
             msg = "the coordinator answered with the licence of another proposal"
             raise ProofError(msg)
         return LoggedLicence(licence=licence, proof=self._verified(answer.statement, answer.receipt))
+
+    async def amend_treaty(self, statement: bytes) -> LogProof:
+        """Return the proof, verified, that this treaty is in the log, and so in force.
+
+        Raises:
+            EncodingError, InvalidSignatureError, ProofError: the receipt does not hold: not logged.
+            VetonetError: the coordinator's refusal, or ``RpcError``.
+        """
+        request = coordinator_pb2.AmendTreatyRequest(
+            statement=statement, request_id=self._caller.generate_request_id()
+        )
+        return self._verified(statement, await self._caller.call(self._coordinator.AmendTreaty, request))
 
     async def get_lease(self, proposal_digest: bytes) -> LoggedLease:
         """Return the newest lease of a run, verified under the groups that renew and the log key.
@@ -386,7 +405,7 @@ class CoordinatorClient:
                     message = await anext(messages, None)
                 if message is None:
                     raise RpcError("the coordinator ended the watch", code=grpc.StatusCode.UNAVAILABLE)
-                yield read_event(message, self._treaty)
+                yield self._read_event(message)
         except TimeoutError as error:
             msg = "the coordinator sent neither news nor a heartbeat"
             raise RpcError(msg, code=grpc.StatusCode.DEADLINE_EXCEEDED) from error
@@ -400,7 +419,25 @@ class CoordinatorClient:
         return proof
 
     def _view(self, message: resources_pb2.Proposal) -> ProposalView:
-        return read_proposal(message, self._treaty)
+        return read_proposal(message, self._find_treaty(message.statement))
+
+    def _read_event(self, message: coordinator_pb2.ProposalEvent) -> WatchEvent:
+        is_shown = message.WhichOneof("event") == "proposal_updated"
+        treaty = self._find_treaty(message.proposal_updated.statement) if is_shown else self._treaty
+        return read_event(message, treaty)
+
+    def _find_treaty(self, statement: bytes) -> Signed[Treaty]:
+        """Return the treaty that a proposal or motion was made under.
+
+        Raises:
+            EncodingError: it is neither.
+            EpochError: this client knows no such treaty; whoever follows the log does.
+        """
+        named = read_treaty_reference(statement)
+        if named not in self._treaties:
+            msg = f"a proposal under treaty {named.hex()[:16]}, which this client does not know"
+            raise EpochError(msg, clause="VN-2.4")
+        return self._treaties[named]
 
     def _verified(self, statement: bytes, receipt: resources_pb2.Receipt) -> LogProof:
         proof = read_receipt(receipt)

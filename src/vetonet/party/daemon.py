@@ -18,7 +18,7 @@ from vetonet.party.ballot_box import BallotBox, is_over
 from vetonet.party.calls import Sleep
 from vetonet.party.duty import Duty, Refusal
 from vetonet.party.grants import Grants
-from vetonet.party.keys import PartySecrets, verify_secrets
+from vetonet.party.keys import PartySecrets, verify_statement_key
 from vetonet.party.logview import LogView
 from vetonet.party.memory import PartyMemory
 from vetonet.party.peer import Peer
@@ -76,7 +76,7 @@ class PartyDaemon:
 
         Args:
             secrets: the party's.
-            treaty: in force.
+            treaty: the founding one, with which the log begins; which is in force, the log says.
             coordinator: whom nobody trusts.
             memory: what this party did before, durable.
             peers: the other parties' daemons by party id; one that is left out is never told anything.
@@ -85,11 +85,11 @@ class PartyDaemon:
             sleep: how ``run`` waits between connections.
 
         Raises:
-            UnknownPartyError, ConfigError: these are not the secrets of a party of this treaty.
+            ConfigError: the treaty names another statement key for this party.
         """
-        verify_secrets(secrets, treaty)
+        verify_statement_key(secrets, treaty.statement)
         self._party_id: Final = secrets.party_id
-        self._treaty = treaty
+        self._in_force = treaty.payload_digest
         self._coordinator = coordinator
         self._peers = {name: peer for name, peer in peers.items() if name != secrets.party_id}
         self._clock = clock
@@ -257,7 +257,7 @@ class PartyDaemon:
         ledger, now = self._view.ledger, self._clock()
         return PartyStatus(
             party_id=self._party_id,
-            epoch=self._treaty.statement.epoch,
+            epoch=ledger.treaty.statement.epoch,
             checkpoint=self._view.signed_checkpoint,
             proposals=tuple(self._describe(ledger.votes[digest], now) for digest in ledger.order),
         )
@@ -321,6 +321,8 @@ class PartyDaemon:
     def _settle(self) -> None:
         """What the log now says about this party's own ballots, and about those it was handed, is noted."""
         ledger, now = self._view.ledger, self._clock()
+        if ledger.treaty.payload_digest != self._in_force:
+            self._adopt(ledger.treaty)
         self._box.settle(ledger, now)
         self._withdrawals.settle(ledger)
         over = frozenset(digest for digest, vote in ledger.votes.items() if is_over(vote, now))
@@ -330,6 +332,13 @@ class PartyDaemon:
             for key, data in self._undelivered.items()
             if now < ledger.find(key[1]).matter.statement.ends_ms
         }
+
+    def _adopt(self, treaty: Signed[Treaty]) -> None:
+        """Another treaty is in force: what was said under the one before counts for nothing new (VN-16.2)."""
+        self._in_force = treaty.payload_digest
+        self._coordinator.adopt(treaty)
+        self._box.adopt(treaty)
+        self._withdrawals.adopt(treaty)
 
     async def _redeliver(self) -> None:
         """Every peer that can be reached has the ballots it was not told of yet."""
@@ -357,11 +366,11 @@ class PartyDaemon:
             raise RefusedError(msg, culprit=self._party_id, clause="VN-6.4")
         return self._grants.sign_ballot(vote, choice, reason, now)
 
-    async def _look(self) -> Ledger:
+    async def _look(self) -> LogView:
         """Return the log as it is, once it was compared with what the peers were shown."""
         await self.sync()
         await self.compare_views()
-        return self._view.ledger
+        return self._view
 
     async def _compare(self, signed: bytes) -> None:
         try:
@@ -379,7 +388,7 @@ class PartyDaemon:
 
     def _describe(self, vote: Voting, now: Milliseconds) -> ProposalStatus:
         decision = Decision.GRANTED if vote.outcome is not None else decide(vote, now)
-        roster = (party.party_id for party in self._treaty.statement.parties)
+        roster = (party.party_id for party in vote.treaty.statement.parties)
         return ProposalStatus(
             name=proposal_name(vote.digest),
             decision=decision,

@@ -11,6 +11,7 @@ from vetonet.crypto.statement import Statement
 from vetonet.errors import RefusedError, VetonetError
 from vetonet.party.ballot_box import BallotBox, is_over
 from vetonet.party.grants import Grants
+from vetonet.party.logview import LogView
 from vetonet.party.memory import Task
 from vetonet.party.ports import CoordinatorPort
 from vetonet.party.views import CommitmentsAsked, SigningAsked
@@ -83,7 +84,7 @@ class Duty:
         grants: Grants,
         box: BallotBox,
         withdrawals: Withdrawals,
-        look: Callable[[], Awaitable[Ledger]],
+        look: Callable[[], Awaitable[LogView]],
         clock: Clock,
     ) -> None:
         """Sign for this party.
@@ -94,7 +95,7 @@ class Duty:
             grants: the party's word.
             box: ballots that reached it directly.
             withdrawals: withdrawals that did.
-            look: follows the log, compares it with what the peers were shown, and returns what it amounts to.
+            look: follows the log, compares it with what the peers were shown, and returns the view of it.
             clock: the party's own.
         """
         self._party_id, self._coordinator, self._grants = party_id, coordinator, grants
@@ -110,10 +111,10 @@ class Duty:
             VetonetError: the log or the coordinator fails.
         """
         try:
-            ledger = await self._look()
-            agreed = self._agree(ledger, asked)
-            seats = list_seats(ledger.treaty.statement, agreed.action, self._party_id)
-            commitments = self._grants.commit(agreed.task, seats)
+            view = await self._look()
+            agreed, treaty = self._agree(view, asked), view.ledger.treaty
+            seats = list_seats(treaty.statement, agreed.action, self._party_id)
+            commitments = self._grants.commit(agreed.task, seats, treaty)
             await self._coordinator.submit_commitments(asked.name, asked.lease, commitments)
         except VetonetError as error:
             self._note_refusal(asked, error)
@@ -136,11 +137,11 @@ class Duty:
             raise
         return shares
 
-    def _sign(self, ledger: Ledger, asked: SigningAsked) -> tuple[GroupShare, ...]:
+    def _sign(self, view: LogView, asked: SigningAsked) -> tuple[GroupShare, ...]:
         """Review, derive, compare and sign, without waiting for anything in between."""
-        agreed, terms = self._agree(ledger, asked), ledger.treaty.statement
+        agreed, treaty = self._agree(view, asked), view.ledger.treaty
         verify_sessions(
-            terms,
+            treaty.statement,
             agreed.action,
             agreed.statement,
             asked.sessions,
@@ -152,33 +153,33 @@ class Duty:
             asked.attempt,
             statement=agreed.statement,
             sessions=asked.sessions,
-            seats=list_signing_seats(terms, asked.sessions, self._party_id),
+            seats=list_signing_seats(treaty.statement, asked.sessions, self._party_id),
+            treaty=treaty,
             now=self._clock(),
         )
 
-    def _agree(self, ledger: Ledger, asked: CommitmentsAsked | SigningAsked) -> Agreed:
+    def _agree(self, view: LogView, asked: CommitmentsAsked | SigningAsked) -> Agreed:
         """Return what this party is ready to sign of what is asked for.
 
         Raises:
             RefusedError: nothing.
         """
-        vote = find_vote(ledger, asked.name)
+        vote = find_vote(view.ledger, asked.name)
         return (
-            self._agree_to_lease(ledger, vote, asked.lease)
-            if asked.lease
-            else self._agree_to_vote(ledger, vote)
+            self._agree_to_lease(view, vote, asked.lease) if asked.lease else self._agree_to_vote(view, vote)
         )
 
-    def _agree_to_vote(self, ledger: Ledger, vote: Voting) -> Agreed:
+    def _agree_to_vote(self, view: LogView, vote: Voting) -> Agreed:
         now = self._clock()
         if is_over(vote, now):
             msg = f"no signature share: {vote.digest.hex()[:16]} is licensed, or the run's time is over"
             raise RefusedError(msg, clause="VN-7.3")
         statement = review_vote(
-            ledger,
+            view.ledger,
             vote.digest,
             party_id=self._party_id,
             direct_ballots=self._box.list_on(vote.digest),
+            witnessed_ms=view.witnessed_ms,
             now=now,
         )
         consenting = frozenset(list_granting(vote))
@@ -186,20 +187,21 @@ class Duty:
             task=Task(digest=vote.digest), action=vote.action, statement=statement, consenting=consenting
         )
 
-    def _agree_to_lease(self, ledger: Ledger, vote: Voting, number: int) -> Agreed:
+    def _agree_to_lease(self, view: LogView, vote: Voting, number: int) -> Agreed:
         lease = review_lease(
-            ledger,
+            view.ledger,
             vote.digest,
             number,
             party_id=self._party_id,
             direct=self._withdrawals.list_on(vote.digest),
+            witnessed_ms=view.witnessed_ms,
             now=self._clock(),
         )
         return Agreed(
             task=Task(digest=vote.digest, lease=number),
             action=ActionClass.LEASE_RENEWAL,
             statement=lease,
-            consenting=frozenset(list_consenting(ledger.find_tenure(vote.digest))),
+            consenting=frozenset(list_consenting(view.ledger.find_tenure(vote.digest))),
         )
 
     def _note_refusal(self, asked: CommitmentsAsked | SigningAsked, error: VetonetError) -> None:

@@ -6,18 +6,19 @@ ones when it is asked again. What it signed with them it remembers on disk (``me
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from vetonet.crypto import frost
-from vetonet.crypto.statement import Statement, compute_digest, sign
+from vetonet.crypto.statement import Signed, Statement, compute_digest, sign
 from vetonet.errors import RefusedError
 from vetonet.party.keys import PartySecrets
 from vetonet.party.memory import GivenShare, PartyMemory, Task, read_ballot
 from vetonet.policy.ballot import Ballot, VetoReason, open_ballot
 from vetonet.policy.quorum import Choice
 from vetonet.policy.standing import Consent, Standing
+from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds, Rng
 from vetonet.voting.signing import GroupCommitments, GroupSession, GroupShare
 from vetonet.voting.state import Voting
@@ -36,13 +37,15 @@ class _Answer:
 class Grants:
     """Signs ballots and shares: of a matter one ballot and one licence, with a nonce one message."""
 
-    __slots__ = ("_answers", "_logged", "_memory", "_nonces", "_rng", "_secrets")
+    __slots__ = ("_answers", "_epoch", "_logged", "_memory", "_nonces", "_rng", "_secrets", "_shares")
 
     def __init__(self, secrets: PartySecrets, memory: PartyMemory, rng: Rng) -> None:
         """Begin with what the memory holds, and without any nonce."""
         self._secrets: Final = secrets
         self._memory: Final = memory
         self._rng = rng
+        self._epoch = b""
+        self._shares: Mapping[Seat, frost.KeyShare] = {}
         self._logged: set[bytes] = set()
         self._nonces: dict[Task, dict[Seat, frost.SigningNonces]] = {}
         self._answers: dict[tuple[Task, int], _Answer] = {}
@@ -110,10 +113,15 @@ class Grants:
         """The ballot on this matter is in the log: voting again is refused from now on."""
         self._logged.add(digest)
 
-    def commit(self, task: Task, seats: Iterable[Seat]) -> tuple[GroupCommitments, ...]:
-        """Return fresh commitments of these seats; those given before for the task are void from now on."""
-        shares = self._secrets.shares_by_seat
-        pairs = {seat: frost.commit(shares[seat], self._rng) for seat in seats}
+    def commit(
+        self, task: Task, seats: Iterable[Seat], treaty: Signed[Treaty]
+    ) -> tuple[GroupCommitments, ...]:
+        """Return fresh commitments of these seats; those given before for the task are void from now on.
+
+        Raises:
+            RefusedError: the key share of a seat under this treaty was lost.
+        """
+        pairs = {seat: frost.commit(self._find_share(seat, treaty), self._rng) for seat in seats}
         self._nonces[task] = {seat: nonces for seat, (nonces, _) in pairs.items()}
         return tuple(
             GroupCommitments(group=group, commitments=commitments)
@@ -128,6 +136,7 @@ class Grants:
         statement: Statement,
         sessions: Sequence[GroupSession],
         seats: Iterable[Seat],
+        treaty: Signed[Treaty],
         now: Milliseconds,
     ) -> tuple[GroupShare, ...]:
         """Return the shares of these seats over sessions that were found to be this statement's.
@@ -154,7 +163,7 @@ class Grants:
             commitments=tuple(nonces[seat].commitments for seat in mine),
         )
         self._memory.keep_share(given, now)
-        shares = tuple(self._sign(sessions, seat, nonces[seat]) for seat in mine)
+        shares = tuple(self._sign(sessions, seat, nonces[seat], treaty) for seat in mine)
         self._answers[task, attempt] = _Answer(sessions=tuple(sessions), shares=shares)
         return shares
 
@@ -178,10 +187,25 @@ class Grants:
             raise RefusedError(msg, clause="VN-7.3")
         return self._nonces.pop(task)
 
-    def _sign(self, sessions: Sequence[GroupSession], seat: Seat, nonces: frost.SigningNonces) -> GroupShare:
+    def _sign(
+        self,
+        sessions: Sequence[GroupSession],
+        seat: Seat,
+        nonces: frost.SigningNonces,
+        treaty: Signed[Treaty],
+    ) -> GroupShare:
         (session,) = (session for session in sessions if session.group == seat[0])
-        share = frost.sign(session.package, nonces, self._secrets.shares_by_seat[seat])
+        share = frost.sign(session.package, nonces, self._find_share(seat, treaty))
         return GroupShare(group=seat[0], share=share)
+
+    def _find_share(self, seat: Seat, treaty: Signed[Treaty]) -> frost.KeyShare:
+        """Return the share of a seat under the treaty in force; which it is, is looked up once an epoch."""
+        if self._epoch != treaty.payload_digest:
+            self._shares, self._epoch = self._secrets.find_shares(treaty.statement), treaty.payload_digest
+        if seat not in self._shares:
+            msg = f"no signature share: the key share of participant {seat[1]} in group {seat[0]} was lost"
+            raise RefusedError(msg, culprit=self._secrets.party_id, clause="VN-7.3")
+        return self._shares[seat]
 
     def _repeat(self, earlier: bytes, choice: Choice, reason: VetoReason | None) -> bytes:
         said = read_ballot(earlier)

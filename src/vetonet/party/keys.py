@@ -21,7 +21,7 @@ from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, SigningKey
 from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError, EncodingError
 from vetonet.party.secret_files import read_secret, translated, write_secret
-from vetonet.policy.treaty import Treaty
+from vetonet.policy.treaty import Group, Treaty
 
 STATEMENT_KEY_FILE: Final = "statement-key.pem"
 KEY_SHARE_FILE: Final = "key-share-{group}-{participant}.pem"
@@ -57,10 +57,19 @@ class PartySecrets:
     statement_key: SigningKey = field(repr=False)
     key_shares: tuple[SeatShare, ...] = field(repr=False)
 
-    @property
-    def shares_by_seat(self) -> Mapping[tuple[int, int], frost.KeyShare]:
-        """The key shares by seat."""
-        return {held.seat: held.share for held in self.key_shares}
+    def find_shares(self, treaty: Treaty) -> Mapping[tuple[int, int], frost.KeyShare]:
+        """Return the key shares of this party's seats under a treaty: index of the group, and participant.
+
+        Of several that are held, such as those of an earlier epoch, only the one counts that the treaty's
+        group commits to; a seat whose share was lost is left out.
+        """
+        return {
+            (group.index, int(seat)): held.share
+            for group in treaty.all_groups
+            for seat in group.list_seats(self.party_id)
+            for held in self.key_shares
+            if held.seat == (group.index, int(seat)) and _is_share_of(held.share, group, seat)
+        }
 
     def save(self, directory: Path) -> None:
         """The secrets are on disk below ``directory``, for their owner's eyes only.
@@ -91,24 +100,37 @@ class PartySecrets:
         return cls(party_id=name, statement_key=statement_key, key_shares=shares)
 
 
+def verify_statement_key(secrets: PartySecrets, treaty: Treaty) -> None:
+    """Hold that a treaty names no other statement key for this party; it need not be on its roster yet.
+
+    Raises:
+        ConfigError: it does.
+    """
+    known = [party.key for party in treaty.parties if party.party_id == secrets.party_id]
+    if known and known != [secrets.statement_key.public_key]:
+        raise ConfigError(f"the treaty names another statement key for {secrets.party_id}")
+
+
 def verify_secrets(secrets: PartySecrets, treaty: Signed[Treaty]) -> None:
-    """Hold that these are the secrets of the party they name in this treaty.
+    """Hold that these are the secrets of the party they name in this treaty, all shares there.
 
     Raises:
         UnknownPartyError: the roster has no such party.
         ConfigError: the treaty has another statement key for it, or another group or share.
     """
     terms, party_id = treaty.statement, secrets.party_id
-    if terms.find_party_by_id(party_id).key != secrets.statement_key.public_key:
-        msg = f"the treaty names another statement key for {party_id}"
-        raise ConfigError(msg)
-    held = secrets.shares_by_seat
+    terms.find_party_by_id(party_id)
+    verify_statement_key(secrets, terms)
+    held = secrets.find_shares(terms)
     for group in terms.all_groups:
         for seat in group.list_seats(party_id):
-            share = held.get((group.index, int(seat)))
-            if share is None or group.package.compute_verifying_share(seat) != share.verifying_share:
-                msg = f"the key share of {party_id} is not that of participant {seat} in group {group.index}"
+            if (group.index, int(seat)) not in held:
+                msg = f"{party_id} holds no key share of participant {seat} in group {group.index}"
                 raise ConfigError(msg)
+
+
+def _is_share_of(share: frost.KeyShare, group: Group, seat: frost.Identifier) -> bool:
+    return group.package.compute_verifying_share(seat) == share.verifying_share
 
 
 def save_signing_key(path: Path, key: SigningKey) -> None:

@@ -16,7 +16,8 @@ from vetonet.policy.treaty import Treaty
 from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
 from vetonet.tlog.fork import ForkEvidence, LogForkedError, find_fork
 from vetonet.tlog.log import Log
-from vetonet.tlog.policy import LogPolicy, verify_cosigned
+from vetonet.tlog.policy import LogPolicy, compute_witnessed_ms, verify_cosigned
+from vetonet.units import Milliseconds
 from vetonet.voting.ledger import Ledger, read_leaf
 
 
@@ -27,7 +28,7 @@ class LogView:
     further call of ``advance`` raises the same error: doubt means no.
     """
 
-    __slots__ = ("_checkpoint", "_halted", "_ledger", "_log", "_policy", "_signed")
+    __slots__ = ("_checkpoint", "_halted", "_ledger", "_log", "_policy", "_signed", "_witnessed_ms")
 
     def __init__(self, treaty: Signed[Treaty]) -> None:
         """Begin with the empty log of this treaty."""
@@ -36,6 +37,7 @@ class LogView:
         self._ledger = Ledger(treaty=treaty)
         self._checkpoint = self._log.checkpoint()
         self._signed = b""
+        self._witnessed_ms = 0
         self._halted: VetonetError | None = None
 
     @property
@@ -52,6 +54,15 @@ class LogView:
     def signed_checkpoint(self) -> bytes:
         """The last verified checkpoint as the log signed it; empty before the first."""
         return self._signed
+
+    @property
+    def witnessed_ms(self) -> Milliseconds:
+        """The time at or after which a quorum of witnesses cosigned what this view stands at (VN-7.9).
+
+        Whatever a quorum had cosigned before then, this view holds: any two quorums share an honest witness,
+        and that one cosigned no smaller tree afterwards (VN-11.7).
+        """
+        return self._witnessed_ms
 
     @property
     def ledger(self) -> Ledger:
@@ -88,13 +99,14 @@ class LogView:
         """
         self._raise_if_halted()
         checkpoint = self.confront(checkpoint_bytes)
-        verify_cosigned(checkpoint_bytes, self._policy)
+        cosigned = verify_cosigned(checkpoint_bytes, self._policy)
         if checkpoint.tree_size < self.tree_size:
             msg = f"the log shrank from {self.tree_size} leaves to {checkpoint.tree_size}"
             raise RefusedError(msg, culprit=self._log.origin, clause="VN-11.4")
         first = self.tree_size
         self._extend(new_leaves, checkpoint)
         self._checkpoint, self._signed = checkpoint, checkpoint_bytes
+        self._witnessed_ms = max(self._witnessed_ms, compute_witnessed_ms(cosigned, self._policy))
         self._read(first, new_leaves)
         return checkpoint
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
+from vetonet.crypto.statement import Signed
 from vetonet.party.views import ProposalView, WatchEvent
+from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
 from vetonet.voting.signing import GroupCommitments, GroupShare
 
 
 class CoordinatorPort(Protocol):
     """What a daemon needs of a coordinator: ``CoordinatorClient`` is one."""
+
+    def adopt(self, treaty: Signed[Treaty]) -> None:
+        """Another treaty is in force; what was made under earlier ones is still read."""
+        ...
 
     async def get_checkpoint(self) -> bytes:
         """Return the newest signed checkpoint."""

@@ -25,6 +25,10 @@ class Withdrawals:
         self._treaty = treaty
         self._newest: dict[tuple[bytes, str], Signed[Consent]] = {}
 
+    def adopt(self, treaty: Signed[Treaty]) -> None:
+        """Only withdrawals under this treaty are taken from now on; those that were taken still bind."""
+        self._treaty = treaty
+
     def add(self, data: bytes) -> Signed[Consent]:
         """Return the statement that was handed over, kept where it is newer than the one before.
 

@@ -18,7 +18,7 @@ from vetonet.policy.consent import open_decided
 from vetonet.policy.licence import MAX_LEAF_INDEX, Licence
 from vetonet.policy.proposal import verify_treaty_reference
 from vetonet.policy.treaty import Treaty
-from vetonet.units import MAX_FLOP, MAX_TIME_MS, Flop, Milliseconds
+from vetonet.units import MAX_FLOP, MAX_TIME_MS, MS_PER_S, Flop, Milliseconds
 
 LEAD_PART: Final = 4
 """A lease may be signed this part of ``lease_ms`` before it begins; the rest of it is how long it lasts."""
@@ -57,8 +57,8 @@ class Lease(Statement):
 
 
 def compute_lead_ms(lease_ms: Milliseconds) -> Milliseconds:
-    """Return how long before it begins a lease may be signed."""
-    return lease_ms // LEAD_PART
+    """Return how long before it begins a lease may be signed, in whole seconds, as witnesses state time."""
+    return lease_ms // LEAD_PART // MS_PER_S * MS_PER_S
 
 
 def compute_period_ms(lease_ms: Milliseconds) -> Milliseconds:
@@ -76,6 +76,12 @@ def count_leases(licence: Licence) -> int:
     """Return how many leases a licence's run takes from its start to its end."""
     period_ms = compute_period_ms(licence.lease_ms)
     return -(-(licence.expires_ms - licence.not_before_ms) // period_ms)
+
+
+def compute_signable_ms(licence: Licence, number: int) -> Milliseconds:
+    """Return from when on a lease may be signed: one that ends at most ``lease_ms`` later (VN-14.1)."""
+    period_ms, lead_ms = compute_period_ms(licence.lease_ms), compute_lead_ms(licence.lease_ms)
+    return licence.not_before_ms + (number - 1) * period_ms - lead_ms
 
 
 def derive_lease(treaty: Signed[Treaty], licence: Signed[Licence], number: int) -> Lease:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from vetonet.crypto.statement import Signed, peek
+from vetonet.crypto.statement import Signed, peek, read_unverified
 from vetonet.policy.action import ActionClass
 from vetonet.policy.motion import Motion, open_motion
 from vetonet.policy.proposal import Proposal, open_proposal
@@ -21,6 +21,16 @@ def open_matter(data: bytes, treaty: Signed[Treaty]) -> Signed[Proposal] | Signe
         VetonetError: as ``open_proposal`` and ``open_motion``.
     """
     return open_motion(data, treaty) if peek(data).kind == Motion.TYPE else open_proposal(data, treaty)
+
+
+def read_treaty_reference(data: bytes) -> bytes:
+    """Return the digest of the treaty that a proposal or motion names, believing nothing else of it.
+
+    Raises:
+        EncodingError: it is neither.
+    """
+    kind: type[Proposal | Motion] = Motion if peek(data).kind == Motion.TYPE else Proposal
+    return read_unverified(data, kind).treaty_digest
 
 
 def find_action(matter: Matter) -> ActionClass:

@@ -14,7 +14,7 @@ from vetonet.policy.consent import open_decided
 from vetonet.policy.licence import LEAF_INDICES, MAX_LEAF_INDEX
 from vetonet.policy.proposal import verify_treaty_reference
 from vetonet.policy.treaty import Treaty
-from vetonet.units import MAX_TIME_MS, Milliseconds
+from vetonet.units import MAX_TIME_MS, MS_PER_S, Milliseconds
 
 MOVABLE: Final = tuple(action for action in ActionClass if action not in REQUIRED)
 """Runs are proposed by operators and leases follow from licences; everything else is moved by a party."""
@@ -60,6 +60,8 @@ class Motion(Statement):
             raise ValueError(f"expected an action that a party can move, got {self.action}")
         if not self.opens_ms < self.closes_ms < self.ends_ms:
             raise ValueError("expected opens < closes < ends")
+        if self.closes_ms % MS_PER_S:
+            raise ValueError("expected the vote to close on a whole second, as witnesses state time")
 
     def is_open_at(self, now: Milliseconds) -> bool:
         """Whether the voting window is open at ``now``."""

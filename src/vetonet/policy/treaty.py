@@ -16,7 +16,7 @@ from vetonet.policy.band import Band, find_band, verify_bands
 from vetonet.policy.expression import MAX_LEAVES, MAX_PARTIES, Threshold
 from vetonet.policy.quorum import Quorum
 from vetonet.policy.witnessing import Witness, verify_note_name, verify_witnessing
-from vetonet.units import MS_PER_HOUR
+from vetonet.units import MS_PER_HOUR, MS_PER_S
 
 GROUP: Final = parsed(frost.PublicKeyPackage.to_bytes, frost.PublicKeyPackage.from_bytes, maximum=8 * 1024)
 T = TypeVar("T")
@@ -150,6 +150,9 @@ class Treaty(Statement):
         verify_bands(self.bands)
         if not all((self.window_ms, self.signing_ms, self.report_interval_ms, self.lease_ms)):
             msg = "expected windows and intervals above zero"
+            raise ValueError(msg)
+        if self.lease_ms % MS_PER_S:
+            msg = f"expected leases of whole seconds, as witnesses state time, got {self.lease_ms} ms"
             raise ValueError(msg)
         if self.log_key.algorithm is not Algorithm.EDDSA:
             msg = "expected an Ed25519 log key"

@@ -18,7 +18,7 @@ class Admission:
     """The chips that the log knows so far, and the rules for those to come.
 
     Attributes:
-        treaty: whose makers and operators count.
+        treaty: whose makers and operators count; replaced where another comes into force.
         registry: the chips and their alias keys; grows in place, because fleets are large.
     """
 
@@ -26,7 +26,7 @@ class Admission:
 
     def __init__(self, treaty: Treaty, registry: Registry, *, is_staged: bool = False) -> None:
         """Know these chips; a staged one copies the registry before it grows."""
-        self.treaty: Final = treaty
+        self.treaty = treaty
         self.registry = registry
         self._is_staged = is_staged
 

@@ -23,7 +23,7 @@ from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
 from vetonet.policy.motion import Motion, Resolution
 from vetonet.policy.standing import Consent, open_consent
-from vetonet.policy.treaty import open_treaty
+from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.service.bulletin import Bulletin, Changed
 from vetonet.service.history import CHECKPOINT, LEAF, START, History, require_leaf_sizes
 from vetonet.service.intake import Intake
@@ -61,7 +61,6 @@ class Coordinator:
     """One treaty's votes and log, over one journal.
 
     Attributes:
-        treaty: in force.
         bulletin: what watchers follow.
         stuck: set once the journal takes in nothing any more, until somebody restarts the coordinator.
         view: what anybody may read.
@@ -70,7 +69,7 @@ class Coordinator:
 
     __slots__ = (
         "_clock", "_history", "_intake", "_journal", "_leasing", "_tiles", "_turns", "_votes",
-        "bulletin", "publisher", "stuck", "treaty", "view",
+        "bulletin", "publisher", "stuck", "view",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +83,6 @@ class Coordinator:
         clock: Clock,
     ) -> None:
         """Take over what a journal says, and begin to publish; use ``start`` instead."""
-        self.treaty: Final = history.ledger.treaty
         self.bulletin: Final = Bulletin(incarnation=history.record_count)
         self.stuck: Final = asyncio.Event()
         self.view: Final = PublicView(history)
@@ -107,6 +105,11 @@ class Coordinator:
         self._votes = Votes(history, self.view, self.bulletin, store=self._store, announce_growth=growth)
         self._leasing = Leasing(history, self.bulletin, store=self._store, announce_growth=growth)
         self.publisher.start(on_failure=self.stuck.set)
+
+    @property
+    def treaty(self) -> Signed[Treaty]:
+        """The treaty in force."""
+        return self._history.ledger.treaty
 
     @classmethod
     async def start(
@@ -252,6 +255,28 @@ class Coordinator:
             raise NotFoundError(f"no lease for proposal {name.hex()} yet")
         return lease, await self.prove(leaf_index)
 
+    async def amend_treaty(self, data: bytes, *, request_id: str, caller: Identity | None) -> LogProof:
+        """Another treaty is in force, because the present one's quorum decided so; return the proof (VN-16).
+
+        Args:
+            data: the successor, signed by all its parties.
+            request_id: the idempotency key, unique among all callers.
+            caller: who sent it, or None where there are no certificates.
+
+        Raises:
+            WrongIdentityError: the caller is no party.
+            EncodingError, InvalidSignatureError: not a treaty that all its parties signed.
+            RefusedError, ExpiredError: nobody decided that, or it is no successor.
+            RequestConflictError: the request id was used for something else.
+            StorageError: it could not be made durable.
+            WitnessQuorumError: it is logged and in force, but cannot be proven yet; retry.
+        """
+        arrived, successor = self._clock(), open_treaty(data)
+        if caller is not None:
+            require_caller(caller, Role.PARTY, caller.name)
+        request = Request.over(request_id, "amend treaty", (data,))
+        return await self.prove(await self._turns.run(self._votes.amend(successor, request, arrived)))
+
     async def prove(self, leaf_index: int) -> LogProof:
         """Return the proof of a leaf, waiting for the checkpoint that covers it.
 
@@ -380,12 +405,14 @@ class Coordinator:
             StorageError: a vote could not move on; the others did, and the next tick tries again.
         """
         now, failure = self._clock(), None
-        for digest in self._votes.docket.list_due(now):
+        needed_ms = max(self._votes.docket.find_needed_ms(now), self._leasing.find_needed_ms(now))
+        await self.publisher.refresh(needed_ms)
+        for digest in self._votes.docket.list_due(now, self.publisher.witnessed_ms):
             try:
                 await self._turns.run(self._votes.advance(digest, self._votes.let_time_pass, now))
             except StorageError as error:
                 failure = error
-        for digest in self._leasing.list_open():
+        for digest in self._leasing.list_ready(now, self.publisher.witnessed_ms):
             try:
                 await self._turns.run(self._leasing.tick(digest, now))
             except StorageError as error:

@@ -43,22 +43,38 @@ class Docket:
         size = 0 if published is None else published.checkpoint.tree_size
         return leaf_index is not None and leaf_index < size
 
-    def list_due(self, now: Milliseconds) -> list[bytes]:
-        """Return the proposals whose window, or whose round of signing, is over."""
-        return [digest for digest in self._active if self._is_due(self._history.ledger.votes[digest], now)]
+    def find_needed_ms(self, now: Milliseconds) -> Milliseconds:
+        """Return the latest close of a vote that is over and not signed yet: signers wait for it (VN-7.9)."""
+        votes = (self._history.ledger.votes[digest] for digest in self._active)
+        closes = [vote.matter.statement.closes_ms for vote in votes if vote.phase is Phase.OPEN]
+        return max((closes_ms for closes_ms in closes if closes_ms <= now), default=0)
 
-    def _is_due(self, vote: Voting, now: Milliseconds) -> bool:
+    def list_due(self, now: Milliseconds, witnessed_ms: Milliseconds) -> list[bytes]:
+        """Return the proposals whose window, or whose round of signing, is over.
+
+        Args:
+            now: the time.
+            witnessed_ms: the time at or after which a quorum cosigned the newest published checkpoint.
+        """
+        votes = self._history.ledger.votes
+        return [digest for digest in self._active if self._is_due(votes[digest], now, witnessed_ms)]
+
+    def _is_due(self, vote: Voting, now: Milliseconds, witnessed_ms: Milliseconds) -> bool:
+        if vote.treaty.payload_digest != self._history.ledger.treaty.payload_digest:
+            return True  # its epoch is over, and so is the vote
         if vote.signing is not None:
             under_way = vote.signing.round
             return now >= (vote.signing.deadline_ms if under_way is None else under_way.deadline_ms)
-        patience_ms = 0 if self._is_witnessed(vote) else vote.treaty.statement.signing_ms
+        patience_ms = 0 if self._is_witnessed(vote, witnessed_ms) else vote.treaty.statement.signing_ms
         return now >= vote.matter.statement.closes_ms + patience_ms
 
-    def _is_witnessed(self, vote: Voting) -> bool:
-        """Whether signers can already read all of a vote's ballots under a published checkpoint (VN-7.3).
+    def _is_witnessed(self, vote: Voting, witnessed_ms: Milliseconds) -> bool:
+        """Whether signers can read all ballots under a checkpoint of after the close (VN-7.3, VN-7.9).
 
         Before that they would refuse, so they are not asked; after one signing time they are, and time out.
         """
         published = self._history.published
         places = [logged.leaf_index for logged in vote.ballots]
+        if witnessed_ms < vote.matter.statement.closes_ms:
+            return False
         return max(places, default=-1) < (0 if published is None else published.checkpoint.tree_size)

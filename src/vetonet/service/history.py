@@ -118,7 +118,7 @@ class History:
             elif record.kind == CHECKPOINT:
                 self._add_checkpoint(record.payload)
             self.record_count += 1
-        self.ledger = ledger or self.ledger
+        self._follow_ledger(ledger or self.ledger)
         self.admission.registry = registry or self.admission.registry
 
     def _replay(self, record: JournalRecord) -> None:
@@ -139,10 +139,15 @@ class History:
         if leaf_index == 0:
             self._require_treaty(data)
         elif peek(data).kind in KINDS:
-            self.ledger = read_leaf(self.ledger, leaf_index, data)
+            self._follow_ledger(read_leaf(self.ledger, leaf_index, data))
         else:
             self.admission.admit(data, recorded_at_ms)
         self._add_leaf(data)
+
+    def _follow_ledger(self, ledger: Ledger) -> None:
+        """Whatever treaty is in force says who may have which statements logged."""
+        self.ledger = ledger
+        self.admission.treaty = ledger.treaty.statement
 
     def _require_treaty(self, data: bytes) -> None:
         if data != self.ledger.treaty.data:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from vetonet.crypto.statement import Signed
-from vetonet.policy.lease import Lease
+from vetonet.policy.lease import Lease, compute_signable_ms
 from vetonet.policy.standing import Consent
 from vetonet.service.bulletin import Bulletin
 from vetonet.service.history import History
@@ -19,7 +19,7 @@ from vetonet.service.request import Request
 from vetonet.storage.journal import Record
 from vetonet.units import Milliseconds
 from vetonet.voting.signing import GroupCommitments, GroupShare
-from vetonet.voting.tenure import step
+from vetonet.voting.tenure import find_due_number, step
 from vetonet.voting.tenure_state import (
     ClockRead,
     ConsentStated,
@@ -128,10 +128,29 @@ class Leasing:
         )
         await self._take(tenure, event, now)
 
-    def list_open(self) -> list[bytes]:
-        """Return the runs that hold a licence and are not over."""
+    def find_needed_ms(self, now: Milliseconds) -> Milliseconds:
+        """Return from when on the newest lease that is due may be signed: signers wait for it (VN-7.9)."""
+        return max((self._find_signable_ms(tenure, now) for tenure in self._list_open()), default=0)
+
+    def list_ready(self, now: Milliseconds, witnessed_ms: Milliseconds) -> list[bytes]:
+        """Return the runs that are not over, but those whose next lease no signer would sign yet.
+
+        Args:
+            now: the time.
+            witnessed_ms: the time at or after which a quorum cosigned the newest published checkpoint.
+        """
+        open_runs = self._list_open()
+        return [t.digest for t in open_runs if self._find_signable_ms(t, now) <= witnessed_ms]
+
+    def _list_open(self) -> list[Tenure]:
         tenures = self._history.ledger.tenures.values()
-        return [tenure.digest for tenure in tenures if tenure.phase is not TenurePhase.ENDED]
+        return [tenure for tenure in tenures if tenure.phase is not TenurePhase.ENDED]
+
+    @staticmethod
+    def _find_signable_ms(tenure: Tenure, now: Milliseconds) -> Milliseconds:
+        """Return from when on the lease may be signed that is due and not begun, or 0."""
+        number = None if tenure.signing is not None else find_due_number(tenure, now)
+        return 0 if number is None else compute_signable_ms(tenure.licence.statement, number)
 
     async def tick(self, digest: bytes, now: Milliseconds) -> None:
         """A lease that is due is being signed, and the silent are passed over.

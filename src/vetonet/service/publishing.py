@@ -8,6 +8,7 @@ covers (VN-11.6). Where the quorum cannot be had, appends go on and nothing leav
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from collections.abc import Set as AbstractSet
@@ -31,10 +32,12 @@ from vetonet.tlog.policy import (
     CosignedCheckpoint,
     LogPolicy,
     assemble_cosigned,
+    compute_witnessed_ms,
     is_cosignature,
     is_quorum,
 )
 from vetonet.tlog.witness import StaleCheckpointError, WitnessPort
+from vetonet.units import Milliseconds
 
 DEFAULT_INTERVAL_S: Final = 1.0
 RETRY_PAUSE_S: Final = 0.5
@@ -106,6 +109,7 @@ class Publisher:
         self._source, self._log_key, self._policy = source, log_key, policy
         self._publishing, self._store, self._prepare = publishing, store, prepare
         self._newest = newest
+        self._wanted_ms: Milliseconds = 0
         self._known: dict[str, int] = {}
         self._slow: set[str] = set()
         self._failure: VetonetError | None = None
@@ -123,6 +127,22 @@ class Publisher:
     def tree_size(self) -> int:
         """How many leaves are published."""
         return 0 if self._newest is None else self._newest.checkpoint.tree_size
+
+    @property
+    def witnessed_ms(self) -> Milliseconds:
+        """The time at or after which a quorum of witnesses cosigned the newest published checkpoint."""
+        return 0 if self._newest is None else compute_witnessed_ms(self._newest, self._policy)
+
+    async def refresh(self, wanted_ms: Milliseconds) -> bool:
+        """Return whether what is published was cosigned at that time or later, as signers demand (VN-7.9).
+
+        Where there is none, one is published now, also of a log that has not grown.
+        """
+        self._wanted_ms = max(self._wanted_ms, wanted_ms)
+        if self.witnessed_ms < wanted_ms:
+            with contextlib.suppress(VetonetError):  # whoever needs it asks again
+                await self.publish()
+        return self.witnessed_ms >= wanted_ms
 
     def notice_growth(self) -> None:
         """The log has more leaves than before."""
@@ -190,7 +210,8 @@ class Publisher:
     async def _advance(self) -> CosignedCheckpoint:
         if self._prepare is not None:
             await self._steps.finish(self._prepare())
-        if self._newest is not None and self._newest.checkpoint.tree_size == self._source.tree_size:
+        is_whole = self._newest is not None and self.tree_size == self._source.tree_size
+        if self._newest is not None and is_whole and self.witnessed_ms >= self._wanted_ms:
             return self._newest
         cosigned = await self._gather(sign_checkpoint(self._source.checkpoint(), self._log_key))
         await self._steps.finish(self._store(cosigned))

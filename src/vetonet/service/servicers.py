@@ -145,6 +145,15 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         licence, proof = await self._coordinator.get_licence(convert.parse_proposal_name(request.name))
         return convert.licence_message(licence, proof)
 
+    async def AmendTreaty(
+        self, request: coordinator_pb2.AmendTreatyRequest, context: Context
+    ) -> resources_pb2.Receipt:
+        """Another treaty is in force; the receipt proves that it is logged."""
+        caller = read_caller(context, trust_domain=self._trust_domain)
+        request_id = scope_request_id(request.request_id, caller)
+        proof = await self._coordinator.amend_treaty(request.statement, request_id=request_id, caller=caller)
+        return convert.receipt_message(proof)
+
     async def GetLease(
         self, request: coordinator_pb2.GetLeaseRequest, context: Context
     ) -> resources_pb2.Lease:

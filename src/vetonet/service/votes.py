@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from vetonet.errors import RefusedError
+from vetonet.crypto.statement import Signed
+from vetonet.errors import ExpiredError, RefusedError
+from vetonet.policy.treaty import Treaty
 from vetonet.service.bulletin import Bulletin
 from vetonet.service.docket import Docket
-from vetonet.service.history import History
-from vetonet.service.journalling import list_records, list_unbound
+from vetonet.service.history import LEAF, History, require_leaf_sizes
+from vetonet.service.journalling import list_records, list_unbound, make_record
 from vetonet.service.public_view import PublicView
 from vetonet.service.request import Request
 from vetonet.storage.journal import Record
@@ -76,6 +78,32 @@ class Votes:
         self._view.name_proposal(digest)
         return vote
 
+    async def amend(self, successor: Signed[Treaty], request: Request, now: Milliseconds) -> int:
+        """Return the leaf of a treaty that is in force from now on.
+
+        Raises:
+            RefusedError: nobody decided that, the resolution has lapsed, or it is no successor (VN-16).
+            RequestConflictError: the request id was used for something else.
+            StorageError: it could not be made durable.
+        """
+        history, unbound = self._history, list_unbound(self._history, request, now)
+        known = history.find_leaf(successor.data)
+        if known is not None:
+            await self._store(unbound)
+            history.adopt(unbound)
+            return known
+        decided = history.ledger.find_amendment(successor).statement
+        if now >= decided.ends_ms:
+            msg = f"a treaty whose resolution lapsed at {decided.ends_ms}"
+            raise ExpiredError(msg, clause="VN-16.1")
+        ledger, place = history.ledger.with_treaty(successor), history.log.tree_size
+        require_leaf_sizes((successor.data,))
+        records = [make_record(LEAF, successor.data, now), *unbound]
+        await self._store(records)
+        history.adopt(records, ledger=ledger)
+        self._announce_growth()
+        return place
+
     async def collect(
         self,
         digest: bytes,
@@ -125,7 +153,8 @@ class Votes:
     def let_time_pass(self, place: int) -> Event:
         """Return the event that somebody looked at the clock."""
         del place
-        return TimePassed(licensed=self._history.ledger.licensed)
+        ledger = self._history.ledger
+        return TimePassed(licensed=ledger.licensed, epoch=ledger.treaty.statement.epoch)
 
     async def _carry_out(
         self, vote: Voting, effects: Sequence[Effect], now: Milliseconds, unbound: Sequence[Record]

@@ -17,6 +17,7 @@ from vetonet.errors import ConfigError, EncodingError, InvalidSignatureError, Wi
 from vetonet.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from vetonet.tlog.cosignature import Cosignature, WitnessKey, verify_cosignature
 from vetonet.tlog.note import LogKey, NoteSignature, SignedNote, verify_signature
+from vetonet.units import MS_PER_S, Milliseconds
 
 MAX_WITNESSES: Final = 128
 
@@ -240,6 +241,17 @@ def assemble_cosigned(
     ordered = tuple(good[witness] for witness in policy.witnesses if witness in good)
     note = SignedNote(text=signed.note.text, signatures=(*signed.note.signatures, *ordered))
     return verify_cosigned(note.to_bytes(), policy)
+
+
+def compute_witnessed_ms(cosigned: CosignedCheckpoint, policy: LogPolicy) -> Milliseconds:
+    """Return the latest time since which a quorum of witnesses cosigned this; 0 where none is needed."""
+    newest_first = sorted(cosigned.cosignatures, key=lambda line: line.timestamp_s, reverse=True)
+    counted: set[WitnessKey] = set()
+    for line in newest_first:
+        counted.add(line.witness)
+        if policy.quorum is not None and is_quorum(policy.quorum, counted):
+            return line.timestamp_s * MS_PER_S
+    return 0
 
 
 def is_cosignature(checkpoint: Checkpoint, line: NoteSignature, witness: WitnessKey) -> bool:

@@ -492,6 +492,28 @@ class SubmitSignatureSharesRequest(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class AmendTreatyRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    STATEMENT_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    statement: builtins.bytes
+    """COSE_Sign of all parties of the new treaty."""
+    request_id: builtins.str
+    """A UUID that the caller makes; a retry sends the same."""
+    def __init__(
+        self,
+        *,
+        statement: builtins.bytes = ...,
+        request_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["request_id", b"request_id", "statement", b"statement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class GetLeaseRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 

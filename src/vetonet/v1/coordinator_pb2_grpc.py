@@ -82,6 +82,11 @@ class CoordinatorServiceStub(object):
                 request_serializer=vetonet_dot_v1_dot_coordinator__pb2.GetLicenceRequest.SerializeToString,
                 response_deserializer=vetonet_dot_v1_dot_resources__pb2.Licence.FromString,
                 _registered_method=True)
+        self.AmendTreaty = channel.unary_unary(
+                '/vetonet.v1.CoordinatorService/AmendTreaty',
+                request_serializer=vetonet_dot_v1_dot_coordinator__pb2.AmendTreatyRequest.SerializeToString,
+                response_deserializer=vetonet_dot_v1_dot_resources__pb2.Receipt.FromString,
+                _registered_method=True)
         self.GetLease = channel.unary_unary(
                 '/vetonet.v1.CoordinatorService/GetLease',
                 request_serializer=vetonet_dot_v1_dot_coordinator__pb2.GetLeaseRequest.SerializeToString,
@@ -158,6 +163,13 @@ class CoordinatorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AmendTreaty(self, request, context):
+        """Logs a treaty that the parties decided to put in force in place of the present one. Only a party may call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetLease(self, request, context):
         """Returns the newest lease of a licensed run with the proof that it is logged.
         """
@@ -212,6 +224,11 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.GetLicence,
                     request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.GetLicenceRequest.FromString,
                     response_serializer=vetonet_dot_v1_dot_resources__pb2.Licence.SerializeToString,
+            ),
+            'AmendTreaty': grpc.unary_unary_rpc_method_handler(
+                    servicer.AmendTreaty,
+                    request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.AmendTreatyRequest.FromString,
+                    response_serializer=vetonet_dot_v1_dot_resources__pb2.Receipt.SerializeToString,
             ),
             'GetLease': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLease,
@@ -464,6 +481,33 @@ class CoordinatorService(object):
             '/vetonet.v1.CoordinatorService/GetLicence',
             vetonet_dot_v1_dot_coordinator__pb2.GetLicenceRequest.SerializeToString,
             vetonet_dot_v1_dot_resources__pb2.Licence.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AmendTreaty(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vetonet.v1.CoordinatorService/AmendTreaty',
+            vetonet_dot_v1_dot_coordinator__pb2.AmendTreatyRequest.SerializeToString,
+            vetonet_dot_v1_dot_resources__pb2.Receipt.FromString,
             options,
             channel_credentials,
             insecure,

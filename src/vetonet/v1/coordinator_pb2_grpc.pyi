@@ -56,6 +56,8 @@ class CoordinatorServiceStub:
     """Hands in a signer's shares of a signature. Only that signer may call."""
     GetLicence: grpc.UnaryUnaryMultiCallable[coordinator_pb2.GetLicenceRequest, resources_pb2.Licence]
     """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged."""
+    AmendTreaty: grpc.UnaryUnaryMultiCallable[coordinator_pb2.AmendTreatyRequest, resources_pb2.Receipt]
+    """Logs a treaty that the parties decided to put in force in place of the present one. Only a party may call."""
     GetLease: grpc.UnaryUnaryMultiCallable[coordinator_pb2.GetLeaseRequest, resources_pb2.Lease]
     """Returns the newest lease of a licensed run with the proof that it is logged."""
 
@@ -86,6 +88,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Hands in a signer's shares of a signature. Only that signer may call."""
     GetLicence: aio.UnaryUnaryMultiCallable[coordinator_pb2.GetLicenceRequest, resources_pb2.Licence]  # type: ignore[assignment]
     """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged."""
+    AmendTreaty: aio.UnaryUnaryMultiCallable[coordinator_pb2.AmendTreatyRequest, resources_pb2.Receipt]  # type: ignore[assignment]
+    """Logs a treaty that the parties decided to put in force in place of the present one. Only a party may call."""
     GetLease: aio.UnaryUnaryMultiCallable[coordinator_pb2.GetLeaseRequest, resources_pb2.Lease]  # type: ignore[assignment]
     """Returns the newest lease of a licensed run with the proof that it is logged."""
 
@@ -167,6 +171,14 @@ class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[resources_pb2.Licence, abc.Awaitable[resources_pb2.Licence]]:
         """Returns a proposal's licence, or a motion's resolution, with the proof that it is logged."""
+
+    @abc_1.abstractmethod
+    def AmendTreaty(
+        self,
+        request: coordinator_pb2.AmendTreatyRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[resources_pb2.Receipt, abc.Awaitable[resources_pb2.Receipt]]:
+        """Logs a treaty that the parties decided to put in force in place of the present one. Only a party may call."""
 
     @abc_1.abstractmethod
     def GetLease(

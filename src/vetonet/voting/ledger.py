@@ -6,29 +6,25 @@ leaf that the rules would not have let in makes the record inconsistent (VN-11.3
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vetonet.crypto.statement import Signed, peek, read_unverified
-from vetonet.errors import ProtocolError
+from vetonet.errors import EpochError, ProtocolError, RefusedError
 from vetonet.policy.ballot import Ballot, open_ballot
 from vetonet.policy.lease import Lease, open_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
-from vetonet.policy.motion import SUSPENDING, Motion, Resolution
+from vetonet.policy.motion import AMENDING, SUSPENDING, Motion, Resolution
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.standing import Consent, open_consent
-from vetonet.policy.treaty import Treaty
+from vetonet.policy.succession import verify_succession
+from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.voting.machine import begin, open_outcome, step
 from vetonet.voting.state import BallotReceived, OutcomeLogged, Voting
 from vetonet.voting.tenure import step as step_tenure
 from vetonet.voting.tenure_state import ConsentStated, LeaseLogged, SuspensionLogged, Tenure
-
-KINDS: Final = frozenset(
-    {Proposal.TYPE, Motion.TYPE, Ballot.TYPE, Licence.TYPE, Resolution.TYPE, Consent.TYPE, Lease.TYPE}
-)
-"""The statement types that move the ledger; leaves of other types are read elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +33,7 @@ class Ledger:
 
     Attributes:
         treaty: the treaty in force.
+        predecessors: the treaties that were in force before, oldest first.
         votes: the life of each proposal and motion, as far as the log tells it.
         order: their digests in the order in which they were logged.
         tenures: the life of each licence, by the digest of its proposal.
@@ -46,6 +43,7 @@ class Ledger:
     votes: Mapping[bytes, Voting] = field(default_factory=dict)
     order: tuple[bytes, ...] = ()
     tenures: Mapping[bytes, Tenure] = field(default_factory=dict)
+    predecessors: tuple[Signed[Treaty], ...] = field(default=(), repr=False)
 
     @property
     def licensed(self) -> Mapping[bytes, Proposal]:
@@ -84,6 +82,35 @@ class Ledger:
         """Return the ledger with this licence's life in place of what it held."""
         return replace(self, tenures={**self.tenures, tenure.digest: tenure})
 
+    def find_amendment(self, successor: Signed[Treaty]) -> Signed[Resolution]:
+        """Return the resolution that puts a treaty in force in place of the present one (VN-16.1).
+
+        Raises:
+            RefusedError: nobody decided that under the treaty in force.
+        """
+        for vote in self.votes.values():
+            resolution = vote.resolution
+            is_current = vote.treaty.payload_digest == self.treaty.payload_digest
+            if resolution is None or not is_current or resolution.statement.action not in AMENDING:
+                continue
+            if resolution.statement.subject_digest == successor.payload_digest:
+                return resolution
+        digest = successor.payload_digest.hex()[:16]
+        raise RefusedError(f"no resolution of this log puts treaty {digest} in force", clause="VN-16.1")
+
+    def with_treaty(self, successor: Signed[Treaty]) -> Ledger:
+        """Return the ledger under another treaty; licences live on under it, votes under the old one end.
+
+        Raises:
+            RefusedError: nobody decided that, or it is no successor of the treaty in force (VN-16).
+        """
+        resolution = self.find_amendment(successor)
+        history = [treaty.statement for treaty in (*self.predecessors, self.treaty)]
+        verify_succession(history, successor.statement, resolution.statement.action)
+        tenures = {digest: replace(tenure, treaty=successor) for digest, tenure in self.tenures.items()}
+        predecessors = (*self.predecessors, self.treaty)
+        return replace(self, treaty=successor, predecessors=predecessors, tenures=tenures)
+
     def with_vote(self, vote: Voting) -> Ledger:
         """Return the ledger with this life in place of what it held, and what follows from its outcome."""
         digest = vote.digest
@@ -108,18 +135,8 @@ def read_leaf(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
         EncodingError: the leaf is not a statement.
         ProtocolError, VerificationError: the rules would not have let it in here (VN-11.3).
     """
-    kind = peek(data).kind
-    if kind in {Proposal.TYPE, Motion.TYPE}:
-        return _read_matter(ledger, leaf_index, data)
-    if kind == Ballot.TYPE:
-        return _read_ballot(ledger, leaf_index, data)
-    if kind == Licence.TYPE:
-        return _read_outcome(ledger, data, read_unverified(data, Licence).proposal_digest)
-    if kind == Resolution.TYPE:
-        return _read_outcome(ledger, data, read_unverified(data, Resolution).motion_digest)
-    if kind == Consent.TYPE:
-        return _read_consent(ledger, leaf_index, data)
-    return _read_lease(ledger, data) if kind == Lease.TYPE else ledger
+    read = _READERS.get(peek(data).kind)
+    return ledger if read is None else read(ledger, leaf_index, data)
 
 
 def read_leaves(ledger: Ledger, leaves: Iterable[tuple[int, bytes]]) -> Ledger:
@@ -155,8 +172,31 @@ def _read_ballot(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
     return ledger.with_vote(following)
 
 
+def _read_treaty(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
+    """Leaf 0 is the treaty that the reader knows; any later one has to be decided (VN-16.1)."""
+    if leaf_index:
+        return ledger.with_treaty(open_treaty(data))
+    if data != ledger.treaty.data:
+        msg = f"the log does not begin with treaty {ledger.treaty.payload_digest.hex()[:16]}"
+        raise RefusedError(msg, clause="VN-11.3")
+    return ledger
+
+
+def _read_licence(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
+    del leaf_index
+    return _read_outcome(ledger, data, read_unverified(data, Licence).proposal_digest)
+
+
+def _read_resolution(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
+    del leaf_index
+    return _read_outcome(ledger, data, read_unverified(data, Resolution).motion_digest)
+
+
 def _read_outcome(ledger: Ledger, data: bytes, digest: bytes) -> Ledger:
     vote = ledger.find(digest)
+    if vote.treaty.payload_digest != ledger.treaty.payload_digest:
+        msg = f"an outcome of a vote under epoch {vote.treaty.statement.epoch}, which is over"
+        raise EpochError(msg, clause="VN-16.2")
     outcome = open_outcome(data, vote)
     event = OutcomeLogged(outcome=outcome, licensed=ledger.licensed)
     following, _ = step(vote, event, outcome.statement.issued_ms)
@@ -174,7 +214,8 @@ def _read_consent(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
     return ledger.with_tenure(following)
 
 
-def _read_lease(ledger: Ledger, data: bytes) -> Ledger:
+def _read_lease(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
+    del leaf_index
     lease = open_lease(data, ledger.treaty)
     tenure = ledger.find_tenure(lease.statement.proposal_digest)
     following, _ = step_tenure(tenure, LeaseLogged(lease=lease), lease.statement.starts_ms)
@@ -195,3 +236,17 @@ def _follow_outcome(ledger: Ledger, vote: Voting) -> Ledger:
     event = SuspensionLogged(resolution=resolution)
     following, _ = step_tenure(tenure, event, resolution.statement.issued_ms)
     return ledger.with_tenure(following)
+
+
+_READERS: Final[Mapping[str, Callable[[Ledger, int, bytes], Ledger]]] = {
+    Treaty.TYPE: _read_treaty,
+    Proposal.TYPE: _read_matter,
+    Motion.TYPE: _read_matter,
+    Ballot.TYPE: _read_ballot,
+    Licence.TYPE: _read_licence,
+    Resolution.TYPE: _read_resolution,
+    Consent.TYPE: _read_consent,
+    Lease.TYPE: _read_lease,
+}
+KINDS: Final = frozenset(_READERS)
+"""The statement types that move the ledger; leaves of other types are read elsewhere."""

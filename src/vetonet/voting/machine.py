@@ -16,7 +16,7 @@ from vetonet.policy.ballot import verify_ballot_for
 from vetonet.policy.licence import Licence, derive_licence, open_licence
 from vetonet.policy.matter import Matter, describe_sponsor, open_matter
 from vetonet.policy.motion import SUSPENDING, Resolution, derive_resolution, open_resolution
-from vetonet.policy.proposal import Proposal, verify_band
+from vetonet.policy.proposal import Proposal, verify_band, verify_treaty_reference
 from vetonet.policy.quorum import Decision
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds
@@ -122,6 +122,7 @@ def step(state: Voting, event: Event, now: Milliseconds) -> Outcome:
 def _count_ballot(state: Voting, event: BallotReceived, now: Milliseconds) -> Outcome:
     """One party, one counted ballot; the same again is no news, another one is equivocation (VN-6.4)."""
     party_id = state.treaty.statement.find_party(event.ballot.signer).party_id
+    verify_treaty_reference(event.ballot.statement, state.treaty)
     verify_ballot_for(event.ballot, state.matter, party_id)
     if now >= state.matter.statement.closes_ms:
         return _refuse_late(state, event, now)
@@ -155,6 +156,8 @@ def _refuse_late(state: Voting, event: BallotReceived, now: Milliseconds) -> Out
 
 def _close_when_due(state: Voting, event: TimePassed, now: Milliseconds) -> Outcome:
     """At the close the quorum decides; a grant goes on to signing (VN-4.4)."""
+    if event.epoch != state.treaty.statement.epoch:
+        return _end(state, Decision.EXPIRED)
     decision = decide(state, now)
     if decision is Decision.PENDING:
         return state, EFFECTS_NONE
@@ -225,6 +228,8 @@ def _pass_over_the_silent(state: Voting, event: TimePassed, now: Milliseconds) -
 
     Where a linked run closed the band meanwhile, they were right not to sign, and nobody is named.
     """
+    if event.epoch != state.treaty.statement.epoch:
+        return _end(state, Decision.EXPIRED)
     signing = _signing_of(state)
     following, blame = pass_time(signing, now)
     if following is signing:

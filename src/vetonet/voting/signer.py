@@ -15,7 +15,7 @@ from vetonet.crypto.statement import Signed, Statement, compute_signing_input
 from vetonet.errors import RefusedError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import Ballot, verify_ballot_for
-from vetonet.policy.lease import Lease, derive_lease
+from vetonet.policy.lease import Lease, compute_signable_ms, derive_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.motion import Resolution
 from vetonet.policy.proposal import verify_band
@@ -36,6 +36,7 @@ def review_vote(
     *,
     party_id: str,
     direct_ballots: Iterable[Signed[Ballot]],
+    witnessed_ms: Milliseconds,
     now: Milliseconds,
 ) -> Licence | Resolution:
     """Return the licence or resolution that this party agrees to sign.
@@ -45,12 +46,14 @@ def review_vote(
         digest: of the proposal or motion that the coordinator says was granted.
         party_id: who reviews.
         direct_ballots: ballots on it that reached the party other than through the log.
+        witnessed_ms: the time at or after which a quorum of witnesses cosigned that checkpoint.
         now: the party's own clock.
 
     Raises:
         RefusedError: a rule of VN-7.3 says no; the message says which.
     """
     vote = ledger.find(digest)
+    _verify_witnessed(vote.matter.statement.closes_ms, witnessed_ms)
     _verify_tally(ledger, vote, now)
     _verify_direct_ballots(vote, direct_ballots)
     if party_id not in list_granting(vote):
@@ -65,6 +68,7 @@ def review_lease(
     *,
     party_id: str,
     direct: Iterable[Signed[Consent]],
+    witnessed_ms: Milliseconds,
     now: Milliseconds,
 ) -> Lease:
     """Return the lease that this party agrees to sign.
@@ -75,6 +79,7 @@ def review_lease(
         number: which lease the coordinator says is due.
         party_id: who reviews.
         direct: withdrawals that reached the party other than through the log.
+        witnessed_ms: the time at or after which a quorum of witnesses cosigned that checkpoint.
         now: the party's own clock.
 
     Raises:
@@ -88,6 +93,7 @@ def review_lease(
             tenure = replace(tenure, standings={**tenure.standings, voter: consent})
     if find_due_number(tenure, now) != number:
         _refuse(f"lease {number} is not due by this party's clock", None)
+    _verify_witnessed(compute_signable_ms(tenure.licence.statement, number), witnessed_ms)
     obstacle = find_obstacle(tenure, now)
     if obstacle is not None:
         _refuse(obstacle, None)
@@ -140,8 +146,23 @@ def verify_sessions(
         _refuse(f"{party_id} is not among the signers", party_id)
 
 
+def _verify_witnessed(needed_ms: Milliseconds, witnessed_ms: Milliseconds) -> None:
+    """The checkpoint is not one of before: a quorum of witnesses cosigned it then or later (VN-7.9).
+
+    Else a coordinator could log a veto, give its holder a receipt, and show everybody else the checkpoint of
+    before it.
+    """
+    if witnessed_ms < needed_ms:
+        _refuse(
+            f"a quorum of witnesses cosigned this log at {witnessed_ms}, expected at {needed_ms} or later",
+            None,
+        )
+
+
 def _verify_tally(ledger: Ledger, vote: Voting, now: Milliseconds) -> None:
     """The window is over by the party's own clock, the log grants, and nothing was signed yet."""
+    if vote.treaty.payload_digest != ledger.treaty.payload_digest:
+        _refuse(f"the vote was under epoch {vote.treaty.statement.epoch}, which is over", None)
     if vote.outcome is not None:
         _refuse(f"the log already holds a {vote.outcome.statement.TYPE} for this", None)
     decision = decide(vote, now)

@@ -152,9 +152,11 @@ class TimePassed:
 
     Attributes:
         licensed: proposals that hold a licence by now, by digest: they count into the band.
+        epoch: of the treaty in force; a vote under an older one is over (VN-16.2).
     """
 
     licensed: Mapping[bytes, Proposal]
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -214,7 +214,7 @@ def _accept_logged_lease(state: Tenure, event: LeaseLogged, now: Milliseconds) -
     if not is_next or lease != derive_lease(state.treaty, state.licence, lease.number):
         msg = f"lease {lease.number} of licence {lease.licence_id}, which does not follow lease {last}"
         raise RefusedError(msg, clause="VN-14.5")
-    signable_ms = lease.starts_ms - compute_lead_ms(licence.lease_ms)
+    signable_ms = compute_signable_ms(licence, lease.number)
     covering = tuple(
         s for s in state.suspensions if s.starts_ms <= signable_ms and s.ends_ms >= lease.ends_ms
     )

@@ -1,18 +1,19 @@
 /*
- * A vote, its licence, crashes and a change of epoch, against a malicious coordinator. docs/model.md explains it.
+ * A vote, its licence, crashes and a change of epoch, against a malicious coordinator. See docs/model.md.
  *
  * Configuration, searched exhaustively:
  *   - 3 seats, quorum k = 2; seat 1 holds a veto by rule. One seat may be malicious (none, 1 or 3; 2 is as 3).
- *   - one proposal under each treaty epoch; the log takes LOG_MAX ballots; a seat has NONCES nonces.
- *   - EPOCHS 1 (default): every honest seat may crash and restart at any step, as often as it likes.
- *   - EPOCHS 2: the treaty may move to epoch 2 at any step; then another seat may be malicious (mobile adversary).
+ *   - one proposal under each epoch of the treaty; the log takes LOG_MAX ballots, a seat has NONCES nonces.
+ *   - every honest seat may crash and restart at any step, as often as it likes.
+ *   - with EPOCHS 2 the treaty may move to epoch 2 at any step; then any seat, or none, may be malicious.
+ * The tests search LOG_MAX 4, NONCES 2, EPOCHS 1 and LOG_MAX 3, NONCES 1, EPOCHS 2.
  *
- * The coordinator and the network are the nondeterminism itself: which ballot is logged, when, again or never; which
- * direct veto arrives; who is asked to sign which prefix of the log, when, how often. The log is one sequence (the
- * witness quorum, VN-3.4). A licence is named by the prefix that it is derived from (VN-7.1).
+ * The coordinator and the network are the nondeterminism itself: which ballot is logged, when, again or never;
+ * which direct veto arrives; who is asked to sign which prefix of the log, when, how often. The log is one
+ * sequence (the witness quorum, VN-3.4). A licence is named by the prefix that it derives from (VN-7.1).
  *
- * Weaker than the protocol, so that what holds here holds there: no signer remembers how much of the log it saw;
- * shares over one licence combine across signing sessions; a malicious seat signs everything, before it is asked.
+ * Weaker than the protocol, so that what holds here holds there: no signer remembers how much of the log it
+ * saw; shares over one licence combine across signing sessions; a malicious seat signs all, before it is asked.
  */
 
 #ifndef LOG_MAX
@@ -23,9 +24,6 @@
 #endif
 #ifndef EPOCHS
 #define EPOCHS 1
-#endif
-#ifndef CRASHES
-#define CRASHES (EPOCHS == 1)
 #endif
 
 /* What is claimed; -DPROPERTY=S2 claims one of them only. */
@@ -95,7 +93,7 @@ hidden byte seen;
 hidden byte doubled;
 hidden byte granting;
 
-/* ------------------------------------------------------------------------------------------ what is claimed */
+/* --------------------------------------------------------------------------------------- what is claimed */
 
 #define HAS_SHARE(p, licence) (((shares[p] >> (licence)) & 1) || bad == (p))
 #ifdef BUG_OLD_SHARES_COMBINE
@@ -132,7 +130,7 @@ hidden byte granting;
 #endif
 #define LOGGED(p, choice) IN_LOG(LEAF(p, choice, epoch))
 
-/* S1: k different seats granted in the prefix; so many of them honest that the malicious ones alone are no quorum. */
+/* S1: k different seats granted in the prefix, and every honest seat that counts towards k did grant. */
 #define S1_HOLDS (granting >= K && HONEST_GRANTS >= 1 && HONEST_GRANTS + (bad != NOBODY) >= K)
 /* S2: no veto of the holder was in the log at the close, and none had reached n - k + 1 = 2 honest seats. */
 #define S2_HOLDS (!VETO_WAS_LOGGED && HONEST_TOLD < SEATS - K + 1)
@@ -141,7 +139,7 @@ hidden byte granting;
 /* SINGLE: with nobody malicious there is only one. */
 #define SINGLE_HOLDS (bad != NOBODY || LICENCES <= 1)
 
-/* Counts the seats that granted in the prefix; written apart from `review`, so as not to repeat its mistakes. */
+/* Counts the seats that granted in the prefix; apart from `review`, so as not to repeat its mistakes. */
 inline count_granting(licence) {
     granting = 0; j = 1;
     do
@@ -177,7 +175,7 @@ inline judge_licence(licence) {
     j = 0
 }
 
-/* ------------------------------------------------------------------------------------------- an honest seat */
+/* ---------------------------------------------------------------------------------------- an honest seat */
 
 /* Sets `agrees`: what VN-7.3 has the seat look at in the prefix that it was shown. */
 inline review(p, prefix) {
@@ -329,21 +327,17 @@ end:
 #else
             :: shares[p] = shares[p] | BIT(prefix)
 #endif
-#if CRASHES
             :: d_step { crash(p) }
-#endif
             fi
         :: else
         fi;
         d_step { prefix = 0; slot = 0; agrees = 0 }
     }
-#if CRASHES
     :: d_step { IS_HONEST(p) -> crash(p) }
-#endif
     od
 }
 
-/* ---------------------------------------------------------------------------- coordinator, clock and treaty */
+/* ------------------------------------------------------------------------- coordinator, clock and treaty */
 
 #define MAY_LOG(p, choice) (size < LOG_MAX && (bad == (p) || vote[p] == (choice)))
 
@@ -404,7 +398,7 @@ end:
 }
 #endif
 
-/* -------------------------------------------------------------------------------------------------- the chip */
+/* ---------------------------------------------------------------------------------------------- the chip */
 
 inline accept_licence(era) {
 #ifndef BUG_CHIP_ACCEPTS_TWICE

@@ -9,16 +9,13 @@ from typing import Any, Final
 
 import click
 
-from vetonet.units import MAX_FLOP, MS_PER_HOUR, MS_PER_S, Flop, Milliseconds
+from vetonet import units
+from vetonet.units import MAX_FLOP, MS_PER_S, Flop, Milliseconds
 
-MAX_DURATION_MS: Final = 366 * 24 * MS_PER_HOUR
 MAX_COUNT: Final = 10**18
 MAX_PORT: Final = 65_535
 
 _NUMBER: Final = re.compile(r"\d{1,60}(?:\.\d{1,60})?(?:[eE]\+?\d{1,2})?", re.ASCII)
-_DURATION: Final = re.compile(r"(?:\d{1,12}(?:ms|s|m|h|d))+", re.ASCII)
-_DURATION_PART: Final = re.compile(r"(\d+)(ms|s|m|h|d)")
-_UNITS_MS: Final = {"ms": 1, "s": MS_PER_S, "m": 60_000, "h": MS_PER_HOUR, "d": 24 * MS_PER_HOUR}
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\]")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHOWN_CHARS: Final = 60
@@ -63,13 +60,10 @@ def parse_duration(text: str) -> Milliseconds:
     Raises:
         ValueError: not such a duration, none at all, or more than a year.
     """
-    is_spelled = _DURATION.fullmatch(text.strip())
-    parts = _DURATION_PART.findall(text) if is_spelled else []
-    duration = sum(int(count) * _UNITS_MS[unit] for count, unit in parts)
-    if not 0 < duration <= MAX_DURATION_MS:
-        msg = f"expected a duration of at most a year, such as 90s, 10m, 1h or 30d, got {show(text)}"
-        raise ValueError(msg)
-    return duration
+    try:
+        return units.parse_duration(text.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}, got {show(text)}") from error
 
 
 def parse_time(text: str) -> Milliseconds:

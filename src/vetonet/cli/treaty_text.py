@@ -104,9 +104,9 @@ def _describe_limits(expression: Expression, holders: Sequence[str]) -> Iterator
     counts = [compute_fewest_signers(expression, frozenset({holder})) for holder in holders]
     enough = [count for count in counts if count is not None]
     if enough:
-        fewest = min(enough)
-        others = f"{fewest} others that ignore it could" if fewest > 1 else "one other that ignores it could"
-        yield f"where {_join(holders, 'or')} has no more than that rule, {others} sign all the same"
+        others = "others that ignore it" if min(enough) > 1 else "other that ignores it"
+        takes = f"it takes at least {min(enough)} {others} to sign all the same"
+        yield f"where {_join(holders, 'or')} has no more than that rule, {takes}"
 
 
 def diff_plans(a: TreatyPlan, b: TreatyPlan) -> list[str]:

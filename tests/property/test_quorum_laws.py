@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.quorums import quorums
 from vetonet.encoding import cbor
 from vetonet.policy.blocking import compute_fewest_signers, list_key_vetoes
-from vetonet.policy.expression import AllOf, AnyOf, Expression, Threshold
-from vetonet.policy.quorum import Choice, Decision, Denominator, Quorum, Recusal, VetoShare
-
-MAX_PARTS = 3
+from vetonet.policy.quorum import Choice, Decision, Denominator, Quorum, Recusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,47 +36,11 @@ class Vote:
 
 
 @st.composite
-def thresholds(draw: st.DrawFn, names: tuple[str, ...]) -> Threshold:
-    electorate = tuple(draw(st.lists(st.sampled_from(names), min_size=1, max_size=6, unique=True)))
-    size = len(electorate)
-    weights = tuple(draw(st.lists(st.integers(1, 4), min_size=size, max_size=size)))
-    weights = weights if draw(st.booleans()) and max(weights) > 1 else ()
-    seats = sum(weights) or size
-    return Threshold(
-        min_grants=draw(st.integers(1, seats)), electorate=electorate, weights=weights, minority=True
-    )
-
-
-def expressions(names: tuple[str, ...]) -> st.SearchStrategy[Expression]:
-    def branch(parts: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
-        several = st.lists(parts, min_size=2, max_size=MAX_PARTS, unique=True).map(tuple)
-        return st.builds(AllOf, parts=several) | st.builds(AnyOf, parts=several)
-
-    return st.recursive(thresholds(names), branch, max_leaves=4)
-
-
-def shares() -> st.SearchStrategy[VetoShare]:
-    def build(pair: tuple[int, int], of: Denominator) -> VetoShare:
-        return VetoShare(numerator=min(pair), denominator=max(pair), of=of)
-
-    return st.builds(build, st.tuples(st.integers(1, 4), st.integers(1, 4)), st.sampled_from(Denominator))
-
-
-@st.composite
 def votes(draw: st.DrawFn) -> Vote:
     names = tuple(f"p{number}" for number in range(draw(st.integers(1, 6))))
     somebody = st.sampled_from(names)
-    expression = draw(expressions(names))
-    holders = tuple(sorted(draw(st.sets(somebody, max_size=3))))
-    electorate = {p for leaf in expression.leaves for p in leaf.electorate} | set(holders)
     return Vote(
-        quorum=Quorum(
-            expression=expression,
-            veto_holders=holders,
-            veto_share=draw(st.none() | shares()),
-            min_ballots=draw(st.just(0) | st.integers(0, len(electorate))),
-            recusal=draw(st.sampled_from(Recusal)),
-        ),
+        quorum=draw(quorums(names)),
         choices=draw(st.dictionaries(somebody | st.just("stranger"), st.sampled_from(Choice))),
         recused=draw(st.frozensets(somebody, max_size=2)),
     )

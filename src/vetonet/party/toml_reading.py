@@ -12,12 +12,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from vetonet.party.toml_lines import Path, locate
 
 MAX_FILE_CHARS: Final = 256 * 1024
 MAX_MISTAKES: Final = 100
+MAX_LISTED: Final = 16
 MAX_WHOLE: Final = 10**40
 
 T = TypeVar("T")
@@ -72,7 +74,7 @@ class Document:
     def refuse(self, path: Path, reason: str) -> None:
         """Note a mistake at a place; after ``MAX_MISTAKES`` of them, nothing more is news."""
         if len(self.mistakes) < MAX_MISTAKES:
-            self.mistakes.append(Mistake(line=locate(self._text, path), reason=reason))
+            self.mistakes.append(Mistake(line=locate(self._text, path), reason=_to_printable(reason)))
 
     def take(self, table: Mapping[str, Any], path: Path, key: str, kind: type[T]) -> T | None:
         """Return the value of a key that must be there, or None where it is missing or of another kind."""
@@ -120,8 +122,9 @@ class Document:
 
 def suggest(word: str, known: Collection[str]) -> str:
     """Return what to write instead of a word that is not known."""
-    near = get_close_matches(word.casefold(), known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+    near = get_close_matches(word.casefold(), known, n=1) or get_close_matches(word, known, n=1)
+    listed = ", ".join([*islice(known, MAX_LISTED), *(["..."] if len(known) > MAX_LISTED else [])])
+    return f"did you mean {near[0]!r}?" if near else f"expected one of {listed}"
 
 
 def spell_path(path: Path) -> str:
@@ -129,7 +132,7 @@ def spell_path(path: Path) -> str:
     spelled = ""
     for step in path:
         spelled += f" no. {step + 1}" if isinstance(step, int) else f".{step}" if spelled else step
-    return _shorten(spelled if spelled.isprintable() else ascii(spelled))
+    return _shorten(spelled)
 
 
 def spell_value(value: object) -> str:
@@ -145,6 +148,11 @@ def spell_value(value: object) -> str:
     if isinstance(value, int) and abs(value) >= MAX_WHOLE:
         return "a far larger number"
     return _shorten(str(value))
+
+
+def _to_printable(text: str) -> str:
+    """Return a text that cannot break its line or steer a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _shorten(text: str) -> str:
@@ -167,4 +175,4 @@ def _to_mistake(text: str, error: Exception) -> Mistake:
     line = int(place[1]) if place and place[1] else max(text.count("\n", 0, len(text.rstrip())) + 1, 1)
     if not isinstance(error, tomllib.TOMLDecodeError):
         line = 1
-    return Mistake(line=line, reason=f"this is no TOML: {_AT_LINE.sub('', said)}")
+    return Mistake(line=line, reason=_to_printable(f"this is no TOML: {_AT_LINE.sub('', said)}"))

@@ -1,4 +1,4 @@
-"""Every preset decides as its file says: held to an oracle that reads the file alone, and to the documents."""
+"""Every preset decides as its file says: held to an oracle that reads the file alone, and to the document."""
 
 from __future__ import annotations
 
@@ -197,6 +197,8 @@ def test_bands_begin_exactly_where_their_source_says(name: str, floors: list[int
     assert [band.floor_flop for band in plan_of(name).bands] == floors
 
 
-@pytest.mark.parametrize("text", re.findall(r"^```toml\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S))
+@pytest.mark.parametrize(
+    "text", re.findall(r"^```toml\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+)
 def test_the_documented_example_is_a_treaty(text: str) -> None:
     assert read_treaty_text(text).party_ids == ("Alfa", "Bravo", "Cito")

@@ -122,7 +122,8 @@ class Document:
 
 def suggest(word: str, known: Collection[str]) -> str:
     """Return what to write instead of a word that is not known."""
-    near = get_close_matches(word.casefold(), known, n=1) or get_close_matches(word, known, n=1)
+    # Two letters exchanged can halve the likeness that difflib sees: below its usual 0.6.
+    near = [match for form in (word, word.casefold()) for match in get_close_matches(form, known, 1, 0.5)]
     listed = ", ".join([*islice(known, MAX_LISTED), *(["..."] if len(known) > MAX_LISTED else [])])
     return f"did you mean {near[0]!r}?" if near else f"expected one of {listed}"
 

@@ -28,7 +28,7 @@ _RULES = {
 }
 
 
-def check_file(path: Path) -> list[str]:
+def list_file_mistakes(path: Path) -> list[str]:
     """Return every mistake in a treaty's file, one line each: ``file:line: what, and what would be right``.
 
     Raises:
@@ -193,7 +193,7 @@ def _diff_action(action: ActionClass, a: TreatyPlan, b: TreatyPlan) -> Iterator[
         return
     before = "nobody could decide it" if old is None else describe_quorum(old, a.party_ids)
     after = "nobody can decide it" if new is None else describe_quorum(new, b.party_ids)
-    before, after = _drop_common(before, after)
+    before, after = _omit_shared(before, after)
     if before and after:
         yield f"{action}: was: {before}; is: {after}"
     elif before or after:
@@ -202,7 +202,7 @@ def _diff_action(action: ActionClass, a: TreatyPlan, b: TreatyPlan) -> Iterator[
         yield f"{action}: reads the same, but its parties or groups of keys differ"
 
 
-def _drop_common(old: str, new: str) -> tuple[str, str]:
+def _omit_shared(old: str, new: str) -> tuple[str, str]:
     """Return two sentences without the clauses that stand in both."""
     before, after = old.split("; "), new.split("; ")
     return (

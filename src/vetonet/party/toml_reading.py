@@ -19,6 +19,8 @@ from vetonet.party.toml_lines import Path, locate
 
 MAX_FILE_CHARS: Final = 256 * 1024
 MAX_MISTAKES: Final = 100
+MAX_REASON: Final = 500
+MAX_ITEMS: Final = 256
 MAX_LISTED: Final = 16
 MAX_WHOLE: Final = 10**40
 
@@ -47,6 +49,10 @@ class Mistake:
         return f"{self.line}: {self.reason}"
 
 
+class TooManyMistakesError(Exception):
+    """Reading goes no further; it never leaves the module that reads a whole document."""
+
+
 class Document:
     """A TOML text that has been parsed, and the mistakes found in it so far.
 
@@ -72,9 +78,15 @@ class Document:
             self.mistakes.append(_to_mistake(text, error))
 
     def refuse(self, path: Path, reason: str) -> None:
-        """Note a mistake at a place; after ``MAX_MISTAKES`` of them, nothing more is news."""
-        if len(self.mistakes) < MAX_MISTAKES:
-            self.mistakes.append(Mistake(line=locate(self._text, path), reason=_to_printable(reason)))
+        """Note a mistake at a place.
+
+        Raises:
+            TooManyMistakesError: there are ``MAX_MISTAKES`` now, and one more would be no news.
+        """
+        line = locate(self._text, path)
+        self.mistakes.append(Mistake(line=line, reason=_to_printable(reason[:MAX_REASON])))
+        if len(self.mistakes) >= MAX_MISTAKES:
+            raise TooManyMistakesError
 
     def take(self, table: Mapping[str, Any], path: Path, key: str, kind: type[T]) -> T | None:
         """Return the value of a key that must be there, or None where it is missing or of another kind."""
@@ -96,9 +108,12 @@ class Document:
         return None
 
     def read_list(self, value: object, path: Path, kind: type[T]) -> tuple[T, ...] | None:
-        """Return the items of an array, all of one kind, or None where any is not."""
+        """Return the items of an array, all of one kind, or None where any is not, or they are too many."""
         items = self.require_kind(value, path, list)
         if items is None:
+            return None
+        if len(items) > MAX_ITEMS:
+            self.refuse(path, f"expected at most {MAX_ITEMS} in {spell_path(path)}, got {len(items)}")
             return None
         read = [self.require_kind(item, (*path, index), kind) for index, item in enumerate(items)]
         kept = tuple(item for item in read if item is not None)
@@ -123,7 +138,8 @@ class Document:
 def suggest(word: str, known: Collection[str]) -> str:
     """Return what to write instead of a word that is not known."""
     # Two letters exchanged can halve the likeness that difflib sees: below its usual 0.6.
-    near = [match for form in (word, word.casefold()) for match in get_close_matches(form, known, 1, 0.5)]
+    forms = (word[:_SHOWN], word[:_SHOWN].casefold())
+    near = [match for form in forms for match in get_close_matches(form, known, 1, 0.5)]
     listed = ", ".join([*islice(known, MAX_LISTED), *(["..."] if len(known) > MAX_LISTED else [])])
     return f"did you mean {near[0]!r}?" if near else f"expected one of {listed}"
 

@@ -6,10 +6,11 @@ The format is described in docs/treaties.md; what a plan may say, vetonet.policy
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from vetonet.errors import ConfigError
-from vetonet.party.toml_reading import Document, Mistake, spell_value
+from vetonet.party.toml_reading import Document, Mistake, TooManyMistakesError, spell_value
 from vetonet.party.treaty_quorums import QuorumReading, read_word
 from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band, BandRule
@@ -52,8 +53,9 @@ def read_treaty_text(text: str) -> TreatyPlan:
     Raises:
         TreatyFileError: it spells none; the error names every mistake with its line.
     """
-    document = Document(text)
-    plan = None if document.mistakes else _Reading(document).read()
+    document, plan = Document(text), None
+    with suppress(TooManyMistakesError):
+        plan = None if document.mistakes else _Reading(document).read()
     if plan is None or document.mistakes:
         raise TreatyFileError(tuple(sorted(set(document.mistakes))))
     return plan

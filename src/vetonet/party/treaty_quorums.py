@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from vetonet.party.toml_lines import Path
 from vetonet.party.toml_reading import Document, spell_path, spell_value, suggest
 from vetonet.policy.action import IMPOSSIBLE, ActionClass
-from vetonet.policy.expression import MAX_DEPTH, MAX_WEIGHT, AllOf, AnyOf, Expression, Threshold
+from vetonet.policy.expression import MAX_DEPTH, MAX_PARTIES, MAX_WEIGHT, AllOf, AnyOf, Expression, Threshold
 from vetonet.policy.quorum import Denominator, Quorum, Recusal, VetoShare
 
 EVERYBODY: Final = "parties"
@@ -37,6 +37,9 @@ class QuorumReading:
 
     def read_groups(self, table: Mapping[str, Any]) -> None:
         """Take the groups of names that the quorums may mention."""
+        if len(table) > MAX_PARTIES:
+            self._document.refuse(("groups",), f"expected at most {MAX_PARTIES} groups, got {len(table)}")
+            return
         for key, value in table.items():
             path = ("groups", key)
             if key == EVERYBODY:
@@ -122,7 +125,7 @@ class QuorumReading:
 
     def _require_roster(self, names: Names, locate_name: Callable[[int], Path], path: Path) -> Names | None:
         """Return names that are all on the roster, each once; None where some are not, or none came."""
-        count = len(self._document.mistakes)
+        count, seen = len(self._document.mistakes), set[str]()
         if not names:
             self._document.refuse(path, f"expected at least one party in {spell_path(path)}, got none")
         for index, name in enumerate(names):
@@ -130,9 +133,10 @@ class QuorumReading:
                 hint = suggest(name, self._roster)
                 reason = f"expected a party of the roster, got {spell_value(name)}; {hint}"
                 self._document.refuse(locate_name(index), reason)
-            elif name in names[:index]:
+            elif name in seen:
                 reason = f"expected each party once, got {spell_value(name)} once more"
                 self._document.refuse(locate_name(index), reason)
+            seen.add(name)
         return names if len(self._document.mistakes) == count else None
 
     def _read_expression(self, table: Mapping[str, Any], path: Path, depth: int = 1) -> Expression | None:

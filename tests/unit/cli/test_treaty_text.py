@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vetonet.cli.exits import Failure
-from vetonet.cli.treaty_text import check_file, describe_quorum, diff_plans
+from vetonet.cli.treaty_text import describe_quorum, diff_plans, list_file_mistakes
 from vetonet.party.preset import list_presets, read_preset
 from vetonet.party.toml_reading import MAX_FILE_CHARS
 from vetonet.party.treaty_file import read_treaty_text
@@ -28,24 +28,24 @@ def plan_of(name: str, *changes: tuple[str, str]) -> TreatyPlan:
 def test_a_right_file_has_no_mistakes(name: str, tmp_path: Path) -> None:
     path = tmp_path / "treaty.toml"
     path.write_text(read_preset(name), encoding="utf-8")
-    assert check_file(path) == []
+    assert list_file_mistakes(path) == []
 
 
 def test_a_mistake_is_one_line_with_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "treaty.toml"
     path.write_text('naem = "x"\n' + read_preset("miri"), encoding="utf-8")
-    assert check_file(path) == [f"{path}:1: unknown key 'naem'; did you mean 'name'?"]
+    assert list_file_mistakes(path) == [f"{path}:1: unknown key 'naem'; did you mean 'name'?"]
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="a treaty file"):
-        check_file(tmp_path / "missing.toml")
+        list_file_mistakes(tmp_path / "missing.toml")
     (tmp_path / "large.toml").write_text("#" * (MAX_FILE_CHARS + 1), encoding="utf-8")
     with pytest.raises(Failure, match="at most"):
-        check_file(tmp_path / "large.toml")
+        list_file_mistakes(tmp_path / "large.toml")
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
     with pytest.raises(Failure, match="UTF-8"):
-        check_file(tmp_path / "latin.toml")
+        list_file_mistakes(tmp_path / "latin.toml")
 
 
 def make_leaf(min_grants: int, names: str, weights: tuple[int, ...] = ()) -> Threshold:

@@ -281,6 +281,31 @@ def test_there_is_an_end_to_mistakes() -> None:
     assert len(list_mistakes(text)) == MAX_MISTAKES
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"k{number} = 1" for number in range(15_000)),
+        "[groups]\n" + "\n".join(f"g{number} = []" for number in range(14_000)),
+        TEXT.replace('["A", "B", "C"]', str([f"P{number}" for number in range(20_000)])),
+        TEXT.replace('of = "parties"', f"of = {[f'P{number}' for number in range(20_000)]}"),
+        TEXT.replace('of = "parties"', f"of = {['A'] * 40_000}"),
+        TEXT.replace('id = "op1"', "\n[[operator]]\n".join(f'id = "o{number}"' for number in range(8_000))),
+        TEXT.replace(
+            "{ threshold", "{ any-of = [" + "{}, " * 30_000 + '{ threshold = 2, of = "two" }], threshold'
+        ),
+        TEXT.replace('of = "parties"', "weights = {" + ", ".join(f"P{n} = 1" for n in range(15_000)) + "}"),
+        TEXT.replace("Trial", "x" * 200_000),
+        TEXT + '"' + "y" * 200_000 + '" = 1\n',
+    ],
+    ids=range(10),
+)
+def test_a_file_made_to_be_slow_is_refused_soon_and_in_few_words(text: str) -> None:
+    assert len(text) <= MAX_FILE_CHARS
+    mistakes = list_mistakes(text)
+    assert 1 <= len(mistakes) <= MAX_MISTAKES
+    assert all(len(mistake.reason) <= 500 for mistake in mistakes)
+
+
 def test_an_unprintable_key_cannot_break_a_line() -> None:
     (mistake,) = list_mistakes('"a\\nb\\u001b[31m" = 1\n' + TEXT)
     assert mistake.reason.isprintable()

@@ -153,10 +153,8 @@ def _verify_witnessed(needed_ms: Milliseconds, witnessed_ms: Milliseconds) -> No
     before it.
     """
     if witnessed_ms < needed_ms:
-        _refuse(
-            f"a quorum of witnesses cosigned this log at {witnessed_ms}, expected at {needed_ms} or later",
-            None,
-        )
+        why = f"a quorum of witnesses cosigned this log at {witnessed_ms}, expected at {needed_ms} or later"
+        _refuse(why, None)
 
 
 def _verify_tally(ledger: Ledger, vote: Voting, now: Milliseconds) -> None:

@@ -11,7 +11,14 @@ from typing import Any, Final, TypeAlias
 
 from vetonet.errors import EquivocationError, RefusedError, UnexpectedEventError
 from vetonet.policy.action import ActionClass
-from vetonet.policy.lease import compute_lead_ms, count_leases, derive_lease, find_number_at, open_lease
+from vetonet.policy.lease import (
+    compute_lead_ms,
+    compute_signable_ms,
+    count_leases,
+    derive_lease,
+    find_number_at,
+    open_lease,
+)
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.standing import Standing
 from vetonet.units import Milliseconds

@@ -154,11 +154,6 @@ def test_every_table_of_an_array_is_located_on_its_own_line(blocks: list[tuple[s
     assert all(locate(text, path) == line for path, line in places)
 
 
-@given(st.text(max_size=40))
-def test_locating_in_any_text_gives_a_line_of_it(text: str) -> None:
-    assert 1 <= locate(text, ("a", 0)) <= text.count("\n") + 1
-
-
 @given(DURATIONS)
 def test_a_duration_returns_from_its_text(duration: int) -> None:
     assert parse_duration(spell_duration(duration)) == duration

@@ -104,17 +104,15 @@ EXPRESSIONS: tuple[Expression, ...] = (
 
 
 @cache
-def found_leaf(leaf: Threshold) -> dict[str, Membership]:
+def found_leaf(leaf: Threshold) -> tuple[Membership, ...]:
     """Return the group of a leaf, a participant for each seat."""
-    seats = tuple(f"seat{number}" for number in range(leaf.seat_count))
-    groups = found_group(seats, leaf.min_grants, b"known mistakes", lambda who: SeededRng(who.encode()))
-    return dict(groups)
+    return found_group(leaf, b"known mistakes", lambda who: SeededRng(who.encode()))
 
 
 def sign_with(leaf: Threshold, present: frozenset[str], message: bytes) -> bytes:
     """Return the signature that the seats of those that are present make; all of them take part."""
     groups = found_leaf(leaf)
-    seats = [groups[f"seat{number}"] for number, party in enumerate(leaf.seats) if party in present]
+    seats = [groups[number] for number, party in enumerate(leaf.seats) if party in present]
     drawn = [frost.commit(share, SeededRng(message + share.to_bytes())) for share, _ in seats]
     package = frost.SigningPackage(
         message=message, commitments=tuple(commitments for _, commitments in drawn)
@@ -122,7 +120,7 @@ def sign_with(leaf: Threshold, present: frozenset[str], message: bytes) -> bytes
     shares = [
         frost.sign(package, nonces, share) for (nonces, _), (share, _) in zip(drawn, seats, strict=True)
     ]
-    _, public = next(iter(groups.values()))
+    _, public = groups[0]
     signature = frost.aggregate(package, shares, public)
     public.group_public_key.verify_signature(message, signature)
     return signature

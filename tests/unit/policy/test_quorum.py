@@ -152,7 +152,7 @@ def test_empty_electorate_is_refused() -> None:
         pytest.param({"weights": (2, 1)}, "no weights", id="a party without a weight"),
         pytest.param({"weights": (2, 0, 1)}, "no weights", id="a party without a seat"),
         pytest.param({"weights": (3, 1, 1)}, "threshold from 3 to 5 of 5 seats", id="minority of seats"),
-        pytest.param({"weights": (200, 50, 6)}, "at most 255 seats", id="more seats than a group has"),
+        pytest.param({"weights": (200, 50, 6)}, "at most 128 seats", id="more seats than a group has"),
     ],
 )
 def test_a_threshold_that_means_nothing_is_refused(fields: dict[str, object], reason: str) -> None:

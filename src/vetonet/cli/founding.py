@@ -19,99 +19,16 @@ from vetonet.crypto.statement import Signed, sign_jointly
 from vetonet.errors import ConfigError
 from vetonet.party.founding import found_groups
 from vetonet.party.keys import PartySecrets
-from vetonet.policy.action import ActionClass
-from vetonet.policy.band import Band, BandRule
-from vetonet.policy.quorum import Quorum
+from vetonet.policy.plan import TreatyPlan
 from vetonet.policy.treaty import ActionRule, Endorser, Operator, Party, Treaty, list_leaves, open_treaty
-from vetonet.policy.witnessing import Witness, compute_smallest_quorum
-from vetonet.units import MS_PER_HOUR, Flop, Milliseconds, Rng
+from vetonet.policy.witnessing import Witness
+from vetonet.units import Milliseconds, Rng
 from vetonet.wire.identity import Role
 from vetonet.wire.pki import Authority, Credential, generate_authority
 
 ATTESTER_KIND: Final = SIMULATED
 COORDINATOR_ID: Final = "coordinator"
 FIRST_EPOCH: Final = 1
-
-DEFAULT_WINDOW_MS: Final = MS_PER_HOUR
-DEFAULT_SIGNING_MS: Final = 30_000
-DEFAULT_LEASE_MS: Final = 24 * MS_PER_HOUR
-DEFAULT_REPORT_INTERVAL_MS: Final = 10 * 60_000
-DEFAULT_REPORT_GRACE_MS: Final = 5 * 60_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreatyPlan:
-    """What a treaty is to say, before anybody has a key.
-
-    Attributes:
-        name: for people.
-        party_ids: the roster, in order.
-        min_grants: how many of them must grant.
-        veto_ids: those whose veto alone ends a proposal.
-        is_minority: whether fewer than half may decide; otherwise such a treaty is refused.
-        licensed_flop: from this total on a run needs a licence.
-        forbidden_flop: from this total on nobody may license it, or None for no such band.
-        operators: ids, each with the party it belongs to, if any.
-        maker_ids: chip makers.
-        max_colluding: how many of the parties' witnesses may collude, or None for just under a third.
-        witness_quorum: how many of them must cosign, or None for the fewest that this allows.
-    """
-
-    name: str
-    party_ids: tuple[str, ...]
-    min_grants: int
-    veto_ids: tuple[str, ...] = ()
-    is_minority: bool = False
-    licensed_flop: Flop
-    forbidden_flop: Flop | None = None
-    operators: tuple[tuple[str, str | None], ...]
-    maker_ids: tuple[str, ...]
-    window_ms: Milliseconds = DEFAULT_WINDOW_MS
-    signing_ms: Milliseconds = DEFAULT_SIGNING_MS
-    report_interval_ms: Milliseconds = DEFAULT_REPORT_INTERVAL_MS
-    report_grace_ms: Milliseconds = DEFAULT_REPORT_GRACE_MS
-    lease_ms: Milliseconds = DEFAULT_LEASE_MS
-    max_colluding: int | None = None
-    witness_quorum: int | None = None
-
-    @property
-    def witnessing(self) -> tuple[int, int]:
-        """The witness quorum k and the number f of witnesses that may collude; each party runs one.
-
-        With just under a third, the honest ones are a quorum alone, so the others cannot stall the log.
-        """
-        count = len(self.party_ids)
-        colluding = (count - 1) // 3 if self.max_colluding is None else self.max_colluding
-        return self.witness_quorum or compute_smallest_quorum(count, colluding), colluding
-
-    @property
-    def actions(self) -> tuple[ActionRule, ...]:
-        """What it takes to grant a run, and to renew its lease.
-
-        Raises:
-            ConfigError: no quorum can be that.
-        """
-        try:
-            quorum = Quorum.of_threshold(
-                self.min_grants, self.party_ids, self.veto_ids, minority=self.is_minority
-            )
-        except ValueError as error:
-            raise ConfigError(f"no treaty can say that: {error}") from error
-        return tuple(
-            ActionRule(action=action, quorum=quorum)
-            for action in (ActionClass.RUN_GRANT, ActionClass.LEASE_RENEWAL)
-        )
-
-    @property
-    def bands(self) -> tuple[Band, ...]:
-        """The bands that the two floors give."""
-        bands = [
-            Band(name="free", floor_flop=0, rule=BandRule.FREE),
-            Band(name="licensed", floor_flop=self.licensed_flop, rule=BandRule.LICENSED),
-        ]
-        if self.forbidden_flop is not None:
-            bands.append(Band(name="forbidden", floor_flop=self.forbidden_flop, rule=BandRule.FORBIDDEN))
-        return tuple(bands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +86,7 @@ def found_treaty(plan: TreatyPlan, rng_for: Callable[[str], Rng], now: Milliseco
     """
     keys = _generate_keys(plan, rng_for)
     origin = f"vetonet.invalid/{rng_for('origin')(8).hex()}"
-    leaves = list_leaves(rule.quorum for rule in plan.actions)
+    leaves = list_leaves(quorum for _, quorum in plan.actions)
     groups, shares = found_groups(leaves, origin.encode(), lambda name: rng_for(f"group {name}"))
     treaty = _write_treaty(plan, keys, groups, origin)
     signed = open_treaty(sign_jointly(treaty, tuple(keys.parties.values())))
@@ -207,7 +124,7 @@ def _write_treaty(
             name=plan.name,
             epoch=FIRST_EPOCH,
             parties=tuple(Party(party_id=name, key=key.public_key) for name, key in keys.parties.items()),
-            actions=plan.actions,
+            actions=tuple(ActionRule(action=action, quorum=quorum) for action, quorum in plan.actions),
             groups=groups,
             bands=plan.bands,
             window_ms=plan.window_ms,
@@ -231,8 +148,8 @@ def _write_treaty(
             witness_quorum=plan.witnessing[0],
             max_colluding=plan.witnessing[1],
             lease_ms=plan.lease_ms,
-            suspension_ms=0,
-            refresh_ms=0,
+            suspension_ms=plan.suspension_ms,
+            refresh_ms=plan.refresh_ms,
         )
     except ValueError as error:
         msg = f"no treaty can say that: {error}"

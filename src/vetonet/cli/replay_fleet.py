@@ -10,7 +10,7 @@ from typing import Final
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport, open_report
 from vetonet.attester.manufacture import Maker
-from vetonet.cli.founding import Founded, TreatyPlan, found_treaty
+from vetonet.cli.founding import Founded, found_treaty
 from vetonet.crypto.statement import Signed
 from vetonet.errors import VerificationError
 from vetonet.sim.fleet import Fleet, Operator
@@ -62,7 +62,7 @@ def meter_workload(workload: MlperfWorkload, interval_ms: Milliseconds) -> Meter
 
 
 def _found(workload: MlperfWorkload) -> Founded:
-    plan = TreatyPlan(
+    plan = TreatyPlan.of_threshold(
         name=f"Replay of {workload.benchmark}",
         party_ids=("P1", "P2"),
         min_grants=2,

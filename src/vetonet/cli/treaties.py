@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from vetonet.cli.output import format_duration, format_flop, print_line, print_table
+from vetonet.cli.treaty_text import describe_quorum
 from vetonet.crypto.statement import Signed
 from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band
-from vetonet.policy.expression import AllOf, Expression, Threshold
 from vetonet.policy.quorum import Quorum
 from vetonet.policy.treaty import Treaty
 from vetonet.policy.witnessing import compute_overlap
@@ -31,8 +32,10 @@ def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
             }
             for party in terms.parties
         ],
-        "quorum": describe_quorum(terms.find_quorum(ActionClass.RUN_GRANT)),
-        "actions": {rule.action.value: describe_quorum(rule.quorum) for rule in terms.actions},
+        "quorum": describe_quorum(terms.find_quorum(ActionClass.RUN_GRANT), list_roster(terms)),
+        "actions": {
+            rule.action.value: describe_quorum(rule.quorum, list_roster(terms)) for rule in terms.actions
+        },
         "groups": [
             {
                 "index": group.index,
@@ -67,28 +70,6 @@ def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
     }
 
 
-def describe_quorum(quorum: Quorum) -> str:
-    """Return in one sentence what it takes to decide."""
-    holders = quorum.veto_holders
-    veto = (
-        f"{_join(holders)} can veto{' alone' if len(holders) == 1 else ', each alone'}"
-        if holders
-        else "nobody has a veto"
-    )
-    return (
-        f"{describe_expression(quorum.expression)} must grant; {veto}; "
-        "an absent or abstaining party counts as not granting"
-    )
-
-
-def describe_expression(expression: Expression) -> str:
-    """Return who must grant, in a few words."""
-    if isinstance(expression, Threshold):
-        return f"{expression.min_grants} of {expression.seat_count}"
-    word = " and " if isinstance(expression, AllOf) else " or "
-    return f"({word.join(describe_expression(part) for part in expression.parts)})"
-
-
 def describe_witnessing(terms: Treaty) -> str:
     """Return in one sentence what it takes before anybody relies on the log, and what that withstands."""
     count, quorum, colluding = len(terms.witnesses), terms.witness_quorum, terms.max_colluding
@@ -100,8 +81,22 @@ def describe_witnessing(terms: Treaty) -> str:
     )
 
 
-def _join(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def list_roster(terms: Treaty) -> tuple[str, ...]:
+    """Return the parties' ids in order."""
+    return tuple(party.party_id for party in terms.parties)
+
+
+def print_actions(actions: Iterable[tuple[ActionClass, Quorum]], roster: tuple[str, ...]) -> None:
+    """Print who decides what; classes with one and the same quorum stand together."""
+    grouped: dict[Quorum, list[str]] = {}
+    for action, quorum in actions:
+        grouped.setdefault(quorum, []).append(action.value)
+    for quorum, names in grouped.items():
+        print_line(f"{', '.join(names)}:")
+        print_line(f"  {describe_quorum(quorum, roster)}")
+    decided = {name for names in grouped.values() for name in names}
+    left = [action.value for action in ActionClass if action.value not in decided]
+    print_line(f"nobody can decide, however many agree: {', '.join(left)}")
 
 
 def print_treaty(signed: Signed[Treaty]) -> None:
@@ -110,7 +105,7 @@ def print_treaty(signed: Signed[Treaty]) -> None:
     print_line(f"{terms.name}, epoch {terms.epoch}")
     print_line(f"treaty {signed.payload_digest.hex()}")
     print_line()
-    print_line(describe_quorum(terms.find_quorum(ActionClass.RUN_GRANT)))
+    print_actions(((rule.action, rule.quorum) for rule in terms.actions), list_roster(terms))
     print_line(
         f"a vote lasts at most {format_duration(terms.window_ms)}; chips report every "
         f"{format_duration(terms.report_interval_ms)}, at most {format_duration(terms.report_grace_ms)} late"

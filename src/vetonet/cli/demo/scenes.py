@@ -11,9 +11,8 @@ from vetonet.attester.manufacture import Maker
 from vetonet.cli.demo.cheats import forge, withhold
 from vetonet.cli.demo.proposals import describe_benchmark, describe_frontier_run, describe_second_run
 from vetonet.cli.demo.rewriting import rewrite
-from vetonet.cli.demo.stage import INTERVAL_MS, MAKER_ID, OPERATOR_ID, PARTY_IDS, Stage
+from vetonet.cli.demo.stage import INTERVAL_MS, MAKER_ID, MIN_GRANTS, OPERATOR_ID, PARTY_IDS, Stage
 from vetonet.cli.founding import ATTESTER_KIND
-from vetonet.cli.treaties import describe_expression
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.verify import verify_bundle
@@ -130,7 +129,7 @@ async def found(play: Play) -> Scene:
         expected="FOUNDED",
         outcome="FOUNDED" if is_whole else "NOT FOUNDED",
         detail=(
-            f"{describe_expression(quorum.expression)} must grant, "
+            f"{MIN_GRANTS} of {len(treaty.parties)} must grant, "
             f"{' and '.join(quorum.veto_holders)} can veto; {play.fleet.size} chips enrolled"
         ),
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from vetonet.cli.demo.turncoat import TurncoatCoordinator
-from vetonet.cli.founding import COORDINATOR_ID, Founded, TreatyPlan, found_treaty
+from vetonet.cli.founding import COORDINATOR_ID, Founded, found_treaty
 from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed, sign
@@ -27,6 +27,7 @@ from vetonet.party.peer import connect_peers, serve_party
 from vetonet.party.views import CommitmentsAsked, LoggedLicence, PartyStatus, SigningAsked
 from vetonet.party.witness import LocalWitness, Witness
 from vetonet.policy.ballot import VetoReason
+from vetonet.policy.plan import TreatyPlan
 from vetonet.policy.proposal import Proposal, open_proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.service.bulletin import Asked
@@ -50,7 +51,7 @@ MIN_GRANTS: Final = 5
 INTERVAL_MS: Final = 15 * 60_000
 CHUNK_STATEMENTS: Final = 128
 
-PLAN: Final = TreatyPlan(
+PLAN: Final = TreatyPlan.of_threshold(
     name="Compute Treaty of the Seven",
     party_ids=PARTY_IDS,
     min_grants=MIN_GRANTS,

@@ -13,6 +13,7 @@ from vetonet.attester.manufacture import Maker
 from vetonet.cli.founding import Founded, found_treaty
 from vetonet.crypto.statement import Signed
 from vetonet.errors import VerificationError
+from vetonet.policy.plan import TreatyPlan
 from vetonet.sim.fleet import Fleet, Operator
 from vetonet.sim.mlperf import MlperfWorkload, WorkloadInterval, iter_intervals
 from vetonet.units import MS_PER_HOUR, Flop, Milliseconds, WorkloadClass

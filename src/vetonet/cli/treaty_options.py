@@ -1,4 +1,4 @@
-"""The options of ``vetonet treaty new`` as a plan; what no treaty can say is refused in the words of the options."""
+"""The options of ``vetonet treaty new`` as a plan; what no treaty can say is refused in their words."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ from types import MappingProxyType
 from typing import Final
 
 from vetonet.attester.diagram import draw_states as draw_chip
-from vetonet.voting.diagram import draw_ceremony
+from vetonet.voting.diagram import draw_ceremony, draw_tenure
 from vetonet.voting.diagram import draw_states as draw_voting
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "protocol.md"
 DIAGRAMS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"voting": draw_voting, "chip": draw_chip, "ceremony": draw_ceremony}
+    {"voting": draw_voting, "chip": draw_chip, "ceremony": draw_ceremony, "tenure": draw_tenure}
 )
 """What stands between the markers ``<!-- NAME-diagram:start -->`` and ``<!-- NAME-diagram:end -->``."""
 

@@ -165,9 +165,15 @@ class Assembly:
                 refusals[party_id] = str(error)
         return refusals
 
+    async def renew(self, proposal: Signed[Proposal]) -> dict[str, str]:
+        """The coordinator looks at the clock, and the signers make whatever lease is due."""
+        await self.coordinator.tick()
+        return await self.sign(proposal)
+
     async def sign(self, proposal: Signed[Proposal]) -> dict[str, str]:
         """All that are asked commit and then sign; return why each that did not did not."""
-        refusals = await self.commit(await self.committing(proposal))
+        asking = [event for event in await self.see(proposal) if isinstance(event, CommitmentsAsked)]
+        refusals = await self.commit(asking[0]) if asking else {}
         asked = [event for event in await self.see(proposal) if isinstance(event, SigningAsked)]
         return refusals | (await self.answer(asked[0]) if asked else {})
 
@@ -201,6 +207,7 @@ async def assemble(
     home: Mapping[str, int] | None = None,
     has_certificates: bool = False,
     is_witnessed: bool = False,
+    **changes: Any,
 ) -> AsyncGenerator[Assembly, None]:
     """Within, a council of ``n`` is at work over gRPC on loopback.
 
@@ -210,8 +217,9 @@ async def assemble(
         home: which of them a party talks to, where it is not the first.
         is_witnessed: whether all coordinators have to convince the same, honest witnesses.
         has_certificates: whether connections are mutual TLS or plaintext.
+        **changes: as ``make_council``.
     """
-    council, clock = make_council(n, min_grants, veto_holders), ManualClock()
+    council, clock = make_council(n, min_grants, veto_holders, **changes), ManualClock()
     authority = generate_authority(TRUST_DOMAIN, now=read_real_time()) if has_certificates else None
     hall = Assembly(
         council=council,

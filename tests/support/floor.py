@@ -86,7 +86,9 @@ class Floor:
         self, now: Milliseconds, licensed: Mapping[bytes, Proposal] | None = None
     ) -> tuple[Effect, ...]:
         """Look at the clock; by default no other run is licensed."""
-        self.vote, effects = step(self.vote, TimePassed(licensed=licensed or {}), now)
+        self.vote, effects = step(
+            self.vote, TimePassed(licensed=licensed or {}, epoch=self.council.treaty.statement.epoch), now
+        )
         return self.carry_out(effects)
 
     @property

@@ -1,4 +1,4 @@
-"""What a party must never forget, in a journal of its own: what it voted, what it was told, what it signed.
+"""What a party must never forget, in a journal of its own: its votes, vetoes it heard of, what it signed.
 
 Every record is durable before what it is about leaves the party: a ballot before it is sent, a peer's ballot
 before its receipt is acknowledged, burnt nonces and what they are burnt for before the signature share. So a
@@ -138,7 +138,7 @@ class PartyMemory:
             self._directs[data] = now
 
     def keep_share(self, given: GivenShare, now: Milliseconds) -> None:
-        """The nonces are burnt for this statement, and its share may leave.
+        """The nonces are burnt for this statement, and its share may leave (VN-7.7).
 
         Raises:
             RefusedError: another statement of the same task was signed, or a nonce is burnt already (VN-7.3).

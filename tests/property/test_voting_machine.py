@@ -41,13 +41,6 @@ class VoteMachine(RuleBasedStateMachine):
     def open(self) -> bool:
         return self.floor.vote.phase is Phase.OPEN
 
-    @initialize(granting=st.sets(parties, min_size=2), minutes=st.sampled_from([0, 90]))
-    def begin(self, granting: set[str], minutes: int) -> None:
-        """Some grant before anything else, else few examples would come as far as a signature."""
-        for party in sorted(granting):
-            self.vote(party, Choice.GRANT)
-        self.wait(minutes)
-
     @rule(party=parties, choice=choices)
     def vote(self, party: str, choice: Choice) -> None:
         ballot = self.floor.council.sign_ballot(party, self.floor.proposal, choice)
@@ -63,9 +56,16 @@ class VoteMachine(RuleBasedStateMachine):
             assert not allowed
             assert self.floor.vote == before
 
+    @precondition(lambda self: self.floor.vote.signing is None)
     @rule(minutes=st.sampled_from([1, 30, 90]))
     def wait(self, minutes: int) -> None:
         self.now += minutes * 60_000
+        self.floor.pass_time(self.now)
+
+    @precondition(lambda self: self.floor.vote.signing is not None)
+    @rule(seconds=st.sampled_from([1, 60, 180]))
+    def wait_for_signers(self, seconds: int) -> None:
+        self.now += seconds * 1000
         self.floor.pass_time(self.now)
 
     @precondition(lambda self: self.floor.vote.signing is not None)
@@ -148,10 +148,23 @@ class VoteMachine(RuleBasedStateMachine):
             assert self.floor.vote.phase in {Phase.SIGNING, Phase.LICENSED, Phase.EXPIRED}
 
 
+class SigningMachine(VoteMachine):
+    """The same rules after a vote that was granted, so that most examples are about signing."""
+
+    @initialize(granting=st.sets(parties, min_size=MIN_GRANTS))
+    def grant(self, granting: set[str]) -> None:
+        for party in sorted(granting):
+            self.vote(party, Choice.GRANT)
+        self.wait(90)
+
+
 def stage_of(floor: Floor) -> Stage | None:
     signing: Signing | None = floor.vote.signing
     return None if signing is None else signing.stage
 
 
+SETTINGS = settings(max_examples=25, stateful_step_count=30, deadline=None, derandomize=True)
 TestVoteMachine = VoteMachine.TestCase
-TestVoteMachine.settings = settings(max_examples=25, stateful_step_count=30, deadline=None, derandomize=True)
+TestVoteMachine.settings = SETTINGS
+TestSigningMachine = SigningMachine.TestCase
+TestSigningMachine.settings = settings(SETTINGS, max_examples=40)

@@ -254,7 +254,7 @@ def _list_requests(before: Signing | None, signing: Signing) -> tuple[Effect, ..
         return (RequestShares(round=signing.under_way),)
     if signing.stage is Stage.GATHERING and is_new:
         asked = RequestCommitments(
-            attempt=signing.attempt, party_ids=signing.asked, deadline_ms=signing.deadline_ms
+            attempt=signing.attempt, party_ids=signing.awaited, deadline_ms=signing.deadline_ms
         )
         return (asked,)
     return EFFECTS_NONE

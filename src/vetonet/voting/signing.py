@@ -118,6 +118,14 @@ class Signing:
         return tuple(party for party in self.consenting if party not in self.excluded)
 
     @property
+    def awaited(self) -> tuple[str, ...]:
+        """Those of them that have not committed yet.
+
+        The others are not asked again: new commitments would make void those that may already be in use.
+        """
+        return tuple(party for party in self.asked if party not in self.pool)
+
+    @property
     def under_way(self) -> SigningRound:
         """The attempt under way.
 
@@ -312,7 +320,7 @@ def _aggregate(signing: Signing, session: GroupSession, group: Group) -> bytes:
 
 
 def _try_again(signing: Signing, now: Milliseconds) -> Signing:
-    """Everybody who is still asked commits afresh."""
+    """Everybody who is still asked commits afresh, but for those whose commitments no attempt has used."""
     following = replace(
         signing,
         stage=Stage.GATHERING,

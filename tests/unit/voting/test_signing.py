@@ -192,8 +192,10 @@ def test_commitments_that_come_while_an_attempt_is_under_way_wait_for_the_next(f
     assert floor.round == before
     floor.send_shares("p2")
     floor.send_shares("p3")
-    floor.send_shares("p1", spoil(floor.make_shares("p1")))
+    _, asked = floor.send_shares("p1", spoil(floor.make_shares("p1")))
     assert set(floor.signing.pool) == {"p4", "p5"}
+    assert isinstance(asked, RequestCommitments)
+    assert asked.party_ids == ("p2", "p3")
     floor.commit("p2")
     assert floor.round.signers == ("p2", "p4", "p5")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from support.floor import Floor, spoil
 from support.world import NOW_MS, Council, make_council
+from vetonet.crypto.frost import SigningPackage
 from vetonet.errors import ProtocolError
 from vetonet.policy.quorum import Choice
+from vetonet.voting.signing import MAX_STALLS, Signing, Stage
 from vetonet.voting.state import Phase
 
 PARTIES = ("p1", "p2", "p3", "p4", "p5")
@@ -25,7 +27,7 @@ def found_council() -> Council:
 
 
 class VoteMachine(RuleBasedStateMachine):
-    """Ballots, shares good and bad, silence and time in any order; safety after every step."""
+    """Ballots, commitments, shares good and bad, silence and time in any order; safety after every step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,6 +35,7 @@ class VoteMachine(RuleBasedStateMachine):
         self.votes: dict[str, Choice] = {}
         self.now = NOW_MS
         self.bad: set[str] = set()
+        self.used: dict[bytes, SigningPackage] = {}
 
     @property
     def open(self) -> bool:
@@ -40,14 +43,11 @@ class VoteMachine(RuleBasedStateMachine):
 
     @rule(party=parties, choice=choices)
     def vote(self, party: str, choice: Choice) -> None:
-        nonces = dict(self.floor.council.nonces)
         ballot = self.floor.council.sign_ballot(party, self.floor.proposal, choice)
         in_time = self.now < self.floor.close_ms and self.open
-        repeated = choice is not Choice.GRANT and self.votes.get(party) is choice  # grants draw fresh nonces
+        repeated = self.votes.get(party) is choice
         allowed = repeated or (in_time and party not in self.votes)
         before = self.floor.vote
-        if not allowed or repeated:
-            self.floor.council.nonces.update(nonces)
         try:
             self.floor.receive(ballot, self.now)
             assert allowed
@@ -56,21 +56,56 @@ class VoteMachine(RuleBasedStateMachine):
             assert not allowed
             assert self.floor.vote == before
 
+    @precondition(lambda self: self.floor.vote.signing is None)
     @rule(minutes=st.sampled_from([1, 30, 90]))
     def wait(self, minutes: int) -> None:
         self.now += minutes * 60_000
         self.floor.pass_time(self.now)
 
     @precondition(lambda self: self.floor.vote.signing is not None)
+    @rule(seconds=st.sampled_from([1, 60, 180]))
+    def wait_for_signers(self, seconds: int) -> None:
+        self.now += seconds * 1000
+        self.floor.pass_time(self.now)
+
+    @precondition(lambda self: self.floor.vote.signing is not None)
+    @rule(party=parties)
+    def commit(self, party: str) -> None:
+        allowed = party in self.floor.signing.asked
+        granted = self.votes.get(party) is Choice.GRANT
+        assert allowed == (granted and party not in self.floor.signing.excluded)
+        try:
+            self.floor.commit(party, now=self.now)
+            assert allowed
+        except ProtocolError:
+            assert not allowed
+        self.note_commitments()
+
+    @precondition(lambda self: stage_of(self.floor) is Stage.GATHERING)
+    @rule()
+    def all_commit(self) -> None:
+        for party in self.floor.signing.asked:
+            self.floor.commit(party, now=self.now)
+        self.note_commitments()
+
+    @precondition(lambda self: stage_of(self.floor) is Stage.SIGNING)
     @rule(is_bad=st.booleans())
     def answer(self, *, is_bad: bool) -> None:
-        signing = self.floor.vote.signing
-        assert signing is not None
-        party = next(party for party in signing.signers if party not in signing.shares)
-        share = self.floor.make_share(party)
+        self.note_commitments()
+        asked = self.floor.round
+        party = next(party for party in asked.signers if party not in asked.shares)
+        shares = self.floor.make_shares(party)
         if is_bad:
             self.bad.add(party)
-        self.floor.send_share(party, spoil(share) if is_bad else share)
+        self.floor.send_shares(party, spoil(shares) if is_bad else shares)
+
+    def note_commitments(self) -> None:
+        """No nonce is ever asked for in two different packages (VN-7.2)."""
+        if stage_of(self.floor) is Stage.SIGNING:
+            for session in self.floor.round.sessions:
+                for commitments in session.package.commitments:
+                    package = session.package
+                    assert self.used.setdefault(commitments.to_bytes(), package) == package
 
     @invariant()
     def a_licence_exists_only_with_its_quorum_and_without_a_binding_veto(self) -> None:
@@ -82,8 +117,18 @@ class VoteMachine(RuleBasedStateMachine):
 
     @invariant()
     def only_the_bad_and_the_silent_are_left_out(self) -> None:
-        shares = self.floor.vote.signing.shares if self.floor.vote.signing else {}
-        assert not self.floor.vote.excluded & (shares.keys() - self.bad)
+        signing = self.floor.vote.signing
+        if signing is not None:
+            often_silent = {party for party, stalls in signing.stalls.items() if stalls >= MAX_STALLS}
+            assert signing.excluded <= self.bad | often_silent
+
+    @invariant()
+    def an_attempt_is_only_under_way_with_enough_signers_that_granted(self) -> None:
+        if stage_of(self.floor) is Stage.SIGNING:
+            signers = self.floor.round.signers
+            assert len(signers) == MIN_GRANTS
+            assert all(self.votes[party] is Choice.GRANT for party in signers)
+            assert not self.floor.signing.excluded & set(signers)
 
     @invariant()
     def the_log_tells_the_same_story(self) -> None:
@@ -103,5 +148,23 @@ class VoteMachine(RuleBasedStateMachine):
             assert self.floor.vote.phase in {Phase.SIGNING, Phase.LICENSED, Phase.EXPIRED}
 
 
+class SigningMachine(VoteMachine):
+    """The same rules after a vote that was granted, so that most examples are about signing."""
+
+    @initialize(granting=st.sets(parties, min_size=MIN_GRANTS))
+    def grant(self, granting: set[str]) -> None:
+        for party in sorted(granting):
+            self.vote(party, Choice.GRANT)
+        self.wait(90)
+
+
+def stage_of(floor: Floor) -> Stage | None:
+    signing: Signing | None = floor.vote.signing
+    return None if signing is None else signing.stage
+
+
+SETTINGS = settings(max_examples=25, stateful_step_count=30, deadline=None, derandomize=True)
 TestVoteMachine = VoteMachine.TestCase
-TestVoteMachine.settings = settings(max_examples=25, stateful_step_count=20, deadline=None, derandomize=True)
+TestVoteMachine.settings = SETTINGS
+TestSigningMachine = SigningMachine.TestCase
+TestSigningMachine.settings = settings(SETTINGS, max_examples=40)

@@ -87,7 +87,7 @@ class Resolution(Statement):
     def __post_init__(self) -> None:
         """Refuse what could not have been derived: order of times and of leaves."""
         indices = self.ballot_leaf_indices
-        if list(indices) != sorted(set(indices)) or self.motion_leaf_index >= indices[0]:
+        if list(indices) != sorted(set(indices)) or self.motion_leaf_index >= min(indices, default=0):
             raise ValueError("expected the motion before its ballots, and their leaf indices to rise")
         if self.action not in MOVABLE or self.issued_ms >= self.ends_ms:
             raise ValueError("expected an action that a party can move, and an end after the issue")

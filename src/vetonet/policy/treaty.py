@@ -76,7 +76,7 @@ class Group:
     @property
     def key(self) -> PublicKey:
         """The key under which its signatures verify."""
-        return PublicKey(algorithm=Algorithm.EDDSA, point=self.package.group_public_key.to_bytes())
+        return _read_key(self.package)
 
     def list_seats(self, party_id: str) -> tuple[frost.Identifier, ...]:
         """Return the participants that a party is; more than one where its weight is."""
@@ -263,7 +263,7 @@ def _verify_names_and_keys(treaty: Treaty) -> None:
         raise ValueError(msg)
     keys = [*(p.key.key_id for p in treaty.parties), *(o.key.key_id for o in treaty.operators)]
     keys += [*(e.root_key.key_id for e in treaty.endorsers), treaty.log_key.key_id]
-    keys += [group.key.key_id for group in treaty.all_groups]
+    keys += [_read_key(package).key_id for package in treaty.groups]
     keys += [witness.key.key_id for witness in treaty.witnesses]
     if len(set(keys)) < len(keys):
         msg = f"one key stands under two names: {_first_repeated(keys).hex()[:16]}"
@@ -315,6 +315,10 @@ def _verify_groups(treaty: Treaty) -> None:
         "a witness",
         (witness.party_id for witness in treaty.witnesses),
     )
+
+
+def _read_key(package: frost.PublicKeyPackage) -> PublicKey:
+    return PublicKey(algorithm=Algorithm.EDDSA, point=package.group_public_key.to_bytes())
 
 
 def _require_roster(roster: Sequence[str], what: str, party_ids: Iterable[str | None]) -> None:

@@ -140,6 +140,14 @@ class Signing:
         return tuple(party for party in self.consenting if party not in self.excluded)
 
     @property
+    def awaited(self) -> tuple[str, ...]:
+        """Those of them that have not committed yet.
+
+        The others are not asked again: new commitments would make void those that may already be in use.
+        """
+        return tuple(party for party in self.asked if party not in self.pool)
+
+    @property
     def under_way(self) -> SigningRound:
         """The attempt under way.
 
@@ -252,7 +260,7 @@ def list_requests(before: Signing | None, signing: Signing) -> tuple[RequestComm
         return (RequestShares(round=signing.under_way),)
     if signing.stage is Stage.GATHERING and is_new:
         asked = RequestCommitments(
-            attempt=signing.attempt, party_ids=signing.asked, deadline_ms=signing.deadline_ms
+            attempt=signing.attempt, party_ids=signing.awaited, deadline_ms=signing.deadline_ms
         )
         return (asked,)
     return ()
@@ -347,7 +355,7 @@ def _aggregate(signing: Signing, session: GroupSession, group: Group) -> bytes:
 
 
 def _try_again(signing: Signing, now: Milliseconds) -> Signing:
-    """Everybody who is still asked commits afresh."""
+    """Everybody who is still asked commits afresh, but for those whose commitments no attempt has used."""
     following = replace(
         signing,
         stage=Stage.GATHERING,

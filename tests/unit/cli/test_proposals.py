@@ -14,7 +14,7 @@ COUNCIL = make_council(5, 3, veto_holders=("p1", "p2"))
 
 
 def tally(operator_id: str = "op1", **choices: Choice) -> dict[str, Any]:
-    return describe_tally(choices, COUNCIL.treaty.statement, operator_id=operator_id)
+    return describe_tally(choices, COUNCIL.treaty.statement, matter=COUNCIL.propose(operator_id=operator_id))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_closed_vote_is_told_as_over() -> None:
 
 
 def test_after_the_close_nobody_can_still_veto() -> None:
-    closed = describe_tally({}, COUNCIL.treaty.statement, operator_id="op1", is_open=False)
+    closed = describe_tally({}, COUNCIL.treaty.statement, matter=COUNCIL.propose(), is_open=False)
     assert closed["can_still_veto"] == []
     assert "can still veto" not in say_tally(closed)
     assert say_tally(closed).endswith("did not vote: p1, p2, p3, p4, p5")
@@ -72,7 +72,7 @@ def test_after_the_close_nobody_can_still_veto() -> None:
 
 def test_a_quorum_without_a_licence_is_told_with_its_reason() -> None:
     choices = {"p1": GRANT, "p2": GRANT, "p3": GRANT}
-    closed = describe_tally(choices, COUNCIL.treaty.statement, operator_id="op1", is_open=False)
+    closed = describe_tally(choices, COUNCIL.treaty.statement, matter=COUNCIL.propose(), is_open=False)
     assert say_tally(closed, "expired").startswith(
         "3 of 3 granted, but no licence was signed in time; did not vote"
     )
@@ -81,7 +81,9 @@ def test_a_quorum_without_a_licence_is_told_with_its_reason() -> None:
 
 
 def test_the_reason_of_a_veto_is_told() -> None:
-    told = describe_tally({"p1": VETO}, COUNCIL.treaty.statement, operator_id="op1", reasons={"p1": "scale"})
+    told = describe_tally(
+        {"p1": VETO}, COUNCIL.treaty.statement, matter=COUNCIL.propose(), reasons={"p1": "scale"}
+    )
     assert "vetoed by p1: scale;" in say_tally(told)
     assert told["reasons"] == {"p1": "scale"}
 

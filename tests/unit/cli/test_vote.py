@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from support.world import NOW_MS, make_council
 from vetonet.cli import vote as command
 from vetonet.cli.exits import Exit, Failure
+from vetonet.policy.ballot import VetoReason
 from vetonet.policy.quorum import Choice
 from vetonet.units import MS_PER_HOUR
 from vetonet.voting.state import LoggedBallot, Voting
@@ -16,7 +20,22 @@ PROPOSAL = COUNCIL.sign_proposal()
 
 
 def make_vote(*ballots: LoggedBallot) -> Voting:
-    return Voting(treaty=COUNCIL.treaty, proposal=PROPOSAL, proposal_leaf_index=1, ballots=ballots)
+    return Voting(treaty=COUNCIL.treaty, matter=PROPOSAL, leaf_index=1, ballots=ballots)
+
+
+def order(choice: Choice = Choice.VETO, *, is_waiting: bool = True) -> command.Order:
+    return command.Order(
+        choice=choice,
+        reason=VetoReason.SCALE if choice is Choice.VETO else None,
+        prefix="",
+        is_waiting=is_waiting,
+        needs_consent=False,
+        peers={},
+        listen=None,
+        is_insecure=True,
+        as_json=False,
+        data=Path("unused"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,7 +45,7 @@ def test_a_second_ballot_is_refused_whatever_the_time(choice: Choice, said: str)
     ballot = COUNCIL.sign_ballot("p2", PROPOSAL, choice)
     logged = LoggedBallot(party_id="p2", leaf_index=7, ballot=ballot)
     with pytest.raises(Failure) as caught:
-        command._require_open(make_vote(logged), "p2")
+        command._require_open(make_vote(logged), "p2", order())
     assert caught.value.message == f"{said} (leaf 7); a ballot stands; nothing was changed"
     assert (caught.value.code, caught.value.reason) == (Exit.NEGATIVE, "refused")
 
@@ -40,11 +59,32 @@ def test_a_vote_outside_its_window_is_refused_with_times_for_people(
 ) -> None:
     monkeypatch.setattr(command, "read_clock", lambda: now)
     with pytest.raises(Failure, match=said) as caught:
-        command._require_open(make_vote(), "p2")
+        command._require_open(make_vote(), "p2", order())
     assert str(NOW_MS) not in caught.value.message
     assert caught.value.reason == "expired"
 
 
 def test_an_open_vote_takes_a_ballot_until_its_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "read_clock", lambda: NOW_MS + MS_PER_HOUR - 1)
-    command._require_open(make_vote(), "p2")
+    assert not command._require_open(make_vote(), "p2", order())
+
+
+def test_the_same_word_again_only_waits_to_sign_and_only_while_that_can_be_of_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # VN-6.4: it is not a second ballot.
+    ballot = COUNCIL.sign_ballot("p2", PROPOSAL)
+    vote = make_vote(LoggedBallot(party_id="p2", leaf_index=7, ballot=ballot))
+    monkeypatch.setattr(command, "read_clock", lambda: PROPOSAL.statement.ends_ms - 1)
+    assert command._require_open(vote, "p2", order(Choice.GRANT))
+    licence = COUNCIL.sign_licence(PROPOSAL, {"p1": ballot, "p2": ballot})
+    for other, asked in (
+        (vote, order(Choice.GRANT, is_waiting=False)),
+        (vote, order(Choice.ABSTAIN)),
+        (replace(vote, outcome=licence), order(Choice.GRANT)),
+    ):
+        with pytest.raises(Failure, match="p2 already granted"):
+            command._require_open(other, "p2", asked)
+    monkeypatch.setattr(command, "read_clock", lambda: PROPOSAL.statement.ends_ms)
+    with pytest.raises(Failure, match="p2 already granted"):
+        command._require_open(vote, "p2", order(Choice.GRANT))

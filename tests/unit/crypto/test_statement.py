@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,9 +15,10 @@ from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import (
     Envelope,
     Statement,
-    attach_signature,
+    attach_signatures,
     compute_digest,
     compute_signing_input,
+    open_group_statement,
     open_joint_statement,
     open_statement,
     open_statements,
@@ -292,10 +293,75 @@ def test_a_field_out_of_range_is_not_signed() -> None:
 
 def test_a_signature_made_elsewhere_is_attached_only_if_it_verifies() -> None:
     message = compute_signing_input(NOTE, PUBLIC[0])
-    assert attach_signature(NOTE, PUBLIC[0], KEYS[0].sign(message)) == sign(NOTE, KEYS[0])
-    for wrong in (STRANGER.sign(message), KEYS[0].sign(message + b"x"), b""):
+    first = {PUBLIC[0]: KEYS[0].sign(message)}
+    assert attach_signatures(NOTE, first) == sign_jointly(NOTE, KEYS[:1])
+    second = {PUBLIC[1]: KEYS[1].sign(compute_signing_input(NOTE, PUBLIC[1]))}
+    opened = open_group_statement(attach_signatures(NOTE, second | first), Note, KNOWN)
+    assert (opened.statement, set(opened.signers)) == (NOTE, set(PUBLIC[:2]))
+    for wrong in (STRANGER.sign(message), KEYS[0].sign(message + b"x"), b"", *second.values()):
         with pytest.raises(InvalidSignatureError):
-            attach_signature(NOTE, PUBLIC[0], wrong)
+            attach_signatures(NOTE, {PUBLIC[0]: wrong})
+        with pytest.raises(InvalidSignatureError):
+            attach_signatures(NOTE, second | {PUBLIC[0]: wrong})
+    with pytest.raises(InvalidSignatureError, match="nobody signed"):
+        attach_signatures(NOTE, {})
+
+
+def arrange(keys: Sequence[SigningKey], statement: Statement = NOTE) -> bytes:
+    """Return a COSE_Sign with a signature of each key, in exactly this order."""
+    body, _, payload, _ = take_apart(sign_jointly(statement, KEYS[:1]))
+    entries = []
+    for key in keys:
+        _, _, _, signatures = take_apart(sign_jointly(statement, (key,)))
+        entries += signatures
+    return cose.TAG_SIGN + cbor.to_bytes([body, {}, payload, entries])
+
+
+def test_the_arranged_statement_is_the_ordinary_one_where_nothing_is_wrong_with_it() -> None:
+    in_order = sorted(KEYS, key=lambda key: key.public_key.key_id)
+    assert arrange(in_order) == sign_jointly(NOTE, KEYS)
+    assert open_group_statement(arrange(in_order), Note, KNOWN).statement == NOTE
+
+
+def test_a_group_statement_signed_twice_or_out_of_order_has_another_spelling_and_is_refused() -> None:
+    # VN-7.8: else one consent would be many different leaves.
+    in_order = sorted(KEYS, key=lambda key: key.public_key.key_id)
+    for keys in (in_order[::-1], (in_order[0], in_order[0]), (*in_order, in_order[-1])):
+        with pytest.raises(EncodingError, match=r"once each, in the order|order of"):
+            open_group_statement(arrange(keys), Note, KNOWN)
+
+
+def test_a_group_statement_that_nobody_signed_is_refused() -> None:
+    # VN-7.8
+    with pytest.raises(VetonetError):
+        open_group_statement(arrange(()), Note, KNOWN)
+
+
+def test_a_group_statement_with_one_signer_too_many_is_refused() -> None:
+    # VN-7.8: a superfluous signature is not ignored, whoever made it.
+    with pytest.raises(UnknownPartyError) as caught:
+        open_group_statement(sign_jointly(NOTE, (*KEYS, STRANGER)), Note, KNOWN)
+    assert caught.value.clause == "VN-2.2"
+    known = dict(list(KNOWN.items())[:2])
+    with pytest.raises(UnknownPartyError):
+        open_group_statement(sign_jointly(NOTE, KEYS), Note, known)
+
+
+def test_a_bad_signature_of_a_group_names_it() -> None:
+    # VN-7.8
+    data = bytearray(sign_jointly(NOTE, KEYS))
+    last = max(KEYS, key=lambda key: key.public_key.key_id).public_key
+    data[-1] ^= 1
+    with pytest.raises(InvalidSignatureError) as caught:
+        open_group_statement(bytes(data), Note, KNOWN)
+    assert caught.value.culprits == (last.key_id.hex(),)
+
+
+def test_a_group_statement_of_another_type_or_of_one_signer_is_refused() -> None:
+    # VN-2.1
+    for data in (sign(NOTE, KEYS[0]), sign_jointly(Memo(number=7), KEYS)):
+        with pytest.raises(EncodingError):
+            open_group_statement(data, Note, KNOWN)
 
 
 def test_a_joint_statement_opens_whatever_the_order_of_signing() -> None:
@@ -320,8 +386,10 @@ def test_an_extra_signer_is_refused() -> None:
 
 
 def test_a_signer_twice_is_refused() -> None:
-    with pytest.raises(InvalidSignatureError):
-        open_joint_statement(sign_jointly(NOTE, (*KEYS, KEYS[0])), Note, PUBLIC)
+    for keys in ((*KEYS, KEYS[0]), sorted((*KEYS, KEYS[0]), key=lambda key: key.public_key.key_id)):
+        with pytest.raises(InvalidSignatureError):
+            open_joint_statement(arrange(keys), Note, PUBLIC)
+    assert sign_jointly(NOTE, (*KEYS, KEYS[0])) == sign_jointly(NOTE, KEYS)
 
 
 def test_nobody_is_not_enough() -> None:
@@ -404,5 +472,8 @@ def test_peeking_at_something_else_is_refused(data: bytes) -> None:
 
 
 def test_the_signed_bytes_are_the_rfcs_structure() -> None:
-    expected = ["Signature1", cbor.to_bytes(header_of(PUBLIC[0])), b"", NOTE.to_bytes()]
+    # RFC 9052 section 4.4: the body's header, then the signer's.
+    full = header_of(PUBLIC[0])
+    body, own = {16: full.pop(16)}, full
+    expected = ["Signature", cbor.to_bytes(body), cbor.to_bytes(own), b"", NOTE.to_bytes()]
     assert compute_signing_input(NOTE, PUBLIC[0]) == cbor.to_bytes(expected)

@@ -68,7 +68,7 @@ def assert_silent(shown: str, secrets: list[bytes]) -> None:
 def test_a_founding_shows_none_of_its_secrets(founded: Founded) -> None:
     keys = [*founded.operators.values(), *founded.makers.values(), founded.log_key]
     for party in founded.parties.values():
-        keys += [party.statement_key, party.key_share]
+        keys += [party.statement_key, *(held.share for held in party.key_shares)]
     secrets = [secret for key in keys for secret in list_secrets(key)]
     credentials = list(founded.credentials.values())
     shown = repr((founded, founded.parties, founded.authority, credentials, keys))
@@ -83,7 +83,7 @@ def test_a_chip_shows_none_of_its_keys(founded: Founded) -> None:
 
 
 def test_a_signers_nonces_and_a_founders_polynomial_are_not_shown(founded: Founded) -> None:
-    share = founded.parties["alder"].key_share
+    share = founded.parties["alder"].key_shares[0].share
     nonces, commitments = frost.commit(share, SeededRng(b"nonces"))
     shown = repr((nonces, commitments))
     taken = [frost.group.scalar_to_bytes(scalar) for scalar in nonces.take()]

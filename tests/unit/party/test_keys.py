@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,12 @@ from vetonet.party.keys import (
     save_signing_key,
     verify_secrets,
 )
+from vetonet.policy.action import ActionClass
+from vetonet.policy.expression import AllOf, Threshold
+from vetonet.policy.quorum import Quorum
 
-FILES = (KEY_SHARE_FILE, PARTY_ID_FILE, STATEMENT_KEY_FILE)
+SHARE_FILE = KEY_SHARE_FILE.format(group=0, participant=1)
+FILES = (SHARE_FILE, PARTY_ID_FILE, STATEMENT_KEY_FILE)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def secrets_of(
     return PartySecrets(
         party_id=party_id,
         statement_key=council.party_keys[key or party_id],
-        key_share=council.key_shares[share or party_id],
+        key_shares=council.key_shares[share or party_id],
     )
 
 
@@ -49,7 +54,8 @@ def test_saved_secrets_come_back(secrets: PartySecrets, tmp_path: Path) -> None:
     secrets.save(tmp_path / "keys")
     loaded = PartySecrets.load(tmp_path / "keys")
     assert loaded.party_id == "p1"
-    assert loaded.key_share == secrets.key_share
+    assert [held.seat for held in loaded.key_shares] == [(0, 1)]
+    assert loaded.shares_by_seat == secrets.shares_by_seat
     assert loaded.statement_key.public_key == secrets.statement_key.public_key
 
 
@@ -75,7 +81,7 @@ def test_a_secret_that_others_may_open_is_refused(
         PartySecrets.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [PARTY_ID_FILE, STATEMENT_KEY_FILE])
 def test_a_missing_secret_is_refused(secrets: PartySecrets, tmp_path: Path, name: str) -> None:
     secrets.save(tmp_path)
     (tmp_path / name).unlink()
@@ -83,7 +89,17 @@ def test_a_missing_secret_is_refused(secrets: PartySecrets, tmp_path: Path, name
         PartySecrets.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", [KEY_SHARE_FILE, STATEMENT_KEY_FILE])
+def test_a_missing_share_is_refused_where_the_treaty_has_a_seat_for_it(
+    council: Council, secrets: PartySecrets, tmp_path: Path
+) -> None:
+    """How many there should be, only the treaty says."""
+    secrets.save(tmp_path)
+    (tmp_path / SHARE_FILE).unlink()
+    with pytest.raises(ConfigError, match="key share of p1"):
+        verify_secrets(PartySecrets.load(tmp_path), council.treaty)
+
+
+@pytest.mark.parametrize("name", [SHARE_FILE, STATEMENT_KEY_FILE])
 def test_a_malformed_secret_is_refused_without_quoting_it(
     secrets: PartySecrets, tmp_path: Path, name: str
 ) -> None:
@@ -100,15 +116,15 @@ def test_a_malformed_secret_is_refused_without_quoting_it(
 
 def test_an_oversize_secret_is_refused(secrets: PartySecrets, tmp_path: Path) -> None:
     secrets.save(tmp_path)
-    (tmp_path / KEY_SHARE_FILE).write_bytes(b"A" * 5000)
+    (tmp_path / SHARE_FILE).write_bytes(b"A" * 5000)
     with pytest.raises(ConfigError, match="at most"):
         PartySecrets.load(tmp_path)
 
 
 def test_a_link_is_not_followed(secrets: PartySecrets, tmp_path: Path) -> None:
     secrets.save(tmp_path)
-    (tmp_path / KEY_SHARE_FILE).rename(tmp_path / "elsewhere")
-    (tmp_path / KEY_SHARE_FILE).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / SHARE_FILE).rename(tmp_path / "elsewhere")
+    (tmp_path / SHARE_FILE).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigError):
         PartySecrets.load(tmp_path)
 
@@ -125,7 +141,9 @@ def test_secrets_show_nothing(secrets: PartySecrets) -> None:
     assert isinstance(secrets.statement_key, Ed25519SigningKey)
     shown = repr(secrets)
     assert secrets.statement_key.seed.hex() not in shown
-    assert str(secrets.key_share.signing_share) not in shown
+    (held,) = secrets.key_shares
+    assert str(held.share.signing_share) not in shown + repr(held)
+    assert repr(held) == "SeatShare(group=0)"
     assert shown == "PartySecrets(party_id='p1')"
 
 
@@ -151,7 +169,7 @@ def test_another_partys_secrets_are_refused(council: Council, key: str, share: s
 def test_a_share_of_another_group_is_refused(council: Council) -> None:
     other = make_council(rng=SeededRng(b"other"))
     mixed = PartySecrets(
-        party_id="p1", statement_key=council.party_keys["p1"], key_share=other.key_shares["p1"]
+        party_id="p1", statement_key=council.party_keys["p1"], key_shares=other.key_shares["p1"]
     )
     with pytest.raises(ConfigError):
         verify_secrets(mixed, council.treaty)
@@ -160,3 +178,52 @@ def test_a_share_of_another_group_is_refused(council: Council) -> None:
 def test_a_stranger_has_no_secrets_in_the_treaty(council: Council) -> None:
     with pytest.raises(UnknownPartyError):
         verify_secrets(secrets_of(council, "p9", "p1", "p1"), council.treaty)
+
+
+def found_two_groups() -> Council:
+    """Return a council where runs take two groups, in one of which ``p1`` has two seats."""
+    weighted = Threshold(min_grants=3, electorate=("p1", "p2", "p3"), weights=(2, 1, 1), minority=False)
+    plain = Threshold(min_grants=2, electorate=("p1", "p2", "p3"), weights=(), minority=False)
+    quorum = replace(Quorum.of_threshold(2, ("p1", "p2", "p3")), expression=AllOf(parts=(weighted, plain)))
+    return make_council(quorums={ActionClass.RUN_GRANT: quorum})
+
+
+def test_the_shares_of_all_seats_come_back(tmp_path: Path) -> None:
+    secrets = secrets_of(found_two_groups(), "p1")
+    secrets.save(tmp_path)
+    loaded = PartySecrets.load(tmp_path)
+    assert [held.seat for held in loaded.key_shares] == [(0, 1), (0, 2), (1, 1)]
+    assert loaded.shares_by_seat == secrets.shares_by_seat
+
+
+def test_secrets_without_a_seats_share_are_refused() -> None:
+    council = found_two_groups()
+    secrets = secrets_of(council, "p1")
+    verify_secrets(secrets, council.treaty)
+    for place in range(3):
+        rest = tuple(held for index, held in enumerate(secrets.key_shares) if index != place)
+        with pytest.raises(ConfigError, match="key share of p1"):
+            verify_secrets(replace(secrets, key_shares=rest), council.treaty)
+
+
+def test_shares_in_one_anothers_place_are_refused() -> None:
+    council = found_two_groups()
+    secrets = secrets_of(council, "p1")
+    moved = [replace(held, group=1 - held.group) for held in secrets.key_shares]
+    with pytest.raises(ConfigError, match="key share of p1"):
+        verify_secrets(replace(secrets, key_shares=tuple(moved)), council.treaty)
+
+
+@pytest.mark.parametrize("group", ["x", "-1", "", "1e3", "1234567", "\u0661"])
+def test_a_share_file_whose_name_holds_no_group_is_refused(
+    secrets: PartySecrets, tmp_path: Path, group: str
+) -> None:
+    secrets.save(tmp_path)
+    (tmp_path / SHARE_FILE).rename(tmp_path / f"key-share-{group}-1.pem")
+    with pytest.raises(ConfigError, match="number of its group"):
+        PartySecrets.load(tmp_path)
+
+
+def test_a_party_that_only_votes_has_no_shares(secrets: PartySecrets, tmp_path: Path) -> None:
+    replace(secrets, key_shares=()).save(tmp_path)
+    assert PartySecrets.load(tmp_path).key_shares == ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from support.world import Council, make_council
 from vetonet.crypto import frost
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import Signed, attach_signature, sign
+from vetonet.crypto.statement import Signed, attach_signatures, compute_signing_input, sign, sign_jointly
 from vetonet.encoding import cbor
 from vetonet.errors import (
     EncodingError,
@@ -21,7 +22,6 @@ from vetonet.errors import (
     RefusedError,
     UnknownPartyError,
 )
-from vetonet.policy.ballot import SIGNING_ATTEMPTS
 from vetonet.policy.licence import Licence, derive_licence, open_licence
 from vetonet.policy.proposal import Proposal
 
@@ -33,6 +33,34 @@ LICENCE = derive_licence(TREATY, PROPOSAL, 4, (9, 6, 7))
 
 def sign_with(council: Council, names: tuple[str, ...], proposal: Signed[Proposal]) -> Signed[Licence]:
     return council.sign_licence(proposal, {name: council.sign_ballot(name, proposal) for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Some parties' nonces and commitments of one attempt."""
+
+    nonces: Mapping[str, frost.SigningNonces]
+    commitments: tuple[frost.SigningCommitments, ...]
+
+    @classmethod
+    def open(cls, names: tuple[str, ...]) -> Session:
+        pairs = {name: frost.commit(find_share(name), COUNCIL.rng) for name in names}
+        return cls(
+            nonces={name: nonces for name, (nonces, _) in pairs.items()},
+            commitments=tuple(commitments for _, commitments in pairs.values()),
+        )
+
+    def make_package(self, licence: Licence) -> frost.SigningPackage:
+        message = compute_signing_input(licence, COUNCIL.group.key)
+        return frost.SigningPackage(message=message, commitments=self.commitments)
+
+    def sign(self, name: str, licence: Licence) -> frost.SignatureShare:
+        return frost.sign(self.make_package(licence), self.nonces[name], find_share(name))
+
+
+def find_share(name: str) -> frost.KeyShare:
+    (held,) = COUNCIL.key_shares[name]
+    return held.share
 
 
 def test_every_field_follows_from_the_log() -> None:
@@ -48,6 +76,7 @@ def test_every_field_follows_from_the_log() -> None:
     assert LICENCE.proposal_digest == PROPOSAL.payload_digest
     for name in ("device_set_root", "device_count", "total_flop", "per_device_flop", "workload", "precision"):
         assert getattr(LICENCE, name) == getattr(asked, name)
+    assert (LICENCE.lease_flop, LICENCE.lease_ms) == (asked.lease_flop, TREATY.statement.lease_ms)
     assert derive_licence(TREATY, PROPOSAL, 4, [7, 9, 6]) == LICENCE
     assert Licence.from_bytes(LICENCE.to_bytes()) == LICENCE
 
@@ -65,7 +94,7 @@ def test_times_are_whole_seconds_on_the_wire() -> None:
 @pytest.mark.parametrize("names", list(combinations(COUNCIL.party_ids, 3)))
 def test_any_quorum_signs_and_the_result_is_an_ordinary_ed25519_signature(names: tuple[str, ...]) -> None:
     signed = sign_with(COUNCIL, names, COUNCIL.sign_proposal())
-    assert signed.signer == TREATY.statement.group_key
+    assert signed.signer == COUNCIL.group.key
     assert open_licence(signed.data, TREATY) == signed
 
 
@@ -76,43 +105,35 @@ def test_more_than_a_quorum_signs_too() -> None:
 @pytest.mark.parametrize("names", list(combinations(COUNCIL.party_ids, 2)))
 def test_fewer_than_a_quorum_cannot_sign(names: tuple[str, ...]) -> None:
     # S1
+    session = Session.open(names)
     with pytest.raises(ProtocolError, match="fewer signers"):
-        sign_with(COUNCIL, names, PROPOSAL)
+        session.sign(names[0], LICENCE)
 
 
-def test_each_attempt_uses_its_own_commitments_once() -> None:
+def test_nonces_sign_once() -> None:
     # VN-7.2
-    names = ("p1", "p3", "p5")
-    ballots = {name: COUNCIL.sign_ballot(name, PROPOSAL) for name in names}
-    for attempt in range(SIGNING_ATTEMPTS):
-        COUNCIL.sign_licence(PROPOSAL, ballots, attempt=attempt)
+    session = Session.open(("p1", "p3", "p5"))
+    session.sign("p1", LICENCE)
+    for licence in (LICENCE, replace(LICENCE, total_flop=LICENCE.total_flop - 1)):
         with pytest.raises(RefusedError, match="used before"):
-            COUNCIL.sign_licence(PROPOSAL, ballots, attempt=attempt)
+            session.sign("p1", licence)
 
 
 def test_nonces_of_one_attempt_do_not_sign_under_the_commitments_of_another() -> None:
     # VN-7.2
-    ballots = {name: COUNCIL.sign_ballot(name, PROPOSAL) for name in ("p1", "p2", "p3")}
-    licence = derive_licence(TREATY, PROPOSAL, 1, (2, 3, 4))
-    package = COUNCIL.make_signing_package(licence, ballots, attempt=1)
+    names = ("p1", "p2", "p3")
+    first, second = Session.open(names), Session.open(names)
     with pytest.raises(ProtocolError, match="own commitments"):
-        COUNCIL.sign_share("p1", licence, package, attempt=0)
+        replace(first, commitments=second.commitments).sign("p1", LICENCE)
 
 
 def test_a_share_over_another_licence_names_its_author() -> None:
     # VN-7.4
-    names = ("p1", "p2", "p4")
-    ballots = {name: COUNCIL.sign_ballot(name, PROPOSAL) for name in names}
-    licence = derive_licence(TREATY, PROPOSAL, 1, (2, 3, 4))
-    package = COUNCIL.make_signing_package(licence, ballots)
-    wider = replace(licence, total_flop=licence.total_flop - 1)
-    shares = [
-        COUNCIL.sign_share("p1", licence, package),
-        COUNCIL.sign_share("p2", wider, COUNCIL.make_signing_package(wider, ballots)),
-        COUNCIL.sign_share("p4", licence, package),
-    ]
+    session = Session.open(("p1", "p2", "p4"))
+    wider = replace(LICENCE, total_flop=LICENCE.total_flop - 1)
+    shares = [session.sign("p1", LICENCE), session.sign("p2", wider), session.sign("p4", LICENCE)]
     with pytest.raises(InvalidSignatureError) as caught:
-        frost.aggregate(package, shares, TREATY.statement.group)
+        frost.aggregate(session.make_package(LICENCE), shares, COUNCIL.group.package)
     assert caught.value.culprits == ("2",)
 
 
@@ -121,7 +142,10 @@ def test_a_share_over_another_licence_names_its_author() -> None:
     [COUNCIL.party_keys["p1"], COUNCIL.operator_keys["op1"], COUNCIL.log_key, COUNCIL.endorser_root],
 )
 def test_a_licence_by_anyone_but_the_quorum_is_refused(signer: Any) -> None:
+    # VN-7.8
     with pytest.raises(UnknownPartyError):
+        open_licence(sign_jointly(LICENCE, (signer,)), TREATY)
+    with pytest.raises(EncodingError):
         open_licence(sign(LICENCE, signer), TREATY)
 
 
@@ -136,7 +160,7 @@ def test_a_signature_moved_to_another_licence_is_refused() -> None:
     signed = sign_with(COUNCIL, ("p1", "p2", "p3"), PROPOSAL)
     larger = replace(signed.statement, per_device_flop=signed.statement.per_device_flop + 1)
     with pytest.raises(InvalidSignatureError):
-        attach_signature(larger, TREATY.statement.group_key, signed.data[-64:])
+        attach_signatures(larger, {COUNCIL.group.key: signed.data[-64:]})
 
 
 @pytest.mark.parametrize("changes", [{"treaty_digest": bytes(32)}, {"epoch": 0}, {"epoch": 2}])
@@ -165,6 +189,11 @@ def test_a_licence_under_another_treaty_or_epoch_is_refused(changes: dict[str, A
         pytest.param({"total_flop": 5 * 10**24}, "ceiling", id="total above all chips"),
         pytest.param({"per_device_flop": 0}, "ceiling", id="no FLOP"),
         pytest.param({"device_count": 0}, "ceiling", id="no chips"),
+        pytest.param({"lease_flop": 0}, "FLOP of a lease", id="leases for nothing"),
+        pytest.param(
+            {"lease_flop": LICENCE.per_device_flop + 1}, "FLOP of a lease", id="leases above the whole run"
+        ),
+        pytest.param({"lease_ms": 0}, "leases that last", id="leases that do not last"),
     ],
 )
 def test_a_licence_that_could_not_be_derived_is_refused(changes: dict[str, Any], reason: str) -> None:
@@ -192,6 +221,8 @@ def test_a_licence_is_not_derived_from_ballots_that_cannot_be(indices: tuple[int
         (-70106, [9, 7, 6]),
         (-70111, "mining"),
         (-70113, 0),
+        (-70114, 0),
+        (-70115, 0),
         (1, "issuer"),
         (7, b"cti"),
     ],

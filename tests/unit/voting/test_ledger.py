@@ -17,8 +17,9 @@ def licensed() -> Floor:
         floor.cast(party)
     floor.cast("p4", Choice.ABSTAIN)
     floor.pass_time(floor.close_ms)
+    floor.commit("p1", "p2", "p3")
     for party in ("p1", "p2", "p3"):
-        floor.send_share(party)
+        floor.send_shares(party)
     return floor
 
 
@@ -72,8 +73,9 @@ def test_a_veto_logged_after_the_licence_is_an_inconsistent_record() -> None:
     for party in ("p1", "p2", "p3"):
         floor.cast(party)
     floor.pass_time(floor.close_ms)
+    floor.commit("p1", "p2", "p3")
     for party in ("p1", "p2", "p3"):
-        floor.send_share(party)
+        floor.send_shares(party)
     with pytest.raises(ExpiredError):
         read_leaf(floor.read_ledger(), 6, veto.data)
 

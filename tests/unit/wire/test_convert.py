@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,17 +14,18 @@ from vetonet.errors import EncodingError, ProtocolError
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.tlog.proof import LogProof
 from vetonet.v1 import coordinator_pb2, resources_pb2
-from vetonet.voting.state import NameCulprits, Phase
+from vetonet.voting.state import NameCulprits, Phase, RequestCommitments
 from vetonet.wire import convert
 
 
 @pytest.fixture
 def signing_floor() -> Floor:
-    """A vote in its signing phase."""
+    """A vote in which an attempt at the signature is under way."""
     floor = Floor.open(make_council())
     for party_id in ("p1", "p2"):
         floor.cast(party_id)
     floor.pass_time(floor.close_ms)
+    floor.commit("p1", "p2")
     return floor
 
 
@@ -100,28 +103,52 @@ def test_a_number_that_means_nothing_is_refused() -> None:
         convert.read_choice(resources_pb2.BallotSummary())
 
 
-def test_a_signing_package_comes_back(signing_floor: Floor) -> None:
-    signing = signing_floor.vote.signing
-    assert signing is not None
-    message = convert.signing_requested(signing_floor.proposal.payload_digest, signing)
-    assert convert.read_signing_package(message.package) == signing.package
-    assert (tuple(message.signers), message.attempt) == (("p1", "p2"), 0)
-    assert message.deadline_ms == signing.deadline_ms
+def test_a_request_for_shares_comes_back(signing_floor: Floor) -> None:
+    asked = signing_floor.round
+    message = convert.signing_requested(signing_floor.proposal.payload_digest, 3, asked)
+    assert tuple(map(convert.read_session, message.sessions)) == asked.sessions
+    assert (tuple(message.signers), message.attempt, message.lease) == (("p1", "p2"), 0, 3)
+    assert message.deadline_ms == asked.deadline_ms
+
+
+def test_a_request_to_commit_says_who_is_asked_for_what() -> None:
+    asked = RequestCommitments(attempt=2, party_ids=("p3", "p1"), deadline_ms=9)
+    message = convert.commitments_requested(bytes(32), 4, asked)
+    assert (tuple(message.party_ids), message.attempt, message.deadline_ms) == (("p3", "p1"), 2, 9)
+    assert (message.name, message.lease) == (convert.proposal_name(bytes(32)), 4)
 
 
 def test_a_malformed_signing_package_is_refused(signing_floor: Floor) -> None:
-    signing = signing_floor.vote.signing
-    assert signing is not None
-    good = convert.signing_requested(bytes(32), signing).package
+    good = convert.signing_requested(bytes(32), 0, signing_floor.round).sessions[0].package
     for commitments, kind in (
         ([b"x"], EncodingError),
         ([], ProtocolError),
         ([good.commitments[0]] * 2, ProtocolError),
     ):
+        package = coordinator_pb2.SigningPackage(message=good.message, commitments=commitments)
         with pytest.raises(kind):
-            convert.read_signing_package(
-                coordinator_pb2.SigningPackage(message=good.message, commitments=commitments)
-            )
+            convert.read_session(coordinator_pb2.GroupSession(group=0, package=package))
+
+
+def test_commitments_and_shares_come_back_with_their_group(signing_floor: Floor) -> None:
+    for entry in signing_floor.make_commitments("p1"):
+        there = replace(entry, group=7)
+        assert convert.read_commitments(convert.commitments_message(there)) == there
+    for share in signing_floor.make_shares("p1"):
+        assert convert.read_share(convert.share_message(share)) == share
+
+
+def test_malformed_commitments_and_shares_are_refused(signing_floor: Floor) -> None:
+    (entry,) = signing_floor.make_commitments("p1")
+    data = entry.commitments.to_bytes()
+    for wrong in (b"", data[:-1], data + b"\x00", bytes(66), b"\x00\x00" + data[2:]):
+        with pytest.raises(EncodingError):
+            convert.read_commitments(coordinator_pb2.GroupCommitments(commitments=wrong))
+    (share,) = signing_floor.make_shares("p1")
+    data = share.share.to_bytes()
+    for wrong in (b"", data[:-1], data + b"\x00", data[:2] + b"\xff" * 32):
+        with pytest.raises(EncodingError):
+            convert.read_share(coordinator_pb2.GroupShare(share=wrong))
 
 
 def test_a_receipt_comes_back() -> None:

@@ -22,6 +22,8 @@ from support.coordination import (
     sign_batch,
     witness_locally,
 )
+from support.floor import spoil
+from support.signers import commit, make_commitments, make_shares, round_of, submit
 from support.world import NOW_MS, Council, make_council
 from vetonet.crypto.merkle import verify_consistency
 from vetonet.crypto.statement import Signed, sign
@@ -37,17 +39,19 @@ from vetonet.errors import (
     UnexpectedEventError,
     UnknownPartyError,
 )
+from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
-from vetonet.service.bulletin import Changed
+from vetonet.service.bulletin import Asked, Changed
 from vetonet.service.coordinator import Coordinator
-from vetonet.service.history import CHECKPOINT, CONCLUSION, LEAF, REQUEST, SIGNING_ATTEMPT, START
+from vetonet.service.history import CHECKPOINT, CONCLUSION, LEAF, REQUEST, START
 from vetonet.storage.group_commit import AsyncJournal
 from vetonet.storage.journal import FullJournalError, Record, RequestConflictError
 from vetonet.storage.memory import MemoryJournal
 from vetonet.tlog.proof import verify_log_proof
 from vetonet.voting.ledger import Ledger, read_leaves
-from vetonet.voting.state import NameCulprits, Phase, SigningRound, Voting
+from vetonet.voting.signing import GATHERING_TIMES, SigningRound, Stage
+from vetonet.voting.state import NameCulprits, Phase, RequestCommitments, Voting
 from vetonet.wire.errors import NotFoundError, WrongIdentityError
 from vetonet.wire.identity import Role
 
@@ -87,14 +91,6 @@ async def cast(
     return proof.leaf_index
 
 
-async def submit(coordinator: Coordinator, council: Council, party_id: str, vote: Voting) -> Voting:
-    """Hand in a signer's honest share of the present round."""
-    signing = vote.signing
-    assert signing is not None
-    share = council.sign_share(party_id, signing.licence, signing.package, signing.attempt)
-    return await coordinator.submit_share(name_of(vote.proposal), signing.attempt, share, caller=None)
-
-
 async def grant_and_close(coordinator: Coordinator, council: Council, clock: ManualClock) -> Signed[Proposal]:
     """Bring a proposal into the signing phase."""
     proposal = await open_vote(coordinator, council)
@@ -105,6 +101,21 @@ async def grant_and_close(coordinator: Coordinator, council: Council, clock: Man
     return proposal
 
 
+async def begin_round(coordinator: Coordinator, council: Council, clock: ManualClock) -> Signed[Proposal]:
+    """Bring a proposal to where ``p1`` and ``p2`` are asked for their shares."""
+    proposal = await grant_and_close(coordinator, council, clock)
+    await commit(coordinator, council, find(coordinator, proposal), "p1", "p2")
+    return proposal
+
+
+async def sign_round(coordinator: Coordinator, council: Council, proposal: Signed[Proposal]) -> Voting:
+    """``p1`` and ``p2`` commit and sign."""
+    vote = await commit(coordinator, council, find(coordinator, proposal), "p1", "p2")
+    for party_id in ("p1", "p2"):
+        vote = await submit(coordinator, council, party_id, find(coordinator, proposal))
+    return vote
+
+
 def find(coordinator: Coordinator, proposal: Signed[Proposal]) -> Voting:
     """Return a vote as it stands."""
     return coordinator.view.find_vote(name_of(proposal))
@@ -113,11 +124,9 @@ def find(coordinator: Coordinator, proposal: Signed[Proposal]) -> Voting:
 def test_a_granted_proposal_gets_a_logged_licence() -> None:
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         proposal = await grant_and_close(coordinator, council, clock)
-        vote = find(coordinator, proposal)
-        assert vote.signing is not None
-        for party_id in vote.signing.signers:
-            await submit(coordinator, council, party_id, vote)
+        await sign_round(coordinator, council, proposal)
         licence, proof = await coordinator.get_licence(name_of(proposal))
+        assert isinstance(licence.statement, Licence)
         policy = council.log_policy
         checkpoint = verify_log_proof(licence.data, proof, policy).checkpoint
         assert checkpoint.tree_size == coordinator.view.tree_size == 6
@@ -232,7 +241,7 @@ def test_leaf_indices_have_no_gap_however_many_write_at_once() -> None:
                 for number, proposal in enumerate(proposals)
             )
         )
-        assert sorted(vote.proposal_leaf_index for vote in votes) == list(range(1, 21))
+        assert sorted(vote.leaf_index for vote in votes) == list(range(1, 21))
 
     play(scene)
 
@@ -365,7 +374,7 @@ def test_a_ballot_of_a_stranger_is_refused() -> None:
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         del clock
         proposal = await open_vote(coordinator, council)
-        ballot = council.cast("p1", proposal, Choice.VETO)
+        ballot = council.cast(proposal, Choice.VETO)
         stranger = sign(ballot, council.operator_keys["op1"])
         with pytest.raises(UnknownPartyError):
             await coordinator.cast_ballot(name_of(proposal), stranger, request_id="x", caller=None)
@@ -378,7 +387,7 @@ def test_a_statement_of_another_treaty_or_epoch_is_refused(changes: dict[str, An
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         del clock
         proposal = await open_vote(coordinator, council)
-        ballot = replace(council.cast("p1", proposal, Choice.VETO), **changes)
+        ballot = replace(council.cast(proposal, Choice.VETO), **changes)
         with pytest.raises(EpochError):
             await coordinator.cast_ballot(
                 name_of(proposal), sign(ballot, council.party_keys["p1"]), request_id="x", caller=None
@@ -416,16 +425,17 @@ def test_only_its_operator_proposes(role: Role, name: str) -> None:
     play(scene)
 
 
-def test_only_its_party_casts_a_ballot_and_hands_in_a_share() -> None:
+def test_only_its_party_casts_a_ballot_commits_and_hands_in_a_share() -> None:
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
-        proposal = await grant_and_close(coordinator, council, clock)
-        vote = find(coordinator, proposal)
-        signing = vote.signing
-        assert signing is not None
-        share = council.sign_share("p1", signing.licence, signing.package)
+        proposal = await begin_round(coordinator, council, clock)
+        vote, name = find(coordinator, proposal), name_of(proposal)
+        shares = make_shares(council, "p1", round_of(vote))
+        commitments = make_commitments(council, "p1")
         for caller in (identify(Role.PARTY, "p2"), identify(Role.OPERATOR, "p1")):
             with pytest.raises(WrongIdentityError):
-                await coordinator.submit_share(name_of(proposal), 0, share, caller=caller)
+                await coordinator.submit_shares(name, "p1", 0, shares, caller=caller)
+            with pytest.raises(WrongIdentityError):
+                await coordinator.submit_commitments(name, "p1", commitments, caller=caller)
             with pytest.raises(WrongIdentityError):
                 await coordinator.cast_ballot(
                     name_of(proposal), vote.ballots[0].ballot.data, request_id="x", caller=caller
@@ -436,14 +446,13 @@ def test_only_its_party_casts_a_ballot_and_hands_in_a_share() -> None:
 
 def test_a_share_while_nothing_is_signed_is_unexpected() -> None:
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
-        proposal = await grant_and_close(coordinator, council, clock)
-        vote = find(coordinator, proposal)
+        proposal = await begin_round(coordinator, council, clock)
+        shares = make_shares(council, "p1", round_of(find(coordinator, proposal)))
         other = await open_other(coordinator, council, clock)
-        signing = vote.signing
-        assert signing is not None
-        share = council.sign_share("p1", signing.licence, signing.package)
         with pytest.raises(UnexpectedEventError):
-            await coordinator.submit_share(name_of(other), 0, share, caller=None)
+            await coordinator.submit_shares(name_of(other), "p1", 0, shares, caller=None)
+        with pytest.raises(UnexpectedEventError):
+            await commit(coordinator, council, find(coordinator, other), "p1")
 
     async def open_other(coordinator: Coordinator, council: Council, clock: ManualClock) -> Signed[Proposal]:
         clock.now = NOW_MS
@@ -453,47 +462,71 @@ def test_a_share_while_nothing_is_signed_is_unexpected() -> None:
 
 
 def test_a_bad_share_names_its_culprit_and_the_next_attempt_begins_without_it() -> None:
+    """VN-7.4."""
+
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
-        proposal = await grant_and_close(coordinator, council, clock)
-        vote = find(coordinator, proposal)
-        signing = vote.signing
-        assert signing is not None
-        good = council.sign_share("p1", signing.licence, signing.package)
-        bad = replace(council.sign_share("p2", signing.licence, signing.package), share=good.share)
-        await coordinator.submit_share(name_of(proposal), 0, bad, caller=None)
-        await coordinator.submit_share(name_of(proposal), 0, good, caller=None)
-        following = find(coordinator, proposal)
-        assert following.signing is not None
-        assert (following.signing.attempt, following.signing.signers) == (1, ("p1", "p3"))
+        proposal = await begin_round(coordinator, council, clock)
+        vote, name = find(coordinator, proposal), name_of(proposal)
+        good, bad = (make_shares(council, party, round_of(vote)) for party in ("p1", "p2"))
+        await coordinator.submit_shares(name, "p2", 0, spoil(bad), caller=None)
+        await coordinator.submit_shares(name, "p1", 0, good, caller=None)
+        with pytest.raises(RefusedError, match="p2 is not asked"):
+            await commit(coordinator, council, vote, "p2")
+        following = await commit(coordinator, council, vote, "p1", "p3")
+        assert (round_of(following).attempt, round_of(following).signers) == (1, ("p1", "p3"))
         news = [notice.news for notice in coordinator.bulletin.list_after(0)]
         assert NameCulprits(party_ids=("p2",), reason="bad signature share") in news
+        for party_id in ("p1", "p3"):
+            await submit(coordinator, council, party_id, following)
+        assert find(coordinator, proposal).phase is Phase.LICENSED
 
     play(scene)
 
 
 def test_a_silent_signer_is_replaced_after_the_deadline() -> None:
+    """VN-7.5."""
+
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
-        proposal = await grant_and_close(coordinator, council, clock)
+        proposal = await begin_round(coordinator, council, clock)
+        await commit(coordinator, council, find(coordinator, proposal), "p3")
         await submit(coordinator, council, "p1", find(coordinator, proposal))
         clock.now = CLOSE_MS + 60_000
         await coordinator.tick()
-        signing = find(coordinator, proposal).signing
-        assert signing is not None
-        assert signing.signers == ("p1", "p3")
+        vote = await commit(coordinator, council, find(coordinator, proposal), "p1")
+        assert round_of(vote).signers == ("p1", "p3")
+        for party_id in ("p1", "p3"):
+            await submit(coordinator, council, party_id, vote)
+        await coordinator.get_licence(name_of(proposal))
+
+    play(scene)
+
+
+def test_signers_that_never_commit_let_the_proposal_expire() -> None:
+    """VN-7.5."""
+
+    async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
+        proposal = await grant_and_close(coordinator, council, clock)
+        await commit(coordinator, council, find(coordinator, proposal), "p1")
+        clock.now = CLOSE_MS + GATHERING_TIMES * 60_000 - 1
+        await coordinator.tick()
+        assert find(coordinator, proposal).phase is Phase.SIGNING
+        clock.now += 1
+        await coordinator.tick()
+        assert find(coordinator, proposal).phase is Phase.EXPIRED
+        with pytest.raises(UnexpectedEventError):
+            await commit(coordinator, council, find(coordinator, proposal), "p2")
 
     play(scene)
 
 
 def test_the_last_share_again_after_the_licence_changes_nothing() -> None:
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
-        proposal = await grant_and_close(coordinator, council, clock)
+        proposal = await begin_round(coordinator, council, clock)
         vote = find(coordinator, proposal)
         await submit(coordinator, council, "p1", vote)
-        signing = vote.signing
-        assert signing is not None
-        share = council.sign_share("p2", signing.licence, signing.package)
+        shares = make_shares(council, "p2", round_of(vote))
         for _ in range(2):
-            licensed = await coordinator.submit_share(name_of(proposal), 0, share, caller=None)
+            licensed = await coordinator.submit_shares(name_of(proposal), "p2", 0, shares, caller=None)
             assert licensed.phase is Phase.LICENSED
         assert coordinator.view.tree_size == 6
 
@@ -516,14 +549,14 @@ def test_nothing_is_adopted_that_could_not_be_stored() -> None:
         ballot = council.sign_ballot("p1", proposal)
         proof = await coordinator.cast_ballot(name_of(proposal), ballot.data, request_id="p1", caller=None)
         assert proof.leaf_index == 2
-        await cast(coordinator, council, proposal, "p2")
+        await cast(coordinator, council, proposal, "p2", Choice.ABSTAIN)
         clock.now = CLOSE_MS
         journal.errors.append(FullJournalError("no room"))
         with pytest.raises(StorageError):
             await coordinator.tick()
         assert find(coordinator, proposal).phase is Phase.OPEN
         await coordinator.tick()
-        assert find(coordinator, proposal).phase is Phase.SIGNING
+        assert find(coordinator, proposal).phase is Phase.EXPIRED
 
     play(scene, journal=journal)
 
@@ -532,19 +565,17 @@ def test_a_licence_that_could_not_be_stored_is_not_shown_and_the_share_may_come_
     journal = FailingJournal()
 
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
-        proposal = await grant_and_close(coordinator, council, clock)
-        vote = find(coordinator, proposal)
-        signing = vote.signing
-        assert signing is not None
-        shares = [council.sign_share(party, signing.licence, signing.package) for party in signing.signers]
-        await coordinator.submit_share(name_of(proposal), 0, shares[0], caller=None)
+        proposal = await begin_round(coordinator, council, clock)
+        vote, name = find(coordinator, proposal), name_of(proposal)
+        first, last = (make_shares(council, party, round_of(vote)) for party in ("p1", "p2"))
+        await coordinator.submit_shares(name, "p1", 0, first, caller=None)
         journal.errors.append(FullJournalError("no room"))
         with pytest.raises(FullJournalError):
-            await coordinator.submit_share(name_of(proposal), 0, shares[1], caller=None)
+            await coordinator.submit_shares(name, "p2", 0, last, caller=None)
         with pytest.raises(NotFoundError):
-            await coordinator.get_licence(name_of(proposal))
-        await coordinator.submit_share(name_of(proposal), 0, shares[1], caller=None)
-        await coordinator.get_licence(name_of(proposal))
+            await coordinator.get_licence(name)
+        await coordinator.submit_shares(name, "p2", 0, last, caller=None)
+        await coordinator.get_licence(name)
 
     play(scene, journal=journal)
 
@@ -554,11 +585,10 @@ def test_one_vote_that_cannot_move_on_does_not_hold_up_the_others() -> None:
 
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         proposals = [await open_vote(coordinator, council, f"r{number}") for number in range(2)]
-        for proposal in proposals:
-            await cast(coordinator, council, proposal, "p1")
-            await cast(coordinator, council, proposal, "p2")
+        for party_id in ("p1", "p2"):
+            await cast(coordinator, council, proposals[1], party_id)
         clock.now = CLOSE_MS
-        journal.errors.append(FullJournalError("no room"))
+        journal.errors.append(FullJournalError("no room"))  # for the end of the first, which nobody granted
         with pytest.raises(StorageError):
             await coordinator.tick()
         assert [find(coordinator, proposal).phase for proposal in proposals] == [Phase.OPEN, Phase.SIGNING]
@@ -608,6 +638,8 @@ def test_of_two_linked_runs_that_close_together_only_one_is_licensed() -> None:
     async def main() -> None:
         async with run_coordinator(council, journal, clock) as coordinator:
             first, second = await grant_two_linked(coordinator, council, clock)
+            for proposal in (first, second):
+                await commit(coordinator, council, find(coordinator, proposal), "p1", "p2")
             for party_id in ("p1", "p2"):
                 await submit(coordinator, council, party_id, find(coordinator, first))
                 await submit(coordinator, council, party_id, find(coordinator, second))
@@ -629,8 +661,8 @@ def test_a_leaf_that_readers_would_refuse_is_never_logged(monkeypatch: pytest.Mo
 
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         first, second = await grant_two_linked(coordinator, council, clock)
-        for party_id in ("p1", "p2"):
-            await submit(coordinator, council, party_id, find(coordinator, first))
+        await sign_round(coordinator, council, first)
+        await commit(coordinator, council, find(coordinator, second), "p1", "p2")
         await submit(coordinator, council, "p1", find(coordinator, second))
         size = coordinator.view.tree_size
         with pytest.raises(RefusedError, match="forbidden band"):
@@ -650,9 +682,7 @@ def test_a_restart_finds_everything_that_was_acknowledged() -> None:
         async with run_coordinator(council, journal, clock) as first:
             await first.append_statements([chip.enrolment], request_id="c", caller=None)
             proposal = await grant_and_close(first, council, clock)
-            vote = find(first, proposal)
-            for party_id in ("p1", "p2"):
-                await submit(first, council, party_id, vote)
+            await sign_round(first, council, proposal)
             licence, proof = await first.get_licence(name_of(proposal))
             checkpoint = first.view.checkpoint()
             assert proof.checkpoint == checkpoint
@@ -669,23 +699,50 @@ def test_a_restart_finds_everything_that_was_acknowledged() -> None:
     asyncio.run(main())
 
 
-def test_a_restart_while_signing_goes_on_with_the_next_attempt() -> None:
+def test_a_restart_while_signing_asks_everybody_to_commit_anew() -> None:
+    """VN-7.2: no attempt outlives a restart, and no commitments do."""
     council, clock, journal = make_council(), ManualClock(), MemoryJournal()
 
     async def main() -> None:
         async with run_coordinator(council, journal, clock) as first:
-            proposal = await grant_and_close(first, council, clock)
+            proposal = await begin_round(first, council, clock)
+            asked = round_of(find(first, proposal))
             await submit(first, council, "p1", find(first, proposal))
-        for attempt in (1, 2):
+            late = make_shares(council, "p2", asked)
+        for _ in range(3):
             async with run_coordinator(council, journal, clock) as again:
                 assert find(again, proposal).phase is Phase.OPEN
                 await again.tick()
                 signing = find(again, proposal).signing
                 assert signing is not None
-                assert signing.attempt == attempt
-        async with run_coordinator(council, journal, clock) as spent:
-            await spent.tick()
-            assert find(spent, proposal).phase is Phase.EXPIRED
+                assert (signing.stage, signing.attempt, signing.pool) == (Stage.GATHERING, 0, {})
+                assert signing.asked == ("p1", "p2", "p3")
+                with pytest.raises(RefusedError, match="none is under way"):
+                    await again.submit_shares(name_of(proposal), "p2", 0, late, caller=None)
+        async with run_coordinator(council, journal, clock) as last:
+            await last.tick()
+            assert (await sign_round(last, council, proposal)).phase is Phase.LICENSED
+
+    asyncio.run(main())
+
+
+def test_shares_of_an_attempt_before_a_restart_make_no_licence_with_those_after_it() -> None:
+    """VN-7.4: an attempt of the same number begins after the restart, under other commitments."""
+    council, clock, journal = make_council(), ManualClock(), MemoryJournal()
+
+    async def main() -> None:
+        async with run_coordinator(council, journal, clock) as first:
+            proposal = await begin_round(first, council, clock)
+            stale = make_shares(council, "p2", round_of(find(first, proposal)))
+        async with run_coordinator(council, journal, clock) as second:
+            await second.tick()
+            await commit(second, council, find(second, proposal), "p1", "p2")
+            await submit(second, council, "p1", find(second, proposal))
+            await second.submit_shares(name_of(proposal), "p2", 0, stale, caller=None)
+            vote = find(second, proposal)
+            assert (vote.phase, vote.licence) == (Phase.SIGNING, None)
+            assert vote.signing is not None
+            assert vote.signing.excluded == {"p2"}
 
     asyncio.run(main())
 
@@ -698,9 +755,7 @@ def test_a_restart_while_signing_can_still_license() -> None:
             proposal = await grant_and_close(first, council, clock)
         async with run_coordinator(council, journal, clock) as second:
             await second.tick()
-            vote = find(second, proposal)
-            for party_id in ("p1", "p2"):
-                await submit(second, council, party_id, vote)
+            await sign_round(second, council, proposal)
             await second.get_licence(name_of(proposal))
 
     asyncio.run(main())
@@ -708,7 +763,7 @@ def test_a_restart_while_signing_can_still_license() -> None:
 
 @pytest.mark.parametrize("choice", [Choice.GRANT, Choice.VETO])
 def test_what_has_ended_without_a_licence_stays_ended_after_a_restart(choice: Choice) -> None:
-    """VN-7.5: also where an attempt and enough signers would be left."""
+    """VN-7.5: also where signers that would now commit are enough."""
     council, clock, journal = make_council(veto_holders=("p3",)), ManualClock(), MemoryJournal()
 
     async def main() -> None:
@@ -720,7 +775,7 @@ def test_what_has_ended_without_a_licence_stays_ended_after_a_restart(choice: Ch
                 await cast(first, council, proposal, "p3", choice)
             clock.now = CLOSE_MS
             await first.tick()
-            clock.now += 60_000
+            clock.now += GATHERING_TIMES * 60_000
             await first.tick()
             ended = find(first, proposal)
             assert ended.phase is (Phase.VETOED if choice is Choice.VETO else Phase.EXPIRED)
@@ -733,33 +788,47 @@ def test_what_has_ended_without_a_licence_stays_ended_after_a_restart(choice: Ch
     asyncio.run(main())
 
 
-def test_who_was_left_out_of_an_attempt_stays_out_after_a_restart() -> None:
-    """VN-7.5."""
+def test_who_was_left_out_before_a_restart_is_named_again_where_it_fails_again() -> None:
+    """VN-7.5: what a coordinator knew of signers is no record; a restart costs an attempt at most."""
     council, clock, journal = make_council(), ManualClock(), MemoryJournal()
 
     async def main() -> None:
         async with run_coordinator(council, journal, clock) as first:
-            proposal = await grant_and_close(first, council, clock)
-            await submit(first, council, "p1", find(first, proposal))
-            clock.now += 60_000
-            await first.tick()
+            proposal = await begin_round(first, council, clock)
+            await spoil_second(first, council, proposal)
+            vote = find(first, proposal)
+            assert vote.signing is not None
+            assert vote.signing.excluded == {"p2"}
         async with run_coordinator(council, journal, clock) as second:
             await second.tick()
-            signing = find(second, proposal).signing
-            assert signing is not None
-            assert (signing.attempt, signing.signers) == (2, ("p1", "p3"))
-            assert find(second, proposal).excluded == {"p2"}
+            await commit(second, council, find(second, proposal), "p1", "p2")
+            await spoil_second(second, council, proposal)
+            vote = await commit(second, council, find(second, proposal), "p1", "p3")
+            for party_id in ("p1", "p3"):
+                await submit(second, council, party_id, vote)
+            await second.get_licence(name_of(proposal))
+
+    async def spoil_second(coordinator: Coordinator, council: Council, proposal: Signed[Proposal]) -> None:
+        vote = find(coordinator, proposal)
+        await submit(coordinator, council, "p1", vote)
+        bad = spoil(make_shares(council, "p2", round_of(vote)))
+        await coordinator.submit_shares(name_of(proposal), "p2", 0, bad, caller=None)
 
     asyncio.run(main())
 
 
-def test_an_attempt_is_stored_before_anybody_is_asked() -> None:
+def test_no_attempt_goes_into_the_journal() -> None:
+    """VN-7.2: neither commitments nor shares: only what a restart must know does."""
     journal = MemoryJournal()
 
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
-        await grant_and_close(coordinator, council, clock)
+        proposal = await begin_round(coordinator, council, clock)
+        await submit(coordinator, council, "p1", find(coordinator, proposal))
         kinds = [stored.record.kind for stored in journal.read(0, 100) if stored.record.kind != CHECKPOINT]
-        assert kinds == [LEAF, START, *[LEAF, REQUEST] * 4, SIGNING_ATTEMPT]
+        assert kinds == [LEAF, START, *[LEAF, REQUEST] * 4]
+        await submit(coordinator, council, "p2", find(coordinator, proposal))
+        kinds = [stored.record.kind for stored in journal.read(0, 100) if stored.record.kind != CHECKPOINT]
+        assert kinds == [LEAF, START, *[LEAF, REQUEST] * 4, LEAF]
 
     play(scene, journal=journal)
 
@@ -781,13 +850,22 @@ def test_sequences_rise_across_restarts() -> None:
 def test_a_round_is_news_only_while_it_lasts() -> None:
     async def scene(coordinator: Coordinator, council: Council, clock: ManualClock) -> None:
         proposal = await grant_and_close(coordinator, council, clock)
-        vote = find(coordinator, proposal)
-        assert any(isinstance(notice.news, SigningRound) for notice in coordinator.bulletin.list_after(0))
+        (asked,) = list_asked(coordinator)
+        assert isinstance(asked, RequestCommitments)
+        assert asked.party_ids == ("p1", "p2", "p3")
+        await commit(coordinator, council, find(coordinator, proposal), "p1", "p2")
+        assert round_of(find(coordinator, proposal)) in list_asked(coordinator)
         for party_id in ("p1", "p2"):
-            await submit(coordinator, council, party_id, vote)
+            await submit(coordinator, council, party_id, find(coordinator, proposal))
         assert [type(notice.news) for notice in coordinator.bulletin.list_after(0)] == [Changed]
 
     play(scene)
+
+
+def list_asked(coordinator: Coordinator) -> list[RequestCommitments | SigningRound]:
+    """What signers are asked for at present."""
+    news = [notice.news for notice in coordinator.bulletin.list_after(0)]
+    return [entry.request for entry in news if isinstance(entry, Asked)]
 
 
 def test_the_journal_of_another_treaty_is_refused() -> None:
@@ -820,7 +898,7 @@ def test_another_log_key_is_refused() -> None:
     [
         ("ballast", b""),
         (LEAF, b"no statement"),
-        (SIGNING_ATTEMPT, b"\x00"),
+        ("signing-attempt", b"\x00"),
         (LEAF, None),
         (REQUEST, bytes(32)),
         (CONCLUSION, b"\xa2\x01\x58\x20" + bytes(32) + b"\x02\x67expired"),

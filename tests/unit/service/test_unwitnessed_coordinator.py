@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from support.coordination import CLOSE_MS, ManualClock, name_of, run_coordinator
+from support.signers import commit, round_of, submit
 from support.witnesses import Witnesses, make_witnesses, publish_by
 from support.world import Council, make_council
 from vetonet.crypto.statement import Signed
@@ -60,12 +61,10 @@ async def begin_signing(coordinator: Coordinator, council: Council, clock: Manua
 
 
 async def sign(coordinator: Coordinator, council: Council, vote: Voting) -> None:
-    """Hand in every share that was asked for."""
-    assert vote.signing is not None
-    signing = vote.signing
-    for party_id in signing.signers:
-        share = council.sign_share(party_id, signing.licence, signing.package, signing.attempt)
-        await coordinator.submit_share(name_of(vote.proposal), signing.attempt, share, caller=None)
+    """Two parties commit and hand in the shares that they are asked for."""
+    under_way = await commit(coordinator, council, vote, "p1", "p2")
+    for party_id in round_of(under_way).signers:
+        await submit(coordinator, council, party_id, under_way)
 
 
 def test_a_licence_leaves_with_its_quorum_and_not_before() -> None:

@@ -24,7 +24,7 @@ from vetonet.policy.ceremony import CeremonyDone, CeremonyEcho, CeremonyPlan
 from vetonet.policy.treaty import Party
 from vetonet.voting.ceremony import begin, step
 from vetonet.voting.ceremony_replay import replay_transcript
-from vetonet.voting.ceremony_shares import seal_shares
+from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import (
     Broadcast,
     Ceremony,
@@ -84,7 +84,7 @@ def open_hall(size: int) -> Hall:
             transcript = transcript.add_opened(signed)
     round1 = [signed.data for (_, name, _), signed in transcript.statements.items() if name != "p1"]
     rest = [deal_to_first(transcript, states[name], keys[name]) for name in keys if name != "p1"]
-    package = frost.compute_public_key_package(transcript.read_round1())
+    package = transcript.scheme.compute_package(transcript.read_round1())
     done = CeremonyDone(
         ceremony=transcript.ceremony,
         transcript=transcript.compute_round1_digest(),
@@ -106,7 +106,8 @@ def deal_to_first(
     share = frost.Round2Package(
         sender=secret.identifier, receiver=first, share=evaluate(secret.coefficients, first)
     )
-    return sign(echo, key), sign(seal_shares(transcript, state.party_id, "p1", [share]), key)
+    sealed = seal_secrets(transcript, CeremonyShares, [share], sender=state.party_id, receiver="p1")
+    return sign(echo, key), sign(sealed, key)
 
 
 def measure_bare_verification_s() -> float:

@@ -26,9 +26,9 @@ from vetonet.errors import (
 from vetonet.party.ceremony import CEREMONY_POLICY, CeremonyDriver, serve_ceremony
 from vetonet.party.peer import PeerClient, connect_peers, serve_party
 from vetonet.party.views import PartyStatus
-from vetonet.policy.ceremony import CeremonyEcho
+from vetonet.policy.ceremony import CeremonyEcho, CeremonyShares
 from vetonet.voting.ceremony_replay import replay_transcript, verify_complaint
-from vetonet.voting.ceremony_shares import seal_shares
+from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import CeremonyEffect, Complain, Finish, SendTo
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError
 from vetonet.wire.errors import WrongIdentityError
@@ -104,7 +104,8 @@ class DealsBadly(CeremonyDriver):
             share = frost.Round2Package(
                 sender=frost.Identifier(2), receiver=frost.Identifier(3), share=frost.Scalar(7)
             )
-            bad = seal_shares(self._state.transcript, "p2", "p3", [share])
+            transcript = self._state.transcript
+            bad = seal_secrets(transcript, CeremonyShares, [share], sender="p2", receiver="p3")
             effect = SendTo(party_id="p3", data=sign(bad, CAST.keys["p2"]))
         super()._carry_out_one(effect)
 

@@ -25,7 +25,7 @@ from vetonet.policy.ceremony import (
     CeremonyShares,
 )
 from vetonet.voting.ceremony_replay import replay_transcript
-from vetonet.voting.ceremony_shares import seal_shares
+from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import CeremonyPhase
 from vetonet.voting.ceremony_transcript import CeremonyVerdict
 
@@ -61,7 +61,9 @@ def deal_another_share(table: Table, liar: str, receiver: str, data: bytes, rand
         receiver=plan.list_seats(receiver)[0],
         share=frost.Scalar(random.randrange(2**250)),
     )
-    sealed = seal_shares(table.states[liar].transcript, liar, receiver, [share])
+    sealed = seal_secrets(
+        table.states[liar].transcript, CeremonyShares, [share], sender=liar, receiver=receiver
+    )
     return sign(sealed, table.cast.keys[liar])
 
 
@@ -69,10 +71,13 @@ def complain(table: Table, liar: str, receiver: str, data: bytes, random: Random
     """A complaint about something that was sent, with the right key while there is one."""
     del receiver
     secrets = table.states[liar].secrets
-    seed = secrets.hpke_key.seed if secrets and random.random() < 0.8 else random.randbytes(32)
+    held = [key.seed for key in secrets.hpke_keys.values()] if secrets else []
+    seed = random.choice(held) if held and random.random() < 0.8 else random.randbytes(32)
     mine = [sent for _, target, sent in table.sent if target == liar and kind_of(sent) == CeremonyShares.TYPE]
     shown = tuple(random.choices([*mine, data], k=random.randint(1, 2)))
-    complaint = CeremonyComplaint(ceremony=table.cast.plan.compute_digest(), hpke_seed=seed, shares=shown)
+    complaint = CeremonyComplaint(
+        ceremony=table.cast.plan.compute_digest(), hpke_seeds=(seed,) * len(shown), sealed=shown
+    )
     return sign(complaint, table.cast.keys[liar])
 
 

@@ -17,14 +17,16 @@ from vetonet.crypto.statement import peek, sign
 from vetonet.errors import VetonetError
 from vetonet.policy.ceremony import MAX_CEREMONY_BYTES, CeremonyPlan, CeremonyStatement
 from vetonet.policy.treaty import Party
-from vetonet.voting.ceremony import CeremonyOutcome, begin, step
+from vetonet.voting.ceremony import begin, step
 from vetonet.voting.ceremony_state import (
     Abort,
     Broadcast,
     Ceremony,
     CeremonyEffect,
+    CeremonyOutcome,
     Complain,
     Finish,
+    Keep,
     MessageReceived,
     SendTo,
     TimePassed,
@@ -87,6 +89,7 @@ class Table:
     states: dict[str, Ceremony] = field(default_factory=dict)
     under_way: list[tuple[str, str, bytes]] = field(default_factory=list)
     cheats: dict[str, Cheat] = field(default_factory=dict)
+    kept: dict[str, Keep] = field(default_factory=dict)
     finishes: dict[str, Finish] = field(default_factory=dict)
     aborts: dict[str, Abort] = field(default_factory=dict)
     complaints: dict[str, bytes] = field(default_factory=dict)
@@ -117,6 +120,8 @@ class Table:
                 self._send(name, self.states[name].others, data)
             case SendTo(party_id=receiver, data=data):
                 self._send(name, (receiver,), data)
+            case Keep():
+                self.kept[name] = effect
             case Finish():
                 self.finishes[name] = effect
             case Abort():

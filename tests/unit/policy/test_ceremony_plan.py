@@ -120,7 +120,7 @@ def test_every_statement_of_a_plan_fits_its_limit(seats: tuple[str, ...]) -> Non
             CeremonyRound1(
                 ceremony=DIGEST,
                 packages=tuple(bytes(size) for _ in cast.plan.list_seats(name)),
-                hpke_key=bytes(32),
+                hpke_keys=(bytes(32),) * 2,
             ),
             key,
         )

@@ -1,7 +1,8 @@
 """A ceremony between daemons: the machine of ``vetonet.voting.ceremony`` over PartyService.
 
 The roster is the plan's: before a key generation there is no treaty, and a resharing has members of two. A
-caller must be the party that signed what it hands over. A peer that is not up yet, or not at this ceremony yet, is tried again until the deadline.
+caller must be the party that signed what it hands over. A peer that is not up yet, or not at this ceremony
+yet, is tried again until the deadline.
 """
 
 from __future__ import annotations

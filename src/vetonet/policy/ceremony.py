@@ -54,7 +54,7 @@ class CeremonyPlan(Record):
         context: names group, epoch and attempt; never used for a second ceremony.
         min_signers: how many seats it shall take to sign.
         seats: whose each seat is; seat ``i`` is FROST participant ``i + 1``.
-        parties: the statement key of everybody who takes part; in a repair, of the helpers and the one helped.
+        parties: the statement keys of all who take part; in a repair, of the helpers and the one helped.
         handover: the group that is there already, None where the ceremony generates one (VN-15.8).
     """
 

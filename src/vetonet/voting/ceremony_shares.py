@@ -163,7 +163,7 @@ def _read_secrets(
 
 
 def _choose_info(transcript: CeremonyTranscript, kind: SecretKind) -> bytes:
-    """Return what a secret is for: no ciphertext of one kind opens as another."""
+    """Return what a secret is for: no ciphertext of one kind opens as another (VN-15.9)."""
     return _INFO_SUMS if kind is CeremonySums else _INFO[transcript.plan.kind]
 
 

@@ -131,7 +131,7 @@ def _go_on_when_shared(state: Ceremony) -> CeremonyOutcome:
 
 
 def _sum_up(state: Ceremony) -> CeremonyOutcome:
-    """Every summand is here: a helper passes on the sum, or complains of whoever sent a bad one."""
+    """Every summand is here: a helper passes on the sum, or complains of whoever sent a bad one (VN-15.9)."""
     transcript, secrets = state.transcript, state.require_secrets()
     seats = transcript.plan.list_dealing_seats(state.party_id)
     try:

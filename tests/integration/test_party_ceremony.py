@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from support.ceremony import Cast, make_cast
-from support.coordination import make_authority, read_real_time
+from support.ceremony import make_cast
+from support.ceremony_daemons import (
+    LATE_S,
+    LOOPBACK,
+    credential_of,
+    make_driver,
+    play_out,
+    reserve_address,
+    take_part,
+)
 from support.world import make_council
 from vetonet.crypto import frost
 from vetonet.crypto.rng import SeededRng
@@ -23,77 +29,17 @@ from vetonet.errors import (
     UnknownPartyError,
     VetonetError,
 )
-from vetonet.party.ceremony import CEREMONY_POLICY, CeremonyDriver, serve_ceremony
-from vetonet.party.peer import PeerClient, connect_peers, serve_party
+from vetonet.party.ceremony import CeremonyDriver, serve_ceremony
+from vetonet.party.peer import PeerClient, serve_party
 from vetonet.party.views import PartyStatus
-from vetonet.policy.ceremony import CeremonyEcho
+from vetonet.policy.ceremony import CeremonyEcho, CeremonyShares
 from vetonet.voting.ceremony_replay import replay_transcript, verify_complaint
-from vetonet.voting.ceremony_shares import seal_shares
+from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import CeremonyEffect, Complain, Finish, SendTo
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError
 from vetonet.wire.errors import WrongIdentityError
 from vetonet.wire.identity import Role
 from vetonet.wire.pki import Credential
-
-LOOPBACK = "127.0.0.1:0"
-PATIENCE_S = 30.0
-LATE_S = 0.4
-CREDENTIALS: dict[tuple[Role, str], Credential] = {}
-
-
-def play_out(scenario: Coroutine[Any, Any, None]) -> None:
-    async def within() -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            await scenario
-
-    asyncio.run(within())
-
-
-def credential_of(name: str, role: Role = Role.PARTY) -> Credential:
-    if (role, name) not in CREDENTIALS:
-        CREDENTIALS[role, name] = make_authority().issue(role, name, now=read_real_time())
-    return CREDENTIALS[role, name]
-
-
-def make_driver(
-    cast: Cast, name: str, *, kind: type[CeremonyDriver] = CeremonyDriver, patience_ms: int = 20_000
-) -> CeremonyDriver:
-    return kind(
-        cast.plan,
-        name,
-        cast.keys[name],
-        deadline_ms=read_real_time() + patience_ms,
-        rng=SeededRng(b"driver").spawn(name),
-        clock=read_real_time,
-        flush_s=0.5,
-    )
-
-
-def reserve_address() -> str:
-    """Return an address where nobody listens yet."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
-
-
-async def take_part(
-    driver: CeremonyDriver, addresses: Mapping[str, str], *, wait_s: float = 0.0
-) -> Finish | CeremonyAbortedError:
-    """Return how the ceremony ended for one daemon that came up after ``wait_s``."""
-    await asyncio.sleep(wait_s)
-    name = driver.party_id
-    bound = await serve_ceremony(driver, addresses[name], credential=credential_of(name))
-    others = {other: address for other, address in addresses.items() if other != name}
-    rng = SeededRng(b"calls").spawn(name)
-    peers = connect_peers(others, credential=credential_of(name), rng=rng, policy=CEREMONY_POLICY)
-    try:
-        return await driver.run(peers)
-    except CeremonyAbortedError as error:
-        return error
-    finally:
-        await bound.stop(1.0)
-        for peer in peers.values():
-            await peer.close()
 
 
 class DealsBadly(CeremonyDriver):
@@ -104,7 +50,8 @@ class DealsBadly(CeremonyDriver):
             share = frost.Round2Package(
                 sender=frost.Identifier(2), receiver=frost.Identifier(3), share=frost.Scalar(7)
             )
-            bad = seal_shares(self._state.transcript, "p2", "p3", [share])
+            transcript = self._state.transcript
+            bad = seal_secrets(transcript, CeremonyShares, [share], sender="p2", receiver="p3")
             effect = SendTo(party_id="p3", data=sign(bad, CAST.keys["p2"]))
         super()._carry_out_one(effect)
 

@@ -1,7 +1,8 @@
-"""A key ceremony between daemons: the machine of ``vetonet.voting.ceremony`` over PartyService.
+"""A ceremony between daemons: the machine of ``vetonet.voting.ceremony`` over PartyService.
 
-There is no treaty yet, so the roster is the plan's. A caller must be the party that signed what it hands
-over. A peer that is not up yet, or not at this ceremony yet, is tried again until the deadline.
+The roster is the plan's: before a key generation there is no treaty, and a resharing has members of two. A
+caller must be the party that signed what it hands over. A peer that is not up yet, or not at this ceremony
+yet, is tried again until the deadline.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NoReturn, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
 import grpc.aio
 
+from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import peek
 from vetonet.errors import EpochError, UnexpectedEventError, UnknownPartyError, VetonetError
@@ -22,14 +24,16 @@ from vetonet.party.peer import require_own_certificate
 from vetonet.policy.ceremony import MAX_CEREMONY_BYTES, CeremonyPlan
 from vetonet.units import MS_PER_S, Clock, Milliseconds, Rng
 from vetonet.v1 import party_pb2, party_pb2_grpc
-from vetonet.voting.ceremony import CeremonyOutcome, begin, step
+from vetonet.voting.ceremony import begin, step
 from vetonet.voting.ceremony_state import (
     Abort,
     Broadcast,
     Ceremony,
     CeremonyEffect,
+    CeremonyOutcome,
     Complain,
     Finish,
+    Keep,
     MessageReceived,
     SendTo,
     TimePassed,
@@ -57,6 +61,10 @@ _SHORTEST_WAIT_S: Final = 0.01
 _logger: Final = logging.getLogger(__name__)
 
 
+Keeping: TypeAlias = Callable[[Keep], None]
+"""Returns once the shares are durable, beside any older ones and under their context; raises where not."""
+
+
 class CeremonyPeer(Protocol):
     """Another participant's daemon."""
 
@@ -82,6 +90,8 @@ class CeremonyDriver:
         rng: Rng,
         clock: Clock,
         flush_s: float = FLUSH_S,
+        key_shares: Iterable[frost.KeyShare] = (),
+        keep: Keeping | None = None,
     ) -> None:
         """Commit, for this one attempt; messages are taken from now on and sent by ``run``.
 
@@ -93,10 +103,18 @@ class CeremonyDriver:
             rng: the source of every secret.
             clock: the present.
             flush_s: how long the last words are handed over after the end.
+            key_shares: the party's in the group that the plan hands over; they stay the caller's.
+            keep: stores the new ones, before anybody hears that this party has them. Old shares may be
+                erased once ``run`` has returned, when everybody said so, and never before; which of two
+                stored sets counts, the next treaty says (VN-15.10). A generation may do without it: where
+                its shares are lost, no treaty is signed.
 
         Raises:
             UnknownPartyError: the plan has no such party, or another key for it.
+            ValueError: a share that is needed is missing or of another epoch, or nothing keeps new ones.
         """
+        if plan.handover is not None and keep is None and plan.list_keeping_seats(party_id):
+            raise ValueError("whoever hands a key over says where the new shares are kept")
         self.plan: Final = plan
         self.party_id: Final = party_id
         self._clock = clock
@@ -105,7 +123,9 @@ class CeremonyDriver:
         self._outboxes: dict[str, asyncio.Queue[bytes]] = {}
         self._ended = asyncio.Event()
         self._end: Finish | Abort | None = None
-        outcome = begin(plan, party_id, signing_key, deadline_ms=deadline_ms, rng=rng)
+        self._keep = keep
+        self._failure: Exception | None = None
+        outcome = begin(plan, party_id, signing_key, deadline_ms=deadline_ms, rng=rng, key_shares=key_shares)
         self._state: Ceremony = outcome[0]
         self._outboxes |= {name: asyncio.Queue() for name in self._state.others}
         self._carry_out(outcome)
@@ -135,12 +155,15 @@ class CeremonyDriver:
     async def run(self, peers: Mapping[str, CeremonyPeer]) -> Finish:
         """Return the party's key shares and the group, once everybody is done and all was delivered.
 
+        From here on everybody has its shares on disk, so old ones may be erased.
+
         Args:
             peers: every other participant's daemon, by party id.
 
         Raises:
             CeremonyAbortedError: there is no group; its verdict says through whom.
             ValueError: a participant has no peer here.
+            Exception: what ``keep`` raised; this party never said that it is done, so nobody finishes.
         """
         if set(peers) != set(self._outboxes):
             msg = f"expected a peer for each of {', '.join(sorted(self._outboxes))}"
@@ -158,9 +181,11 @@ class CeremonyDriver:
         return end
 
     def _carry_out(self, outcome: CeremonyOutcome) -> None:
+        """The state counts and its effects happen, in order; after one that fails none does, ever."""
         self._state, effects = outcome
         for effect in effects:
-            self._carry_out_one(effect)
+            if self._failure is None:
+                self._carry_out_one(effect)
 
     def _carry_out_one(self, effect: CeremonyEffect) -> None:
         match effect:
@@ -171,9 +196,21 @@ class CeremonyDriver:
                 self._enqueue(self._outboxes, data)
             case SendTo(party_id=receiver, data=data):
                 self._enqueue((receiver,), data)
+            case Keep():
+                self._store(effect)
             case Finish() | Abort():
                 self._end = effect
                 self._ended.set()
+
+    def _store(self, kept: Keep) -> None:
+        """The caller has the shares on disk, or this party ends here and stays silent."""
+        if self._keep is None:
+            return
+        try:
+            self._keep(kept)
+        except Exception as error:  # noqa: BLE001 - the caller's, and ``run`` raises it
+            self._failure = error
+            self._ended.set()
 
     def _enqueue(self, receivers: Iterable[str], data: bytes) -> None:
         for receiver in receivers:
@@ -200,6 +237,8 @@ class CeremonyDriver:
 
     async def _wait_for_end(self) -> Finish | Abort:
         while self._end is None:
+            if self._failure is not None:
+                raise self._failure
             remaining_s = (self._deadline_ms - self._clock()) / MS_PER_S
             try:
                 async with asyncio.timeout(max(remaining_s, _SHORTEST_WAIT_S)):
@@ -223,7 +262,7 @@ class CeremonyDriver:
 
 
 class CeremonyServicer(party_pb2_grpc.PartyServiceServicer):
-    """Serves a ceremony to its participants, and to nobody else; there is no treaty to serve yet."""
+    """Serves a ceremony to its participants, and to nobody else; nothing of a treaty is served here."""
 
     def __init__(self, driver: CeremonyDriver, *, trust_domain: str | None) -> None:
         """Serve this ceremony; ``trust_domain`` is None on a server without certificates."""
@@ -254,7 +293,7 @@ class CeremonyServicer(party_pb2_grpc.PartyServiceServicer):
 
     def _refuse(self, context: Context) -> NoReturn:
         self._require_participant(context)
-        raise UnexpectedEventError("there is no treaty here yet, only the ceremony before it")
+        raise UnexpectedEventError("no treaty is served here, only a ceremony")
 
     def _require_participant(self, context: Context) -> Identity | None:
         caller = read_caller(context, trust_domain=self._trust_domain)

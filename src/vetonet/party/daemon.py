@@ -333,7 +333,7 @@ class PartyDaemon:
         }
 
     def _adopt(self, treaty: Signed[Treaty]) -> None:
-        """Another treaty is in force: what was said under the one before counts for nothing new (VN-16.2)."""
+        """Another treaty is in force: what was said under the one before counts for nothing new (VN-16.8)."""
         self._in_force = treaty.payload_digest
         self._coordinator.adopt(treaty)
         self._box.adopt(treaty)

@@ -95,7 +95,7 @@ class Votes:
         decided = history.ledger.find_amendment(successor).statement
         if now >= decided.ends_ms:
             msg = f"a treaty whose resolution lapsed at {decided.ends_ms}"
-            raise ExpiredError(msg, clause="VN-16.1")
+            raise ExpiredError(msg, clause="VN-16.7")
         ledger, place = history.ledger.with_treaty(successor), history.log.tree_size
         require_leaf_sizes((successor.data,))
         records = [make_record(LEAF, successor.data, now), *unbound]

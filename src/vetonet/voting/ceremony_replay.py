@@ -1,4 +1,4 @@
-"""A key ceremony judged by anybody, offline: from its signed statements to the group, or to who spoilt it."""
+"""A ceremony judged by anybody, offline: from its signed statements to the group, or to who spoilt it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from vetonet.voting.ceremony_transcript import (
 def replay_transcript(
     plan: CeremonyPlan, statements: Iterable[bytes]
 ) -> frost.PublicKeyPackage | CeremonyVerdict:
-    """Return the group that a ceremony made, or who is to blame or was silent where it made none.
+    """Return the group that a ceremony left behind, or who is to blame or was silent where it left none.
 
-    No secret is needed, and the sealed shares are not: that each fitted is what everybody's
-    ``CeremonyDone`` says. Statements that several participants kept can be put together, in any order.
+    Where the plan hands a group over, the group public key is still its (VN-15.8). No secret is needed, and
+    what was sealed is not: that it all fitted is what everybody's ``CeremonyDone`` says. Statements that
+    several participants kept can be put together, in any order.
 
     Args:
         plan: what was agreed before, from a source that the reader trusts.
@@ -39,12 +40,12 @@ def replay_transcript(
     try:
         for data in statements:
             transcript = transcript.add(data)
-        packages = verify_commitments(transcript)
+        committed = verify_commitments(transcript)
         require_agreement(transcript)
         complaints = read_complaints(transcript)
         if complaints:
-            return judge_complaint(transcript, complaints[0], _index_by_seat(packages))
-        package = frost.compute_public_key_package(packages)
+            return judge_complaint(transcript, complaints[0], committed)
+        package = transcript.scheme.compute_package(committed)
         transcript.verify_dones(package)
         transcript.require_complete(CeremonyDone)
     except CeremonyAbortedError as error:
@@ -69,15 +70,9 @@ def verify_complaint(plan: CeremonyPlan, statements: Iterable[bytes], complaint:
     transcript = CeremonyTranscript.begin(plan)
     for data in (*statements, complaint):
         transcript = transcript.add(data)
-    packages = verify_commitments(transcript)
+    committed = verify_commitments(transcript)
     signer = transcript.find_signer(transcript.open(complaint))
     signed = transcript.find(CeremonyComplaint, signer)
     if signed is None:
         raise EncodingError("expected a complaint")
-    return judge_complaint(transcript, signed, _index_by_seat(packages))
-
-
-def _index_by_seat(
-    packages: Iterable[frost.Round1Package],
-) -> dict[frost.Identifier, frost.Round1Package]:
-    return {package.identifier: package for package in packages}
+    return judge_complaint(transcript, signed, committed)

@@ -1,4 +1,4 @@
-"""What one participant's key ceremony is made of: phases, state, events and effects."""
+"""What one participant's ceremony is made of: phases, state, events and effects."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TypeAlias
 from vetonet.crypto import frost
 from vetonet.crypto.hpke import HpkePrivateKey
 from vetonet.crypto.keys import SigningKey
-from vetonet.policy.ceremony import CeremonyDone, CeremonyEcho, CeremonyRound1, CeremonyShares
+from vetonet.policy.ceremony import CeremonyDone, CeremonyEcho, CeremonyRound1, CeremonyShares, CeremonySums
 from vetonet.units import Milliseconds
+from vetonet.voting.ceremony_scheme import Committed, Dealing
 from vetonet.voting.ceremony_transcript import CeremonyTranscript, CeremonyVerdict
 
 
@@ -21,6 +22,8 @@ class CeremonyPhase(StrEnum):
     COMMITTING = "committing"
     ECHOING = "echoing"
     SHARING = "sharing"
+    SUMMING = "summing"
+    CONFIRMING = "confirming"
     DONE = "done"
     ABORTED = "aborted"
 
@@ -31,18 +34,16 @@ class CeremonySecrets:
 
     Attributes:
         signing_key: the party's statement key.
-        hpke_key: made for this ceremony alone.
-        round1: of each of the party's seats, until they have dealt.
-        round2: of each of its seats, once they have dealt.
-        dealt: what its seats deal to every other seat, until it is sealed; afterwards to each other only.
-        key_shares: what its seats have, once every share is in.
+        hpke_keys: by the party that writes to it, each made for this ceremony and sender alone.
+        round1: of each of the party's dealing seats, until they have dealt.
+        kept: what its own seats deal to each other.
+        key_shares: what its seats have, once everything is in.
     """
 
     signing_key: SigningKey = field(repr=False)
-    hpke_key: HpkePrivateKey = field(repr=False)
-    round1: tuple[frost.Round1Secret, ...] = field(repr=False)
-    round2: tuple[frost.Round2Secret, ...] = field(default=(), repr=False)
-    dealt: tuple[frost.Round2Package, ...] = field(default=(), repr=False)
+    hpke_keys: Mapping[str, HpkePrivateKey] = field(repr=False)
+    round1: tuple[Dealing, ...] = field(repr=False)
+    kept: tuple[frost.SecretPackage, ...] = field(default=(), repr=False)
     key_shares: tuple[frost.KeyShare, ...] = field(default=(), repr=False)
 
 
@@ -55,9 +56,9 @@ class Ceremony:
         deadline_ms: when the silent are named.
         transcript: what was signed, its own statements included.
         phase: where it stands.
-        committed: each seat's round 1, once everybody's was verified.
+        committed: what each dealing seat committed to, once everybody's was verified.
         disclosed_to: whose echoes differed when it last showed what its own was made of.
-        package: the group, once its own shares are in.
+        package: the group, once everything that is for this party is in.
         verdict: why it was aborted.
         secrets: None once it has ended.
     """
@@ -66,7 +67,7 @@ class Ceremony:
     deadline_ms: Milliseconds
     transcript: CeremonyTranscript
     phase: CeremonyPhase = CeremonyPhase.COMMITTING
-    committed: Mapping[frost.Identifier, frost.Round1Package] = field(default_factory=dict, repr=False)
+    committed: Committed = field(default_factory=dict, repr=False)
     disclosed_to: tuple[str, ...] = ()
     package: frost.PublicKeyPackage | None = None
     verdict: CeremonyVerdict | None = None
@@ -97,9 +98,11 @@ class Ceremony:
             case CeremonyPhase.ECHOING:
                 owing = {*transcript.list_missing(CeremonyEcho), *transcript.list_differing_echoes()}
                 return tuple(name for name in transcript.plan.party_ids if name in owing), "agreeing echo"
-            case CeremonyPhase.SHARING if self.package is None:
-                return transcript.list_missing(CeremonyShares, receiver=self.party_id), "shares"
             case CeremonyPhase.SHARING:
+                return transcript.list_owing(CeremonyShares, self.party_id), "shares"
+            case CeremonyPhase.SUMMING:
+                return transcript.list_owing(CeremonySums, self.party_id), "sums"
+            case CeremonyPhase.CONFIRMING:
                 return transcript.list_missing(CeremonyDone), "word that it is done"
             case _:
                 return (), "nothing"
@@ -140,11 +143,32 @@ class Complain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
-    """The group exists, and everybody says so.
+class Keep:
+    """Store these durably before the next effect is carried out: it says to all that this party has them.
+
+    So once everybody says it is done, everybody has its share on disk, and only then may an old share be
+    erased (VN-15.10). A ceremony may still fail for this party after it kept something, and succeed for
+    another; neither can know. So what was kept stays beside the old shares, under its context, until the
+    next treaty says which group counts; then the others are erased. A party that dies in between finds both
+    when it comes back. Nothing signs with a mixed set: a signature is made with the shares of one context.
 
     Attributes:
-        key_shares: one for each of the party's seats; secret.
+        context: the plan's, which names group, epoch and attempt.
+        key_shares: one for each seat that the party gets a share for; secret.
+        package: the group that they are of.
+    """
+
+    context: bytes
+    key_shares: tuple[frost.KeyShare, ...] = field(repr=False)
+    package: frost.PublicKeyPackage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Everybody has its shares of the group, and says so: the old ones may be erased.
+
+    Attributes:
+        key_shares: those kept, none of a party that leaves or helps; secret.
         package: what anybody may know of the group.
         transcript: the signed statements from which anybody can recompute it; for the log.
     """
@@ -162,4 +186,6 @@ class Abort:
 
 
 CeremonyEvent: TypeAlias = MessageReceived | TimePassed
-CeremonyEffect: TypeAlias = Broadcast | SendTo | Complain | Finish | Abort
+CeremonyEffect: TypeAlias = Broadcast | SendTo | Complain | Keep | Finish | Abort
+CeremonyOutcome: TypeAlias = tuple[Ceremony, tuple[CeremonyEffect, ...]]
+"""The next state, and what a driver must carry out, in order."""

@@ -1,4 +1,4 @@
-"""What was signed in a key ceremony, and what follows from it for anybody who reads it.
+"""What was signed in a ceremony, and what follows from it for anybody who reads it.
 
 A transcript holds one statement for each slot (kind, signer, receiver). Two different ones for one slot are
 equivocation, and the two are its proof (VN-15.4). Whoever has the statements, participant or not, comes to
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, Final, TypeAlias, TypeVar
 
 from vetonet.crypto import frost
@@ -23,17 +24,21 @@ from vetonet.policy.ceremony import (
     CeremonyEcho,
     CeremonyPlan,
     CeremonyRound1,
+    CeremonySealed,
     CeremonyShares,
     CeremonyStatement,
+    CeremonySums,
+    SecretKind,
     open_ceremony_statement,
 )
+from vetonet.voting.ceremony_scheme import Committed, Package, Scheme, find_scheme
 
 S = TypeVar("S", bound=CeremonyStatement)
 
 Slot: TypeAlias = tuple[str, str, str]
 """Statement type, signer, and the receiver where it is for one only (else empty)."""
 
-_NOT_PUBLIC: Final = frozenset({CeremonyShares.TYPE})
+_NOT_PUBLIC: Final = frozenset({CeremonyShares.TYPE, CeremonySums.TYPE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,7 @@ class CeremonyTranscript:
         ceremony: the plan's digest.
         keys: the participants' keys, by key id.
         owners: whose they are, by key id.
+        scheme: the mathematics of its kind.
         statements: by slot.
     """
 
@@ -91,12 +97,15 @@ class CeremonyTranscript:
     ceremony: bytes
     keys: Keys = field(repr=False)
     owners: Mapping[bytes, str] = field(repr=False)
+    scheme: Scheme = field(repr=False)
     statements: Mapping[Slot, Signed[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def begin(cls, plan: CeremonyPlan) -> CeremonyTranscript:
         """Return the empty transcript of this plan's ceremony."""
-        return cls(plan=plan, ceremony=plan.compute_digest(), keys=plan.keys, owners=plan.owners)
+        ceremony = plan.compute_digest()
+        scheme = find_scheme(plan, ceremony)
+        return cls(plan=plan, ceremony=ceremony, keys=plan.keys, owners=plan.owners, scheme=scheme)
 
     def open(self, data: bytes) -> Signed[CeremonyStatement]:
         """Return a statement of this ceremony, its signature verified; nothing is added.
@@ -148,11 +157,11 @@ class CeremonyTranscript:
 
     def _slot_of(self, signed: Signed[Any]) -> Slot:
         statement, signer = signed.statement, self.find_signer(signed)
-        if not isinstance(statement, CeremonyShares):
+        if not isinstance(statement, CeremonyShares | CeremonySums):
             return statement.TYPE, signer, ""
-        if statement.receiver not in self.owners.values() or statement.receiver == signer:
+        if signer not in self.plan.list_senders(type(statement), statement.receiver):
             # Else one signer could fill any number of slots.
-            msg = f"shares of {signer} for {statement.receiver}, who is not another participant"
+            msg = f"{statement.TYPE} of {signer} for {statement.receiver}, whom it owes none"
             raise RefusedError(msg, culprit=signer)
         return statement.TYPE, signer, statement.receiver
 
@@ -165,13 +174,23 @@ class CeremonyTranscript:
         found = ((party_id, self.find(kind, party_id, receiver)) for party_id in self.plan.party_ids)
         return {party_id: signed for party_id, signed in found if signed is not None}
 
-    def list_missing(self, kind: type[CeremonyStatement], receiver: str = "") -> tuple[str, ...]:
-        """Return who has not sent its statement of this kind; nobody sends shares to itself."""
-        present = self.list_statements(kind, receiver)
-        return tuple(name for name in self.plan.party_ids if name not in present and name != receiver)
+    def list_missing(self, kind: type[CeremonyStatement]) -> tuple[str, ...]:
+        """Return who has not sent everybody its statement of this kind."""
+        present = self.list_statements(kind)
+        return tuple(name for name in self.plan.party_ids if name not in present)
+
+    def list_owing(self, kind: SecretKind, receiver: str) -> tuple[str, ...]:
+        """Return who has not sent a receiver the secrets of this kind that are for it."""
+        senders = self.plan.list_senders(kind, receiver)
+        return tuple(name for name in senders if self.find(kind, name, receiver) is None)
+
+    def list_sealed(self, kind: SecretKind, receiver: str) -> tuple[Signed[CeremonySealed], ...]:
+        """Return the secrets of this kind that a receiver was sent, in the order of the plan."""
+        sealed: type[CeremonySealed] = kind
+        return tuple(self.list_statements(sealed, receiver).values())
 
     def list_public(self) -> tuple[bytes, ...]:
-        """Return the signed bytes of all but the sealed shares, sorted: what goes into the log."""
+        """Return the signed bytes of all but what was sealed, sorted: what goes into the log."""
         public = {slot: signed for slot, signed in self.statements.items() if slot[0] not in _NOT_PUBLIC}
         return tuple(public[slot].data for slot in sorted(public))
 
@@ -188,25 +207,37 @@ class CeremonyTranscript:
         echoes = self.list_statements(CeremonyEcho)
         return tuple(name for name, echo in echoes.items() if echo.statement.transcript != own)
 
-    def read_round1(self) -> tuple[frost.Round1Package, ...]:
-        """Return everybody's packages, each in the place that the plan gives it; proofs are not verified yet.
+    def read_round1(self) -> Committed:
+        """Return what each dealing seat committed to, in ascending order; nothing is verified of it yet.
 
         Raises:
             CeremonyAbortedError: packages or keys are malformed, or not those of their party's seats.
         """
-        packages: list[frost.Round1Package] = []
+        packages: list[Package] = []
         culprits = []
         for party_id, signed in self.list_statements(CeremonyRound1).items():
             try:
-                packages += _read_packages(self.plan, party_id, signed.statement)
+                packages += self._read_packages(party_id, signed.statement)
             except EncodingError:
                 culprits.append(party_id)
         self._refuse(culprits, "its round 1 is malformed", CeremonyRound1)
-        return tuple(sorted(packages, key=lambda package: package.identifier))
+        return {package.identifier: package for package in sorted(packages, key=attrgetter("identifier"))}
+
+    def _read_packages(self, party_id: str, statement: CeremonyRound1) -> list[Package]:
+        if len(statement.hpke_keys) != len(self.plan.list_correspondents(party_id)):
+            msg = f"expected a key of {party_id} for each party that writes to it"
+            raise EncodingError(msg)
+        for key in statement.hpke_keys:
+            HpkePublicKey(encoded=key)
+        packages = [self.scheme.read_package(data) for data in statement.packages]
+        if tuple(package.identifier for package in packages) != self.plan.list_dealing_seats(party_id):
+            msg = f"expected a package for each of {party_id}'s seats that deal, in ascending order"
+            raise EncodingError(msg)
+        return packages
 
     def convict_dealers(self, error: InvalidSignatureError) -> CeremonyVerdict:
         """Return the verdict on the owners of the seats whose round-1 packages were found bad (VN-15.2)."""
-        owners = {self.plan.find_owner(int(seat)) for seat in error.culprits}
+        owners = {self.plan.find_dealer(int(seat)) for seat in error.culprits}
         return self._convict(owners, "bad proof of knowledge or commitment", CeremonyRound1)
 
     def require_complete(self, kind: type[CeremonyStatement]) -> None:
@@ -248,23 +279,18 @@ class CeremonyTranscript:
         return CeremonyVerdict(culprits=tuple(shown), reason=reason, evidence=evidence)
 
 
-def verify_commitments(transcript: CeremonyTranscript) -> tuple[frost.Round1Package, ...]:
-    """Return the packages of every round 1 that is here, each well-formed and with a valid proof (VN-15.2).
+def verify_commitments(transcript: CeremonyTranscript) -> Committed:
+    """Return the commitments of every round 1 that is here, each what its seat owes (VN-15.2).
 
     Raises:
         CeremonyAbortedError: somebody's is bad.
     """
-    packages, plan = transcript.read_round1(), transcript.plan
+    committed = transcript.read_round1()
     try:
-        frost.verify_round1(
-            packages,
-            min_signers=plan.min_signers,
-            max_signers=len(plan.seats),
-            context=transcript.ceremony,
-        )
+        transcript.scheme.verify(committed.values())
     except InvalidSignatureError as error:
         raise CeremonyAbortedError(transcript.convict_dealers(error)) from error
-    return packages
+    return committed
 
 
 def require_agreement(transcript: CeremonyTranscript) -> None:
@@ -284,15 +310,6 @@ def require_agreement(transcript: CeremonyTranscript) -> None:
 def read_complaints(transcript: CeremonyTranscript) -> tuple[Signed[CeremonyComplaint], ...]:
     """Return the complaints that were made."""
     return tuple(transcript.list_statements(CeremonyComplaint).values())
-
-
-def _read_packages(plan: CeremonyPlan, party_id: str, statement: CeremonyRound1) -> list[frost.Round1Package]:
-    HpkePublicKey(encoded=statement.hpke_key)
-    packages = [frost.Round1Package.from_bytes(data) for data in statement.packages]
-    if tuple(package.identifier for package in packages) != plan.list_seats(party_id):
-        msg = f"expected a package for each of {party_id}'s seats, in ascending order"
-        raise EncodingError(msg)
-    return packages
 
 
 def _convict_of_equivocation(slot: Slot, earlier: Signed[Any], later: Signed[Any]) -> CeremonyVerdict:

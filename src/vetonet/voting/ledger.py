@@ -83,7 +83,7 @@ class Ledger:
         return replace(self, tenures={**self.tenures, tenure.digest: tenure})
 
     def find_amendment(self, successor: Signed[Treaty]) -> Signed[Resolution]:
-        """Return the resolution that puts a treaty in force in place of the present one (VN-16.1).
+        """Return the resolution that puts a treaty in force in place of the present one (VN-16.7).
 
         Raises:
             RefusedError: nobody decided that under the treaty in force.
@@ -96,7 +96,7 @@ class Ledger:
             if resolution.statement.subject_digest == successor.payload_digest:
                 return resolution
         digest = successor.payload_digest.hex()[:16]
-        raise RefusedError(f"no resolution of this log puts treaty {digest} in force", clause="VN-16.1")
+        raise RefusedError(f"no resolution of this log puts treaty {digest} in force", clause="VN-16.7")
 
     def with_treaty(self, successor: Signed[Treaty]) -> Ledger:
         """Return the ledger under another treaty; licences live on under it, votes under the old one end.
@@ -173,7 +173,7 @@ def _read_ballot(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
 
 
 def _read_treaty(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
-    """Leaf 0 is the treaty that the reader knows; any later one has to be decided (VN-16.1)."""
+    """Leaf 0 is the treaty that the reader knows; any later one has to be decided (VN-16.7)."""
     if leaf_index:
         return ledger.with_treaty(open_treaty(data))
     if data != ledger.treaty.data:
@@ -196,7 +196,7 @@ def _read_outcome(ledger: Ledger, data: bytes, digest: bytes) -> Ledger:
     vote = ledger.find(digest)
     if vote.treaty.payload_digest != ledger.treaty.payload_digest:
         msg = f"an outcome of a vote under epoch {vote.treaty.statement.epoch}, which is over"
-        raise EpochError(msg, clause="VN-16.2")
+        raise EpochError(msg, clause="VN-16.8")
     outcome = open_outcome(data, vote)
     event = OutcomeLogged(outcome=outcome, licensed=ledger.licensed)
     following, _ = step(vote, event, outcome.statement.issued_ms)

@@ -152,7 +152,7 @@ class TimePassed:
 
     Attributes:
         licensed: proposals that hold a licence by now, by digest: they count into the band.
-        epoch: of the treaty in force; a vote under an older one is over (VN-16.2).
+        epoch: of the treaty in force; a vote under an older one is over (VN-16.8).
     """
 
     licensed: Mapping[bytes, Proposal]

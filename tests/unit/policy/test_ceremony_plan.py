@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.ceremony import Table, kind_of, make_cast
+from support.ceremony import Cast, Table, kind_of, make_cast, make_refresh, make_repair, make_resharing
+from support.frost_groups import deal_group
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import sign
@@ -15,12 +16,16 @@ from vetonet.errors import EncodingError, EpochError, UnknownPartyError
 from vetonet.policy.ballot import Ballot
 from vetonet.policy.ceremony import (
     MAX_CEREMONY_BYTES,
+    CeremonyComplaint,
     CeremonyDisclosure,
     CeremonyEcho,
     CeremonyPlan,
     CeremonyRound1,
+    CeremonyShares,
+    CeremonySums,
     open_ceremony_statement,
 )
+from vetonet.policy.handover import CeremonyKind, Handover
 from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Party
 
@@ -93,7 +98,6 @@ def test_a_statement_of_another_ceremony_signer_or_kind_is_refused() -> None:
         cast_ms=1,
         expires_ms=2,
         reason=None,
-        commitments=(),
     )
     for statement, key, kind in (
         (echo, CAST.keys["p1"], EpochError),
@@ -120,7 +124,7 @@ def test_every_statement_of_a_plan_fits_its_limit(seats: tuple[str, ...]) -> Non
             CeremonyRound1(
                 ceremony=DIGEST,
                 packages=tuple(bytes(size) for _ in cast.plan.list_seats(name)),
-                hpke_key=bytes(32),
+                hpke_keys=(bytes(32),) * 2,
             ),
             key,
         )
@@ -134,3 +138,90 @@ def test_what_an_honest_ceremony_sends_fits_its_limit() -> None:
     table = Table.seat(CAST).run()
     assert max(len(data) for _, _, data in table.sent) <= PLAN.max_message_bytes
     assert len({kind_of(data) for _, _, data in table.sent}) == 4
+
+
+RESHARING, REFRESH, REPAIR = make_resharing().plan, make_refresh().plan, make_repair().plan
+
+
+def handover_of(plan: CeremonyPlan) -> Handover:
+    assert plan.handover is not None
+    return plan.handover
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"dealers": (1, 2)}, "at least 3 dealers, got 2"),
+        ({"dealers": (1, 2, 6)}, "dealer 6 is not of the old group of 5"),
+        ({"dealers": (0, 1, 2)}, "dealer 0 is not of the old group"),
+        ({"dealers": (1, 2, 2)}, "none of them twice"),
+        ({"dealers": (2, 1, 3)}, "ascending"),
+        ({"seats": ("p1", "p2", "p3", "p4")}, "participants 1 to 4"),
+        ({"package": deal_group(3, (1, 2, 3, 4, 6)).public}, "participants 1 to 5"),
+        ({"kind": CeremonyKind.GENERATION}, "takes nothing over"),
+        ({"kind": CeremonyKind.REPAIR}, "lost"),
+        ({"lost": 3}, "lost"),
+    ],
+)
+def test_a_handover_that_cannot_be_held_is_refused(changes: dict[str, Any], match: str) -> None:
+    # VN-15.8
+    with pytest.raises(ValueError, match=match):
+        replace(handover_of(RESHARING), **changes)
+
+
+@pytest.mark.parametrize(("lost", "match"), [(0, "seat 0"), (6, "seat 6"), (2, "cannot help")])
+def test_a_repair_of_no_seat_or_of_a_helper_is_refused(lost: int, match: str) -> None:
+    # VN-15.9
+    with pytest.raises(ValueError, match=match):
+        replace(handover_of(REPAIR), lost=lost)
+
+
+@pytest.mark.parametrize("plan", [REFRESH, REPAIR])
+@pytest.mark.parametrize("changes", [{"seats": ("p2", "p1", "p3", "p4", "p5")}, {"min_signers": 2}])
+def test_a_refresh_or_repair_that_moves_seats_or_threshold_is_refused(
+    plan: CeremonyPlan, changes: dict[str, Any]
+) -> None:
+    # VN-15.8
+    with pytest.raises(ValueError, match="leaves seats and threshold"):
+        replace(plan, **changes)
+
+
+@pytest.mark.parametrize("plan", [RESHARING, REFRESH, REPAIR])
+def test_a_plan_for_more_or_fewer_than_take_part_is_refused(plan: CeremonyPlan) -> None:
+    for parties in (plan.parties[1:], (*plan.parties, Party(party_id="p9", key=STRANGER.public_key))):
+        with pytest.raises(ValueError, match="a party for each seat"):
+            replace(plan, parties=parties)
+
+
+@pytest.mark.parametrize("plan", [RESHARING, REFRESH, REPAIR])
+def test_any_other_handover_is_another_ceremony(plan: CeremonyPlan) -> None:
+    assert CeremonyPlan.from_bytes(plan.to_bytes()) == plan
+    other = replace(handover_of(plan), package=deal_group(3, range(1, 6), b"other").public)
+    assert replace(plan, handover=other).compute_digest() != plan.compute_digest()
+    assert replace(RESHARING, seats=REFRESH.seats, parties=REFRESH.parties).compute_digest() not in {
+        RESHARING.compute_digest(),
+        REFRESH.compute_digest(),
+    }
+
+
+@pytest.mark.parametrize("plan", [RESHARING, REFRESH, REPAIR])
+def test_nobody_owes_what_is_not_of_the_kind(plan: CeremonyPlan) -> None:
+    for sender in plan.party_ids:
+        for receiver in plan.party_ids:
+            sums = plan.list_pairs(CeremonySums, sender, receiver)
+            assert not sums or (plan is REPAIR and receiver == "p3" and sender != "p3")
+            if sender not in handover_of(plan).owners:
+                assert not plan.list_pairs(CeremonyShares, sender, receiver)
+
+
+def test_a_complaint_of_more_than_it_has_keys_for_is_refused() -> None:
+    with pytest.raises(ValueError, match="a key for each"):
+        CeremonyComplaint(ceremony=DIGEST, hpke_seeds=(bytes(32),), sealed=(b"x", b"y"))
+
+
+@pytest.mark.parametrize(
+    "cast", [make_resharing(), make_repair(), make_repair(dealers=(1, 2, 4, 5)), make_refresh()]
+)
+def test_what_an_honest_handover_sends_fits_its_limit(cast: Cast) -> None:
+    table = Table.seat(cast).run()
+    assert max(len(data) for _, _, data in table.sent) <= cast.plan.max_message_bytes

@@ -27,7 +27,7 @@ from vetonet.policy.ceremony import (
 )
 from vetonet.voting.ceremony import CEREMONY_TABLE, begin, step
 from vetonet.voting.ceremony_replay import replay_transcript, verify_complaint
-from vetonet.voting.ceremony_shares import seal_shares
+from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import Broadcast, CeremonyPhase, MessageReceived, TimePassed
 from vetonet.voting.ceremony_transcript import CeremonyVerdict
 
@@ -97,7 +97,9 @@ def with_a_bad_share(table: Table, receiver: str, _: bytes) -> bytes:
         for own in plan.list_seats("p2")
         for other in plan.list_seats(receiver)
     ]
-    sealed = seal_shares(table.states["p2"].transcript, "p2", receiver, shares)
+    sealed = seal_secrets(
+        table.states["p2"].transcript, CeremonyShares, shares, sender="p2", receiver=receiver
+    )
     return sign(sealed, table.cast.keys["p2"])
 
 
@@ -105,7 +107,9 @@ def with_a_share_for_another_seat(table: Table, receiver: str, _: bytes) -> byte
     share = frost.Round2Package(
         sender=frost.Identifier(2), receiver=frost.Identifier(2), share=frost.Scalar(5)
     )
-    sealed = seal_shares(table.states["p2"].transcript, "p2", receiver, [share])
+    sealed = seal_secrets(
+        table.states["p2"].transcript, CeremonyShares, [share], sender="p2", receiver=receiver
+    )
     return sign(sealed, table.cast.keys["p2"])
 
 
@@ -117,10 +121,11 @@ def with_an_altered_ciphertext(table: Table, _: str, data: bytes) -> bytes:
 
 
 def complaint_of(table: Table, name: str, shares: Iterable[bytes], *, seed: bytes | None = None) -> bytes:
-    secrets = table.states[name].secrets
-    own = secrets.hpke_key.seed if secrets else bytes(32)
+    """Return a complaint, each statement with the key for ``p1`` unless told otherwise."""
+    shown, secrets = tuple(shares), table.states[name].secrets
+    own = secrets.hpke_keys["p1"].seed if secrets else bytes(32)
     complaint = CeremonyComplaint(
-        ceremony=table.cast.plan.compute_digest(), hpke_seed=seed or own, shares=tuple(shares)
+        ceremony=table.cast.plan.compute_digest(), hpke_seeds=(seed or own,) * len(shown), sealed=shown
     )
     return sign(complaint, table.cast.keys[name])
 
@@ -204,10 +209,13 @@ def test_nothing_secret_outlives_the_end_or_shows() -> None:
     state = Table.seat(CAST).states["p1"]
     shown = repr((state, state.secrets, HONEST.finishes))
     secrets = state.require_secrets()
-    assert secrets.hpke_key.seed.hex() not in shown
-    hidden = [*secrets.round1[0].coefficients, HONEST.finishes["p1"].key_shares[0].signing_share]
+    dealing = secrets.round1[0]
+    assert isinstance(dealing, frost.Round1Secret)
+    seed = secrets.hpke_keys["p2"].seed
+    assert seed.hex() not in shown
+    hidden = [*dealing.coefficients, HONEST.finishes["p1"].key_shares[0].signing_share]
     assert not any(str(int(scalar)) in shown for scalar in hidden)
-    assert repr(secrets.hpke_key.seed)[2:-1] not in shown
+    assert repr(seed)[2:-1] not in shown
 
 
 @pytest.mark.parametrize(
@@ -217,7 +225,8 @@ def test_nothing_secret_outlives_the_end_or_shows() -> None:
         pytest.param(with_another_threshold, id="another threshold"),
         pytest.param(with_the_seat_of_another, id="the seat of another"),
         pytest.param(resigned(packages=(bytes(200),)), id="malformed package"),
-        pytest.param(resigned(hpke_key=bytes(32)), id="key of small order"),
+        pytest.param(resigned(hpke_keys=(bytes(32),) * 3), id="keys of small order"),
+        pytest.param(resigned(hpke_keys=()), id="no keys"),
     ],
 )
 @pytest.mark.parametrize("victims", [("p1", "p3", "p4"), ("p3",)])

@@ -39,13 +39,13 @@ def of_kind(kind: str) -> list[bytes]:
 def complain(name: str, sender: str) -> bytes:
     """Return a false complaint, with the right key."""
     table = Table.seat(CAST)
-    seed = table.states[name].require_secrets().hpke_key.seed
+    seed = table.states[name].require_secrets().hpke_keys[sender].seed
     shares = next(
         data
         for source, target, data in TABLE.sent
         if (source, target) == (sender, name) and kind_of(data) == CeremonyShares.TYPE
     )
-    complaint = CeremonyComplaint(ceremony=CAST.plan.compute_digest(), hpke_seed=seed, shares=(shares,))
+    complaint = CeremonyComplaint(ceremony=CAST.plan.compute_digest(), hpke_seeds=(seed,), sealed=(shares,))
     return sign(complaint, CAST.keys[name])
 
 
@@ -118,7 +118,8 @@ def test_a_complainer_with_another_round_one_convicts_no_dealer() -> None:
     owner = CAST.keys["p2"].public_key
     opened = {data: CeremonyTranscript.begin(CAST.plan).open(data) for data in STATEMENTS}
     mine = next(d for d in of_kind(CeremonyRound1.TYPE) if opened[d].signer == owner)
-    swapped = CAST.resign("p2", mine, hpke_key=generate_hpke_key(SeededRng(b"x")).public_key.encoded)
+    other = generate_hpke_key(SeededRng(b"x")).public_key.encoded
+    swapped = CAST.resign("p2", mine, hpke_keys=(other, other))
     needed = {*of_kind(CeremonyRound1.TYPE), *of_kind(CeremonyEcho.TYPE), swapped} - {mine}
     with pytest.raises(CeremonyAbortedError) as caught:
         verify_complaint(CAST.plan, needed, complain("p2", "p1"))

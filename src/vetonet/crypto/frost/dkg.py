@@ -150,6 +150,27 @@ def generate_round2(
         max_signers=secret.max_signers,
         context=secret.context,
     )
+    sent = dict(evaluate_round2(secret, packages))
+    own_share = sent.pop(secret.identifier).share
+    kept = Round2Secret(identifier=secret.identifier, own_share=own_share, round1_packages=packages)
+    return kept, MappingProxyType(sent)
+
+
+def evaluate_round2(
+    secret: Round1Secret, round1_packages: Iterable[Round1Package]
+) -> Mapping[Identifier, Round2Package]:
+    """Return the share for each participant, itself included (round 2, step 1); all proofs were verified.
+
+    A party of several seats verifies everybody's round 1 once, and not again for each seat.
+
+    Args:
+        secret: what ``generate_round1`` returned.
+        round1_packages: everybody's, as ``verify_round1`` took them.
+
+    Raises:
+        ProtocolError: a package is missing, there twice, or altered (our own).
+    """
+    packages = _sort_round1(secret, round1_packages)
     sent = {
         package.identifier: Round2Package(
             sender=secret.identifier,
@@ -158,9 +179,7 @@ def generate_round2(
         )
         for package in packages
     }
-    own_share = sent.pop(secret.identifier).share
-    kept = Round2Secret(identifier=secret.identifier, own_share=own_share, round1_packages=packages)
-    return kept, MappingProxyType(sent)
+    return MappingProxyType(sent)
 
 
 def verify_round1(

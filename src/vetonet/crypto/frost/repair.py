@@ -43,7 +43,7 @@ from vetonet.crypto.frost.dealing import (
 from vetonet.crypto.frost.group import ORDER, Element, Scalar, generate_scalar, multiply_base, sum_elements
 from vetonet.crypto.frost.keys import Identifier, KeyShare, PublicKeyPackage
 from vetonet.crypto.frost.layout import count_to_bytes
-from vetonet.crypto.frost.packages import RepairCommitment, RepairSum, RepairSummand
+from vetonet.crypto.frost.packages import RepairCommitment, RepairSum, RepairSummand, SecretPackage
 from vetonet.errors import ProtocolError, UnknownPartyError
 from vetonet.units import Rng
 
@@ -163,9 +163,39 @@ def verify_repair_round1(repair: Repair, commitments: Iterable[RepairCommitment]
     """
     ordered = tuple(sorted(commitments, key=attrgetter("identifier")))
     require_one_of_each((commitment.identifier for commitment in ordered), repair.helpers)
-    culprits = [item.identifier for item in ordered if not _is_commitment_valid(repair, item)]
-    refuse_culprits("commitments of helpers are bad", culprits)
+    verify_repair_commitments(repair, ordered)
     return RepairRound1(repair=repair, commitments=ordered)
+
+
+def verify_repair_commitments(repair: Repair, commitments: Iterable[RepairCommitment]) -> None:
+    """Hold when each of these helpers' commitments adds up to its part; others may be missing.
+
+    Raises:
+        ValueError: a commitment is not from a helper.
+        InvalidSignatureError: as ``verify_repair_round1``.
+    """
+    culprits = [item.identifier for item in commitments if not _is_commitment_valid(repair, item)]
+    refuse_culprits("commitments of helpers are bad", culprits)
+
+
+def verify_summand(round1: RepairRound1, summand: RepairSummand) -> None:
+    """Hold when a summand opens its sender's commitment to it.
+
+    Raises:
+        ValueError: sender or receiver is no helper.
+        ProtocolError: it does not; ``culprit`` names the sender.
+    """
+    _require_sent(summand, round1.get_summand(summand.sender, summand.receiver))
+
+
+def verify_sum(round1: RepairRound1, total: RepairSum) -> None:
+    """Hold when a sum is that of the summands which were committed to for its sender.
+
+    Raises:
+        ValueError: the sender is no helper.
+        ProtocolError: it is not; ``culprit`` names the sender.
+    """
+    _require_sent(total, round1.compute_sum(total.sender))
 
 
 def verify_repair_echoes(round1: RepairRound1, echoes: Mapping[Identifier, bytes]) -> None:
@@ -240,6 +270,13 @@ def finish_repair(round1: RepairRound1, sums: Iterable[RepairSum]) -> KeyShare:
         min_signers=group.min_signers,
         max_signers=group.max_signers,
     )
+
+
+def _require_sent(package: SecretPackage, expected: Element) -> None:
+    try:
+        require_opening(package.share, expected)
+    except ProtocolError as error:
+        raise ProtocolError(str(error), culprit=str(package.sender)) from error
 
 
 def _split(term: Scalar, parts: int, rng: Rng) -> tuple[Scalar, ...]:

@@ -37,6 +37,7 @@ from vetonet.crypto.frost.dealing import (
     require_one_of_each,
     sort_distinct,
     sort_quorum,
+    sum_commitments,
 )
 from vetonet.crypto.frost.group import Element, Scalar, generate_scalar
 from vetonet.crypto.frost.keys import Identifier, KeyShare, PublicKeyPackage, require_thresholds
@@ -171,6 +172,17 @@ def verify_reshare_round1(resharing: Resharing, round1_packages: Iterable[Round1
     """
     packages = tuple(sorted(round1_packages, key=attrgetter("identifier")))
     require_one_of_each((package.identifier for package in packages), resharing.dealers)
+    verify_reshare_packages(resharing, packages)
+    return ReshareRound1(resharing=resharing, packages=packages)
+
+
+def verify_reshare_packages(resharing: Resharing, packages: Iterable[Round1Package]) -> None:
+    """Hold when each of these dealers' packages hands over its part of the old key; others may be missing.
+
+    Raises:
+        ValueError: a package is not from a dealer.
+        InvalidSignatureError: as ``verify_reshare_round1``.
+    """
     challenge = partial(_compute_challenge, resharing.compute_digest())
     culprits = [
         package.identifier
@@ -179,7 +191,19 @@ def verify_reshare_round1(resharing: Resharing, round1_packages: Iterable[Round1
         or not is_dealing_valid(package, min_signers=resharing.min_signers, challenge=challenge)
     ]
     refuse_culprits("round-1 packages are bad", culprits)
-    return ReshareRound1(resharing=resharing, packages=packages)
+
+
+def compute_reshared_package(round1: ReshareRound1) -> PublicKeyPackage:
+    """Return the new group's public values, which anybody can: the old group public key is theirs.
+
+    Raises:
+        EncodingError, ProtocolError: the sum is no usable key, or not the old one, which round 1 as verified
+            rules out.
+    """
+    package = sum_commitments(round1.packages, round1.resharing.identifiers)
+    if package.group_public_key != round1.resharing.old.group_public_key:
+        raise ProtocolError("the new group has another public key than the old one")
+    return package
 
 
 def verify_reshare_echoes(round1: ReshareRound1, echoes: Mapping[Identifier, bytes]) -> None:

@@ -20,7 +20,7 @@ from vetonet.party.duty import Duty, Refusal
 from vetonet.party.grants import Grants
 from vetonet.party.keys import PartySecrets, verify_secrets
 from vetonet.party.logview import LogView
-from vetonet.party.memory import PartyMemory
+from vetonet.party.memory import PartyMemory, Task
 from vetonet.party.peer import Peer
 from vetonet.party.ports import CoordinatorPort
 from vetonet.party.views import (
@@ -323,8 +323,7 @@ class PartyDaemon:
         ledger, now = self._view.ledger, self._clock()
         self._box.settle(ledger, now)
         self._withdrawals.settle(ledger)
-        over = frozenset(digest for digest, vote in ledger.votes.items() if is_over(vote, now))
-        self._grants.forget(over)
+        self._grants.forget(lambda task: _is_done(task, ledger, now))
         self._undelivered = {
             key: data
             for key, data in self._undelivered.items()
@@ -387,3 +386,11 @@ class PartyDaemon:
             missing=tuple(party for party in roster if vote.find_ballot(party) is None),
             unlogged_ballots=self._box.count_unlogged(vote),
         )
+
+
+def _is_done(task: Task, ledger: Ledger, now: Milliseconds) -> bool:
+    """Whether nothing can come of a signature any more: of a vote's, or of a lease's (VN-14.1)."""
+    vote = ledger.votes.get(task.digest)
+    if vote is None:
+        return False
+    return now >= vote.matter.statement.ends_ms if task.lease else is_over(vote, now)

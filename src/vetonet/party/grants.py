@@ -6,7 +6,7 @@ ones when it is asked again. What it signed with them it remembers on disk (``me
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -158,10 +158,10 @@ class Grants:
         self._answers[task, attempt] = _Answer(sessions=tuple(sessions), shares=shares)
         return shares
 
-    def forget(self, digests: Container[bytes]) -> None:
-        """The nonces and shares of these matters are gone for good; that the party voted is not."""
-        self._nonces = {task: held for task, held in self._nonces.items() if task.digest not in digests}
-        self._answers = {key: past for key, past in self._answers.items() if key[0].digest not in digests}
+    def forget(self, is_over: Callable[[Task], bool]) -> None:
+        """The nonces and shares of tasks that are over are gone for good; that the party voted is not."""
+        self._nonces = {task: held for task, held in self._nonces.items() if not is_over(task)}
+        self._answers = {key: past for key, past in self._answers.items() if not is_over(key[0])}
 
     def _take_nonces(
         self, task: Task, attempt: int, sessions: Sequence[GroupSession], seats: tuple[Seat, ...]

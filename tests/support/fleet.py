@@ -213,12 +213,12 @@ def _license(
 def sign_lease(
     council: Council,
     licence: Signed[Licence],
-    number: int,
+    which: int,
     parties: Sequence[str] = ("p1", "p2"),
     **changes: Any,
 ) -> bytes:
-    """A lease of this licence, signed by these parties, with some fields changed."""
-    lease = replace(derive_lease(council.treaty, licence, number), **changes)
+    """The lease of this number, signed by these parties, with some fields changed."""
+    lease = replace(derive_lease(council.treaty, licence, which), **changes)
     return council.sign_by(lease, parties, ActionClass.LEASE_RENEWAL)
 
 

@@ -8,7 +8,7 @@ from vetonet.attester.state import ChipState, LeaseOffered, LicenceOffered, Refu
 from vetonet.crypto.merkle import ConsistencyProof, compute_leaf_hash, verify_consistency, verify_inclusion
 from vetonet.errors import EncodingError, InvalidSignatureError, ProofError, WitnessQuorumError
 from vetonet.tlog.checkpoint import Checkpoint
-from vetonet.tlog.policy import LogPolicy, verify_cosigned
+from vetonet.tlog.policy import verify_cosigned
 
 Offer: TypeAlias = LicenceOffered | LeaseOffered | TreatyAmended
 """What is handed in with the proof that it is logged."""
@@ -50,7 +50,7 @@ def judge_checkpoint(
 def _judge_signatures(state: ChipState, data: bytes) -> Checkpoint | Refused:
     """Whom a chip obeys, no one log can show another history: enough witnesses vouch for it (VN-11.5)."""
     try:
-        return verify_cosigned(data, LogPolicy.under(state.treaty.statement)).checkpoint
+        return verify_cosigned(data, state.log_policy).checkpoint
     except EncodingError as error:
         return Refused(reason="checkpoint-malformed", detail=str(error))
     except InvalidSignatureError as error:

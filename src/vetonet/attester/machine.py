@@ -52,6 +52,7 @@ from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import sign
 from vetonet.errors import UnexpectedEventError
 from vetonet.policy.lease import Lease
+from vetonet.tlog.policy import LogPolicy
 from vetonet.units import Flop, Milliseconds
 
 
@@ -172,7 +173,13 @@ def _take_treaty(state: ChipState, event: TreatyAmended, now: Milliseconds) -> O
     if isinstance(judged, Refused):
         return state, (judged,)
     treaty, checkpoint = judged
-    following = replace(state, treaty=treaty, checkpoint=checkpoint, latest_ms=now)
+    following = replace(
+        state,
+        treaty=treaty,
+        log_policy=LogPolicy.under(treaty.statement),
+        checkpoint=checkpoint,
+        latest_ms=now,
+    )
     adopted = TreatyAdopted(epoch=treaty.statement.epoch)
     return following, (CheckpointTrusted(checkpoint=checkpoint), adopted)
 

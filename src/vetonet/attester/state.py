@@ -16,6 +16,7 @@ from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.checkpoint import Checkpoint
+from vetonet.tlog.policy import LogPolicy
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Flop, Milliseconds, Precision, WorkloadClass
 
@@ -132,6 +133,7 @@ class ChipState:
 
     Attributes:
         treaty: what the chip enforces.
+        log_policy: what a checkpoint must have under that treaty.
         model: its public facts.
         certificate: its device certificate (DER).
         device_key: signs nothing but alias endorsements.
@@ -152,6 +154,7 @@ class ChipState:
     """
 
     treaty: Signed[Treaty] = field(repr=False)
+    log_policy: LogPolicy = field(repr=False)
     model: ChipModel = field(repr=False)
     certificate: bytes = field(repr=False)
     device_key: SigningKey = field(repr=False)

@@ -14,8 +14,7 @@ from vetonet.cli.demo.proposals import (
     describe_second_run,
 )
 from vetonet.cli.demo.rewriting import rewrite
-from vetonet.cli.demo.stage import INTERVAL_MS, LEASE_MS, PARTY_IDS
-from vetonet.cli.treaties import describe_expression
+from vetonet.cli.demo.stage import INTERVAL_MS, LEASE_MS, MIN_GRANTS, PARTY_IDS
 from vetonet.compliance.bundle import Bundle
 from vetonet.crypto.statement import Signed
 from vetonet.policy.action import ActionClass
@@ -46,7 +45,7 @@ async def found(play: Play) -> Scene:
         expected="FOUNDED",
         outcome="FOUNDED" if is_whole else "NOT FOUNDED",
         detail=(
-            f"{describe_expression(quorum.expression)} must grant, "
+            f"{MIN_GRANTS} of {len(treaty.parties)} must grant, "
             f"{' and '.join(quorum.veto_holders)} can veto; {play.fleet.size} chips enrolled"
         ),
     )

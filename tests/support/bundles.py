@@ -6,7 +6,7 @@ bytes: drops a report, signs one with other claims, leaves out a leaf. The rest 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ from vetonet.compliance.trust_root import TrustRoot
 from vetonet.compliance.verify import verify_bundle
 from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.statement import Signed, sign, sign_jointly
+from vetonet.policy.action import ActionClass
+from vetonet.policy.lease import count_leases, derive_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.tlog.log import Log
@@ -187,13 +189,21 @@ def enrol(council: Council, chip: Chip, log: Log, **changes: Any) -> None:
     log.append(sign(alias, chip.device_key))
 
 
-def make_scene(*, chips: int = 2, windows: int = 3, council: Council | None = None, **proposal: Any) -> Scene:
+def make_scene(
+    *,
+    chips: int = 2,
+    windows: int = 3,
+    council: Council | None = None,
+    leases: Iterable[int] | None = None,
+    **proposal: Any,
+) -> Scene:
     """Return a scene up to the moment when the licence is logged and the chips may start.
 
     Args:
         chips: how many are enrolled and licensed.
         windows: how many hourly intervals the run has.
         council: by default three parties, two of which must grant.
+        leases: the numbers of those that are logged, by default of all.
         **proposal: fields of the proposal to replace.
     """
     found = council or make_council(3, 2)
@@ -210,12 +220,13 @@ def make_scene(*, chips: int = 2, windows: int = 3, council: Council | None = No
         "device_set_root": compute_device_set_root(chip.ueid for chip in fleet),
         "device_count": chips,
         "per_device_flop": share,
+        "lease_flop": proposal.get("per_device_flop", share),
         "total_flop": share * chips,
         "starts_ms": start,
         "ends_ms": start + windows * MS_PER_HOUR,
     }
     signed = found.sign_proposal(**(fields | proposal))
-    licence = _license(found, signed, log)
+    licence = _license(found, signed, log, leases)
     intervals = tuple(
         (start + number * MS_PER_HOUR, start + (number + 1) * MS_PER_HOUR) for number in range(windows)
     )
@@ -229,13 +240,19 @@ def make_compliant_scene(**arguments: Any) -> Scene:
     return scene
 
 
-def _license(council: Council, proposal: Signed[Proposal], log: Log) -> Signed[Licence]:
+def _license(
+    council: Council, proposal: Signed[Proposal], log: Log, leases: Iterable[int] | None
+) -> Signed[Licence]:
     place = log.append(proposal.data)
     granting = council.party_ids[: council.group.leaf.min_grants]
     ballots = {party: council.sign_ballot(party, proposal) for party in granting}
     indices = [log.append(ballot.data) for ballot in ballots.values()]
     licence = council.sign_licence(proposal, ballots, proposal_leaf_index=place, ballot_leaf_indices=indices)
     log.append(licence.data)
+    every = range(1, count_leases(licence.statement) + 1)
+    for number in every if leases is None else leases:
+        lease = derive_lease(council.treaty, licence, number)
+        log.append(council.sign_by(lease, granting, ActionClass.LEASE_RENEWAL))
     return licence
 
 

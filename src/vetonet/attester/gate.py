@@ -1,4 +1,4 @@
-"""The gate: whether a chip accepts a licence, a checkpoint, a piece of work (VN-12.1, VN-12.2).
+"""The gate: whether a chip accepts a licence and starts a piece of work (VN-12.1, VN-12.2, VN-12.5).
 
 Each rule is a function that raises, in a table beside its reason code, so a refusal always names one rule.
 """
@@ -8,25 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from vetonet.attester.state import ChipState, LicenceOffered, Phase, Refused, WorkRequested
-from vetonet.crypto.merkle import ConsistencyProof, compute_leaf_hash, verify_consistency, verify_inclusion
+from vetonet.attester.log_gate import judge_logged
+from vetonet.attester.state import ChipState, LeaseInUse, LicenceOffered, Phase, Refused, WorkRequested
+from vetonet.crypto.merkle import compute_leaf_hash, verify_inclusion
 from vetonet.crypto.statement import Signed
 from vetonet.errors import (
     EncodingError,
     EpochError,
     InvalidSignatureError,
-    ProofError,
     RefusedError,
     UnknownPartyError,
     VetonetError,
-    WitnessQuorumError,
 )
 from vetonet.policy.band import BandRule
 from vetonet.policy.licence import Licence, open_licence
 from vetonet.policy.treaty import Treaty
-from vetonet.tlog.checkpoint import Checkpoint, verify_checkpoint
-from vetonet.tlog.policy import LogPolicy, verify_cosigned
-from vetonet.tlog.proof import verify_log_proof
+from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.units import Flop, Milliseconds
 
 LicenceRule: TypeAlias = Callable[[ChipState, Licence, LicenceOffered, Milliseconds], None]
@@ -63,34 +60,13 @@ def judge_licence(
             rule(state, signed.statement, offer, now)
         except VetonetError as error:
             return Refused(reason=reason, detail=str(error))
-    checkpoint = judge_checkpoint(state, offer.log_proof.checkpoint, offer.consistency)
+    checkpoint = judge_logged(state, offer, after=signed.statement.licence_id)
     return checkpoint if isinstance(checkpoint, Refused) else (signed, checkpoint)
 
 
-def judge_checkpoint(
-    state: ChipState, data: bytes, consistency: ConsistencyProof | None
-) -> Checkpoint | Refused:
-    """Return a checkpoint of the treaty's log that extends the newest one the chip knows, or why it is none.
-
-    A chip that knows none believes the first it sees: whoever starts to follow a log has nothing to compare.
-    """
-    try:
-        checkpoint = verify_cosigned(data, _policy_of(state)).checkpoint
-    except EncodingError as error:
-        return Refused(reason="checkpoint-malformed", detail=str(error))
-    except InvalidSignatureError as error:
-        return Refused(reason="checkpoint-forged", detail=str(error))
-    except WitnessQuorumError as error:
-        return Refused(reason="checkpoint-unwitnessed", detail=str(error))
-    known = state.checkpoint
-    if known is not None and checkpoint.tree_size < known.tree_size:
-        detail = f"a checkpoint of size {checkpoint.tree_size}, known is {known.tree_size}"
-        return Refused(reason="checkpoint-stale", detail=detail)
-    try:
-        _verify_extension(known, checkpoint, consistency)
-    except ProofError as error:
-        return Refused(reason="log-fork", detail=str(error))
-    return checkpoint
+def find_lease(state: ChipState, now: Milliseconds) -> LeaseInUse | None:
+    """Return the lease that holds at ``now`` on this chip, used up or not, or None."""
+    return None if state.licence is None else state.licence.find_lease(now)
 
 
 def judge_work(state: ChipState, request: WorkRequested, now: Milliseconds) -> Refused | None:
@@ -101,26 +77,6 @@ def judge_work(state: ChipState, request: WorkRequested, now: Milliseconds) -> R
         except RefusedError as error:
             return Refused(reason=reason, detail=str(error))
     return None
-
-
-def _policy_of(state: ChipState) -> LogPolicy:
-    return LogPolicy.under(state.treaty.statement)
-
-
-def _verify_extension(
-    known: Checkpoint | None, checkpoint: Checkpoint, consistency: ConsistencyProof | None
-) -> None:
-    if known is None or known == checkpoint or known.tree_size == 0:
-        return
-    if known.tree_size < checkpoint.tree_size and consistency is None:
-        raise ProofError(f"no proof that size {checkpoint.tree_size} extends size {known.tree_size}")
-    verify_consistency(
-        old_size=known.tree_size,
-        old_root=known.root_hash,
-        new_size=checkpoint.tree_size,
-        new_root=checkpoint.root_hash,
-        proof=consistency.hashes if consistency else (),
-    )
 
 
 def _verify_not_expired(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
@@ -157,27 +113,6 @@ def _verify_membership(state: ChipState, licence: Licence, offer: LicenceOffered
     )
 
 
-def _verify_log_signature(
-    state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds
-) -> None:
-    del licence, now
-    verify_checkpoint(offer.log_proof.checkpoint, _policy_of(state).log_key, allow_other_lines=True)
-
-
-def _verify_witnessed(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
-    """Whom a chip obeys, no one log can show another history: enough witnesses vouch for it (VN-11.5)."""
-    del licence, now
-    verify_cosigned(offer.log_proof.checkpoint, _policy_of(state))
-
-
-def _verify_logged(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
-    """A licence stands in the log after the last ballot that it rests on."""
-    del now
-    verify_log_proof(offer.data, offer.log_proof, _policy_of(state))
-    if offer.log_proof.leaf_index <= licence.licence_id:
-        raise ProofError(f"a licence at leaf {offer.log_proof.leaf_index}, before its ballots")
-
-
 def _verify_precision(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
     del now
     if request.precision not in state.model.precisions:
@@ -212,6 +147,28 @@ def _verify_licence_started(state: ChipState, request: WorkRequested, now: Milli
         )
 
 
+def _verify_lease_begun(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    if request.licence_id is not None and state.phase is Phase.LICENSED:
+        detail = f"no lease of licence {request.licence_id} on this chip yet"
+        raise RefusedError(detail, clause="VN-12.5")
+
+
+def _verify_lease_left(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    """By count: also a chip whose clock is held stops."""
+    lease = None if request.licence_id is None else find_lease(state, now)
+    if lease is not None and not lease.left_flop:
+        detail = f"lease {lease.lease.number} of licence {request.licence_id} is used up"
+        raise RefusedError(detail, clause="VN-12.5")
+
+
+def _verify_lease_lasts(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    if request.licence_id is not None and state.phase is Phase.PAUSED:
+        detail = f"the last lease of licence {request.licence_id} on this chip is over"
+        raise RefusedError(detail, clause="VN-12.5")
+
+
 def _verify_workload(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
     del now
     licence = _licence_for(state, request)
@@ -235,15 +192,14 @@ def _verify_total(state: ChipState, request: WorkRequested, now: Milliseconds) -
 
 
 def _verify_same_job(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
-    """One interval, one job; and a licensed interval lies wholly in its licence's window."""
-    del now
+    """One interval, one job; and a licensed interval lies wholly in one lease."""
     job, wanted = state.job, (request.licence_id, request.workload, request.precision)
     if job is not None and (job.licence_id, job.workload, job.precision) != wanted:
         raise RefusedError("the open interval holds another job; report it first", clause="VN-9.1")
-    licence = _licence_for(state, request)
-    if licence is not None and state.window_start_ms < licence.not_before_ms:
-        detail = "the open interval began before the licence; report it first"
-        raise RefusedError(detail, clause="VN-9.1")
+    lease = None if request.licence_id is None else find_lease(state, now)
+    if lease is not None and state.window_start_ms < lease.lease.starts_ms:
+        detail = f"the open interval began before lease {lease.lease.number}; report it first"
+        raise RefusedError(detail, clause="VN-12.4")
 
 
 def _held_id(state: ChipState) -> int | None:
@@ -259,11 +215,8 @@ LICENCE_RULES: Final[tuple[tuple[str, LicenceRule], ...]] = (
     ("licence-replayed", _verify_unused),
     ("licence-superseded", _verify_newer),
     ("not-in-device-set", _verify_membership),
-    ("checkpoint-forged", _verify_log_signature),
-    ("checkpoint-unwitnessed", _verify_witnessed),
-    ("not-in-log", _verify_logged),
 )
-"""What a licence must satisfy once its signature holds, in this order."""
+"""What a licence must satisfy once its signature holds, in this order; after that, the log must show it."""
 
 WORK_RULES: Final[tuple[tuple[str, WorkRule], ...]] = (
     ("unknown-precision", _verify_precision),
@@ -271,6 +224,9 @@ WORK_RULES: Final[tuple[tuple[str, WorkRule], ...]] = (
     ("no-licence", _verify_licence_held),
     ("licence-spent", _verify_licence_left),
     ("licence-not-started", _verify_licence_started),
+    ("no-lease", _verify_lease_begun),
+    ("lease-spent", _verify_lease_left),
+    ("lease-ended", _verify_lease_lasts),
     ("other-workload", _verify_workload),
     ("other-precision", _verify_licensed_precision),
     ("total-above-licence", _verify_total),

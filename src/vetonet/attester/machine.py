@@ -10,16 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.enrolment import AliasEndorsement
-from vetonet.attestation.report import EAT_PROFILE, NO_DIGEST, ComputeReport, compute_report_digest
-from vetonet.attester.gate import find_allowance, judge_checkpoint, judge_licence, judge_work
+from vetonet.attestation.report import compute_report_digest
+from vetonet.attester.gate import find_allowance, find_lease, judge_licence, judge_work
+from vetonet.attester.lease_gate import judge_lease
+from vetonet.attester.log_gate import judge_checkpoint
 from vetonet.attester.metering import (
     Work,
-    compute_energy_j,
     compute_licensed_work,
     compute_unlicensed_work,
 )
+from vetonet.attester.reporting import build_report
 from vetonet.attester.state import (
     AliasEndorsed,
     CheckpointSeen,
@@ -29,6 +30,9 @@ from vetonet.attester.state import (
     Event,
     IntervalEnded,
     Job,
+    LeaseAccepted,
+    LeaseInUse,
+    LeaseOffered,
     LicenceAccepted,
     LicenceInUse,
     LicenceOffered,
@@ -38,14 +42,18 @@ from vetonet.attester.state import (
     Refused,
     ReportSigned,
     Throttled,
+    TreatyAdopted,
+    TreatyAmended,
     WorkDone,
     WorkRequested,
 )
+from vetonet.attester.treaty_gate import judge_amendment
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import sign
 from vetonet.errors import UnexpectedEventError
-from vetonet.policy.licence import Licence
-from vetonet.units import Flop, Milliseconds, WorkloadClass
+from vetonet.policy.lease import Lease
+from vetonet.tlog.policy import LogPolicy
+from vetonet.units import Flop, Milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,29 @@ def step(state: ChipState, event: Event, now: Milliseconds) -> Outcome:
     if following.phase not in row.targets:
         raise ValueError(f"the row {row.label!r} does not declare phase {following.phase}")
     return following, effects
+
+
+def compute_phase(state: ChipState, now: Milliseconds) -> Phase:
+    """Return the phase that a chip with power is in at ``now``: it follows from its licence and leases."""
+    used = state.licence
+    if used is None:
+        return Phase.UNLICENSED
+    if used.is_over(now):
+        return Phase.SPENT
+    lease = used.find_lease(now)
+    if lease is not None and lease.left_flop:
+        return Phase.LEASED
+    is_lapsed = used.leased_from_ms is not None and used.leased_from_ms <= now
+    return Phase.PAUSED if is_lapsed else Phase.LICENSED
+
+
+def _settle(state: ChipState, now: Milliseconds) -> ChipState:
+    """Time alone ends leases and licences, and begins leases; what is over is let go."""
+    if state.licence is None:
+        return state
+    lasting = tuple(used for used in state.licence.leases if used.lease.ends_ms > now)
+    settled = replace(state, licence=replace(state.licence, leases=lasting))
+    return replace(settled, phase=compute_phase(settled, now))
 
 
 def _start(state: ChipState, event: PowerCycled, now: Milliseconds) -> Outcome:
@@ -125,54 +156,101 @@ def _take_licence(state: ChipState, event: LicenceOffered, now: Milliseconds) ->
     return following, (CheckpointTrusted(checkpoint=checkpoint), LicenceAccepted(licence_id=licence_id))
 
 
+def _take_lease(state: ChipState, event: LeaseOffered, now: Milliseconds) -> Outcome:
+    """Each lease of the licence in use is accepted once, when the log shows it (VN-12.6)."""
+    judged = judge_lease(state, event, now)
+    if isinstance(judged, Refused):
+        return state, (judged,)
+    used, checkpoint = judged
+    following = _settle(replace(state, licence=used, checkpoint=checkpoint, latest_ms=now), now)
+    accepted = LeaseAccepted(licence_id=used.licence.licence_id, number=used.newest_number)
+    return following, (CheckpointTrusted(checkpoint=checkpoint), accepted)
+
+
+def _take_treaty(state: ChipState, event: TreatyAmended, now: Milliseconds) -> Outcome:
+    """The next epoch begins for this chip; its licence stays in use, and needs leases of it (VN-12.7)."""
+    judged = judge_amendment(state, event, now)
+    if isinstance(judged, Refused):
+        return state, (judged,)
+    treaty, checkpoint = judged
+    following = replace(
+        state,
+        treaty=treaty,
+        log_policy=LogPolicy.under(treaty.statement),
+        checkpoint=checkpoint,
+        latest_ms=now,
+    )
+    adopted = TreatyAdopted(epoch=treaty.statement.epoch)
+    return following, (CheckpointTrusted(checkpoint=checkpoint), adopted)
+
+
 def _work(state: ChipState, event: WorkRequested, now: Milliseconds) -> Outcome:
     """Whatever is computed is metered, throttled or not (VN-12.3)."""
-    refusal = judge_work(state, event, now)
+    settled = _settle(state, now)
+    refusal = judge_work(settled, event, now)
     if refusal is not None:
         return state, (refusal,)
-    if event.licence_id is None or state.licence is None:
-        return _work_unlicensed(state, event, now)
-    return _work_licensed(state, state.licence, event, now)
+    lease = None if event.licence_id is None else find_lease(settled, now)
+    if lease is None or settled.licence is None:
+        return _work_unlicensed(settled, event, now)
+    return _work_licensed(settled, settled.licence, lease, event, now=now)
 
 
-def _work_licensed(state: ChipState, used: LicenceInUse, event: WorkRequested, now: Milliseconds) -> Outcome:
-    """At the end of its share or of its time licensed work stops, also within a request."""
-    left_ms = max(0, used.licence.expires_ms - now)
+def _work_licensed(
+    state: ChipState, used: LicenceInUse, leased: LeaseInUse, event: WorkRequested, *, now: Milliseconds
+) -> Outcome:
+    """It stops at the end of its lease or its share, by time and by count, also in a request (VN-12.5)."""
     work = compute_licensed_work(
         event.flop,
         event.duration_ms,
         peak=state.model.peak_at(event.precision),
-        left_flop=used.left_flop,
-        left_ms=left_ms,
+        left_flop=min(used.left_flop, leased.left_flop),
+        left_ms=leased.lease.ends_ms - now,
     )
-    used = replace(used, used_flop=used.used_flop + work.flop)
-    is_over = work.is_cut or not used.left_flop or work.duration_ms >= left_ms
-    following = replace(state, licence=used, phase=Phase.SPENT if is_over else Phase.LICENSED)
-    reason = "licence-ended" if used.left_flop else "budget-spent"
-    return _meter(following, event, work, reason, used.licence, now=now)
+    counted = replace(leased, used_flop=leased.used_flop + work.flop)
+    used = replace(
+        used,
+        used_flop=used.used_flop + work.flop,
+        leases=tuple(counted if other is leased else other for other in used.leases),
+    )
+    following = replace(state, licence=used)
+    reason = _tell_limit(used, counted, now + work.duration_ms)
+    return _meter(following, event, work, reason, leased.lease, now=now)
+
+
+def _tell_limit(used: LicenceInUse, leased: LeaseInUse, end_ms: Milliseconds) -> str:
+    """Return what licensed work came up against, if anything: the licence's limits before the lease's."""
+    if not used.left_flop:
+        return "budget-spent"
+    if end_ms >= used.licence.expires_ms:
+        return "licence-ended"
+    return "lease-ended" if leased.left_flop else "lease-spent"
 
 
 def _work_unlicensed(state: ChipState, event: WorkRequested, now: Milliseconds) -> Outcome:
-    """After a licence is spent or over, or the allowance of a life, only the floor rate is left (VN-12.3).
+    """Between leases, after a licence or the allowance of a life, only the floor rate is left (VN-12.3).
 
-    Work that would run past the end of a licence stops there, so that what follows is at the floor rate.
+    Work that would run past the end of a licence or of its leases stops there, so that what follows is at
+    the floor rate.
     """
-    is_spent = state.phase is Phase.SPENT or _is_over(state, now)
+    floor_reason = _FLOOR_REASONS.get(state.phase)
     work = compute_unlicensed_work(
         event.flop,
         event.duration_ms,
         peak=state.model.peak_at(event.precision),
-        left_flop=0 if is_spent else _compute_left_allowance(state),
-        left_ms=None if is_spent or state.licence is None else state.licence.licence.expires_ms - now,
+        left_flop=0 if floor_reason else _compute_left_allowance(state),
+        left_ms=None if floor_reason or state.licence is None else state.licence.compute_lapse_ms() - now,
     )
-    is_over = is_spent or _is_over(state, now + work.duration_ms)
-    reason = "licence-spent" if is_spent else "licence-ended" if is_over else "allowance-spent"
-    following = replace(
-        state,
-        phase=Phase.SPENT if is_over else state.phase,
-        unlicensed_flop=state.unlicensed_flop + work.flop,
-    )
-    return _meter(following, event, work, reason, None, now=now)
+    following = replace(state, unlicensed_flop=state.unlicensed_flop + work.flop)
+    reason = _STOP_REASONS.get(compute_phase(following, now + work.duration_ms), "allowance-spent")
+    return _meter(following, event, work, floor_reason or reason, None, now=now)
+
+
+_FLOOR_REASONS: Final[Mapping[Phase, str]] = {Phase.PAUSED: "lease-lapsed", Phase.SPENT: "licence-spent"}
+"""Why a chip runs at the floor rate."""
+
+_STOP_REASONS: Final[Mapping[Phase, str]] = {Phase.PAUSED: "lease-ended", Phase.SPENT: "licence-ended"}
+"""Why work without a licence was cut, by where that led."""
 
 
 def _compute_left_allowance(state: ChipState) -> Flop | None:
@@ -185,14 +263,15 @@ def _meter(
     event: WorkRequested,
     work: Work,
     reason: str,
-    licence: Licence | None,
+    lease: Lease | None,
     *,
     now: Milliseconds,
 ) -> Outcome:
     """Count the work into the life and the interval, and tell where less was done than asked."""
-    job = Job(workload=event.workload, precision=event.precision, licence=licence)
+    job = Job(workload=event.workload, precision=event.precision, lease=lease)
     following = replace(
         state,
+        phase=compute_phase(state, now + work.duration_ms),
         cumulative_flop=state.cumulative_flop + work.flop,
         interval_flop=state.interval_flop + work.flop,
         job=job if work.flop else state.job,
@@ -206,15 +285,14 @@ def _meter(
 
 
 def _report(state: ChipState, event: IntervalEnded, now: Milliseconds) -> Outcome:
-    """Every interval is reported, also an idle one; a licensed one ends with its licence (VN-12.4)."""
-    licence = None if state.job is None else state.job.licence
-    end_ms = now if licence is None else min(now, licence.expires_ms)
+    """Every interval is reported, also an idle one; a licensed one ends with its lease (VN-12.4)."""
+    lease = None if state.job is None else state.job.lease
+    end_ms = now if lease is None else min(now, lease.ends_ms)
     if end_ms <= state.window_start_ms:
         return _refuse(state, "interval-empty", f"the interval began at {state.window_start_ms}")
-    data = sign(_build_report(state, event, end_ms), _alias_key_of(state))
+    data = sign(build_report(state, event, end_ms), _alias_key_of(state))
     following = replace(
-        state,
-        phase=Phase.SPENT if _is_over(state, now) else state.phase,
+        _settle(state, now),
         counter=state.counter + 1,
         previous_digest=compute_report_digest(data),
         window_start_ms=end_ms,
@@ -223,38 +301,6 @@ def _report(state: ChipState, event: IntervalEnded, now: Milliseconds) -> Outcom
         interval_flop=0,
     )
     return following, (ReportSigned(data=data),)
-
-
-def _build_report(state: ChipState, event: IntervalEnded, end_ms: Milliseconds) -> ComputeReport:
-    seen = NO_DIGEST if state.checkpoint is None else state.checkpoint.digest
-    challenge = event.challenge or compute_challenge(state.treaty.payload_digest, seen, state.window_start_ms)
-    job = state.job or Job(workload=WorkloadClass.TRAINING, precision=state.model.precisions[0], licence=None)
-    peak = state.model.peak_at(job.precision)
-    return ComputeReport(
-        nonces=(challenge, seen),
-        ueid=state.ueid,
-        hw_model=state.model.name.encode("ascii"),
-        debug_status=int(state.debug_status),
-        profile=EAT_PROFILE,
-        boot_count=state.boot_count,
-        counter=state.counter + 1,
-        previous_digest=state.previous_digest,
-        window_start_ms=state.window_start_ms,
-        window_end_ms=end_ms,
-        licence_id=job.licence_id,
-        proposal_digest=None if job.licence is None else job.licence.proposal_digest,
-        workload=job.workload,
-        precision=job.precision,
-        cumulative_flop=state.cumulative_flop,
-        energy_j=compute_energy_j(state.interval_flop, peak=peak, tdp_w=state.model.tdp_w),
-        out_of_set_bytes=event.out_of_set_bytes,
-        firmware_digest=state.firmware_digest,
-    )
-
-
-def _is_over(state: ChipState, now: Milliseconds) -> bool:
-    licence = state.licence
-    return licence is not None and (now >= licence.licence.expires_ms or not licence.left_flop)
 
 
 def _alias_key_of(state: ChipState) -> SigningKey:
@@ -277,31 +323,58 @@ def _rows_of(phase: Phase, *rows: _Row) -> tuple[Transition, ...]:
     )
 
 
-_LICENSED, _SPENT = frozenset({Phase.LICENSED}), frozenset({Phase.SPENT})
-_UNLICENSED = frozenset({Phase.UNLICENSED})
+_UNLICENSED, _SPENT = frozenset({Phase.UNLICENSED}), frozenset({Phase.SPENT})
+_LICENSED, _LEASED = frozenset({Phase.LICENSED}), frozenset({Phase.LEASED})
+_PAUSED: Final = frozenset({Phase.PAUSED})
 _ROWS: Final = (
     *_rows_of(Phase.OFF, (PowerCycled, _start, _UNLICENSED, "first start")),
     *_rows_of(
         Phase.UNLICENSED,
         (LicenceOffered, _take_licence, _UNLICENSED | _LICENSED, "licence judged"),
+        (LeaseOffered, _take_lease, _UNLICENSED, ""),
         (WorkRequested, _work, _UNLICENSED, "small work"),
         (IntervalEnded, _report, _UNLICENSED, "report"),
+        (TreatyAmended, _take_treaty, _UNLICENSED, ""),
         (CheckpointSeen, _follow_log, _UNLICENSED, ""),
         (PowerCycled, _start, _UNLICENSED, ""),
     ),
     *_rows_of(
         Phase.LICENSED,
         (LicenceOffered, _take_licence, _LICENSED, "newer licence judged"),
-        (WorkRequested, _work, _LICENSED | _SPENT, "work until budget or time is over"),
-        (IntervalEnded, _report, _LICENSED | _SPENT, "report"),
+        (LeaseOffered, _take_lease, _LICENSED | _LEASED | _PAUSED, "lease judged"),
+        (WorkRequested, _work, _LICENSED | _LEASED | _PAUSED | _SPENT, "small work, or its time has come"),
+        (IntervalEnded, _report, _LICENSED | _LEASED | _PAUSED | _SPENT, "report"),
+        (TreatyAmended, _take_treaty, _LICENSED, ""),
         (CheckpointSeen, _follow_log, _LICENSED, ""),
         (PowerCycled, _start, _LICENSED, ""),
     ),
     *_rows_of(
+        Phase.LEASED,
+        (LicenceOffered, _take_licence, _LEASED | _LICENSED, "newer licence judged"),
+        (LeaseOffered, _take_lease, _LEASED | _PAUSED, "next lease judged"),
+        (WorkRequested, _work, _LEASED | _PAUSED | _SPENT, "work until lease, budget or time is over"),
+        (IntervalEnded, _report, _LEASED | _PAUSED | _SPENT, "report"),
+        (TreatyAmended, _take_treaty, _LEASED, ""),
+        (CheckpointSeen, _follow_log, _LEASED, ""),
+        (PowerCycled, _start, _LEASED, ""),
+    ),
+    *_rows_of(
+        Phase.PAUSED,
+        (LicenceOffered, _take_licence, _PAUSED | _LICENSED, "newer licence judged"),
+        (LeaseOffered, _take_lease, _PAUSED | _LEASED, "next lease judged"),
+        (WorkRequested, _work, _PAUSED | _LEASED | _SPENT, "floor rate, until its next lease begins"),
+        (IntervalEnded, _report, _PAUSED | _LEASED | _SPENT, "report"),
+        (TreatyAmended, _take_treaty, _PAUSED, ""),
+        (CheckpointSeen, _follow_log, _PAUSED, ""),
+        (PowerCycled, _start, _PAUSED, ""),
+    ),
+    *_rows_of(
         Phase.SPENT,
         (LicenceOffered, _take_licence, _SPENT | _LICENSED, "newer licence judged"),
+        (LeaseOffered, _take_lease, _SPENT, ""),
         (WorkRequested, _work, _SPENT, "floor rate"),
         (IntervalEnded, _report, _SPENT, "report"),
+        (TreatyAmended, _take_treaty, _SPENT, ""),
         (CheckpointSeen, _follow_log, _SPENT, ""),
         (PowerCycled, _start, _SPENT, ""),
     ),

@@ -13,6 +13,7 @@ from vetonet.attester.state import ChipState, Outcome, PowerCycled
 from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.statement import Signed, sign_jointly
 from vetonet.policy.treaty import Treaty
+from vetonet.tlog.policy import LogPolicy
 from vetonet.units import Milliseconds, Rng
 
 SIMULATED: Final = "SIMULATED"
@@ -51,6 +52,7 @@ def manufacture(
     )
     return ChipState(
         treaty=treaty,
+        log_policy=LogPolicy.under(treaty.statement),
         model=model,
         certificate=certificate,
         device_key=device_key,

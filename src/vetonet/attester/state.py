@@ -3,37 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from vetonet.attestation.report import NO_DIGEST, DebugStatus
 from vetonet.attester.models import ChipModel
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
+from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.checkpoint import Checkpoint
+from vetonet.tlog.policy import LogPolicy
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Flop, Milliseconds, Precision, WorkloadClass
 
 
 class Phase(StrEnum):
-    """What the gate lets through; in SPENT that is the floor rate, until another licence comes."""
+    """What the gate lets through.
+
+    A licence alone lets a chip do nothing: it works under it in LEASED only. In PAUSED, until the next lease,
+    and in SPENT, until another licence, everything runs at the floor rate (VN-12.5).
+    """
 
     OFF = "off"
     UNLICENSED = "unlicensed"
     LICENSED = "licensed"
+    LEASED = "leased"
+    PAUSED = "paused"
     SPENT = "spent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseInUse:
+    """A lease that this chip accepted, and what it used of it."""
+
+    lease: Lease
+    used_flop: Flop = 0
+
+    @property
+    def left_flop(self) -> Flop:
+        """What is left of it for this chip."""
+        return self.lease.flop - self.used_flop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceInUse:
-    """The licence that this chip accepted last, and what it used of its share."""
+    """The licence that this chip accepted last, its leases, and what the chip used of its share.
+
+    Attributes:
+        signed: as the quorum signed it.
+        used_flop: of this chip's share.
+        leases: those that are accepted and not over, by rising number; the last may be yet to begin.
+        newest_number: of the newest lease ever accepted, 0 before the first.
+        leased_from_ms: when the first that was accepted begins, or None before it.
+    """
 
     signed: Signed[Licence]
     used_flop: Flop = 0
+    leases: tuple[LeaseInUse, ...] = ()
+    newest_number: int = 0
+    leased_from_ms: Milliseconds | None = None
 
     @property
     def licence(self) -> Licence:
@@ -45,6 +77,33 @@ class LicenceInUse:
         """What is left of this chip's share."""
         return self.licence.per_device_flop - self.used_flop
 
+    def is_over(self, now: Milliseconds) -> bool:
+        """Whether its time is over or its share used up."""
+        return now >= self.licence.expires_ms or not self.left_flop
+
+    def find_lease(self, now: Milliseconds) -> LeaseInUse | None:
+        """Return the lease that holds at ``now``, used up or not, or None where none does."""
+        return next((used for used in self.leases if used.lease.starts_ms <= now < used.lease.ends_ms), None)
+
+    def with_lease(self, lease: Lease) -> LicenceInUse:
+        """Return it with one more lease, newer than all before."""
+        return replace(
+            self,
+            leases=(*self.leases, LeaseInUse(lease=lease)),
+            newest_number=lease.number,
+            leased_from_ms=lease.starts_ms if self.leased_from_ms is None else self.leased_from_ms,
+        )
+
+    def compute_lapse_ms(self) -> Milliseconds:
+        """Return when nothing holds any more that the chip has now: its leases as far as they adjoin."""
+        if not self.leases:
+            return self.licence.expires_ms
+        lapse_ms = self.leases[0].lease.ends_ms
+        for following in self.leases[1:]:
+            if following.lease.starts_ms <= lapse_ms:
+                lapse_ms = following.lease.ends_ms
+        return lapse_ms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -52,28 +111,29 @@ class Job:
 
     Attributes:
         workload, precision: what is computed, and in which number format.
-        licence: under which licence, or None.
+        lease: under which lease, or None without a licence; one interval lies in one lease.
     """
 
     workload: WorkloadClass
     precision: Precision
-    licence: Licence | None
+    lease: Lease | None
 
     @property
     def licence_id(self) -> int | None:
         """The id of its licence, or None."""
-        return None if self.licence is None else self.licence.licence_id
+        return None if self.lease is None else self.lease.licence_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChipState:
     """One chip at one moment; all of it survives a loss of power.
 
-    The chip holds the whole treaty from manufacture on, and with it the group key, the epoch, the bands and
-    the log key: nothing that an operator says later can replace them.
+    The chip holds the whole treaty from manufacture on, and with it the group keys, the epoch, the bands and
+    the log key: nothing can replace it but what its own quorum decides (VN-12.7).
 
     Attributes:
         treaty: what the chip enforces.
+        log_policy: what a checkpoint must have under that treaty.
         model: its public facts.
         certificate: its device certificate (DER).
         device_key: signs nothing but alias endorsements.
@@ -94,6 +154,7 @@ class ChipState:
     """
 
     treaty: Signed[Treaty] = field(repr=False)
+    log_policy: LogPolicy = field(repr=False)
     model: ChipModel = field(repr=False)
     certificate: bytes = field(repr=False)
     device_key: SigningKey = field(repr=False)
@@ -155,6 +216,38 @@ class LicenceOffered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseOffered:
+    """The operator hands in a lease of the licence in use.
+
+    Attributes:
+        data: the signed lease.
+        log_proof: that it is a leaf of the log.
+        consistency: that the checkpoint of ``log_proof``, where newer, extends the newest one known.
+    """
+
+    data: bytes = field(repr=False)
+    log_proof: LogProof = field(repr=False)
+    consistency: ConsistencyProof | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreatyAmended:
+    """The operator hands in the treaty of the next epoch.
+
+    Attributes:
+        treaty: signed by all its parties.
+        data: the resolution that puts it in force, signed by the quorum of the treaty before.
+        log_proof: that the resolution is a leaf of the log.
+        consistency: that the checkpoint of ``log_proof``, where newer, extends the newest one known.
+    """
+
+    treaty: bytes = field(repr=False)
+    data: bytes = field(repr=False)
+    log_proof: LogProof = field(repr=False)
+    consistency: ConsistencyProof | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkRequested:
     """The operator wants work done from ``now`` on.
 
@@ -207,9 +300,24 @@ class CheckpointTrusted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceAccepted:
-    """The chip runs under this licence from now on."""
+    """The chip runs under this licence from now on, whenever it has a lease."""
 
     licence_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseAccepted:
+    """The chip may run from this lease's start to its end."""
+
+    licence_id: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreatyAdopted:
+    """The chip enforces the treaty of this epoch from now on."""
+
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +333,8 @@ class Throttled:
     """Less was computed than was asked for.
 
     Attributes:
-        reason: ``budget-spent``, ``licence-ended``, ``licence-spent``, ``allowance-spent`` or ``above-peak``.
+        reason: ``budget-spent``, ``licence-ended``, ``lease-spent``, ``lease-ended``, ``licence-spent``,
+            ``lease-lapsed``, ``allowance-spent`` or ``above-peak``.
     """
 
     reason: str
@@ -235,7 +344,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Nothing was done and nothing changed; ``reason`` is a code of ``REFUSALS``."""
+    """Nothing was done and nothing changed; ``reason`` is a code of ``refusals``."""
 
     reason: str
     detail: str
@@ -248,42 +357,24 @@ class ReportSigned:
     data: bytes = field(repr=False)
 
 
-Event: TypeAlias = PowerCycled | CheckpointSeen | LicenceOffered | WorkRequested | IntervalEnded
+Event: TypeAlias = (
+    PowerCycled
+    | CheckpointSeen
+    | LicenceOffered
+    | LeaseOffered
+    | TreatyAmended
+    | WorkRequested
+    | IntervalEnded
+)
 Effect: TypeAlias = (
-    AliasEndorsed | CheckpointTrusted | LicenceAccepted | WorkDone | Throttled | Refused | ReportSigned
+    AliasEndorsed
+    | CheckpointTrusted
+    | LicenceAccepted
+    | LeaseAccepted
+    | TreatyAdopted
+    | WorkDone
+    | Throttled
+    | Refused
+    | ReportSigned
 )
 Outcome: TypeAlias = tuple[ChipState, tuple[Effect, ...]]
-
-REFUSALS: Final = frozenset(
-    {
-        "clock-behind",
-        # a checkpoint
-        "checkpoint-malformed",
-        "checkpoint-forged",
-        "checkpoint-unwitnessed",
-        "checkpoint-stale",
-        "log-fork",
-        # a licence
-        "licence-malformed",
-        "licence-forged",
-        "wrong-epoch",
-        "licence-expired",
-        "licence-replayed",
-        "licence-superseded",
-        "not-in-device-set",
-        "not-in-log",
-        # work
-        "unknown-precision",
-        "licence-required",
-        "no-licence",
-        "licence-spent",
-        "licence-not-started",
-        "other-workload",
-        "other-precision",
-        "total-above-licence",
-        "interval-open",
-        # a report
-        "interval-empty",
-    }
-)
-"""Every reason for which a chip says no."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.challenge import compute_challenge
-from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST
+from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST, ComputeReport
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.compliance.evidence import Evidence, Usage, about
 from vetonet.compliance.public_record import PublicRecord
@@ -17,6 +17,7 @@ from vetonet.compliance.publication import Publication
 from vetonet.compliance.result import LicenceUse
 from vetonet.errors import Problem
 from vetonet.policy.band import BandRule
+from vetonet.policy.lease import find_number_at
 from vetonet.policy.licence import Licence
 from vetonet.units import MS_PER_S, Milliseconds, format_time
 
@@ -79,7 +80,7 @@ def judge_record(case: Case) -> Iterator[Problem]:
 
 
 def judge_authority(case: Case) -> Iterator[Problem]:
-    """Step 9: licensed work was done under a licence of the log, by its chips, in its window, as it says."""
+    """Step 9: licensed work was done under a licence and a lease of the log, by its chips, as it says."""
     licences = case.record.licences
     if case.period_ms is None or not case.evidence.chains:
         detail = "the bundle holds no report, or no licence of which any time is due"
@@ -97,6 +98,7 @@ def judge_authority(case: Case) -> Iterator[Problem]:
     members = {root: frozenset(device_set.ueids) for root, device_set in case.device_sets.items()}
     for licence, usage in case.iter_licensed():
         yield from _judge_licensed_report(licence, usage, members.get(licence.device_set_root))
+        yield from _judge_lease(case, licence, usage)
 
 
 def _judge_licensed_report(
@@ -113,6 +115,20 @@ def _judge_licensed_report(
         )
     if not licence.not_before_ms <= claims.window_start_ms < claims.window_end_ms <= licence.expires_ms:
         yield about(usage, "outside-validity", f"ran outside the window of licence {licence.licence_id}")
+
+
+def _judge_lease(case: Case, licence: Licence, usage: Usage) -> Iterator[Problem]:
+    """The interval lies in one lease, which the log holds: consent to the run was kept (VN-12.5)."""
+    claims, licence_id = usage.claims, licence.licence_id
+    number = find_number_at(licence, claims.window_start_ms)
+    if number is None:
+        return  # outside the window of the licence, which is said already
+    if find_number_at(licence, claims.window_end_ms - 1) != number:
+        yield about(usage, "outside-lease", f"does not lie in one lease of licence {licence_id}")
+    elif (licence_id, number) not in case.record.lease_leaves:
+        is_committed = usage.report.data in case.publication.committed
+        reason = "outside-lease" if is_committed else "lease-not-shown"
+        yield about(usage, reason, f"ran in lease {number} of licence {licence_id}, which is not in this log")
 
 
 def judge_genuineness(case: Case) -> Iterator[Problem]:
@@ -152,8 +168,18 @@ def _judge_checkpoint(case: Case, usage: Usage, sizes: Mapping[bytes, int], newe
         yield about(usage, "checkpoint-not-shown", "names a checkpoint that this log does not hold (yet)")
     elif size is None or (batch_leaf is not None and size > batch_leaf):
         yield about(usage, "checkpoint-unknown", "names a checkpoint that the log did not have by then")
-    elif size < newest or size <= case.record.licence_leaves.get(claims.licence_id or -1, 0):
+    elif size < newest or size <= _find_newest_permission(case.record, claims):
         yield about(usage, "checkpoint-stale", f"names the checkpoint of size {size}, older than it must be")
+
+
+def _find_newest_permission(record: PublicRecord, claims: ComputeReport) -> int:
+    """Return the leaf of the licence or lease that a chip had seen when it did this; 0 for none needed."""
+    if claims.licence_id is None:
+        return 0
+    licence = record.licences.get(claims.licence_id)
+    number = 0 if licence is None else find_number_at(licence, claims.window_start_ms) or 0
+    placed = record.licence_leaves.get(claims.licence_id, 0)
+    return max(placed, record.lease_leaves.get((claims.licence_id, number), 0))
 
 
 def _compute_known_checkpoints(record: PublicRecord) -> Mapping[bytes, int]:
@@ -173,9 +199,14 @@ def judge_publication(case: Case) -> Iterator[Problem]:
 
 
 def judge_budget(case: Case) -> Iterator[Problem]:
-    """Step 14: no licence and no chip of it used more than was allowed."""
+    """Step 14: no licence, no chip of it and no lease of that was used for more than was allowed."""
     for licence_id, by_chip in _sum_by_licence(case).items():
         yield from _judge_licence_budget(case.record.licences[licence_id], by_chip)
+    for (licence_id, number, ueid), flop in _sum_by_lease(case).items():
+        over = flop - case.record.licences[licence_id].lease_flop
+        if over > 0:
+            detail = f"chip {ueid.hex()[:16]} used {over} FLOP more than lease {number} allows"
+            yield Problem(reason="lease-exceeded", detail=detail, culprit=ueid.hex())
 
 
 def compute_licence_uses(case: Case) -> tuple[LicenceUse, ...]:
@@ -191,6 +222,16 @@ def _sum_by_licence(case: Case) -> Mapping[int, Mapping[bytes, int]]:
     used: dict[int, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
     for licence, usage in case.iter_licensed():
         used[licence.licence_id][usage.claims.ueid] += usage.flop or 0
+    return used
+
+
+def _sum_by_lease(case: Case) -> Mapping[tuple[int, int, bytes], int]:
+    """Return what each chip used of each lease, as its intervals say, whether the log holds that or not."""
+    used: dict[tuple[int, int, bytes], int] = defaultdict(int)
+    for licence, usage in case.iter_licensed():
+        number = find_number_at(licence, usage.claims.window_start_ms)
+        if number is not None:
+            used[licence.licence_id, number, usage.claims.ueid] += usage.flop or 0
     return used
 
 

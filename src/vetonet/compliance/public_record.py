@@ -10,7 +10,7 @@ from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.trust_root import TrustRoot
-from vetonet.crypto.statement import Signed, peek
+from vetonet.crypto.statement import Signed, peek, read_unverified
 from vetonet.errors import (
     ComplianceError,
     EncodingError,
@@ -19,6 +19,7 @@ from vetonet.errors import (
     RefusedError,
     VerificationError,
 )
+from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.tlog.checkpoint import Checkpoint
@@ -40,6 +41,7 @@ class PublicRecord:
         registry: the chips.
         batches: the operators' report batches with their leaf indices.
         licence_leaves: where each licence stands, by licence id.
+        lease_leaves: where each lease stands, by licence id and number.
         enrolment_leaves: where each chip was enrolled, by ueid.
         retirement_leaves: where each chip that is out of service was retired, by ueid.
         problems: leaves that the rules would not have let in; nobody is accused of them.
@@ -52,6 +54,7 @@ class PublicRecord:
     registry: Registry = field(repr=False)
     batches: tuple[tuple[int, Signed[ReportBatch]], ...] = field(default=(), repr=False)
     licence_leaves: Mapping[int, int] = field(default_factory=dict)
+    lease_leaves: Mapping[tuple[int, int], int] = field(default_factory=dict)
     enrolment_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     retirement_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     problems: tuple[Problem, ...] = ()
@@ -88,6 +91,7 @@ def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:
         registry=reading.registry,
         batches=tuple(reading.batches),
         licence_leaves=reading.licence_leaves,
+        lease_leaves=reading.lease_leaves,
         enrolment_leaves=reading.enrolment_leaves,
         retirement_leaves=reading.retirement_leaves,
         problems=tuple(reading.problems),
@@ -134,6 +138,7 @@ class RecordReader:
         registry: the chips.
         batches: the operators' report batches with their leaf indices.
         licence_leaves, enrolment_leaves, retirement_leaves: where each stands, by licence id or ueid.
+        lease_leaves: where each lease stands, by licence id and number.
         problems: leaves that the rules would not have let in.
     """
 
@@ -143,6 +148,7 @@ class RecordReader:
         self.registry = Registry()
         self.batches: list[tuple[int, Signed[ReportBatch]]] = []
         self.licence_leaves: dict[int, int] = {}
+        self.lease_leaves: dict[tuple[int, int], int] = {}
         self.enrolment_leaves: dict[bytes, int] = {}
         self.retirement_leaves: dict[bytes, int] = {}
         self.problems: list[Problem] = []
@@ -159,7 +165,7 @@ class RecordReader:
     def _read(self, leaf_index: int, data: bytes) -> None:
         kind = peek(data).kind
         if kind in VOTING_KINDS:
-            self._read_vote(leaf_index, data)
+            self._read_vote(kind, leaf_index, data)
         elif kind == DeviceEnrolment.TYPE:
             # A leaf has no time of its own: reports are held against the validity of the certificate.
             device = self.registry.read_enrolment(data, self._treaty)
@@ -175,9 +181,12 @@ class RecordReader:
             msg = f"a leaf of unknown type {kind!r}"
             raise EncodingError(msg)
 
-    def _read_vote(self, leaf_index: int, data: bytes) -> None:
+    def _read_vote(self, kind: str, leaf_index: int, data: bytes) -> None:
         before = self.ledger.licensed.keys()
         self.ledger = read_leaf(self.ledger, leaf_index, data)
+        if kind == Lease.TYPE:
+            lease = read_unverified(data, Lease)  # which the ledger has just verified
+            self.lease_leaves[lease.licence_id, lease.number] = leaf_index
         for digest in self.ledger.licensed.keys() - before:
             licence = self.ledger.find(digest).licence
             if licence is not None:

@@ -50,6 +50,8 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "licence-unknown": Verdict.VIOLATION,
         "licence-not-shown": Verdict.INCONCLUSIVE,
         "outside-validity": Verdict.VIOLATION,
+        "outside-lease": Verdict.VIOLATION,
+        "lease-not-shown": Verdict.INCONCLUSIVE,
         "device-not-in-set": Verdict.VIOLATION,
         "other-workload": Verdict.VIOLATION,
         "device-set-missing": Verdict.INCONCLUSIVE,
@@ -71,6 +73,7 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         # budget
         "budget-exceeded": Verdict.VIOLATION,
         "device-budget-exceeded": Verdict.VIOLATION,
+        "lease-exceeded": Verdict.VIOLATION,
         # coverage
         "interval-uncovered": Verdict.INCONCLUSIVE,
         "device-not-enrolled": Verdict.INCONCLUSIVE,

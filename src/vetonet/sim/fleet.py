@@ -21,6 +21,7 @@ from vetonet.attester.state import (
     Effect,
     Event,
     IntervalEnded,
+    LeaseOffered,
     LicenceOffered,
     Refused,
     ReportSigned,
@@ -136,6 +137,14 @@ class Fleet:
             )
 
         return self._drive(offer, now)
+
+    def offer_lease(
+        self, data: bytes, log_proof: LogProof, consistency: ConsistencyProof | None, now: Milliseconds
+    ) -> Tally:
+        """Hand a lease of the licence in use to every chip."""
+        return self._drive(
+            lambda _: LeaseOffered(data=data, log_proof=log_proof, consistency=consistency), now
+        )
 
     def show_checkpoint(self, data: bytes, consistency: ConsistencyProof | None, now: Milliseconds) -> Tally:
         """Show every chip a newer checkpoint of the log."""

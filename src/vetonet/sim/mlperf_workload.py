@@ -7,9 +7,10 @@ is a floor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final
 
 from vetonet.attester.models import ChipModel
@@ -303,11 +304,18 @@ def _workload_step(step: MlperfStep, flop_per_sample: Flop) -> WorkloadStep:
     return WorkloadStep(start_ms=step.start_ms, end_ms=step.end_ms, flop=step.samples * flop_per_sample)
 
 
-def iter_intervals(workload: MlperfWorkload, interval_ms: Milliseconds) -> Iterator[WorkloadInterval]:
+def iter_intervals(
+    workload: MlperfWorkload, interval_ms: Milliseconds, *, anchor_ms: Milliseconds | None = None
+) -> Iterator[WorkloadInterval]:
     """Yield the run cut into reporting intervals; over chips and intervals the FLOP sum to the total exactly.
 
     Within a step the fleet computes at an even rate; a step that spans a boundary is cut there, rounded down,
     and the rest falls into the next interval. The last interval ends with the run and may be shorter.
+
+    Args:
+        workload: the run.
+        interval_ms: how long an interval is.
+        anchor_ms: from when intervals are counted, where that is not the start; the first is shorter then.
 
     Raises:
         ValueError: the interval is not positive.
@@ -315,14 +323,16 @@ def iter_intervals(workload: MlperfWorkload, interval_ms: Milliseconds) -> Itera
     """
     if interval_ms <= 0:
         raise ValueError("a reporting interval takes time")
-    return _iter_intervals(workload, interval_ms)
+    anchor_ms = workload.start_ms if anchor_ms is None else anchor_ms
+    first_ms = interval_ms - (workload.start_ms - anchor_ms) % interval_ms
+    edges = range(workload.start_ms + first_ms, workload.stop_ms, interval_ms)
+    return _iter_intervals(workload, (workload.start_ms, *edges, workload.stop_ms))
 
 
-def _iter_intervals(workload: MlperfWorkload, interval_ms: Milliseconds) -> Iterator[WorkloadInterval]:
-    """Yield the intervals; one pass over the steps."""
+def _iter_intervals(workload: MlperfWorkload, edges: Sequence[Milliseconds]) -> Iterator[WorkloadInterval]:
+    """Yield the intervals between these times; one pass over the steps."""
     steps, done, index, before = workload.steps, 0, 0, 0
-    for start in range(workload.start_ms, workload.stop_ms, interval_ms):
-        end = min(start + interval_ms, workload.stop_ms)
+    for start, end in pairwise(edges):
         while index < len(steps) and steps[index].end_ms <= end:
             done += steps[index].flop
             index += 1

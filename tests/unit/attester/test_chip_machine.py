@@ -34,7 +34,7 @@ SMALL_SHARE = 2 * 10**18
 FLEET = make_fleet(per_device_flop=SMALL_SHARE)
 CHIP = FLEET.chips[0]
 LICENCE = FLEET.licence.statement
-LICENSED = FLEET.license(CHIP)
+LEASED = FLEET.lease(CHIP)
 FLOOR = PEAK // 100
 NEVER_STARTED = manufacture(
     MODEL, FLEET.maker, FLEET.council.treaty, SeededRng(b"new"), firmware_digest=bytes(32)
@@ -49,8 +49,8 @@ def test_a_chip_without_power_does_nothing() -> None:
 
 def test_work_within_the_licence_is_done_and_metered_exactly() -> None:
     request = FLEET.request(flop=10**18 + 7, duration_ms=MS_PER_HOUR, total_flop=LICENCE.total_flop)
-    chip, effects = step(LICENSED, request, LICENSED.latest_ms)
-    assert effects == (WorkDone(flop=10**18 + 7, end_ms=LICENSED.latest_ms + MS_PER_HOUR),)
+    chip, effects = step(LEASED, request, LEASED.latest_ms)
+    assert effects == (WorkDone(flop=10**18 + 7, end_ms=LEASED.latest_ms + MS_PER_HOUR),)
     assert (chip.cumulative_flop, chip.interval_flop) == (10**18 + 7,) * 2
     assert chip.licence is not None
     assert chip.licence.left_flop == SMALL_SHARE - 10**18 - 7
@@ -59,8 +59,8 @@ def test_work_within_the_licence_is_done_and_metered_exactly() -> None:
 def test_licensed_work_stops_when_the_share_is_used_up() -> None:
     # VN-12.3; at an even rate the share lasts two thirds of the hour
     request = FLEET.request(flop=3 * 10**18)
-    chip, effects = step(LICENSED, request, LICENSED.latest_ms)
-    end_ms = LICENSED.latest_ms + MS_PER_HOUR * 2 // 3
+    chip, effects = step(LEASED, request, LEASED.latest_ms)
+    end_ms = LEASED.latest_ms + MS_PER_HOUR * 2 // 3
     assert effects == (
         WorkDone(flop=SMALL_SHARE, end_ms=end_ms),
         Throttled(reason="budget-spent", asked_flop=3 * 10**18, allowed_flop=SMALL_SHARE),
@@ -69,13 +69,13 @@ def test_licensed_work_stops_when_the_share_is_used_up() -> None:
 
 
 def test_a_share_used_to_the_last_flop_is_spent() -> None:
-    chip, effects = step(LICENSED, FLEET.request(flop=SMALL_SHARE), LICENSED.latest_ms)
+    chip, effects = step(LEASED, FLEET.request(flop=SMALL_SHARE), LEASED.latest_ms)
     assert (tell(effects), chip.phase) == ([], Phase.SPENT)
 
 
 def test_licensed_work_stops_when_the_licence_ends() -> None:
     request = FLEET.request(flop=10**18)
-    chip, effects = step(LICENSED, request, LICENCE.expires_ms - MS_PER_HOUR // 4)
+    chip, effects = step(LEASED, request, LICENCE.expires_ms - MS_PER_HOUR // 4)
     assert effects == (
         WorkDone(flop=10**18 // 4, end_ms=LICENCE.expires_ms),
         Throttled(reason="licence-ended", asked_flop=10**18, allowed_flop=10**18 // 4),
@@ -85,14 +85,14 @@ def test_licensed_work_stops_when_the_licence_ends() -> None:
 
 @pytest.mark.parametrize("late_ms", [0, 1, MS_PER_HOUR])
 def test_at_the_end_of_a_licence_nothing_licensed_is_done(late_ms: int) -> None:
-    chip, effects = step(LICENSED, FLEET.request(flop=10**18), LICENCE.expires_ms + late_ms)
-    assert tell(effects) == ["licence-ended"]
-    assert (chip.cumulative_flop, chip.phase, chip.job) == (0, Phase.SPENT, None)
+    chip, effects = step(LEASED, FLEET.request(flop=10**18), LICENCE.expires_ms + late_ms)
+    assert tell(effects) == ["licence-spent"]
+    assert chip is LEASED
 
 
 def test_a_spent_chip_runs_at_one_percent_and_meters_it() -> None:
     # VN-12.3, RFD 032
-    chip, _ = step(LICENSED, FLEET.request(flop=SMALL_SHARE), LICENSED.latest_ms)
+    chip, _ = step(LEASED, FLEET.request(flop=SMALL_SHARE), LEASED.latest_ms)
     chip, _ = step(chip, IntervalEnded(), chip.latest_ms)
     chip, effects = step(chip, FLEET.free_request(), chip.latest_ms)
     assert tell(effects) == ["licence-spent"]
@@ -105,7 +105,7 @@ def test_a_spent_chip_runs_at_one_percent_and_meters_it() -> None:
 @pytest.mark.parametrize("late_ms", [0, 1, MS_PER_HOUR])
 def test_a_chip_whose_licence_ran_out_unnoticed_runs_at_one_percent(late_ms: int) -> None:
     """VN-12.3: no report and no licensed request came since, and none is needed."""
-    chip, effects = step(LICENSED, FLEET.free_request(), LICENCE.expires_ms + late_ms)
+    chip, effects = step(LEASED, FLEET.free_request(), LICENCE.expires_ms + late_ms)
     assert tell(effects) == ["licence-spent"]
     assert chip.unlicensed_flop == FLOOR * 3600
     assert chip.phase is Phase.SPENT
@@ -113,7 +113,7 @@ def test_a_chip_whose_licence_ran_out_unnoticed_runs_at_one_percent(late_ms: int
 
 def test_work_without_a_licence_is_at_the_full_rate_only_until_a_held_licence_ends() -> None:
     """VN-12.3: a long request begun just before the end carries no full rate over it."""
-    chip, effects = step(LICENSED, FLEET.free_request(flop=10**18), LICENCE.expires_ms - MS_PER_HOUR // 4)
+    chip, effects = step(LEASED, FLEET.free_request(flop=10**18), LICENCE.expires_ms - MS_PER_HOUR // 4)
     assert effects == (
         WorkDone(flop=10**18 // 4, end_ms=LICENCE.expires_ms),
         Throttled(reason="licence-ended", asked_flop=10**18, allowed_flop=10**18 // 4),
@@ -123,12 +123,12 @@ def test_work_without_a_licence_is_at_the_full_rate_only_until_a_held_licence_en
 
 
 def test_work_without_a_licence_that_is_done_before_a_held_one_ends_changes_nothing() -> None:
-    chip, effects = step(LICENSED, FLEET.free_request(flop=10**18), LICENCE.expires_ms - MS_PER_HOUR - 1)
-    assert (tell(effects), chip.phase) == ([], Phase.LICENSED)
+    chip, effects = step(LEASED, FLEET.free_request(flop=10**18), LICENCE.expires_ms - MS_PER_HOUR - 1)
+    assert (tell(effects), chip.phase) == ([], Phase.LEASED)
 
 
 def test_work_below_the_floor_rate_is_never_throttled() -> None:
-    chip, _ = step(LICENSED, FLEET.request(flop=SMALL_SHARE), LICENSED.latest_ms)
+    chip, _ = step(LEASED, FLEET.request(flop=SMALL_SHARE), LEASED.latest_ms)
     chip, _ = step(chip, IntervalEnded(), chip.latest_ms)
     assert tell(step(chip, FLEET.free_request(flop=FLOOR * 3600), chip.latest_ms)[1]) == []
 
@@ -149,9 +149,9 @@ def test_a_meter_cannot_count_more_than_physics_allows() -> None:
 
 
 def test_licensed_work_above_peak_is_cut_to_peak() -> None:
-    chip, effects = step(LICENSED, FLEET.request(flop=PEAK * 2, duration_ms=1000), LICENSED.latest_ms)
+    chip, effects = step(LEASED, FLEET.request(flop=PEAK * 2, duration_ms=1000), LEASED.latest_ms)
     assert tell(effects) == ["above-peak"]
-    assert (chip.cumulative_flop, chip.phase) == (PEAK, Phase.LICENSED)
+    assert (chip.cumulative_flop, chip.phase) == (PEAK, Phase.LEASED)
 
 
 def test_peak_depends_on_the_precision() -> None:
@@ -166,7 +166,7 @@ def report_of(chip: ChipState, now: int, event: IntervalEnded | None = None) -> 
 
 
 def test_a_report_tells_what_the_interval_was() -> None:
-    chip, _ = step(LICENSED, FLEET.request(flop=10**18), LICENSED.latest_ms)
+    chip, _ = step(LEASED, FLEET.request(flop=10**18), LEASED.latest_ms)
     chip, data = report_of(chip, chip.latest_ms, IntervalEnded(out_of_set_bytes=5))
     claims = FLEET.open(data).statement
     assert (claims.licence_id, claims.proposal_digest) == (LICENCE.licence_id, LICENCE.proposal_digest)
@@ -186,13 +186,13 @@ def test_a_verifiers_own_challenge_is_answered() -> None:
 
 def test_an_idle_interval_is_reported_too() -> None:
     # VN-12.4
-    _, data = report_of(LICENSED, LICENSED.latest_ms + MS_PER_HOUR)
+    _, data = report_of(LEASED, LEASED.latest_ms + MS_PER_HOUR)
     claims = FLEET.open(data).statement
     assert (claims.licence_id, claims.cumulative_flop, claims.energy_j) == (None, 0, 0)
 
 
 def test_a_licensed_interval_ends_with_its_licence() -> None:
-    chip, _ = step(LICENSED, FLEET.request(flop=10**18), LICENSED.latest_ms)
+    chip, _ = step(LEASED, FLEET.request(flop=10**18), LEASED.latest_ms)
     chip, data = report_of(chip, LICENCE.expires_ms + 77)
     assert FLEET.open(data).statement.window_end_ms == LICENCE.expires_ms
     assert (chip.phase, chip.window_start_ms) == (Phase.SPENT, LICENCE.expires_ms)
@@ -201,9 +201,9 @@ def test_a_licensed_interval_ends_with_its_licence() -> None:
 
 
 def test_an_empty_interval_is_not_reported() -> None:
-    chip, effects = step(LICENSED, IntervalEnded(), LICENSED.latest_ms)
+    chip, effects = step(LEASED, IntervalEnded(), LEASED.latest_ms)
     assert tell(effects) == ["interval-empty"]
-    assert chip is LICENSED
+    assert chip is LEASED
 
 
 def test_a_chip_that_is_being_debugged_says_so() -> None:
@@ -212,7 +212,7 @@ def test_a_chip_that_is_being_debugged_says_so() -> None:
 
 
 def test_power_loss_keeps_everything_but_the_alias_key() -> None:
-    chip, _ = step(LICENSED, FLEET.request(flop=10**18), LICENSED.latest_ms)
+    chip, _ = step(LEASED, FLEET.request(flop=10**18), LEASED.latest_ms)
     alias = generate_ed25519(SeededRng(b"boot"))
     again, effects = step(chip, PowerCycled(alias_key=alias), chip.latest_ms + 5)
     assert again == replace(chip, alias_key=alias, boot_count=2, latest_ms=chip.latest_ms + 5)
@@ -227,8 +227,8 @@ def test_other_firmware_is_measured_at_the_next_start() -> None:
 
 
 def test_no_secret_shows_in_the_repr_of_a_chip() -> None:
-    shown = repr(LICENSED)
-    for key in (LICENSED.alias_key, LICENSED.device_key):
+    shown = repr(LEASED)
+    for key in (LEASED.alias_key, LEASED.device_key):
         assert key is not None
         assert repr(key) not in shown
     assert "SigningKey" not in shown
@@ -312,17 +312,28 @@ def test_step_refuses_a_phase_that_the_row_does_not_declare(monkeypatch: pytest.
         step(CHIP, IntervalEnded(), CHIP.latest_ms)
 
 
-def test_only_a_judged_licence_leads_to_the_licensed_phase() -> None:
-    def enters(row: Transition) -> bool:
-        return row.phase is not Phase.LICENSED and Phase.LICENSED in row.targets
+def list_ways_into(phase: Phase) -> set[tuple[Phase, str]]:
+    rows: tuple[Transition, ...] = tuple(TABLE.values())
+    return {
+        (row.phase, row.event.__name__) for row in rows if row.phase is not phase and phase in row.targets
+    }
 
-    assert {row.event.__name__ for row in TABLE.values() if enters(row)} == {"LicenceOffered"}
+
+def test_only_a_judged_licence_leads_to_the_licensed_phase() -> None:
+    assert {event for _, event in list_ways_into(Phase.LICENSED)} == {"LicenceOffered"}
+
+
+def test_nothing_but_a_lease_leads_from_no_licence_or_a_spent_one_to_licensed_work() -> None:
+    """VN-12.5: also the licence itself leads only to the phase in which a lease is awaited."""
+    sources = {phase for phase, _ in list_ways_into(Phase.LEASED)}
+    assert sources == {Phase.LICENSED, Phase.PAUSED}
 
 
 def test_the_diagram_shows_every_labelled_row() -> None:
     drawn = draw_states()
     assert drawn.startswith("stateDiagram-v2\n    [*] --> off: manufactured\n")
-    assert "    licensed --> spent: WorkRequested (work until budget or time is over)" in drawn
+    assert "    leased --> paused: WorkRequested (work until lease, budget or time is over)" in drawn
+    assert "    paused --> leased: LeaseOffered (next lease judged)" in drawn
     assert "    spent --> licensed: LicenceOffered (newer licence judged)" in drawn
 
 

@@ -12,9 +12,10 @@ import pytest
 from support.fleet import PER_DEVICE_FLOP, Fleet, drive, make_fleet, tell
 from support.world import make_council
 from vetonet.attester.gate import LICENCE_RULES, WORK_RULES, find_allowance
+from vetonet.attester.lease_gate import LEASE_RULES
 from vetonet.attester.machine import step
+from vetonet.attester.refusals import REFUSALS
 from vetonet.attester.state import (
-    REFUSALS,
     CheckpointSeen,
     CheckpointTrusted,
     ChipState,
@@ -24,10 +25,11 @@ from vetonet.attester.state import (
     Phase,
     WorkRequested,
 )
+from vetonet.attester.treaty_gate import TREATY_RULES
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.merkle import ConsistencyProof, compute_inclusion_proof, compute_leaf_hash
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import Signed, sign
+from vetonet.crypto.statement import Signed, sign_jointly
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.proposal import Proposal
 from vetonet.tlog.checkpoint import Checkpoint, sign_checkpoint
@@ -47,10 +49,15 @@ def licensed() -> ChipState:
     return FLEET.license(CHIP)
 
 
+@cache
+def leased() -> ChipState:
+    return FLEET.lease(CHIP)
+
+
 def spend() -> tuple[ChipState, LicenceOffered]:
     """A chip after the whole of a small share, and the licence it had."""
     fleet = make_fleet(per_device_flop=2 * 10**18)
-    chip = fleet.license(fleet.chips[0])
+    chip = fleet.lease(fleet.chips[0])
     return step(chip, fleet.request(flop=2 * 10**18), chip.latest_ms)[0], fleet.offer(chip.ueid)
 
 
@@ -70,7 +77,7 @@ def relicense(proposal_leaf_index: int, proposal: Signed[Proposal] | None = None
 
 
 def offer_second(chip: ChipState, proposal: Signed[Proposal] | None = None, **changes: Any) -> LicenceOffered:
-    data, log, leaf_index = relicense(6, proposal)
+    data, log, leaf_index = relicense(7, proposal)
     checkpoint = FLEET.council.sign_head(log)
     fields: dict[str, Any] = {
         "data": data,
@@ -93,7 +100,7 @@ def test_every_chip_of_the_set_accepts_it() -> None:
 
 
 def forge_licence() -> LicenceOffered:
-    return FLEET.offer(CHIP.ueid, data=sign(LICENCE, MALLORY))
+    return FLEET.offer(CHIP.ueid, data=sign_jointly(LICENCE, (MALLORY,)))
 
 
 def offer_of_another_treaty() -> LicenceOffered:
@@ -105,27 +112,13 @@ def offer_of_another_treaty() -> LicenceOffered:
 
 def offer_of_another_epoch() -> LicenceOffered:
     # The group signs under an amended treaty; the chip still enforces the first.
-    council = FLEET.council
-    ballots = {name: council.sign_ballot(name, FLEET.proposal) for name in ("p1", "p2")}
-    package_treaty = council.treaty.statement.epoch + 1
-    amended = _sign_unchecked(replace(LICENCE, epoch=package_treaty), ballots)
-    return FLEET.offer(CHIP.ueid, data=amended)
-
-
-def _sign_unchecked(licence: Any, ballots: Any) -> bytes:
-    from vetonet.crypto import frost  # noqa: PLC0415
-    from vetonet.crypto.statement import attach_signature  # noqa: PLC0415
-
-    council = FLEET.council
-    package = council.make_signing_package(licence, ballots)
-    shares = [council.sign_share(name, licence, package) for name in ballots]
-    signature = frost.aggregate(package, shares, council.treaty.statement.group)
-    return attach_signature(licence, council.treaty.statement.group_key, signature)
+    amended = replace(LICENCE, epoch=LICENCE.epoch + 1)
+    return FLEET.offer(CHIP.ueid, data=FLEET.council.sign_by(amended, ("p1", "p2")))
 
 
 def offer_unlogged() -> LicenceOffered:
     proof = FLEET.offer(CHIP.ueid).log_proof
-    return FLEET.offer(CHIP.ueid, log_proof=replace(proof, leaf_index=5))
+    return FLEET.offer(CHIP.ueid, log_proof=replace(proof, leaf_index=6))
 
 
 def offer_from_a_stranger_log() -> LicenceOffered:
@@ -236,7 +229,7 @@ def test_a_newer_licence_needs_a_log_that_extends_the_known_one() -> None:
     # A split view: the checkpoint is signed by the log, but it does not extend what the chip has seen.
     now = licensed().latest_ms
     assert tell(step(licensed(), offer_second(CHIP, consistency=None), now)[1]) == ["log-fork"]
-    wrong = ConsistencyProof(old_size=6, new_size=10, hashes=(bytes(32),) * 3)
+    wrong = ConsistencyProof(old_size=7, new_size=11, hashes=(bytes(32),) * 3)
     assert tell(step(licensed(), offer_second(CHIP, consistency=wrong), now)[1]) == ["log-fork"]
 
 
@@ -245,7 +238,7 @@ def checkpoint_of(log: Log, size: int | None = None) -> bytes:
 
 
 def test_a_checkpoint_is_believed_when_it_extends_the_last() -> None:
-    log = relicense(6)[1]
+    log = relicense(7)[1]
     chip, effects = drive(CHIP, (CheckpointSeen(data=checkpoint_of(log, 3)), NOW))
     assert effects == [CheckpointTrusted(checkpoint=log.checkpoint(3))]
     event = CheckpointSeen(data=checkpoint_of(log), consistency=log.consistency_proof(3))
@@ -255,7 +248,7 @@ def test_a_checkpoint_is_believed_when_it_extends_the_last() -> None:
 
 
 def test_a_bad_checkpoint_is_refused_with_its_reason() -> None:
-    log = relicense(6)[1]
+    log = relicense(7)[1]
     chip, _ = step(CHIP, CheckpointSeen(data=checkpoint_of(log, 6)), NOW)
     other = Checkpoint(origin=log.origin, tree_size=6, root_hash=bytes(32))
     same_size = FLEET.council.cosign(sign_checkpoint(other, FLEET.council.log_key), ("p1", "p2", "p3"))
@@ -297,9 +290,9 @@ REFUSED_WORK: dict[str, tuple[Callable[[Fleet], WorkRequested], str]] = {
     ("make", "reason"), [pytest.param(*entry, id=name) for name, entry in REFUSED_WORK.items()]
 )
 def test_work_outside_the_rules_is_refused(make: Callable[[Fleet], WorkRequested], reason: str) -> None:
-    chip, effects = step(licensed(), make(FLEET), licensed().latest_ms)
+    chip, effects = step(leased(), make(FLEET), leased().latest_ms)
     assert tell(effects) == [reason]
-    assert chip is licensed()
+    assert chip is leased()
 
 
 def test_a_chip_without_a_licence_refuses_licensed_work() -> None:
@@ -317,12 +310,13 @@ def test_licensed_work_does_not_start_before_its_time() -> None:
 
 def test_a_licensed_interval_lies_wholly_in_the_licences_window() -> None:
     chip, _ = step(CHIP, FLEET.offer(CHIP.ueid), NOW)
+    chip, _ = step(chip, FLEET.lease_offer(), NOW)
     assert tell(step(chip, FLEET.request(), LICENCE.not_before_ms)[1]) == ["interval-open"]
 
 
 def test_one_interval_holds_one_job() -> None:
     # VN-9.1
-    chip, _ = step(licensed(), FLEET.request(), licensed().latest_ms)
+    chip, _ = step(leased(), FLEET.request(), leased().latest_ms)
     assert tell(step(chip, FLEET.free_request(), chip.latest_ms)[1]) == ["interval-open"]
     assert tell(step(chip, FLEET.request(), chip.latest_ms)[1]) == []
 
@@ -342,7 +336,7 @@ def test_the_allowance_is_the_floor_of_the_first_band_that_is_not_free() -> None
 
 
 def test_every_rule_has_a_reason_in_the_table() -> None:
-    assert {reason for reason, _ in (*LICENCE_RULES, *WORK_RULES)} <= REFUSALS
+    assert {reason for reason, _ in (*LICENCE_RULES, *LEASE_RULES, *TREATY_RULES, *WORK_RULES)} <= REFUSALS
 
 
 @pytest.mark.parametrize("change", [{"flop": 0}, {"duration_ms": 0}, {"total_flop": 1}])

@@ -104,7 +104,7 @@ def test_a_second_licence_of_one_proposal_is_noted() -> None:
     ballots = {
         party: scene.council.sign_ballot(party, scene.proposal) for party in scene.council.party_ids[:2]
     }
-    second = scene.council.sign_licence(scene.proposal, ballots, proposal_leaf_index=5, attempt=1)
+    second = scene.council.sign_licence(scene.proposal, ballots, proposal_leaf_index=5)
     leaf = scene.log.append(second.data)
     (problem,) = observe(scene)
     assert problem.startswith(f"leaf {leaf}: ")

@@ -493,7 +493,7 @@ def test_one_chip_over_its_share_is_a_violation_though_the_total_fits() -> None:
         return replace(claims, cumulative_flop=10**18 + 1 if greedy else 10**17)
 
     scene.run(meter)
-    assert reasons(scene.judge()) == {"device-budget-exceeded"}
+    assert reasons(scene.judge()) == {"device-budget-exceeded", "lease-exceeded"}
 
 
 # --- coverage -----------------------------------------------------------------------------------------------

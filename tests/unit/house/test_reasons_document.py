@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from vetonet.attester.state import REFUSALS, Throttled
+from vetonet.attester.refusals import REFUSALS
+from vetonet.attester.state import Throttled
 from vetonet.compliance.result import REASONS, Claim
 from vetonet.policy.ballot import VetoReason
 

@@ -117,6 +117,18 @@ def test_an_interval_asked_for_a_chip_it_lacks_is_misuse() -> None:
         interval.flop_of(2)
 
 
+@pytest.mark.parametrize(
+    ("anchor_ms", "edges"), [(0, [0, 50, 100, 110]), (-30, [0, 20, 70, 110]), (-50, [0, 50, 100, 110])]
+)
+def test_intervals_can_be_counted_from_before_the_run(anchor_ms: int, edges: list[int]) -> None:
+    run = run_of([10], gap_ms=100)
+    workload = derive_workload(run, SYSTEM, parameters=1, precision=Precision.BF16)
+    intervals = list(iter_intervals(workload, 50, anchor_ms=run.start_ms + anchor_ms))
+    bounds = [interval.start_ms for interval in intervals] + [intervals[-1].end_ms]
+    assert [bound - run.start_ms for bound in bounds] == edges
+    assert sum(interval.flop for interval in intervals) == workload.flop
+
+
 @pytest.mark.parametrize("interval_ms", [0, -1])
 def test_an_interval_without_duration_is_misuse(interval_ms: int) -> None:
     workload = derive_workload(run_of([10]), SYSTEM, parameters=1, precision=Precision.BF16)

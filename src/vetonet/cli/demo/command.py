@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import click
 
-from vetonet.cli.demo.scenes import SCENES, Play, Scene, begin
+from vetonet.cli.demo.play import Play, Scene, begin
+from vetonet.cli.demo.scenes import SCENES
 from vetonet.cli.demo.stage import set_up
 from vetonet.cli.exits import Exit
 from vetonet.cli.files import make_folder, write_output

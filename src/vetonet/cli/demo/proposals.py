@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from vetonet.cli.demo.stage import OPERATOR_ID, Stage
+from vetonet.cli.demo.stage import INTERVAL_MS, OPERATOR_ID, Stage
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.crypto.rng import SeededRng
 from vetonet.policy.lease import compute_lease_flop
@@ -22,6 +22,7 @@ LLAMA_DAYS: Final = 78
 """30.84 million H100-hours (model card of Llama 3.1 405B) over those chips."""
 
 BENCHMARK_CEILING_FLOP: Final = 6 * 10**21
+INTERRUPTED_CEILING_FLOP: Final = 2 * 10**21
 
 
 def describe_benchmark(
@@ -40,6 +41,23 @@ def describe_benchmark(
         starts_ms=starts_ms,
         ends_ms=ends_ms,
         total_flop=BENCHMARK_CEILING_FLOP,
+        devices=devices,
+        precision=precision,
+    )
+
+
+def describe_interrupted_run(
+    stage: Stage, devices: tuple[bytes, ...], precision: Precision, *, starts_ms: Milliseconds
+) -> Proposal:
+    """Return the proposal of a run of five intervals, voted on in ten minutes before it starts."""
+    return _describe(
+        stage,
+        "interrupted run",
+        opens_ms=starts_ms - INTERVAL_MS,
+        closes_ms=starts_ms - INTERVAL_MS // 3,
+        starts_ms=starts_ms,
+        ends_ms=starts_ms + 5 * INTERVAL_MS,
+        total_flop=INTERRUPTED_CEILING_FLOP,
         devices=devices,
         precision=precision,
     )
@@ -88,8 +106,9 @@ def _describe(
     total_flop: Flop,
     devices: Iterable[bytes],
     precision: Precision,
+    closes_ms: Milliseconds | None = None,
 ) -> Proposal:
-    """Return a proposal whose vote is open for an hour; the stage clock is moved to its opening."""
+    """Return a proposal, its vote open for an hour by default; the stage clock is moved to its opening."""
     device_set, rng = DeviceSet(ueids=tuple(sorted(devices))), stage.rng.spawn(name)
     stage.clock.advance_to(opens_ms)
     treaty, share = stage.founded.treaty, -(-total_flop // len(device_set.ueids))
@@ -106,7 +125,7 @@ def _describe(
         device_set_root=device_set.root_hash,
         device_count=len(device_set.ueids),
         opens_ms=opens_ms,
-        closes_ms=opens_ms + MS_PER_HOUR,
+        closes_ms=opens_ms + MS_PER_HOUR if closes_ms is None else closes_ms,
         starts_ms=starts_ms,
         ends_ms=ends_ms,
         specification_digest=rng(32),

@@ -2,118 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from vetonet.attester.manufacture import Maker
 from vetonet.cli.demo.cheats import forge, withhold
-from vetonet.cli.demo.proposals import describe_benchmark, describe_frontier_run, describe_second_run
+from vetonet.cli.demo.play import Play, Run, Scene, renew, report, show_checkpoint, unlock, work
+from vetonet.cli.demo.proposals import (
+    describe_benchmark,
+    describe_frontier_run,
+    describe_interrupted_run,
+    describe_second_run,
+)
 from vetonet.cli.demo.rewriting import rewrite
-from vetonet.cli.demo.stage import INTERVAL_MS, MAKER_ID, MIN_GRANTS, OPERATOR_ID, PARTY_IDS, Stage
-from vetonet.cli.founding import ATTESTER_KIND
+from vetonet.cli.demo.stage import INTERVAL_MS, LEASE_MS, MIN_GRANTS, PARTY_IDS
 from vetonet.compliance.bundle import Bundle
-from vetonet.compliance.result import ComplianceResult
-from vetonet.compliance.verify import verify_bundle
 from vetonet.crypto.statement import Signed
 from vetonet.policy.action import ActionClass
-from vetonet.policy.licence import Licence
+from vetonet.policy.ballot import VetoReason
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
-from vetonet.sim.fleet import Fleet, Operator, Tally
-from vetonet.sim.mlperf import MlperfWorkload, WorkloadInterval, iter_intervals
+from vetonet.policy.standing import Standing
+from vetonet.sim.fleet import Tally
+from vetonet.sim.mlperf import iter_intervals
 from vetonet.tlog.checkpoint import SignedCheckpoint
-from vetonet.tlog.proof import LogProof
-from vetonet.units import MS_PER_HOUR, MS_PER_S, Flop, Milliseconds, Precision, WorkloadClass
+from vetonet.units import MS_PER_HOUR, Flop, Milliseconds, Precision, WorkloadClass
 
-YEAR_MS: Final = 365 * 24 * MS_PER_HOUR
 WITHHELD_CHIPS: Final = 8
 
 T = TypeVar("T")
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """One scene as it went.
-
-    Attributes:
-        name: stable, for scripts.
-        title: for people.
-        expected, outcome: equal where everything went as it should.
-        detail: what happened, in one line.
-    """
-
-    name: str
-    title: str
-    expected: str
-    outcome: str
-    detail: str
-
-    @property
-    def is_as_expected(self) -> bool:
-        """Whether it went as it should."""
-        return self.expected == self.outcome
-
-
-@dataclass(slots=True, kw_only=True)
-class Play:
-    """The demonstration as far as it got: each scene adds to it.
-
-    Attributes:
-        fleet: the operator's 512 chips.
-        workload: what the real run computed, step by step.
-        reports: every report of every chip so far.
-        licence: the one that was granted.
-        bundle, result: the last bundle exported and its verdict.
-    """
-
-    stage: Stage
-    workload: MlperfWorkload
-    fleet: Fleet
-    say: Say
-    reports: list[bytes] = field(default_factory=list)
-    licence: Signed[Licence] | None = None
-    bundle: Bundle | None = None
-    result: ComplianceResult | None = None
-    known_size: int = 0
-
-    @property
-    def starts_ms(self) -> Milliseconds:
-        """When the licensed window opens: the whole second in which the real run started."""
-        return self.workload.start_ms // MS_PER_S * MS_PER_S
-
-    @property
-    def ends_ms(self) -> Milliseconds:
-        """When it closes: the whole second after the real run stopped."""
-        return (self.workload.stop_ms // MS_PER_S + 1) * MS_PER_S
-
-    def judge(self, bundle: Bundle) -> ComplianceResult:
-        """Return the verdict on a bundle, as anybody with the trust root would."""
-        now = self.stage.clock.now
-        with ThreadPoolExecutor(2) as pool:
-            return verify_bundle(bundle.to_bytes(), self.stage.founded.trust_root, now, mapper=pool.map)
-
-
-def begin(stage: Stage, workload: MlperfWorkload, say: Say) -> Play:
-    """Return the play before its first scene, with the fleet made and still off."""
-    maker = Maker(
-        endorser_id=MAKER_ID,
-        root=stage.founded.makers[MAKER_ID],
-        attester_kind=ATTESTER_KIND,
-        not_before_ms=workload.start_ms - YEAR_MS,
-        not_after_ms=workload.start_ms + 20 * YEAR_MS,
-    )
-    fleet = Fleet.build(
-        workload.chip,
-        workload.chips,
-        maker=maker,
-        operator=Operator(operator_id=OPERATOR_ID, key=stage.founded.operators[OPERATOR_ID]),
-        treaty=stage.founded.treaty,
-        rng=stage.rng.spawn("fleet"),
-    )
-    return Play(stage=stage, workload=workload, fleet=fleet, say=say)
 
 
 async def found(play: Play) -> Scene:
@@ -153,15 +69,15 @@ async def grant_benchmark(play: Play) -> Scene:
     decision, _ = await play.stage.close(proposal)
     if decision is not Decision.GRANTED:
         return _benchmark_scene(str(decision).upper(), "no licence")
-    accepted = await _unlock(play, proposal)
-    await _run_benchmark(play)
+    run, accepted = await _switch_on(play, proposal)
+    await _run_benchmark(play, run)
     play.bundle = await play.stage.export([play.fleet.device_set], play.reports)
-    play.stage.clock.advance_to(play.ends_ms + 2 * INTERVAL_MS)
     play.say(f"    an offline verifier judges {len(play.reports):,} reports")
-    play.result = play.judge(play.bundle)
+    play.result = play.judge(play.bundle, play.ends_ms + 2 * INTERVAL_MS)
     detail = (
         f"{play.fleet.cumulative_flop:.3e} FLOP on {accepted} chips in "
-        f"{play.workload.duration_ms / 60_000:.0f} min, {len(play.reports):,} reports"
+        f"{play.workload.duration_ms / 60_000:.0f} min under {run.lease} leases, "
+        f"{len(play.reports):,} reports"
     )
     return _benchmark_scene(f"LICENSED, {play.result.verdict}", detail)
 
@@ -176,6 +92,86 @@ def _benchmark_scene(outcome: str, detail: str) -> Scene:
     )
 
 
+async def withdraw_consent(play: Play) -> Scene:
+    """A veto holder withdraws from a run; no chip is told, and every one stops for want of the next lease."""
+    withdrawing, starts_ms = PARTY_IDS[1], play.ends_ms + INTERVAL_MS
+    ueids, precision = play.fleet.device_set.ueids, play.workload.precision
+    proposal = await play.stage.propose(
+        describe_interrupted_run(play.stage, ueids, precision, starts_ms=starts_ms)
+    )
+    await play.stage.vote(proposal, dict.fromkeys(PARTY_IDS, Choice.GRANT))
+    decision, _ = await play.stage.close(proposal)
+    if decision is not Decision.GRANTED:
+        return _interruption_scene(str(decision).upper(), "no licence")
+    run, _ = await unlock(play, proposal, play.stage.clock.now)
+    await renew(play, run, play.stage.clock.now)
+    await report(play, starts_ms)
+    seen = await _interrupt(play, run, withdrawing, starts_ms)
+    is_stopped = seen.stopped == play.fleet.size and seen.after_ms <= LEASE_MS
+    resumed = "REINSTATED" if seen.resumed == play.fleet.size else "NOT REINSTATED"
+    detail = (
+        f"{seen.after_ms // 60_000} min after {withdrawing} withdrew, all {seen.stopped} chips: "
+        f"{', '.join(seen.reasons)} (1 % of peak); consent was given again, {seen.resumed} went on"
+    )
+    stopped = "STOPPED WITHIN ONE LEASE" if is_stopped else "NOT STOPPED"
+    return _interruption_scene(f"{stopped}, {resumed}", detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Interruption:
+    """How many chips stopped, how long after the withdrawal, with what reasons, and how many went on."""
+
+    stopped: int
+    after_ms: Milliseconds
+    reasons: tuple[str, ...]
+    resumed: int
+
+
+async def _interrupt(play: Play, run: Run, withdrawing: str, starts_ms: Milliseconds) -> _Interruption:
+    """Five intervals: one with consent, two of its lease without, one without any, one with again."""
+    digest, party = run.proposal.payload_digest, play.stage.daemons[withdrawing]
+    edges = [starts_ms + number * INTERVAL_MS for number in range(6)]
+    await _drive(play, run, edges[0])
+    play.stage.clock.advance_to(edges[1])
+    await party.state_consent(digest, Standing.WITHDRAWN, VetoReason.SAFETY_CASE)
+    for start_ms in edges[1:3]:
+        await _drive(play, run, start_ms)
+    halted = await _drive(play, run, edges[3])
+    slow = halted.throttled.get("lease-lapsed", 0)
+    await party.state_consent(digest, Standing.GIVEN)
+    resumed = await _drive(play, run, edges[4])
+    return _Interruption(
+        stopped=min(halted.refused.get("lease-ended", 0), slow),
+        after_ms=edges[3] - edges[1],
+        reasons=tuple(sorted({*halted.refused, *halted.throttled})),
+        resumed=play.fleet.size - sum(resumed.refused.values()),
+    )
+
+
+async def _drive(play: Play, run: Run, start_ms: Milliseconds) -> Tally:
+    """One interval at four fifths of the share; what is refused with a licence is tried as small work."""
+    end_ms, terms = start_ms + INTERVAL_MS, run.licence.statement
+    await renew(play, run, start_ms)
+    await show_checkpoint(play, start_ms)
+    share = terms.per_device_flop // 5
+    tally = work(play, run, lambda _: share, start_ms=start_ms, end_ms=end_ms)
+    if tally.refused:
+        small = work(play, run, lambda _: share, start_ms=start_ms, end_ms=end_ms, is_licensed=False)
+        tally = replace(tally, throttled=tally.throttled | small.throttled)
+    await report(play, end_ms)
+    return tally
+
+
+def _interruption_scene(outcome: str, detail: str) -> Scene:
+    return Scene(
+        name="withdrawn-consent",
+        title="Consent to a licensed run is withdrawn while it runs, and given again",
+        expected="STOPPED WITHIN ONE LEASE, REINSTATED",
+        outcome=outcome,
+        detail=detail,
+    )
+
+
 async def veto_frontier_run(play: Play) -> Scene:
     """A run with the published figures of Llama 3.1 405B is vetoed, and the chips refuse it."""
     proposal = await play.stage.propose(describe_frontier_run(play.stage, play.fleet.device_set.ueids))
@@ -183,7 +179,7 @@ async def veto_frontier_run(play: Play) -> Scene:
     decision, _ = await play.stage.close(proposal)
     now, total_flop = play.stage.clock.now, proposal.statement.total_flop
     unlicensed = _try_to_run(play, total_flop, None, now)
-    borrowed = _try_to_run(play, total_flop, _require(play.licence).statement.licence_id, now)
+    borrowed = _try_to_run(play, total_flop, play.runs[-1].licence.statement.licence_id, now)
     refusals = min(sum(tally.refused.values()) for tally in (unlicensed, borrowed))
     is_refused = refusals == play.fleet.size
     reasons = sorted({*unlicensed.refused, *borrowed.refused})
@@ -264,6 +260,7 @@ async def rewrite_log(play: Play) -> Scene:
 SCENES: Final = (
     found,
     grant_benchmark,
+    withdraw_consent,
     veto_frontier_run,
     withhold_reports,
     forge_report,
@@ -272,59 +269,26 @@ SCENES: Final = (
 )
 
 
-async def _unlock(play: Play, proposal: Signed[Proposal]) -> int:
-    """Switch the chips on, hand them the licence; return how many accepted it."""
-    logged = await play.stage.get_licence(proposal)
-    play.licence = logged.licence
+async def _switch_on(play: Play, proposal: Signed[Proposal]) -> tuple[Run, int]:
+    """Switch the chips on, hand them the licence and its first lease; return how many took the licence."""
     on_ms = play.workload.start_ms - INTERVAL_MS
     play.stage.clock.advance_to(on_ms)
     await play.stage.publish(play.fleet.power_on(play.stage.rng.spawn("alias keys"), on_ms))
-    proof: LogProof = logged.proof
-    tally = play.fleet.offer_licence(logged.licence.data, proof, None, on_ms)
-    play.known_size = SignedCheckpoint.from_bytes(proof.checkpoint).checkpoint.tree_size
-    await _report(play, play.workload.start_ms)
-    return play.fleet.size - sum(tally.refused.values())
+    run, accepted = await unlock(play, proposal, on_ms)
+    await renew(play, run, on_ms)
+    await report(play, play.workload.start_ms)
+    return run, accepted
 
 
-async def _run_benchmark(play: Play) -> None:
+async def _run_benchmark(play: Play, run: Run) -> None:
     """Meter and report the real run interval by interval; the last one ends with the licence."""
-    intervals = list(iter_intervals(play.workload, INTERVAL_MS))
+    intervals = list(iter_intervals(play.workload, INTERVAL_MS, anchor_ms=play.starts_ms))
     for number, interval in enumerate(intervals, start=1):
         play.say(f"    interval {number} of {len(intervals)}: {interval.flop:.2e} FLOP")
-        await _show_checkpoint(play, interval.start_ms)
-        _work(play, interval)
-        await _report(play, play.ends_ms if number == len(intervals) else interval.end_ms)
-
-
-def _work(play: Play, interval: WorkloadInterval) -> None:
-    licence = _require(play.licence).statement
-    play.fleet.work(
-        interval.flop_of,
-        duration_ms=interval.end_ms - interval.start_ms,
-        workload=licence.workload,
-        precision=licence.precision,
-        total_flop=play.workload.flop,
-        licence_id=licence.licence_id,
-        now=interval.start_ms,
-    )
-
-
-async def _show_checkpoint(play: Play, now: Milliseconds) -> None:
-    """Show the chips the newest checkpoint, with the proof that it extends the one they know."""
-    note = await play.stage.operator.get_checkpoint()
-    size = SignedCheckpoint.from_bytes(note).checkpoint.tree_size
-    if size > play.known_size:
-        proof = await play.stage.operator.get_consistency_proof(play.known_size, size)
-        play.fleet.show_checkpoint(note, proof, now)
-        play.known_size = size
-
-
-async def _report(play: Play, now: Milliseconds) -> None:
-    """Close the interval, and publish the operator's batch over its reports."""
-    play.stage.clock.advance_to(now)
-    reports = play.fleet.report(now).reports
-    play.reports += reports
-    await play.stage.publish([play.fleet.sign_batch(reports)])
+        await renew(play, run, interval.start_ms)
+        await show_checkpoint(play, interval.start_ms)
+        work(play, run, interval.flop_of, start_ms=interval.start_ms, end_ms=interval.end_ms)
+        await report(play, play.ends_ms if number == len(intervals) else interval.end_ms)
 
 
 def _try_to_run(play: Play, total_flop: Flop, licence_id: int | None, now: Milliseconds) -> Tally:

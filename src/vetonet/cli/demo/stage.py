@@ -24,7 +24,7 @@ from vetonet.party.client import CoordinatorClient
 from vetonet.party.daemon import PartyDaemon
 from vetonet.party.memory import PartyMemory
 from vetonet.party.peer import connect_peers, serve_party
-from vetonet.party.views import CommitmentsAsked, LoggedLicence, PartyStatus, SigningAsked
+from vetonet.party.views import CommitmentsAsked, LoggedLease, LoggedLicence, PartyStatus, SigningAsked
 from vetonet.party.witness import LocalWitness, Witness
 from vetonet.policy.ballot import VetoReason
 from vetonet.policy.plan import TreatyPlan
@@ -40,6 +40,7 @@ from vetonet.tlog.witness import WitnessPort
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Clock, Milliseconds
 from vetonet.voting.state import Phase
 from vetonet.wire.convert import proposal_name
+from vetonet.wire.errors import NotFoundError
 from vetonet.wire.identity import Role
 
 LOOPBACK: Final = "127.0.0.1:0"
@@ -49,6 +50,7 @@ PARTY_IDS: Final = ("alder", "birch", "cedar", "elm", "hazel", "oak", "rowan")
 VETO_IDS: Final = ("alder", "birch")
 MIN_GRANTS: Final = 5
 INTERVAL_MS: Final = 15 * 60_000
+LEASE_MS: Final = MS_PER_HOUR
 CHUNK_STATEMENTS: Final = 128
 
 PLAN: Final = TreatyPlan.of_threshold(
@@ -63,6 +65,7 @@ PLAN: Final = TreatyPlan.of_threshold(
     signing_ms=60_000,
     report_interval_ms=INTERVAL_MS,
     report_grace_ms=INTERVAL_MS,
+    lease_ms=LEASE_MS,
 )
 
 
@@ -134,6 +137,18 @@ class Stage:
                 self.clock.advance_to(self.clock.now + self.founded.treaty.statement.signing_ms)
                 await self.coordinator.tick()
         return view.decision, refused
+
+    async def renew(self, proposal: Signed[Proposal]) -> LoggedLease | None:
+        """Let whoever is asked sign the lease that is due; return the newest that the log holds, or None."""
+        name, answered = proposal_name(proposal.payload_digest), 0
+        await self.coordinator.tick()
+        while (newest := self._find_newest_request(proposal.payload_digest)) > answered:
+            await self._answer(await self._read_request(name, newest), {})
+            answered = newest
+        try:
+            return await self.operator.get_lease(proposal.payload_digest)
+        except NotFoundError:
+            return None
 
     async def _answer(self, asked: CommitmentsAsked | SigningAsked, refused: dict[str, str]) -> None:
         for party_id in asked.party_ids if isinstance(asked, CommitmentsAsked) else asked.signers:

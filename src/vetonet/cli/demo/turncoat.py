@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vetonet.policy.ballot import open_ballot
+from vetonet.crypto.statement import peek
+from vetonet.policy.ballot import Ballot, open_ballot
 from vetonet.service.coordinator import Coordinator
 from vetonet.tlog.proof import LogProof
 from vetonet.wire.identity import Identity
@@ -24,7 +25,8 @@ class TurncoatCoordinator(Coordinator):
         self, name: bytes, data: bytes, *, request_id: str, caller: Identity | None
     ) -> LogProof:
         """A silenced party gets the proof of another leaf, and the log never sees its ballot."""
-        signer = open_ballot(data, self.treaty).signer
-        if self.treaty.statement.find_party(signer).party_id in self.silenced:
+        is_ballot = peek(data).kind == Ballot.TYPE
+        signer = open_ballot(data, self.treaty).signer if is_ballot else None
+        if signer and self.treaty.statement.find_party(signer).party_id in self.silenced:
             return await self.prove(self.view.tree_size - 1)
         return await super().cast_ballot(name, data, request_id=request_id, caller=caller)

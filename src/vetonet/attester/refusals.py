@@ -1,0 +1,59 @@
+"""Why a chip says no: every reason code, each of which names one rule (VN-12)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REFUSALS: Final = frozenset(
+    {
+        "clock-behind",
+        # a checkpoint
+        "checkpoint-malformed",
+        "checkpoint-forged",
+        "checkpoint-unwitnessed",
+        "checkpoint-stale",
+        "log-fork",
+        # a licence
+        "licence-malformed",
+        "licence-forged",
+        "wrong-epoch",
+        "licence-expired",
+        "licence-replayed",
+        "licence-superseded",
+        "not-in-device-set",
+        "not-in-log",
+        # a lease
+        "lease-malformed",
+        "lease-forged",
+        "other-licence",
+        "lease-replayed",
+        "lease-altered",
+        "lease-expired",
+        "lease-not-due",
+        # a treaty of another epoch
+        "resolution-malformed",
+        "resolution-forged",
+        "other-resolution",
+        "resolution-lapsed",
+        "treaty-malformed",
+        "treaty-unsigned",
+        "epoch-skipped",
+        "log-replaced",
+        # work
+        "unknown-precision",
+        "licence-required",
+        "no-licence",
+        "licence-spent",
+        "licence-not-started",
+        "no-lease",
+        "lease-spent",
+        "lease-ended",
+        "other-workload",
+        "other-precision",
+        "total-above-licence",
+        "interval-open",
+        # a report
+        "interval-empty",
+    }
+)
+"""Every reason for which a chip says no."""

@@ -1,0 +1,37 @@
+"""What a chip says of an interval: its report before it is signed (VN-9, VN-12.4)."""
+
+from __future__ import annotations
+
+from vetonet.attestation.challenge import compute_challenge
+from vetonet.attestation.report import EAT_PROFILE, NO_DIGEST, ComputeReport
+from vetonet.attester.metering import compute_energy_j
+from vetonet.attester.state import ChipState, IntervalEnded, Job
+from vetonet.units import Milliseconds, WorkloadClass
+
+
+def build_report(state: ChipState, event: IntervalEnded, end_ms: Milliseconds) -> ComputeReport:
+    """Return the report of the open interval, which ends at ``end_ms``."""
+    seen = NO_DIGEST if state.checkpoint is None else state.checkpoint.digest
+    challenge = event.challenge or compute_challenge(state.treaty.payload_digest, seen, state.window_start_ms)
+    job = state.job or Job(workload=WorkloadClass.TRAINING, precision=state.model.precisions[0], lease=None)
+    peak = state.model.peak_at(job.precision)
+    return ComputeReport(
+        nonces=(challenge, seen),
+        ueid=state.ueid,
+        hw_model=state.model.name.encode("ascii"),
+        debug_status=int(state.debug_status),
+        profile=EAT_PROFILE,
+        boot_count=state.boot_count,
+        counter=state.counter + 1,
+        previous_digest=state.previous_digest,
+        window_start_ms=state.window_start_ms,
+        window_end_ms=end_ms,
+        licence_id=job.licence_id,
+        proposal_digest=None if job.lease is None else job.lease.proposal_digest,
+        workload=job.workload,
+        precision=job.precision,
+        cumulative_flop=state.cumulative_flop,
+        energy_j=compute_energy_j(state.interval_flop, peak=peak, tdp_w=state.model.tdp_w),
+        out_of_set_bytes=event.out_of_set_bytes,
+        firmware_digest=state.firmware_digest,
+    )

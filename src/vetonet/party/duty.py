@@ -13,10 +13,11 @@ from vetonet.party.ballot_box import BallotBox, is_over
 from vetonet.party.grants import Grants
 from vetonet.party.memory import Task
 from vetonet.party.ports import CoordinatorPort
+from vetonet.party.status import Refusal
 from vetonet.party.views import CommitmentsAsked, SigningAsked
 from vetonet.party.withdrawals import Withdrawals
 from vetonet.policy.action import ActionClass
-from vetonet.units import Clock, Milliseconds
+from vetonet.units import Clock
 from vetonet.voting.ledger import Ledger
 from vetonet.voting.machine import list_granting
 from vetonet.voting.signer import review_lease, review_vote, verify_sessions
@@ -26,25 +27,6 @@ from vetonet.voting.tenure import list_consenting
 from vetonet.wire.convert import parse_proposal_name
 
 MAX_REFUSALS: Final = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """A signature share, or a commitment to one, that the party did not give.
-
-    Attributes:
-        at_ms: when, by the party's own clock.
-        name: the proposal's resource name, as asked for.
-        attempt: which signing attempt.
-        reason: the error's stable code.
-        why: one line for people.
-    """
-
-    at_ms: Milliseconds
-    name: str
-    attempt: int
-    reason: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

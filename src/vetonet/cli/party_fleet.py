@@ -144,7 +144,7 @@ def _settle(fleet: _Fleet, seat: _Seat) -> None:
 
 async def _keep(fleet: _Fleet, *, as_json: bool) -> None:
     """Everybody runs until a signal, or until nobody does; then nobody does."""
-    from vetonet.cli.children import end_children, watch_ends
+    from vetonet.cli.children import Child, end_children, watch_ends
 
     stopped, parties, coordinators = stop_on_signals(), list[Child](), list[Child]()
     try:

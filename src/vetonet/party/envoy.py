@@ -109,7 +109,7 @@ class Envoy:
         with self._spoken(digest):
             proof = await self._daemon.vote(digest, choice, reason)
         self._say(f"{name}: voted {choice}, as told, in leaf {proof.leaf_index}")
-        return self._carry(proof)
+        return await self._carry(proof)
 
     async def state_consent(self, name: str, standing: Standing, reason: VetoReason | None) -> Carried:
         """Return where the log holds the party's word on its consent.
@@ -122,7 +122,7 @@ class Envoy:
         with self._spoken(digest):
             proof = await self._daemon.state_consent(digest, standing, reason)
         self._say(f"{name}: consent {standing}, as told, in leaf {proof.leaf_index}")
-        return self._carry(proof)
+        return await self._carry(proof)
 
     async def run(self) -> None:
         """Follow the coordinator's news for ever, and act on it; reconnects whenever it must.
@@ -247,7 +247,10 @@ class Envoy:
         finally:
             self._speaking.discard(digest)
 
-    def _carry(self, proof: LogProof) -> Carried:
+    async def _carry(self, proof: LogProof) -> Carried:
+        """Whoever asks for the status next sees what was said: it is in the log, whoever may be away now."""
+        with contextlib.suppress(VetonetError):
+            await self._daemon.sync()
         return Carried(leaf_index=proof.leaf_index, undelivered=tuple(sorted(self._daemon.undelivered)))
 
 

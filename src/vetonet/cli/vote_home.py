@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vetonet.policy.standing import Standing
 
 POLL_S: Final = 1.0
+MOST_LOOKS: Final = 3
 
 
 def vote_through_daemon(
@@ -46,7 +47,7 @@ def vote_through_daemon(
 
     async def ask() -> int:
         async with reach_daemon(home) as daemon:
-            entry = _show(await daemon.get_status(), prefix, home, as_json=as_json)
+            entry = _show(await _find_in_time(daemon, prefix), prefix, home, as_json=as_json)
             if needs_consent and not click.confirm("Cast this ballot? It cannot be changed.", err=True):
                 raise Failure("no ballot was cast", code=Exit.NEGATIVE, reason="declined")
             done = await daemon.cast_vote(entry.name, choice, reason)
@@ -70,10 +71,20 @@ def consent_through_daemon(
 
     async def ask() -> tuple[str, str, Carried]:
         async with reach_daemon(home) as daemon:
-            name = pick_entry(await daemon.get_status(), prefix).name
+            name = pick_entry(await _find_in_time(daemon, prefix), prefix).name
             return home.settings.party_id, name, await daemon.state_consent(name, standing, reason)
 
     return run_async(ask)
+
+
+async def _find_in_time(daemon: OrderClient, prefix: str) -> PartyStatus:
+    """Return the daemon's status; one that has not read the newest leaves yet gets a moment to."""
+    for _ in range(MOST_LOOKS - 1):
+        status = await daemon.get_status()
+        if any(entry.name.startswith(COLLECTION + prefix) for entry in status.proposals):
+            return status
+        await asyncio.sleep(POLL_S)
+    return await daemon.get_status()
 
 
 def pick_entry(status: PartyStatus, prefix: str) -> ProposalStatus:
@@ -82,8 +93,7 @@ def pick_entry(status: PartyStatus, prefix: str) -> ProposalStatus:
     Raises:
         Failure: none does, or several do.
     """
-    begin = COLLECTION + prefix[: 2 * 16]
-    found = [entry for entry in status.proposals if entry.name.startswith(begin)]
+    found = [entry for entry in status.proposals if entry.name.startswith(COLLECTION + prefix)]
     if len(found) != 1:
         several = "no proposal in the log" if not found else f"{len(found)} proposals in the log"
         raise Failure(f"{several} whose id begins with {prefix}; `vetonet party status` lists all")

@@ -174,7 +174,7 @@ class _Follower:
         self.outcome.problems += new[: MAX_PROBLEMS - len(self.outcome.problems)]
         self.outcome.is_bad |= bool(seen.problems)
         if seen.evidence is not None:
-            self.outcome.evidence = _write_evidence(seen.evidence, self._folder)
+            self.outcome.evidence = write_evidence(seen.evidence, self._folder)
         if not self._as_json:
             self._say(seen, before)
         self.outcome.doubts = list(seen.doubts)
@@ -221,7 +221,7 @@ def _say_size(seen: Observation) -> str:
     return f"tree size {seen.tree_size} cosigned by the quorum; leaves read: {seen.read_size}"
 
 
-def _write_evidence(evidence: ForkEvidence, folder: Path) -> Path:
+def write_evidence(evidence: ForkEvidence, folder: Path) -> Path:
     """Return the file that holds it; the same evidence has the same name."""
     data = evidence.to_bytes()
     make_folder(folder)

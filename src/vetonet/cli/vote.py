@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from vetonet.cli.deputy import parse_peers, start_daemon
 from vetonet.cli.exits import Exit, Failure
-from vetonet.cli.output import examples, json_option, note, print_json, print_line, print_table, warn
-from vetonet.cli.parameters import ADDRESS, parse_address, show
+from vetonet.cli.output import examples, json_option, note, print_line, print_table, warn
+from vetonet.cli.parameters import ADDRESS
 from vetonet.cli.session import (
     connect,
-    directory_option,
     insecure_option,
     parse_prefix,
     pick,
@@ -25,6 +24,8 @@ from vetonet.cli.session import (
     run_async,
     server_option,
 )
+from vetonet.cli.speaker import find_home, speaker_options
+from vetonet.cli.vote_outcome import UNKNOWN, conclude
 from vetonet.errors import EquivocationError, VetonetError
 from vetonet.units import format_time
 
@@ -42,8 +43,6 @@ CHOICES: Final = ("grant", "veto", "abstain")
 REASONS: Final = ("scale", "safety-case", "information-missing", "operator-record", "treaty-breach", "other")
 """What a ballot can say, known without importing what ballots are made of."""
 
-UNKNOWN: Final = "unknown"
-LICENSED: Final = "licensed"
 SAID: Final = {"grant": "granted", "veto": "vetoed", "abstain": "abstained"}
 
 
@@ -80,12 +79,12 @@ class Order:
     epilog=examples(
         "vetonet vote grant proposals/5f0e... --dir trial --party P3",
         "vetonet vote veto 5f0e --dir trial --party P1 --reason scale",
+        "vetonet vote veto 5f0e --home p1 --key-file p1.key --reason scale",
     ),
 )
 @click.argument("choice", type=click.Choice(CHOICES))
 @click.argument("proposal")
-@directory_option
-@click.option("--party", "party_id", required=True, help="Who votes, as the treaty names it.")
+@speaker_options
 @server_option
 @click.option(
     "--reason",
@@ -114,14 +113,46 @@ class Order:
 @click.option("--yes", is_flag=True, help="Do not ask before the ballot leaves.")
 @insecure_option
 @json_option
-def vote(
+def vote(*, choice: str, proposal: str, reason: str | None, **options: Any) -> int:
+    """Say a party's word on PROPOSAL: grant, veto or abstain. It is said once and stands.
+
+    What is voted on is shown from the log, which this command reads and verifies itself. A grant stays until
+    the vote has ended, to sign the licence; where it was ended early, the same command goes on waiting. With
+    --home the party's running daemon says the word, and signs by itself.
+
+    Exits with 0 if the outcome is the one voted for (or nobody waited for it), 1 if not, 3 if nobody knows.
+    """
+    from vetonet.policy.ballot import VetoReason
+    from vetonet.policy.quorum import Choice
+
+    chosen = Choice(choice)
+    if (chosen is Choice.VETO) != (reason is not None):
+        raise Failure(f"expected --reason with a veto and only there; one of {', '.join(REASONS)}")
+    said = None if reason is None else VetoReason(reason)
+    home = find_home(options)
+    if home is None:
+        return _vote_from_directory(chosen, said, parse_prefix(proposal), **options)
+    from vetonet.cli.vote_home import vote_through_daemon
+
+    return vote_through_daemon(
+        home,
+        chosen,
+        said,
+        parse_prefix(proposal),
+        is_waiting=bool(options["is_waiting"]),
+        needs_consent=_needs_consent(yes=options["yes"], as_json=options["as_json"]),
+        as_json=options["as_json"],
+    )
+
+
+def _vote_from_directory(
+    choice: Choice,
+    reason: VetoReason | None,
+    prefix: str,
     *,
-    choice: str,
-    proposal: str,
     directory: Path,
     party_id: str,
     server: str,
-    reason: str | None,
     is_waiting: bool | None,
     peers: tuple[str, ...],
     listen: str | None,
@@ -129,28 +160,16 @@ def vote(
     insecure_loopback: bool,
     as_json: bool,
 ) -> int:
-    """Say a party's word on PROPOSAL: grant, veto or abstain. It is said once and stands.
-
-    What is voted on is shown from the log, which this command reads and verifies itself. A grant stays until
-    the vote has ended, to sign the licence; where it was ended early, the same command goes on waiting.
-
-    Exits with 0 if the outcome is the one voted for (or nobody waited for it), 1 if not, 3 if nobody knows.
-    """
     from vetonet.cli.directory import find_party_journal, load_party
-    from vetonet.policy.ballot import VetoReason
-    from vetonet.policy.quorum import Choice
 
-    chosen = Choice(choice)
-    if (chosen is Choice.VETO) != (reason is not None):
-        raise Failure(f"expected --reason with a veto and only there; one of {', '.join(REASONS)}")
     member = load_party(directory, party_id)
     order = Order(
-        choice=chosen,
-        reason=None if reason is None else VetoReason(reason),
-        prefix=parse_prefix(proposal),
-        is_waiting=chosen is Choice.GRANT if is_waiting is None else is_waiting,
-        needs_consent=not (yes or as_json) and sys.stdin.isatty(),
-        peers=_parse_peers(peers, member),
+        choice=choice,
+        reason=reason,
+        prefix=prefix,
+        is_waiting=choice == "grant" if is_waiting is None else is_waiting,
+        needs_consent=_needs_consent(yes=yes, as_json=as_json),
+        peers=parse_peers(peers, member),
         listen=listen,
         is_insecure=insecure_loopback,
         as_json=as_json,
@@ -159,19 +178,8 @@ def vote(
     return run_async(lambda: _vote(member, server, order))
 
 
-def _parse_peers(texts: tuple[str, ...], member: Member) -> dict[str, str]:
-    roster = {party.party_id for party in member.treaty.statement.parties}
-    peers = {}
-    for text in texts:
-        party_id, _, address = text.partition("=")
-        if party_id not in roster - {member.name}:
-            others = ", ".join(sorted(roster - {member.name}))
-            raise Failure(f"--peer: expected ID=HOST:PORT of another party ({others}), got {show(text)}")
-        try:
-            peers[party_id] = parse_address(address)
-        except ValueError as error:
-            raise Failure(f"--peer {party_id}: {error}") from error
-    return peers
+def _needs_consent(*, yes: bool, as_json: bool) -> bool:
+    return not (yes or as_json) and sys.stdin.isatty()
 
 
 async def _vote(member: Member, address: str, order: Order) -> int:
@@ -179,7 +187,15 @@ async def _vote(member: Member, address: str, order: Order) -> int:
 
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(connect(member, address, is_insecure=order.is_insecure))
-        daemon = await _start_daemon(member, client, order, stack)
+        daemon = await start_daemon(
+            member,
+            client,
+            stack,
+            data=order.data,
+            peers=order.peers,
+            listen=order.listen,
+            is_insecure=order.is_insecure,
+        )
         digest = await _show_proposal(daemon, member, order)
         if order.choice is Choice.GRANT and not order.is_waiting:
             warn(
@@ -192,7 +208,14 @@ async def _vote(member: Member, address: str, order: Order) -> int:
                 f"not told directly, because they cannot be reached: {', '.join(sorted(daemon.undelivered))}"
             )
         outcome = await _stay(client, daemon, order, digest, member) if order.is_waiting else None
-        return await _conclude(daemon, order, digest, leaf_index=leaf_index, claimed=outcome)
+        return await conclude(
+            daemon,
+            order.choice,
+            digest,
+            leaf_index=leaf_index,
+            claimed=outcome,
+            as_json=order.as_json,
+        )
 
 
 async def _cast(daemon: PartyDaemon, order: Order, digest: bytes) -> int:
@@ -201,37 +224,6 @@ async def _cast(daemon: PartyDaemon, order: Order, digest: bytes) -> int:
     if logged is not None:
         return logged.leaf_index
     return (await daemon.vote(digest, order.choice, order.reason)).leaf_index
-
-
-async def _start_daemon(
-    member: Member, client: CoordinatorClient, order: Order, stack: contextlib.AsyncExitStack
-) -> PartyDaemon:
-    from vetonet.party.daemon import PartyDaemon
-    from vetonet.party.memory import PartyMemory
-    from vetonet.party.peer import connect_peers, serve_party
-    from vetonet.storage import SqliteJournal
-
-    if member.secrets is None:
-        msg = "a party without secrets"
-        raise ValueError(msg)
-    credential = None if order.is_insecure else member.credential
-    peers = connect_peers(order.peers, credential=credential, rng=secrets.token_bytes)
-    for peer in peers.values():
-        stack.push_async_callback(peer.close)
-    daemon = PartyDaemon(
-        secrets=member.secrets,
-        treaty=member.treaty,
-        coordinator=client,
-        memory=PartyMemory.open(stack.enter_context(SqliteJournal.open(order.data))),
-        peers=peers,
-        clock=read_clock,
-        rng=secrets.token_bytes,
-    )
-    if order.listen is not None:
-        bound = await serve_party(daemon, member.treaty.statement, order.listen, credential=credential)
-        stack.push_async_callback(bound.stop, 1.0)
-        note(f"taking ballots of other parties at {bound.address}")
-    return daemon
 
 
 async def _show_proposal(daemon: PartyDaemon, member: Member, order: Order) -> bytes:
@@ -341,74 +333,3 @@ async def _answer(daemon: PartyDaemon, asked: CommitmentsAsked | SigningAsked) -
         return False
     note(f"signed our share of the licence, attempt {asked.attempt + 1}")
     return True
-
-
-async def _conclude(
-    daemon: PartyDaemon, order: Order, digest: bytes, *, leaf_index: int, claimed: str | None
-) -> int:
-    """Print how it ended as the log has it, whatever the coordinator said."""
-    from vetonet.cli.proposals import describe_tally, explain_end, say_tally
-
-    ledger = await daemon.sync()
-    state = ledger.find(digest)
-    asked = state.matter.statement
-    outcome = _read_outcome(state, claimed)
-    is_open = outcome == "open"
-    tally = describe_tally(
-        state.choices,
-        state.treaty.statement,
-        matter=asked,
-        is_open=is_open,
-        reasons=_list_reasons(state),
-    )
-    if outcome == "expired" and tally["has_quorum"]:
-        warn("enough parties granted, but too few of them signed in time; who grants has to wait and sign")
-    licence_id = None if state.licence is None else state.licence.statement.licence_id
-    if order.as_json:
-        print_json(
-            {
-                "party": daemon.party_id,
-                "choice": order.choice.value,
-                "proposal": digest.hex(),
-                "leaf_index": leaf_index,
-                "outcome": outcome,
-                "why": explain_end(tally, outcome),
-                "licence_id": licence_id,
-                "tally": tally,
-            }
-        )
-    else:
-        granted = "" if licence_id is None else f", licence {licence_id}"
-        print_line(f"{outcome}{granted}: {say_tally(tally, outcome)}")
-    return _to_exit(order.choice, outcome, is_waited=claimed is not None)
-
-
-def _list_reasons(state: Voting) -> dict[str, str]:
-    said = ((logged.party_id, logged.ballot.statement.reason) for logged in state.ballots)
-    return {party_id: reason.value for party_id, reason in said if reason is not None}
-
-
-def _read_outcome(state: Voting, claimed: str | None) -> str:
-    """Return what the log itself shows of what the coordinator claims; ``open`` where nobody waited."""
-    from vetonet.policy.quorum import Decision
-    from vetonet.voting.machine import decide
-
-    decision = decide(state, read_clock())
-    if state.licence is not None:
-        return LICENSED
-    if claimed is None:
-        return "open" if decision is Decision.PENDING else decision.value
-    if claimed == LICENSED or (claimed == "vetoed") != (decision is Decision.VETOED):
-        warn(f"the coordinator says {claimed}, but the log does not show it")
-        return UNKNOWN
-    return claimed
-
-
-def _to_exit(choice: Choice, outcome: str, *, is_waited: bool) -> Exit:
-    from vetonet.policy.quorum import Choice
-
-    if not is_waited or choice is Choice.ABSTAIN:
-        return Exit.INCONCLUSIVE if outcome == UNKNOWN else Exit.OK
-    if outcome == UNKNOWN:
-        return Exit.INCONCLUSIVE
-    return Exit.OK if (choice is Choice.GRANT) == (outcome == LICENSED) else Exit.NEGATIVE

@@ -291,6 +291,20 @@ class CeremonyServicer(party_pb2_grpc.PartyServiceServicer):
         del request
         self._refuse(context)
 
+    async def CastVote(  # noqa: N802 - the name is the proto's
+        self, request: party_pb2.CastVoteRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> party_pb2.CastVoteResponse:
+        """Refuse it."""
+        del request
+        self._refuse(context)
+
+    async def StateConsent(  # noqa: N802 - the name is the proto's
+        self, request: party_pb2.StateConsentRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> party_pb2.StateConsentResponse:
+        """Refuse it."""
+        del request
+        self._refuse(context)
+
     def _refuse(self, context: Context) -> NoReturn:
         self._require_participant(context)
         raise UnexpectedEventError("no treaty is served here, only a ceremony")

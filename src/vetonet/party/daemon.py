@@ -14,43 +14,30 @@ from typing import Final
 
 from vetonet.crypto.statement import Signed, peek
 from vetonet.errors import EquivocationError, ExpiredError, ProofError, RefusedError, VetonetError
-from vetonet.party.ballot_box import BallotBox, is_over
+from vetonet.party.ballot_box import BallotBox
 from vetonet.party.calls import Sleep
-from vetonet.party.duty import Duty, Refusal
+from vetonet.party.duty import Duty, is_done
 from vetonet.party.grants import Grants
 from vetonet.party.keys import PartySecrets, verify_statement_key
 from vetonet.party.logview import LogView
-from vetonet.party.memory import PartyMemory, Task
+from vetonet.party.memory import PartyMemory
 from vetonet.party.peer import Peer
 from vetonet.party.ports import CoordinatorPort
-from vetonet.party.views import (
-    CommitmentsAsked,
-    PartyStatus,
-    ProposalStatus,
-    SigningAsked,
-    WatchEvent,
-)
+from vetonet.party.status import PartyStatus, Refusal, describe_tenure, describe_vote
+from vetonet.party.unlogged import Unlogged, list_unlogged
+from vetonet.party.views import CommitmentsAsked, SigningAsked, WatchEvent
 from vetonet.party.withdrawals import Withdrawals
 from vetonet.policy.ballot import VetoReason
-from vetonet.policy.quorum import Choice, Decision
+from vetonet.policy.quorum import Choice
 from vetonet.policy.standing import Consent, Standing
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
-from vetonet.units import Clock, Milliseconds, Rng
+from vetonet.units import Clock, Rng
 from vetonet.voting.ledger import Ledger
-from vetonet.voting.machine import decide
 from vetonet.voting.signing import GroupCommitments, GroupShare
-from vetonet.voting.state import Phase, Voting
-from vetonet.wire.convert import proposal_name
+from vetonet.voting.state import Voting
 
 RECONNECT_PAUSE_S: Final = 1.0
-
-_PHASES: Final[Mapping[Decision, Phase]] = {
-    Decision.PENDING: Phase.OPEN,
-    Decision.GRANTED: Phase.SIGNING,
-    Decision.VETOED: Phase.VETOED,
-    Decision.EXPIRED: Phase.EXPIRED,
-}
 
 
 class PartyDaemon:
@@ -130,6 +117,11 @@ class PartyDaemon:
     def ledger(self) -> Ledger:
         """What the log amounted to when it was last followed."""
         return self._view.ledger
+
+    @property
+    def signed(self) -> frozenset[bytes]:
+        """What this party signed a ballot on, in the log or not yet, by digest."""
+        return frozenset(self._memory.own_ballots)
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -259,8 +251,29 @@ class PartyDaemon:
             party_id=self._party_id,
             epoch=ledger.treaty.statement.epoch,
             checkpoint=self._view.signed_checkpoint,
-            proposals=tuple(self._describe(ledger.votes[digest], now) for digest in ledger.order),
+            proposals=tuple(
+                describe_vote(
+                    ledger.votes[digest],
+                    now,
+                    unlogged_ballots=self._box.count_unlogged(ledger.votes[digest]),
+                )
+                for digest in ledger.order
+            ),
+            licences=tuple(
+                describe_tenure(ledger.tenures[digest], now)
+                for digest in ledger.order
+                if digest in ledger.tenures
+            ),
+            undelivered=tuple(sorted(self.undelivered)),
+            refusals=self.refusals,
         )
+
+    def list_unlogged(self) -> tuple[Unlogged, ...]:
+        """Return what this party signed and the log does not hold, as far as saying it again can help.
+
+        Such things are left where the party was killed, or the coordinator failed it, between the two.
+        """
+        return list_unlogged(self._view.ledger, self._memory, self._party_id, self._clock())
 
     async def run(self) -> None:
         """Follow the coordinator's news and answer what it asks, for ever; reconnects whenever it must.
@@ -325,7 +338,7 @@ class PartyDaemon:
             self._adopt(ledger.treaty)
         self._box.settle(ledger, now)
         self._withdrawals.settle(ledger)
-        self._grants.forget(lambda task: _is_done(task, ledger, now))
+        self._grants.forget(lambda task: is_done(task, ledger, now))
         self._undelivered = {
             key: data
             for key, data in self._undelivered.items()
@@ -384,22 +397,3 @@ class PartyDaemon:
         if self._view.confront(signed).tree_size > self._view.tree_size:
             msg = f"the log signed {seen.tree_size} leaves, the coordinator shows {self._view.tree_size}"
             raise ProofError(msg)
-
-    def _describe(self, vote: Voting, now: Milliseconds) -> ProposalStatus:
-        decision = Decision.GRANTED if vote.outcome is not None else decide(vote, now)
-        roster = (party.party_id for party in vote.treaty.statement.parties)
-        return ProposalStatus(
-            name=proposal_name(vote.digest),
-            decision=decision,
-            phase=Phase.LICENSED if vote.outcome is not None else _PHASES[decision],
-            missing=tuple(party for party in roster if vote.find_ballot(party) is None),
-            unlogged_ballots=self._box.count_unlogged(vote),
-        )
-
-
-def _is_done(task: Task, ledger: Ledger, now: Milliseconds) -> bool:
-    """Whether nothing can come of a signature any more: of a vote's, or of a lease's (VN-14.1)."""
-    vote = ledger.votes.get(task.digest)
-    if vote is None:
-        return False
-    return now >= vote.matter.statement.ends_ms if task.lease else is_over(vote, now)

@@ -14,10 +14,11 @@ from vetonet.party.grants import Grants
 from vetonet.party.logview import LogView
 from vetonet.party.memory import Task
 from vetonet.party.ports import CoordinatorPort
+from vetonet.party.status import Refusal
 from vetonet.party.views import CommitmentsAsked, SigningAsked
 from vetonet.party.withdrawals import Withdrawals
 from vetonet.policy.action import ActionClass
-from vetonet.units import Clock, Milliseconds
+from vetonet.units import Clock
 from vetonet.voting.ledger import Ledger
 from vetonet.voting.machine import list_granting
 from vetonet.voting.signer import review_lease, review_vote, verify_sessions
@@ -27,25 +28,6 @@ from vetonet.voting.tenure import list_consenting
 from vetonet.wire.convert import parse_proposal_name
 
 MAX_REFUSALS: Final = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """A signature share, or a commitment to one, that the party did not give.
-
-    Attributes:
-        at_ms: when, by the party's own clock.
-        name: the proposal's resource name, as asked for.
-        attempt: which signing attempt.
-        reason: the error's stable code.
-        why: one line for people.
-    """
-
-    at_ms: Milliseconds
-    name: str
-    attempt: int
-    reason: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,3 +211,11 @@ def find_vote(ledger: Ledger, name: str) -> Voting:
         msg = f"expected one proposal {name} in the log, found {len(matches)}"
         raise RefusedError(msg, clause="VN-7.3")
     return matches[0]
+
+
+def is_done(task: Task, ledger: Ledger, now: Milliseconds) -> bool:
+    """Whether nothing can come of a signature any more: of a vote's, or of a lease's (VN-14.1)."""
+    vote = ledger.votes.get(task.digest)
+    if vote is None:
+        return False
+    return now >= vote.matter.statement.ends_ms if task.lease else is_over(vote, now)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vetonet.crypto import frost
-from vetonet.crypto.statement import Signed, Statement, compute_digest, sign
+from vetonet.crypto.statement import Signed, Statement, compute_digest, read_unverified, sign
 from vetonet.errors import RefusedError
 from vetonet.party.keys import PartySecrets
 from vetonet.party.memory import GivenShare, PartyMemory, Task, read_ballot
@@ -92,7 +92,7 @@ class Grants:
             )
         said = self._memory.own_consents.get((tenure.digest, number))
         if said is not None:
-            return said
+            return self._repeat_consent(said, standing)
         try:
             consent = Consent(
                 treaty_digest=tenure.treaty.payload_digest,
@@ -206,6 +206,13 @@ class Grants:
             msg = f"no signature share: the key share of participant {seat[1]} in group {seat[0]} was lost"
             raise RefusedError(msg, culprit=self._secrets.party_id, clause="VN-7.3")
         return self._shares[seat]
+
+    def _repeat_consent(self, said: bytes, standing: Standing) -> bytes:
+        """A number is used once: what stands under it goes to the log first, whatever is wanted now."""
+        if read_unverified(said, Consent).standing is not standing:
+            msg = f"{self._secrets.party_id} said the opposite before, and the log does not hold that yet"
+            raise RefusedError(msg, culprit=self._secrets.party_id, clause="VN-14.2")
+        return said
 
     def _repeat(self, earlier: bytes, choice: Choice, reason: VetoReason | None) -> bytes:
         said = read_ballot(earlier)

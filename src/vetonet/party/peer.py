@@ -10,7 +10,8 @@ import grpc.aio
 
 from vetonet.errors import EncodingError, UnexpectedEventError
 from vetonet.party.calls import Caller, CallPolicy, Sleep
-from vetonet.party.views import PartyStatus, read_status, status_message
+from vetonet.party.orders import Orders, carry_consent, carry_vote
+from vetonet.party.status import PartyStatus, read_status, status_message
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Rng
 from vetonet.v1 import party_pb2, party_pb2_grpc
@@ -26,6 +27,9 @@ PEER_POLICY: Final = CallPolicy(deadline_s=2.0, attempts=1)
 
 SERVER_LIMITS: Final = Limits(max_request_bytes=20 * 1024, rpc_timeout_s=5.0)
 """A ballot has at most 16 KiB."""
+
+ORDER_LIMITS: Final = Limits(max_request_bytes=20 * 1024, rpc_timeout_s=30.0)
+"""An order ends when the log holds what was said, which takes the coordinator and its witnesses."""
 
 
 class Peer(Protocol):
@@ -143,9 +147,18 @@ class PeerClient:
 class PartyServicer(party_pb2_grpc.PartyServiceServicer):
     """Serves a daemon to the parties of the roster, and to nobody else."""
 
-    def __init__(self, desk: Desk, treaty: Treaty, *, trust_domain: str | None) -> None:
-        """Serve this daemon; ``trust_domain`` is None on a server without certificates."""
-        self._desk = desk
+    def __init__(
+        self, desk: Desk, treaty: Treaty, *, trust_domain: str | None, orders: Orders | None = None
+    ) -> None:
+        """Serve this daemon.
+
+        Args:
+            desk: the daemon.
+            treaty: whose roster may call.
+            trust_domain: None on a server without certificates, which tells nobody who calls.
+            orders: what takes the party's own orders, or None where nothing does.
+        """
+        self._desk, self._orders = desk, orders
         self._roster = frozenset(party.party_id for party in treaty.parties)
         self._trust_domain = trust_domain
 
@@ -160,10 +173,23 @@ class PartyServicer(party_pb2_grpc.PartyServiceServicer):
     async def GetStatus(  # noqa: N802 - the name is the proto's
         self, request: party_pb2.GetStatusRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> party_pb2.PartyStatus:
-        """Return what the daemon knows."""
+        """Return what the daemon knows: to the party itself all, to others what the log shows everybody."""
         del request
-        self._require_party(context)
-        return status_message(self._desk.get_status())
+        caller, status = self._require_party(context), self._desk.get_status()
+        is_own = caller is not None and caller.name == self._desk.party_id
+        return status_message(status if is_own else status.for_others())
+
+    async def CastVote(  # noqa: N802 - the name is the proto's
+        self, request: party_pb2.CastVoteRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> party_pb2.CastVoteResponse:
+        """The party's word is said, where the party itself asks for it."""
+        return await carry_vote(self._require_own(context), request)
+
+    async def StateConsent(  # noqa: N802 - the name is the proto's
+        self, request: party_pb2.StateConsentRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> party_pb2.StateConsentResponse:
+        """The party's consent is stated, where the party itself asks for it."""
+        return await carry_consent(self._require_own(context), request)
 
     async def DeliverCeremonyMessage(  # noqa: N802 - the name is the proto's
         self, request: party_pb2.DeliverCeremonyMessageRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -173,15 +199,33 @@ class PartyServicer(party_pb2_grpc.PartyServiceServicer):
         self._require_party(context)
         raise UnexpectedEventError("no key ceremony is held here")
 
-    def _require_party(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    def _require_own(self, context: grpc.aio.ServicerContext[Any, Any]) -> Orders:
+        """Return what takes orders, for nobody but the holder of the party's own certificate."""
+        caller = self._require_party(context)
+        if caller is None or caller.name != self._desk.party_id:
+            named = "somebody without a certificate" if caller is None else caller.name
+            msg = f"only {self._desk.party_id} itself orders its daemon, not {named}"
+            raise WrongIdentityError(msg, culprit=None if caller is None else caller.name, clause="VN-13.1")
+        if self._orders is None:
+            raise UnexpectedEventError("this daemon takes no orders")
+        return self._orders
+
+    def _require_party(self, context: grpc.aio.ServicerContext[Any, Any]) -> Identity | None:
         caller = read_caller(context, trust_domain=self._trust_domain)
         if caller is not None and (caller.role is not Role.PARTY or caller.name not in self._roster):
             msg = f"expected a party of the roster, got {caller.role} {caller.name!r}"
             raise WrongIdentityError(msg, culprit=caller.name, clause="VN-13.1")
+        return caller
 
 
 async def serve_party(
-    desk: Desk, treaty: Treaty, address: str, *, credential: Credential | None, limits: Limits = SERVER_LIMITS
+    desk: Desk,
+    treaty: Treaty,
+    address: str,
+    *,
+    credential: Credential | None,
+    limits: Limits = SERVER_LIMITS,
+    orders: Orders | None = None,
 ) -> BoundServer:
     """Return a running server of this daemon; ``stop`` it when done.
 
@@ -191,6 +235,7 @@ async def serve_party(
         address: ``host:port``; port 0 for one that is free.
         credential: the party's, or None for plaintext, which only a loopback address may have.
         limits: what a call is granted.
+        orders: what takes the party's own orders, or None where nothing does.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -198,7 +243,7 @@ async def serve_party(
     """
     require_own_certificate(credential, desk.party_id)
     bound = BoundServer.bind(address, credential=credential, limits=limits)
-    servicer = PartyServicer(desk, treaty, trust_domain=bound.trust_domain)
+    servicer = PartyServicer(desk, treaty, trust_domain=bound.trust_domain, orders=orders)
     party_pb2_grpc.add_PartyServiceServicer_to_server(servicer, bound.server)
     await bound.start((party_pb2.DESCRIPTOR.services_by_name["PartyService"].full_name,))
     return bound

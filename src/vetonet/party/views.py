@@ -6,11 +6,12 @@ A coordinator's word on phases and tallies is a convenience; a party decides by 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from vetonet.crypto.statement import Signed
 from vetonet.errors import EncodingError
+from vetonet.party.status import PartyStatus, ProposalStatus, read_status, status_message
 from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
@@ -20,10 +21,29 @@ from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Milliseconds
-from vetonet.v1 import coordinator_pb2, party_pb2, resources_pb2
+from vetonet.v1 import coordinator_pb2, resources_pb2
 from vetonet.voting.signing import GroupSession
 from vetonet.voting.state import Phase
 from vetonet.wire import convert
+
+__all__ = [
+    "BallotView",
+    "CommitmentsAsked",
+    "CulpritsNamed",
+    "Heartbeat",
+    "LoggedLease",
+    "LoggedLicence",
+    "PartyStatus",
+    "ProposalStatus",
+    "ProposalUpdated",
+    "ProposalView",
+    "SigningAsked",
+    "WatchEvent",
+    "read_event",
+    "read_proposal",
+    "read_status",
+    "status_message",
+]
 
 MAX_REASON_CHARS: Final = 128
 
@@ -160,37 +180,6 @@ class Heartbeat:
 WatchEvent: TypeAlias = ProposalUpdated | CommitmentsAsked | SigningAsked | CulpritsNamed | Heartbeat
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalStatus:
-    """One proposal as a party read it from the log itself.
-
-    Attributes:
-        missing: parties whose ballots the log does not hold.
-        unlogged_ballots: ballots that reached the party but are not in the log.
-    """
-
-    name: str
-    decision: Decision
-    phase: Phase
-    missing: tuple[str, ...]
-    unlogged_ballots: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartyStatus:
-    """What a party's daemon knows.
-
-    Attributes:
-        checkpoint: the newest signed checkpoint that it verified, or empty.
-        proposals: in the order of the log.
-    """
-
-    party_id: str
-    epoch: int
-    checkpoint: bytes = field(repr=False)
-    proposals: tuple[ProposalStatus, ...]
-
-
 def read_proposal(message: resources_pb2.Proposal, treaty: Signed[Treaty]) -> ProposalView:
     """Return a proposal whose statement its operator signed under this treaty, and whose name is its own.
 
@@ -237,50 +226,6 @@ def read_event(message: coordinator_pb2.ProposalEvent, treaty: Signed[Treaty]) -
             return Heartbeat(sequence=message.sequence)
     msg = "an event of a kind that this version does not know"
     raise EncodingError(msg)
-
-
-def status_message(status: PartyStatus) -> party_pb2.PartyStatus:
-    """Return what a daemon tells others of what it knows."""
-    return party_pb2.PartyStatus(
-        party_id=status.party_id,
-        epoch=status.epoch,
-        checkpoint=status.checkpoint,
-        proposals=[
-            party_pb2.ProposalStatus(
-                name=entry.name,
-                decision=convert.DECISIONS[entry.decision],
-                phase=convert.PHASES[entry.phase],
-                missing=entry.missing,
-                unlogged_ballots=entry.unlogged_ballots,
-            )
-            for entry in status.proposals
-        ],
-    )
-
-
-def read_status(message: party_pb2.PartyStatus) -> PartyStatus:
-    """Return what another daemon says it knows.
-
-    Raises:
-        EncodingError: a malformed field.
-    """
-    return PartyStatus(
-        party_id=message.party_id,
-        epoch=message.epoch,
-        checkpoint=message.checkpoint,
-        proposals=tuple(_read_proposal_status(entry) for entry in message.proposals),
-    )
-
-
-def _read_proposal_status(message: party_pb2.ProposalStatus) -> ProposalStatus:
-    shown = resources_pb2.Proposal(decision=message.decision, phase=message.phase)
-    return ProposalStatus(
-        name=message.name,
-        decision=convert.read_decision(shown),
-        phase=convert.read_phase(shown),
-        missing=tuple(message.missing),
-        unlogged_ballots=message.unlogged_ballots,
-    )
 
 
 def _read_ballot(message: resources_pb2.BallotSummary, treaty: Treaty) -> BallotView:

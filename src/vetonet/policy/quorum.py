@@ -146,9 +146,13 @@ class Quorum(Record):
         counted = self._count(choices, recused)
         return tuple(party for party in self.parties if counted.get(party) is Choice.GRANT)
 
+    def count_ballots(self, choices: Mapping[str, Choice], recused: AbstractSet[str] = frozenset()) -> int:
+        """Return how many ballots count, whatever they say (VN-4.2, VN-4.5)."""
+        return len(self._count(choices, recused))
+
     def has_quorum(self, choices: Mapping[str, Choice], recused: AbstractSet[str] = frozenset()) -> bool:
         """Whether enough voted, and those that granted are enough (VN-4.2)."""
-        if len(self._count(choices, recused)) < self.min_ballots:
+        if self.count_ballots(choices, recused) < self.min_ballots:
             return False
         return self.expression.select(frozenset(self.list_granting(choices, recused))) is not None
 

@@ -135,6 +135,13 @@ class Conditions:
             and question.action in (self.actions or (RUN_GRANT,))
         )
 
+    def are_met_by_motion(self, action: str) -> bool:
+        """Whether a motion of this action class is all that is asked for: of a motion no run is known."""
+        is_about_runs = any(
+            getattr(self, field.name) not in {None, ()} for field in fields(self) if field.name != "actions"
+        )
+        return action in self.actions and not is_about_runs
+
     def covers(self, other: Conditions) -> bool:
         """Whether these hold wherever the others do, so that a later rule with those never decides."""
         lower = (
@@ -228,6 +235,16 @@ class Rules:
             if rule.when.are_met(question):
                 return Ruling(answer=rule.answer, number=number, rule=rule)
         return Ruling(answer=self.default)
+
+    def decide_motion(self, action: str) -> Ruling:
+        """Return what the first rule says that names this action class and nothing else, or that one asks.
+
+        The default is for runs: that a party grants whatever it has no rule for must not amend a treaty.
+        """
+        for number, rule in enumerate(self.rules, start=1):
+            if rule.when.are_met_by_motion(action):
+                return Ruling(answer=rule.answer, number=number, rule=rule)
+        return Ruling(answer=ASK)
 
 
 def find_covered(rules: Iterable[Conditions]) -> Iterator[tuple[int, int]]:

@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from vetonet.v1 import resources_pb2 as vetonet_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vetonet/v1/party.proto\x12\nvetonet.v1\x1a\x1avetonet/v1/resources.proto\")\n\x14\x44\x65liverBallotRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"\x17\n\x15\x44\x65liverBallotResponse\"2\n\x1d\x44\x65liverCeremonyMessageRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\" \n\x1e\x44\x65liverCeremonyMessageResponse\"\x12\n\x10GetStatusRequest\"q\n\x0bPartyStatus\x12\x10\n\x08party_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\x12-\n\tproposals\x18\x04 \x03(\x0b\x32\x1a.vetonet.v1.ProposalStatus\"\x93\x01\n\x0eProposalStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x14.vetonet.v1.Decision\x12 \n\x05phase\x18\x03 \x01(\x0e\x32\x11.vetonet.v1.Phase\x12\x0f\n\x07missing\x18\x04 \x03(\t\x12\x18\n\x10unlogged_ballots\x18\x05 \x01(\r2\x99\x02\n\x0cPartyService\x12T\n\rDeliverBallot\x12 .vetonet.v1.DeliverBallotRequest\x1a!.vetonet.v1.DeliverBallotResponse\x12\x42\n\tGetStatus\x12\x1c.vetonet.v1.GetStatusRequest\x1a\x17.vetonet.v1.PartyStatus\x12o\n\x16\x44\x65liverCeremonyMessage\x12).vetonet.v1.DeliverCeremonyMessageRequest\x1a*.vetonet.v1.DeliverCeremonyMessageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vetonet/v1/party.proto\x12\nvetonet.v1\x1a\x1avetonet/v1/resources.proto\")\n\x14\x44\x65liverBallotRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"\x17\n\x15\x44\x65liverBallotResponse\"2\n\x1d\x44\x65liverCeremonyMessageRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\" \n\x1e\x44\x65liverCeremonyMessageResponse\"S\n\x0f\x43\x61stVoteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x06\x63hoice\x18\x02 \x01(\x0e\x32\x12.vetonet.v1.Choice\x12\x0e\n\x06reason\x18\x03 \x01(\t\";\n\x10\x43\x61stVoteResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x13\n\x0bundelivered\x18\x02 \x03(\t\"[\n\x13StateConsentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x08standing\x18\x02 \x01(\x0e\x32\x14.vetonet.v1.Standing\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\x14StateConsentResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x13\n\x0bundelivered\x18\x02 \x03(\t\"\x12\n\x10GetStatusRequest\"\xe0\x01\n\x0bPartyStatus\x12\x10\n\x08party_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\x12-\n\tproposals\x18\x04 \x03(\x0b\x32\x1a.vetonet.v1.ProposalStatus\x12+\n\x08licences\x18\x05 \x03(\x0b\x32\x19.vetonet.v1.LicenceStatus\x12\x13\n\x0bundelivered\x18\x06 \x03(\t\x12+\n\x08refusals\x18\x07 \x03(\x0b\x32\x19.vetonet.v1.RefusalStatus\"\x9a\x02\n\x0eProposalStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x14.vetonet.v1.Decision\x12 \n\x05phase\x18\x03 \x01(\x0e\x32\x11.vetonet.v1.Phase\x12\x0f\n\x07missing\x18\x04 \x03(\t\x12\x18\n\x10unlogged_ballots\x18\x05 \x01(\r\x12\x0e\n\x06\x61\x63tion\x18\x06 \x01(\t\x12\x11\n\tcloses_ms\x18\x07 \x01(\x04\x12\x10\n\x08may_vote\x18\x08 \x03(\t\x12$\n\x05short\x18\t \x03(\x0b\x32\x15.vetonet.v1.Shortfall\x12\x17\n\x0fmissing_ballots\x18\n \x01(\r\x12\x11\n\tstatement\x18\x0b \x01(\x0c\"[\n\tShortfall\x12\x12\n\nmin_grants\x18\x01 \x01(\r\x12\x12\n\nseat_count\x18\x02 \x01(\r\x12\x15\n\rmissing_seats\x18\x03 \x01(\r\x12\x0f\n\x07parties\x18\x04 \x03(\t\"}\n\rLicenceStatus\x12\x12\n\nlicence_id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nexpires_ms\x18\x03 \x01(\x04\x12\r\n\x05lease\x18\x04 \x01(\r\x12\x15\n\rlease_ends_ms\x18\x05 \x01(\x04\x12\x10\n\x08obstacle\x18\x06 \x01(\t\"Z\n\rRefusalStatus\x12\r\n\x05\x61t_ms\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t*P\n\x08Standing\x12\x18\n\x14STANDING_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTANDING_GIVEN\x10\x01\x12\x16\n\x12STANDING_WITHDRAWN\x10\x02\x32\xb3\x03\n\x0cPartyService\x12T\n\rDeliverBallot\x12 .vetonet.v1.DeliverBallotRequest\x1a!.vetonet.v1.DeliverBallotResponse\x12\x42\n\tGetStatus\x12\x1c.vetonet.v1.GetStatusRequest\x1a\x17.vetonet.v1.PartyStatus\x12o\n\x16\x44\x65liverCeremonyMessage\x12).vetonet.v1.DeliverCeremonyMessageRequest\x1a*.vetonet.v1.DeliverCeremonyMessageResponse\x12\x45\n\x08\x43\x61stVote\x12\x1b.vetonet.v1.CastVoteRequest\x1a\x1c.vetonet.v1.CastVoteResponse\x12Q\n\x0cStateConsent\x12\x1f.vetonet.v1.StateConsentRequest\x1a .vetonet.v1.StateConsentResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'vetonet.v1.party_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_STANDING']._serialized_start=1368
+  _globals['_STANDING']._serialized_end=1448
   _globals['_DELIVERBALLOTREQUEST']._serialized_start=66
   _globals['_DELIVERBALLOTREQUEST']._serialized_end=107
   _globals['_DELIVERBALLOTRESPONSE']._serialized_start=109
@@ -40,12 +42,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELIVERCEREMONYMESSAGEREQUEST']._serialized_end=184
   _globals['_DELIVERCEREMONYMESSAGERESPONSE']._serialized_start=186
   _globals['_DELIVERCEREMONYMESSAGERESPONSE']._serialized_end=218
-  _globals['_GETSTATUSREQUEST']._serialized_start=220
-  _globals['_GETSTATUSREQUEST']._serialized_end=238
-  _globals['_PARTYSTATUS']._serialized_start=240
-  _globals['_PARTYSTATUS']._serialized_end=353
-  _globals['_PROPOSALSTATUS']._serialized_start=356
-  _globals['_PROPOSALSTATUS']._serialized_end=503
-  _globals['_PARTYSERVICE']._serialized_start=506
-  _globals['_PARTYSERVICE']._serialized_end=787
+  _globals['_CASTVOTEREQUEST']._serialized_start=220
+  _globals['_CASTVOTEREQUEST']._serialized_end=303
+  _globals['_CASTVOTERESPONSE']._serialized_start=305
+  _globals['_CASTVOTERESPONSE']._serialized_end=364
+  _globals['_STATECONSENTREQUEST']._serialized_start=366
+  _globals['_STATECONSENTREQUEST']._serialized_end=457
+  _globals['_STATECONSENTRESPONSE']._serialized_start=459
+  _globals['_STATECONSENTRESPONSE']._serialized_end=522
+  _globals['_GETSTATUSREQUEST']._serialized_start=524
+  _globals['_GETSTATUSREQUEST']._serialized_end=542
+  _globals['_PARTYSTATUS']._serialized_start=545
+  _globals['_PARTYSTATUS']._serialized_end=769
+  _globals['_PROPOSALSTATUS']._serialized_start=772
+  _globals['_PROPOSALSTATUS']._serialized_end=1054
+  _globals['_SHORTFALL']._serialized_start=1056
+  _globals['_SHORTFALL']._serialized_end=1147
+  _globals['_LICENCESTATUS']._serialized_start=1149
+  _globals['_LICENCESTATUS']._serialized_end=1274
+  _globals['_REFUSALSTATUS']._serialized_start=1276
+  _globals['_REFUSALSTATUS']._serialized_end=1366
+  _globals['_PARTYSERVICE']._serialized_start=1451
+  _globals['_PARTYSERVICE']._serialized_end=1886
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
 from google.protobuf.internal import containers as containers
+from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from vetonet.v1 import resources_pb2 as resources_pb2
 import builtins as builtins
 import sys
@@ -18,6 +19,23 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: descriptor.FileDescriptor
+
+class _Standing:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StandingEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Standing.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    STANDING_UNSPECIFIED: _Standing.ValueType  # 0
+    STANDING_GIVEN: _Standing.ValueType  # 1
+    STANDING_WITHDRAWN: _Standing.ValueType  # 2
+
+class Standing(_Standing, metaclass=_StandingEnumTypeWrapper):
+    """Where a party stands on a run that holds a licence."""
+
+STANDING_UNSPECIFIED: Standing.ValueType  # 0
+STANDING_GIVEN: Standing.ValueType  # 1
+STANDING_WITHDRAWN: Standing.ValueType  # 2
 
 @typing.final
 class DeliverBallotRequest(message.Message):
@@ -82,6 +100,104 @@ class DeliverCeremonyMessageResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class CastVoteRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    CHOICE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The proposal's name."""
+    choice: resources_pb2.Choice.ValueType
+    reason: builtins.str
+    """Why, as a ballot says it; with a veto and only there."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        choice: resources_pb2.Choice.ValueType = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["choice", b"choice", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CastVoteResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    LEAF_INDEX_FIELD_NUMBER: builtins.int
+    UNDELIVERED_FIELD_NUMBER: builtins.int
+    leaf_index: builtins.int
+    """Where the log holds the ballot; the daemon verified that it does."""
+    @builtins.property
+    def undelivered(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Parties that could not be told directly yet."""
+
+    def __init__(
+        self,
+        *,
+        leaf_index: builtins.int = ...,
+        undelivered: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["leaf_index", b"leaf_index", "undelivered", b"undelivered"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class StateConsentRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    STANDING_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The proposal's name."""
+    standing: Standing.ValueType
+    reason: builtins.str
+    """Why, as a ballot says it; with a withdrawal and only there."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        standing: Standing.ValueType = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "reason", b"reason", "standing", b"standing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class StateConsentResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    LEAF_INDEX_FIELD_NUMBER: builtins.int
+    UNDELIVERED_FIELD_NUMBER: builtins.int
+    leaf_index: builtins.int
+    """Where the log holds the statement; the daemon verified that it does."""
+    @builtins.property
+    def undelivered(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Parties that could not be told directly yet."""
+
+    def __init__(
+        self,
+        *,
+        leaf_index: builtins.int = ...,
+        undelivered: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["leaf_index", b"leaf_index", "undelivered", b"undelivered"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class GetStatusRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -102,6 +218,9 @@ class PartyStatus(message.Message):
     EPOCH_FIELD_NUMBER: builtins.int
     CHECKPOINT_FIELD_NUMBER: builtins.int
     PROPOSALS_FIELD_NUMBER: builtins.int
+    LICENCES_FIELD_NUMBER: builtins.int
+    UNDELIVERED_FIELD_NUMBER: builtins.int
+    REFUSALS_FIELD_NUMBER: builtins.int
     party_id: builtins.str
     epoch: builtins.int
     checkpoint: builtins.bytes
@@ -110,6 +229,18 @@ class PartyStatus(message.Message):
     def proposals(self) -> containers.RepeatedCompositeFieldContainer[ProposalStatus]:
         """In the order of the log."""
 
+    @builtins.property
+    def licences(self) -> containers.RepeatedCompositeFieldContainer[LicenceStatus]:
+        """In the order of their proposals."""
+
+    @builtins.property
+    def undelivered(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """For the party itself alone: parties that could not be told of a ballot or withdrawal yet."""
+
+    @builtins.property
+    def refusals(self) -> containers.RepeatedCompositeFieldContainer[RefusalStatus]:
+        """For the party itself alone: the newest shares that were not given, oldest first."""
+
     def __init__(
         self,
         *,
@@ -117,16 +248,19 @@ class PartyStatus(message.Message):
         epoch: builtins.int = ...,
         checkpoint: builtins.bytes = ...,
         proposals: abc.Iterable[ProposalStatus] | None = ...,
+        licences: abc.Iterable[LicenceStatus] | None = ...,
+        undelivered: abc.Iterable[builtins.str] | None = ...,
+        refusals: abc.Iterable[RefusalStatus] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["checkpoint", b"checkpoint", "epoch", b"epoch", "party_id", b"party_id", "proposals", b"proposals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["checkpoint", b"checkpoint", "epoch", b"epoch", "licences", b"licences", "party_id", b"party_id", "proposals", b"proposals", "refusals", b"refusals", "undelivered", b"undelivered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class ProposalStatus(message.Message):
-    """One proposal as this party read it from the log itself."""
+    """One proposal or motion as this party read it from the log itself."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -135,15 +269,37 @@ class ProposalStatus(message.Message):
     PHASE_FIELD_NUMBER: builtins.int
     MISSING_FIELD_NUMBER: builtins.int
     UNLOGGED_BALLOTS_FIELD_NUMBER: builtins.int
+    ACTION_FIELD_NUMBER: builtins.int
+    CLOSES_MS_FIELD_NUMBER: builtins.int
+    MAY_VOTE_FIELD_NUMBER: builtins.int
+    SHORT_FIELD_NUMBER: builtins.int
+    MISSING_BALLOTS_FIELD_NUMBER: builtins.int
+    STATEMENT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The proposal's name."""
     decision: resources_pb2.Decision.ValueType
     phase: resources_pb2.Phase.ValueType
     unlogged_ballots: builtins.int
     """Ballots that reached this party but are not in the log."""
+    action: builtins.str
+    """The class of action: "run-grant", or what a motion is about."""
+    closes_ms: builtins.int
+    """When the vote closes, milliseconds since the Unix epoch."""
+    missing_ballots: builtins.int
+    """How many more ballots must be cast at all, whatever they say."""
+    statement: builtins.bytes
+    """For the party itself alone: what is voted on, COSE_Sign1."""
     @builtins.property
     def missing(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Parties whose ballots the log does not hold."""
+
+    @builtins.property
+    def may_vote(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Parties that may still vote by this party's clock and whose ballots can matter."""
+
+    @builtins.property
+    def short(self) -> containers.RepeatedCompositeFieldContainer[Shortfall]:
+        """What keeps the quorum's expression from holding; empty where it holds."""
 
     def __init__(
         self,
@@ -153,9 +309,118 @@ class ProposalStatus(message.Message):
         phase: resources_pb2.Phase.ValueType = ...,
         missing: abc.Iterable[builtins.str] | None = ...,
         unlogged_ballots: builtins.int = ...,
+        action: builtins.str = ...,
+        closes_ms: builtins.int = ...,
+        may_vote: abc.Iterable[builtins.str] | None = ...,
+        short: abc.Iterable[Shortfall] | None = ...,
+        missing_ballots: builtins.int = ...,
+        statement: builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["decision", b"decision", "missing", b"missing", "name", b"name", "phase", b"phase", "unlogged_ballots", b"unlogged_ballots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["action", b"action", "closes_ms", b"closes_ms", "decision", b"decision", "may_vote", b"may_vote", "missing", b"missing", "missing_ballots", b"missing_ballots", "name", b"name", "phase", b"phase", "short", b"short", "statement", b"statement", "unlogged_ballots", b"unlogged_ballots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Shortfall(message.Message):
+    """A threshold that does not hold yet."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MIN_GRANTS_FIELD_NUMBER: builtins.int
+    SEAT_COUNT_FIELD_NUMBER: builtins.int
+    MISSING_SEATS_FIELD_NUMBER: builtins.int
+    PARTIES_FIELD_NUMBER: builtins.int
+    min_grants: builtins.int
+    seat_count: builtins.int
+    missing_seats: builtins.int
+    """How many more of its seats must grant."""
+    @builtins.property
+    def parties(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Who has not voted and whose grant would count."""
+
+    def __init__(
+        self,
+        *,
+        min_grants: builtins.int = ...,
+        seat_count: builtins.int = ...,
+        missing_seats: builtins.int = ...,
+        parties: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["min_grants", b"min_grants", "missing_seats", b"missing_seats", "parties", b"parties", "seat_count", b"seat_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LicenceStatus(message.Message):
+    """One licence as this party read it from the log itself."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    LICENCE_ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    EXPIRES_MS_FIELD_NUMBER: builtins.int
+    LEASE_FIELD_NUMBER: builtins.int
+    LEASE_ENDS_MS_FIELD_NUMBER: builtins.int
+    OBSTACLE_FIELD_NUMBER: builtins.int
+    licence_id: builtins.int
+    name: builtins.str
+    """Its proposal's name."""
+    expires_ms: builtins.int
+    lease: builtins.int
+    """The newest lease, 0 before the first."""
+    lease_ends_ms: builtins.int
+    """When that lease ends, milliseconds since the Unix epoch; 0 before the first."""
+    obstacle: builtins.str
+    """Why no lease can be signed now, or empty."""
+    def __init__(
+        self,
+        *,
+        licence_id: builtins.int = ...,
+        name: builtins.str = ...,
+        expires_ms: builtins.int = ...,
+        lease: builtins.int = ...,
+        lease_ends_ms: builtins.int = ...,
+        obstacle: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["expires_ms", b"expires_ms", "lease", b"lease", "lease_ends_ms", b"lease_ends_ms", "licence_id", b"licence_id", "name", b"name", "obstacle", b"obstacle"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RefusalStatus(message.Message):
+    """A signature share, or a commitment to one, that the daemon did not give."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    AT_MS_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    WHY_FIELD_NUMBER: builtins.int
+    at_ms: builtins.int
+    name: builtins.str
+    """The proposal's name, as asked for."""
+    attempt: builtins.int
+    reason: builtins.str
+    """The error's stable code."""
+    why: builtins.str
+    def __init__(
+        self,
+        *,
+        at_ms: builtins.int = ...,
+        name: builtins.str = ...,
+        attempt: builtins.int = ...,
+        reason: builtins.str = ...,
+        why: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "attempt", b"attempt", "name", b"name", "reason", b"reason", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

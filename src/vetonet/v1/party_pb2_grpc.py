@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PartyServiceStub(object):
-    """Served by each party's daemon to the other parties.
+    """Served by each party's daemon to the other parties; some of it to the party itself alone.
     """
 
     def __init__(self, channel):
@@ -50,14 +50,24 @@ class PartyServiceStub(object):
                 request_serializer=vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageRequest.SerializeToString,
                 response_deserializer=vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageResponse.FromString,
                 _registered_method=True)
+        self.CastVote = channel.unary_unary(
+                '/vetonet.v1.PartyService/CastVote',
+                request_serializer=vetonet_dot_v1_dot_party__pb2.CastVoteRequest.SerializeToString,
+                response_deserializer=vetonet_dot_v1_dot_party__pb2.CastVoteResponse.FromString,
+                _registered_method=True)
+        self.StateConsent = channel.unary_unary(
+                '/vetonet.v1.PartyService/StateConsent',
+                request_serializer=vetonet_dot_v1_dot_party__pb2.StateConsentRequest.SerializeToString,
+                response_deserializer=vetonet_dot_v1_dot_party__pb2.StateConsentResponse.FromString,
+                _registered_method=True)
 
 
 class PartyServiceServicer(object):
-    """Served by each party's daemon to the other parties.
+    """Served by each party's daemon to the other parties; some of it to the party itself alone.
     """
 
     def DeliverBallot(self, request, context):
-        """Hands over a ballot directly, so that a veto binds even when the coordinator drops it.
+        """Hands over a ballot or a withdrawal directly, so that it binds even when the coordinator drops it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +82,20 @@ class PartyServiceServicer(object):
 
     def DeliverCeremonyMessage(self, request, context):
         """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CastVote(self, request, context):
+        """Has the daemon say the party's word on a proposal or motion; for the party's own certificate alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StateConsent(self, request, context):
+        """Has the daemon withdraw the party's consent to a licensed run, or give it again; likewise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,6 +119,16 @@ def add_PartyServiceServicer_to_server(servicer, server):
                     request_deserializer=vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageRequest.FromString,
                     response_serializer=vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageResponse.SerializeToString,
             ),
+            'CastVote': grpc.unary_unary_rpc_method_handler(
+                    servicer.CastVote,
+                    request_deserializer=vetonet_dot_v1_dot_party__pb2.CastVoteRequest.FromString,
+                    response_serializer=vetonet_dot_v1_dot_party__pb2.CastVoteResponse.SerializeToString,
+            ),
+            'StateConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.StateConsent,
+                    request_deserializer=vetonet_dot_v1_dot_party__pb2.StateConsentRequest.FromString,
+                    response_serializer=vetonet_dot_v1_dot_party__pb2.StateConsentResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'vetonet.v1.PartyService', rpc_method_handlers)
@@ -104,7 +138,7 @@ def add_PartyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PartyService(object):
-    """Served by each party's daemon to the other parties.
+    """Served by each party's daemon to the other parties; some of it to the party itself alone.
     """
 
     @staticmethod
@@ -178,6 +212,60 @@ class PartyService(object):
             '/vetonet.v1.PartyService/DeliverCeremonyMessage',
             vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageRequest.SerializeToString,
             vetonet_dot_v1_dot_party__pb2.DeliverCeremonyMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CastVote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vetonet.v1.PartyService/CastVote',
+            vetonet_dot_v1_dot_party__pb2.CastVoteRequest.SerializeToString,
+            vetonet_dot_v1_dot_party__pb2.CastVoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StateConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vetonet.v1.PartyService/StateConsent',
+            vetonet_dot_v1_dot_party__pb2.StateConsentRequest.SerializeToString,
+            vetonet_dot_v1_dot_party__pb2.StateConsentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,33 +27,41 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PartyServiceStub:
-    """Served by each party's daemon to the other parties."""
+    """Served by each party's daemon to the other parties; some of it to the party itself alone."""
 
     @typing.overload
     def __new__(cls, channel: grpc.Channel) -> _Self: ...
     @typing.overload
     def __new__(cls, channel: aio.Channel) -> PartyServiceAsyncStub: ...
     DeliverBallot: grpc.UnaryUnaryMultiCallable[party_pb2.DeliverBallotRequest, party_pb2.DeliverBallotResponse]
-    """Hands over a ballot directly, so that a veto binds even when the coordinator drops it."""
+    """Hands over a ballot or a withdrawal directly, so that it binds even when the coordinator drops it."""
     GetStatus: grpc.UnaryUnaryMultiCallable[party_pb2.GetStatusRequest, party_pb2.PartyStatus]
     """Returns what the daemon knows."""
     DeliverCeremonyMessage: grpc.UnaryUnaryMultiCallable[party_pb2.DeliverCeremonyMessageRequest, party_pb2.DeliverCeremonyMessageResponse]
     """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
+    CastVote: grpc.UnaryUnaryMultiCallable[party_pb2.CastVoteRequest, party_pb2.CastVoteResponse]
+    """Has the daemon say the party's word on a proposal or motion; for the party's own certificate alone."""
+    StateConsent: grpc.UnaryUnaryMultiCallable[party_pb2.StateConsentRequest, party_pb2.StateConsentResponse]
+    """Has the daemon withdraw the party's consent to a licensed run, or give it again; likewise."""
 
 @typing.type_check_only
 class PartyServiceAsyncStub(PartyServiceStub):
-    """Served by each party's daemon to the other parties."""
+    """Served by each party's daemon to the other parties; some of it to the party itself alone."""
 
     def __init__(self, channel: aio.Channel) -> None: ...
     DeliverBallot: aio.UnaryUnaryMultiCallable[party_pb2.DeliverBallotRequest, party_pb2.DeliverBallotResponse]  # type: ignore[assignment]
-    """Hands over a ballot directly, so that a veto binds even when the coordinator drops it."""
+    """Hands over a ballot or a withdrawal directly, so that it binds even when the coordinator drops it."""
     GetStatus: aio.UnaryUnaryMultiCallable[party_pb2.GetStatusRequest, party_pb2.PartyStatus]  # type: ignore[assignment]
     """Returns what the daemon knows."""
     DeliverCeremonyMessage: aio.UnaryUnaryMultiCallable[party_pb2.DeliverCeremonyMessageRequest, party_pb2.DeliverCeremonyMessageResponse]  # type: ignore[assignment]
     """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
+    CastVote: aio.UnaryUnaryMultiCallable[party_pb2.CastVoteRequest, party_pb2.CastVoteResponse]  # type: ignore[assignment]
+    """Has the daemon say the party's word on a proposal or motion; for the party's own certificate alone."""
+    StateConsent: aio.UnaryUnaryMultiCallable[party_pb2.StateConsentRequest, party_pb2.StateConsentResponse]  # type: ignore[assignment]
+    """Has the daemon withdraw the party's consent to a licensed run, or give it again; likewise."""
 
 class PartyServiceServicer(metaclass=abc_1.ABCMeta):
-    """Served by each party's daemon to the other parties."""
+    """Served by each party's daemon to the other parties; some of it to the party itself alone."""
 
     @abc_1.abstractmethod
     def DeliverBallot(
@@ -61,7 +69,7 @@ class PartyServiceServicer(metaclass=abc_1.ABCMeta):
         request: party_pb2.DeliverBallotRequest,
         context: _ServicerContext,
     ) -> typing.Union[party_pb2.DeliverBallotResponse, abc.Awaitable[party_pb2.DeliverBallotResponse]]:
-        """Hands over a ballot directly, so that a veto binds even when the coordinator drops it."""
+        """Hands over a ballot or a withdrawal directly, so that it binds even when the coordinator drops it."""
 
     @abc_1.abstractmethod
     def GetStatus(
@@ -78,5 +86,21 @@ class PartyServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[party_pb2.DeliverCeremonyMessageResponse, abc.Awaitable[party_pb2.DeliverCeremonyMessageResponse]]:
         """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
+
+    @abc_1.abstractmethod
+    def CastVote(
+        self,
+        request: party_pb2.CastVoteRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[party_pb2.CastVoteResponse, abc.Awaitable[party_pb2.CastVoteResponse]]:
+        """Has the daemon say the party's word on a proposal or motion; for the party's own certificate alone."""
+
+    @abc_1.abstractmethod
+    def StateConsent(
+        self,
+        request: party_pb2.StateConsentRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[party_pb2.StateConsentResponse, abc.Awaitable[party_pb2.StateConsentResponse]]:
+        """Has the daemon withdraw the party's consent to a licensed run, or give it again; likewise."""
 
 def add_PartyServiceServicer_to_server(servicer: PartyServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

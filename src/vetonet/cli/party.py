@@ -1,0 +1,25 @@
+"""``vetonet party``: a party's daemon, as a group of commands."""
+
+from __future__ import annotations
+
+import click
+
+from vetonet.cli.output import examples
+from vetonet.cli.party_init import init
+from vetonet.cli.party_run import run
+from vetonet.cli.party_status import status
+
+
+@click.group(
+    epilog=examples(
+        "vetonet party init p1 --from trial --party P1 --key-file p1.key",
+        "vetonet party run p1 --key-file p1.key",
+        "vetonet party run --demo-fleet 5",
+    )
+)
+def party() -> None:
+    """Keep a party's daemon at work: it follows the log, votes by its rules, and signs what it granted."""
+
+
+for command in (init, run, status):
+    party.add_command(command)

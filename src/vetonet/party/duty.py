@@ -18,7 +18,7 @@ from vetonet.party.status import Refusal
 from vetonet.party.views import CommitmentsAsked, SigningAsked
 from vetonet.party.withdrawals import Withdrawals
 from vetonet.policy.action import ActionClass
-from vetonet.units import Clock
+from vetonet.units import Clock, Milliseconds
 from vetonet.voting.ledger import Ledger
 from vetonet.voting.machine import list_granting
 from vetonet.voting.signer import review_lease, review_vote, verify_sessions

@@ -11,6 +11,7 @@ import pytest
 from support.coordination import ManualClock, read_real_time
 from support.world import NOW_MS, Council, make_council
 from vetonet.crypto.rng import SeededRng
+from vetonet.crypto.statement import Signed
 from vetonet.errors import RefusedError, UnexpectedEventError, VetonetError
 from vetonet.party.daemon import PartyDaemon
 from vetonet.party.envoy import Envoy
@@ -23,6 +24,7 @@ from vetonet.party.views import Heartbeat, ProposalView, WatchEvent
 from vetonet.policy.ballot import VetoReason, open_ballot
 from vetonet.policy.quorum import Choice
 from vetonet.policy.standing import Standing
+from vetonet.policy.treaty import Treaty
 from vetonet.storage import MemoryJournal
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import LogProof, compute_log_proof
@@ -46,6 +48,9 @@ class Bench:
     log: Log
     is_deaf: bool = False
     heard: list[bytes] = field(default_factory=list)
+
+    def adopt(self, treaty: Signed[Treaty]) -> None:
+        raise AssertionError(f"no treaty {treaty.statement.epoch} is ever amended here")
 
     async def get_checkpoint(self) -> bytes:
         return self.council.sign_head(self.log)

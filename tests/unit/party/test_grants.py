@@ -109,7 +109,7 @@ class Signer:
 
     def commit(self, floor: Floor) -> tuple[GroupCommitments, ...]:
         seats = list_seats(self.council.treaty.statement, floor.vote.action, self.party_id)
-        commitments = self.grants.commit(Task(digest=floor.vote.digest), seats)
+        commitments = self.grants.commit(Task(digest=floor.vote.digest), seats, self.council.treaty)
         self.reaper.pass_by()
         return commitments
 
@@ -121,6 +121,7 @@ class Signer:
             statement=floor.signing.statement,
             sessions=asked.sessions,
             seats=list_signing_seats(self.council.treaty.statement, asked.sessions, self.party_id),
+            treaty=self.council.treaty,
             now=floor.close_ms,
         )
         self.note(asked, shares)
@@ -314,6 +315,7 @@ def test_nonces_of_one_matter_do_not_sign_another(council: Council) -> None:
             statement=other.signing.statement,
             sessions=asked.sessions,
             seats=((0, 1),),
+            treaty=council.treaty,
             now=floor.close_ms,
         )
     signer.sign(floor)
@@ -336,7 +338,7 @@ def test_forgotten_matters_have_no_nonces_and_the_ballot_is_still_known(council:
     floor, signers = begin(council, "p1", "p2")
     ask(floor, signers)
     signer = signers["p1"]
-    signer.grants.forget({floor.vote.digest})
+    signer.grants.forget(lambda task: task.digest == floor.vote.digest)
     with pytest.raises(RefusedError, match="gone or spent"):
         signer.sign(floor)
     with pytest.raises(RefusedError, match="already signed a ballot") as caught:

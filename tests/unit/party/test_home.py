@@ -72,7 +72,9 @@ def test_what_went_in_comes_out(home: Path) -> None:
     opened, packed = open_home(home, UNLOCK, SeededRng(b"again")), pack()
     assert opened.settings == SETTINGS
     assert opened.treaty.data == COUNCIL.treaty.data
-    assert opened.secrets.shares_by_seat.keys() == packed.secrets.shares_by_seat.keys()
+    assert [held.seat for held in opened.secrets.key_shares] == [
+        held.seat for held in packed.secrets.key_shares
+    ]
     assert opened.witness_key.public_key == packed.witness_key.public_key
     assert opened.credential.identity == packed.credential.identity
 
@@ -138,11 +140,16 @@ def test_a_home_that_lacks_anything_is_refused(name: str, home: Path) -> None:
         open_home(home, UNLOCK, SeededRng(b"x"))
 
 
-@pytest.mark.parametrize("missing", ["statement-key", "witness-key", "tls-key", "key-share-0-1-epoch-1"])
+@pytest.mark.parametrize("missing", ["statement-key", "witness-key", "tls-key"])
 def test_a_key_store_that_lacks_a_secret_is_refused(missing: str, home: Path) -> None:
     KeyStore.open(home / "keystore", UNLOCK).erase(missing)
     with pytest.raises(ConfigError, match=missing):
         open_home(home, UNLOCK, SeededRng(b"x"))
+
+
+def test_a_home_without_a_key_share_opens_because_the_share_can_be_repaired(home: Path) -> None:
+    KeyStore.open(home / "keystore", UNLOCK).erase("key-share-0-1-epoch-1")
+    assert open_home(home, UNLOCK, SeededRng(b"x")).secrets.key_shares == ()
 
 
 def test_a_key_that_the_treaty_does_not_name_is_refused(home: Path) -> None:

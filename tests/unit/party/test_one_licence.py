@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from support.coordination import ManualClock
-from support.world import Council, make_council
+from support.world import NOW_MS, Council, make_council
 from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed, compute_signing_input
 from vetonet.errors import RefusedError
@@ -21,9 +21,11 @@ from vetonet.policy.ballot import VetoReason
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice
+from vetonet.policy.treaty import Treaty
 from vetonet.storage import MemoryJournal
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import LogProof, compute_log_proof
+from vetonet.units import MS_PER_HOUR, MS_PER_S
 from vetonet.voting.ledger import Ledger, read_leaves
 from vetonet.voting.machine import derive
 from vetonet.voting.signing import GroupCommitments, GroupSession, GroupShare
@@ -41,8 +43,12 @@ class Schemer:
     shares: list[GroupShare] = field(default_factory=list)
     commitments: dict[int, frost.SigningCommitments] = field(default_factory=dict)
 
+    def adopt(self, treaty: Signed[Treaty]) -> None:
+        raise AssertionError(f"no treaty {treaty.statement.epoch} is ever amended here")
+
     async def get_checkpoint(self) -> bytes:
-        return self.council.sign_head(self.log)
+        # As if the witnesses had cosigned it after the close (VN-7.9).
+        return self.council.sign_head(self.log, timestamp_s=(NOW_MS + MS_PER_HOUR) // MS_PER_S)
 
     async def fetch_leaves(self, start: int, end: int) -> tuple[bytes, ...]:
         return tuple(self.log.leaf(index) for index in range(start, end))

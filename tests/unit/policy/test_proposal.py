@@ -35,6 +35,7 @@ def of_total(total_flop: int, owner: str, *lineage: Proposal) -> Proposal:
     return COUNCIL.propose(
         total_flop=total_flop,
         per_device_flop=total_flop,
+        lease_flop=1,
         beneficial_owner=owner,
         lineage=tuple(map(compute_digest, lineage)),
     )

@@ -179,7 +179,7 @@ def test_another_log_or_other_witnesses_are_refused(
         {"signing_ms": 1},
         {"report_interval_ms": 1},
         {"report_grace_ms": 1},
-        {"lease_ms": 1},
+        {"lease_ms": 1_000},
         {"refresh_ms": 1},
         {"endorsers": ()},
         {"operators": NEXT.operators[:1]},

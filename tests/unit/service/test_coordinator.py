@@ -50,8 +50,8 @@ from vetonet.storage.journal import FullJournalError, Record, RequestConflictErr
 from vetonet.storage.memory import MemoryJournal
 from vetonet.tlog.proof import verify_log_proof
 from vetonet.voting.ledger import Ledger, read_leaves
-from vetonet.voting.signing import GATHERING_TIMES, SigningRound, Stage
-from vetonet.voting.state import NameCulprits, Phase, RequestCommitments, Voting
+from vetonet.voting.signing import GATHERING_TIMES, RequestCommitments, SigningRound, Stage
+from vetonet.voting.state import NameCulprits, Phase, Voting
 from vetonet.wire.errors import NotFoundError, WrongIdentityError
 from vetonet.wire.identity import Role
 

@@ -19,15 +19,13 @@ from vetonet.policy.ballot import open_ballot
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.voting.machine import TABLE, begin, derive, step
-from vetonet.voting.signing import GroupShare
+from vetonet.voting.signing import GroupShare, RequestCommitments, RequestShares
 from vetonet.voting.state import (
     CommitmentsReceived,
     Conclude,
     Event,
     OutcomeLogged,
     Phase,
-    RequestCommitments,
-    RequestShares,
     SharesReceived,
     TimePassed,
 )
@@ -269,7 +267,7 @@ def test_linked_runs_that_sum_into_the_forbidden_band_are_refused() -> None:
 def test_a_linked_run_licensed_during_the_vote_closes_the_band(floor: Floor) -> None:
     grant(floor, "p2", "p3", "p4")
     other = floor.council.sign_proposal(total_flop=10**27 - 10**24, per_device_flop=5 * 10**26)
-    event = TimePassed(licensed={other.payload_digest: other.statement})
+    event = TimePassed(licensed={other.payload_digest: other.statement}, epoch=1)
     vote, effects = step(floor.vote, event, floor.close_ms)
     assert (vote.phase, effects) == (Phase.EXPIRED, (Conclude(decision=Decision.EXPIRED),))
 

@@ -256,15 +256,33 @@ def test_a_signer_reviews_a_motion_as_it_reviews_a_run() -> None:
     # VN-7.3
     floor = decide(COUNCIL, PATCH, "p2", "p3")
     ledger, digest = floor.read_ledger(), floor.vote.digest
-    agreed = review_vote(ledger, digest, party_id="p2", direct_ballots=(), now=floor.close_ms)
+    agreed = review_vote(
+        ledger, digest, party_id="p2", direct_ballots=(), witnessed_ms=floor.close_ms, now=floor.close_ms
+    )
     assert agreed == derive(floor.vote)
     veto = COUNCIL.sign_ballot("p4", floor.proposal, Choice.VETO)
     with pytest.raises(RefusedError, match="p4 vetoed"):
-        review_vote(ledger, digest, party_id="p2", direct_ballots=(veto,), now=floor.close_ms)
+        review_vote(
+            ledger,
+            digest,
+            party_id="p2",
+            direct_ballots=(veto,),
+            witnessed_ms=floor.close_ms,
+            now=floor.close_ms,
+        )
     with pytest.raises(RefusedError, match="no grant of p1 counts"):
-        review_vote(ledger, digest, party_id="p1", direct_ballots=(), now=floor.close_ms)
+        review_vote(
+            ledger, digest, party_id="p1", direct_ballots=(), witnessed_ms=floor.close_ms, now=floor.close_ms
+        )
     with pytest.raises(RefusedError, match="pending"):
-        review_vote(ledger, digest, party_id="p2", direct_ballots=(), now=floor.close_ms - 1)
+        review_vote(
+            ledger,
+            digest,
+            party_id="p2",
+            direct_ballots=(),
+            witnessed_ms=floor.close_ms,
+            now=floor.close_ms - 1,
+        )
 
 
 def test_a_linked_run_does_not_stop_a_motion() -> None:

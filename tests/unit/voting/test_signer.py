@@ -33,7 +33,12 @@ def floor() -> Floor:
 
 
 def review(floor: Floor, **changes: object) -> Statement:
-    arguments: dict[str, Any] = {"party_id": "p2", "direct_ballots": (), "now": floor.close_ms}
+    arguments: dict[str, Any] = {
+        "party_id": "p2",
+        "direct_ballots": (),
+        "witnessed_ms": floor.close_ms,
+        "now": floor.close_ms,
+    }
     return review_vote(floor.read_ledger(), floor.proposal.payload_digest, **(arguments | changes))
 
 
@@ -182,7 +187,12 @@ def test_no_share_for_a_run_whose_band_a_linked_run_has_closed(floor: Floor) -> 
     with_other = replace(ledger, votes={**ledger.votes, other.payload_digest: licensed.vote})
     with pytest.raises(RefusedError, match="forbidden"):
         review_vote(
-            with_other, floor.proposal.payload_digest, party_id="p2", direct_ballots=(), now=floor.close_ms
+            with_other,
+            floor.proposal.payload_digest,
+            party_id="p2",
+            direct_ballots=(),
+            witnessed_ms=floor.close_ms,
+            now=floor.close_ms,
         )
 
 

@@ -14,14 +14,8 @@ from vetonet.errors import (
 )
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.voting.machine import step
-from vetonet.voting.signing import GATHERING_TIMES, MAX_STALLS, GroupShare
-from vetonet.voting.state import (
-    Conclude,
-    NameCulprits,
-    Phase,
-    RequestCommitments,
-    SharesReceived,
-)
+from vetonet.voting.signing import GATHERING_TIMES, MAX_STALLS, GroupShare, RequestCommitments
+from vetonet.voting.state import Conclude, NameCulprits, Phase, SharesReceived
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from vetonet.errors import EncodingError, ProtocolError
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.tlog.proof import LogProof
 from vetonet.v1 import coordinator_pb2, resources_pb2
-from vetonet.voting.state import NameCulprits, Phase, RequestCommitments
+from vetonet.voting.signing import RequestCommitments
+from vetonet.voting.state import NameCulprits, Phase
 from vetonet.wire import convert
 
 

@@ -9,9 +9,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from support.floor import Floor
 from support.world import NOW_MS, make_council
 from vetonet.policy.ballot import open_ballot
-from vetonet.policy.quorum import Choice, Threshold
+from vetonet.policy.quorum import Choice, Quorum
 from vetonet.voting.machine import step
-from vetonet.voting.signer import review_signing
+from vetonet.voting.signer import review_vote, verify_sessions
 from vetonet.voting.state import BallotReceived
 
 SIZES = [7, 15, 100]
@@ -21,9 +21,7 @@ SIZES = [7, 15, 100]
 @pytest.mark.benchmark(group="decide")
 def test_decide(benchmark: BenchmarkFixture, size: int) -> None:
     electorate = tuple(f"p{number}" for number in range(size))
-    quorum = Threshold(
-        min_grants=size // 2 + 1, electorate=electorate, veto_holders=electorate[:2], minority=False
-    )
+    quorum = Quorum.of_threshold(size // 2 + 1, electorate, electorate[:2])
     choices = dict.fromkeys(electorate, Choice.GRANT)
     benchmark(quorum.decide, choices, recused=frozenset(electorate[-1:]), is_closed=True)
 
@@ -46,19 +44,20 @@ def test_review_a_signing_request_from_the_whole_log(benchmark: BenchmarkFixture
     for number in range(1, 8):
         floor.cast(f"p{number}")
     floor.pass_time(floor.close_ms)
-    signing = floor.vote.signing
-    assert signing is not None
+    floor.commit(*floor.signing.asked)
+    sessions, action = floor.round.sessions, floor.vote.action
+    consenting = frozenset(floor.signing.consenting)
 
     def review() -> None:
-        review_signing(
+        statement = review_vote(
             floor.read_ledger(),
             floor.proposal.payload_digest,
-            signing.package,
-            signing.attempt,
             party_id="p1",
             direct_ballots=(),
             now=floor.close_ms,
         )
+        terms = floor.council.treaty.statement
+        verify_sessions(terms, action, statement, sessions, consenting=consenting, party_id="p1")
 
     benchmark(review)
 

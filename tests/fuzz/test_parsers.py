@@ -11,6 +11,7 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,10 +32,15 @@ from vetonet.crypto.statement import open_joint_statement, open_statement, peek,
 from vetonet.encoding import cbor
 from vetonet.encoding.record import Record, compute_layout
 from vetonet.errors import VetonetError
+from vetonet.party.memory import GivenShare
+from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import Ballot, open_ballot
+from vetonet.policy.expression import AllOf, AnyOf, Threshold, read_item
 from vetonet.policy.licence import open_licence
+from vetonet.policy.matter import open_matter
+from vetonet.policy.motion import derive_resolution, open_motion, open_resolution
 from vetonet.policy.proposal import Proposal, open_proposal
-from vetonet.policy.quorum import Choice
+from vetonet.policy.quorum import Choice, Quorum
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.tlog.cosignature import WitnessKey
 from vetonet.tlog.fork import EvidenceKind, ForkEvidence, verify_fork
@@ -59,7 +65,11 @@ CORE = (
     "compliance",
 )
 
-COUNCIL = make_council(2, 2, ("p1",))
+LEAF = Threshold(min_grants=3, electorate=("p1", "p2"), weights=(2, 1), minority=False)
+ALONE = Threshold(min_grants=1, electorate=("p2",), weights=(), minority=False)
+PLAIN = Quorum.of_threshold(2, ("p1", "p2"), ("p1",))
+BOTH = replace(PLAIN, expression=AllOf(parts=(AnyOf(parts=(LEAF, *PLAIN.leaves)), ALONE)))
+COUNCIL = make_council(2, 2, ("p1",), quorums={ActionClass.SECURITY_PATCH: BOTH})
 CAST = make_cast(2)
 ROUND1_OF_CEREMONY = Table.seat(CAST).sent[0][2]
 TREATY = COUNCIL.treaty
@@ -67,7 +77,13 @@ PROPOSAL = COUNCIL.sign_proposal()
 BALLOT = COUNCIL.sign_ballot("p1", PROPOSAL)
 VETO = COUNCIL.sign_ballot("p2", PROPOSAL, Choice.VETO)
 LICENCE = COUNCIL.sign_licence(PROPOSAL, {"p1": BALLOT, "p2": COUNCIL.sign_ballot("p2", PROPOSAL)})
-SHARE = COUNCIL.key_shares["p1"]
+SHARE = COUNCIL.key_shares["p1"][0].share
+COMMITMENTS = frost.commit(SHARE, COUNCIL.rng)[1]
+MOTION = COUNCIL.move("p1", ActionClass.SECURITY_PATCH)
+RESOLUTION = derive_resolution(TREATY, MOTION, 1, (2, 3))
+GIVEN = GivenShare(
+    digest=bytes(32), lease=0, attempt=1, statement_digest=bytes(32), commitments=(COMMITMENTS,)
+)
 ROUND1 = frost.generate_round1(
     identifier=SHARE.identifier, min_signers=2, max_signers=2, context=b"fuzz", rng=SeededRng(b"fuzz")
 )[1]
@@ -116,13 +132,17 @@ EXAMPLES: dict[str, bytes] = {
     "grant": BALLOT.statement.to_bytes(),
     "veto": VETO.statement.to_bytes(),
     "licence": LICENCE.statement.to_bytes(),
-    "threshold": TREATY.statement.quorum.to_bytes(),
+    "motion": MOTION.statement.to_bytes(),
+    "resolution": RESOLUTION.to_bytes(),
+    "threshold": LEAF.to_bytes(),
+    "expression": BOTH.expression.to_bytes(),
+    "quorum": BOTH.to_bytes(),
     "ed25519 key": COUNCIL.log_key.public_key.to_bytes(),
     "p256 key": COUNCIL.operator_keys["op2"].public_key.to_bytes(),
     "p384 key": COUNCIL.endorser_root.public_key.to_bytes(),
-    "group": TREATY.statement.group.to_bytes(),
+    "group": COUNCIL.group.package.to_bytes(),
     "key share": SHARE.to_bytes(),
-    "commitments": BALLOT.statement.commitments[0].to_bytes(),
+    "commitments": COMMITMENTS.to_bytes(),
     "round 1": ROUND1.to_bytes(),
     "repair commitment": frost.RepairCommitment(
         identifier=SHARE.identifier, summands=ROUND1.vss_commitment
@@ -141,6 +161,17 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "proposal": (lambda data: open_proposal(data, TREATY), PROPOSAL.data),
     "ballot": (lambda data: open_ballot(data, TREATY), BALLOT.data),
     "licence": (lambda data: open_licence(data, TREATY), LICENCE.data),
+    "motion": (lambda data: open_motion(data, TREATY), MOTION.data),
+    "matter": (lambda data: open_matter(data, TREATY), MOTION.data),
+    "resolution": (
+        lambda data: open_resolution(data, TREATY, ActionClass.SECURITY_PATCH),
+        COUNCIL.sign_by(RESOLUTION, ("p1", "p2"), ActionClass.SECURITY_PATCH),
+    ),
+    "given share": (GivenShare.from_bytes, GIVEN.to_bytes()),
+    "expression": (
+        lambda data: read_item(cbor.from_bytes(data, max_bytes=10_000)),
+        BOTH.expression.to_bytes(),
+    ),
     "statement": (lambda data: open_statement(data, Ballot, TREATY.statement.party_keys), VETO.data),
     "joint statement": (lambda data: open_joint_statement(data, Treaty, TREATY.signers), TREATY.data),
     "peek": (peek, BALLOT.data),
@@ -273,7 +304,9 @@ def test_mutated_bytes_are_a_value_or_refused(name: str, data: st.DataObject) ->
         attempt_and_compare(cls, mutated)
 
 
-@pytest.mark.parametrize("name", ["treaty", "proposal", "grant", "veto", "licence", "threshold"])
+@pytest.mark.parametrize(
+    "name", ["treaty", "proposal", "grant", "veto", "licence", "threshold", "motion", "resolution", "quorum"]
+)
 @settings(max_examples=30)
 @given(data=st.data())
 def test_a_record_with_one_field_replaced_is_a_value_or_refused(name: str, data: st.DataObject) -> None:

@@ -34,6 +34,7 @@ from support.coordination import (
     run_coordinator,
     serve_site,
 )
+from support.signers import make_commitments, make_shares, round_of
 from support.world import Council, make_council
 from vetonet.errors import ConfigError, StorageError
 from vetonet.service.server import CoordinatorServer, ServerSettings
@@ -52,6 +53,7 @@ SERVER = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
 from support.coordination import witness_locally
+from support.signers import make_commitments, make_shares, round_of
 from support.world import NOW_MS, make_council
 from vetonet.errors import VetonetError
 from vetonet.service.server import ServerSettings, serve_coordinator
@@ -288,7 +290,7 @@ def test_a_read_only_database_is_refused_in_one_line(public_directory: Path) -> 
     assert f"{JOURNAL_NAME}: expected a writable file" in line
 
 
-def test_a_restart_while_signing_asks_for_the_next_attempt(tmp_path: Path) -> None:
+def test_a_restart_while_signing_asks_everybody_to_commit_anew(tmp_path: Path) -> None:
     council = make_council()
 
     async def main() -> None:
@@ -309,28 +311,40 @@ def test_a_restart_while_signing_asks_for_the_next_attempt(tmp_path: Path) -> No
                 )
             site.clock.now = CLOSE_MS
             await site.server.coordinator.tick()
+            await commit_all(site, council, name)
             first = await read_signing(site, 0)
         async with serve_site(council, tmp_path) as site:
             site.clock.now = CLOSE_MS
             await site.server.coordinator.tick()
+            await commit_all(site, council, name)
             second = await read_signing(site, first.sequence)
             assert second.sequence > first.sequence
-            asked = (first.signing_requested, second.signing_requested)
-            assert [request.attempt for request in asked] == [0, 1]
-            assert not set(asked[0].package.commitments) & set(asked[1].package.commitments)
-            vote = site.server.coordinator.view.find_vote(name_of(proposal))
-            assert vote.signing is not None
-            for party_id in vote.signing.signers:
-                share = council.sign_share(party_id, vote.signing.licence, vote.signing.package, 1)
-                await site.party(party_id).SubmitSignatureShare(
-                    coordinator_pb2.SubmitSignatureShareRequest(
-                        name=name, attempt=1, share=share.to_bytes(), request_id=make_request_id()
+            used = [set(event.signing_requested.sessions[0].package.commitments) for event in (first, second)]
+            assert not used[0] & used[1]
+            asked = round_of(site.server.coordinator.view.find_vote(name_of(proposal)))
+            for party_id in asked.signers:
+                shares = map(convert.share_message, make_shares(council, party_id, asked))
+                await site.party(party_id).SubmitSignatureShares(
+                    coordinator_pb2.SubmitSignatureSharesRequest(
+                        name=name, attempt=asked.attempt, shares=shares, request_id=make_request_id()
                     ),
                     timeout=TIMEOUT_S,
                 )
             assert site.server.coordinator.view.find_vote(name_of(proposal)).phase is Phase.LICENSED
 
     asyncio.run(main())
+
+
+async def commit_all(site: Site, council: Council, name: str) -> None:
+    """Two parties commit."""
+    for party_id in ("p1", "p2"):
+        commitments = map(convert.commitments_message, make_commitments(council, party_id))
+        await site.party(party_id).SubmitCommitments(
+            coordinator_pb2.SubmitCommitmentsRequest(
+                name=name, commitments=commitments, request_id=make_request_id()
+            ),
+            timeout=TIMEOUT_S,
+        )
 
 
 async def read_signing(site: Site, resume_sequence: int) -> coordinator_pb2.ProposalEvent:

@@ -32,6 +32,7 @@ from support.coordination import (
     sign_batch,
     witness_locally,
 )
+from support.signers import make_commitments, make_shares, round_of
 from support.world import NOW_MS, Council, make_council
 from vetonet.crypto.merkle import compute_leaf_hash, verify_inclusion
 from vetonet.crypto.statement import Signed, sign
@@ -43,6 +44,7 @@ from vetonet.errors import (
     ExpiredError,
     ProtocolError,
     RefusedError,
+    UnexpectedEventError,
     UnknownPartyError,
     VetonetError,
 )
@@ -122,21 +124,43 @@ async def cast(site: Site, council: Council, proposal: Signed[Proposal], *party_
         await site.party(party_id).CastBallot(request, timeout=TIMEOUT_S)
 
 
+async def commit_all(
+    site: Site, council: Council, proposal: Signed[Proposal], event: coordinator_pb2.CommitmentsRequested
+) -> None:
+    """All that are asked commit."""
+    for party_id in event.party_ids:
+        await site.party(party_id).SubmitCommitments(
+            ask_commitments(council, proposal, party_id), timeout=TIMEOUT_S
+        )
+
+
+def ask_commitments(
+    council: Council, proposal: Signed[Proposal], party_id: str
+) -> coordinator_pb2.SubmitCommitmentsRequest:
+    """Return the request with which a party commits."""
+    return coordinator_pb2.SubmitCommitmentsRequest(
+        name=convert.proposal_name(proposal.payload_digest),
+        commitments=map(convert.commitments_message, make_commitments(council, party_id)),
+        request_id=make_request_id(),
+    )
+
+
 async def sign_round(
     site: Site, council: Council, proposal: Signed[Proposal], event: coordinator_pb2.SigningRequested
 ) -> resources_pb2.Proposal:
-    """Hand in every signer's share of a requested round; return the last answer."""
-    package = convert.read_signing_package(event.package)
+    """Hand in every signer's shares of a requested round; return the last answer."""
     name = convert.proposal_name(proposal.payload_digest)
+    asked = round_of(site.server.coordinator.view.find_vote(name_of(proposal)))
+    assert tuple(map(convert.read_session, event.sessions)) == asked.sessions
     message = resources_pb2.Proposal()
     for party_id in event.signers:
-        vote = site.server.coordinator.view.find_vote(name_of(proposal))
-        assert vote.signing is not None
-        share = council.sign_share(party_id, vote.signing.licence, package, event.attempt)
-        request = coordinator_pb2.SubmitSignatureShareRequest(
-            name=name, attempt=event.attempt, share=share.to_bytes(), request_id=make_request_id()
+        request = coordinator_pb2.SubmitSignatureSharesRequest(
+            name=name,
+            attempt=event.attempt,
+            shares=map(convert.share_message, make_shares(council, party_id, asked)),
+            request_id=make_request_id(),
         )
-        message = await site.party(party_id).SubmitSignatureShare(request, timeout=TIMEOUT_S)
+        message = await site.party(party_id).SubmitSignatureShares(request, timeout=TIMEOUT_S)
     return message
 
 
@@ -170,6 +194,9 @@ def test_a_proposal_becomes_a_licence_over_the_wire(tmp_path: Path) -> None:
             verify_log_proof(ballot.data, convert.read_receipt(receipt), policy)
         site.clock.now = CLOSE_MS
         await site.server.coordinator.tick()
+        committing = await watch_until(stream, "commitments_requested")
+        assert list(committing.commitments_requested.party_ids) == ["p1", "p2"]
+        await commit_all(site, council, proposal, committing.commitments_requested)
         asked = await watch_until(stream, "signing_requested")
         message = await sign_round(site, council, proposal, asked.signing_requested)
         assert message.phase == resources_pb2.PHASE_LICENSED
@@ -183,6 +210,37 @@ def test_a_proposal_becomes_a_licence_over_the_wire(tmp_path: Path) -> None:
         assert checkpoint.tree_size == 5
         assert open_licence(licence.statement, council.treaty).statement.ballot_leaf_indices == (2, 3)
         stream.cancel()
+
+    play(scene, tmp_path)
+
+
+def test_commitments_are_taken_from_their_own_party_only(tmp_path: Path) -> None:
+    """VN-7.4: who commits, the certificate says."""
+
+    async def scene(site: Site, council: Council) -> None:
+        proposal = await propose(site, council)
+        await cast(site, council, proposal, "p1", "p2")
+        async with refused(UnexpectedEventError):
+            request = ask_commitments(council, proposal, "p1")
+            await site.party("p1").SubmitCommitments(request, timeout=TIMEOUT_S)
+        site.clock.now = CLOSE_MS
+        await site.server.coordinator.tick()
+        async with refused(WrongIdentityError, "calls for party 'p1'"):
+            request = ask_commitments(council, proposal, "p1")
+            await site.party("p2").SubmitCommitments(request, timeout=TIMEOUT_S)
+        async with refused(RefusedError, "p3 is not asked"):
+            request = ask_commitments(council, proposal, "p3")
+            await site.party("p3").SubmitCommitments(request, timeout=TIMEOUT_S)
+        async with refused(WrongIdentityError):
+            request = ask_commitments(council, proposal, "p1")
+            await site.operator().SubmitCommitments(request, timeout=TIMEOUT_S)
+        async with refused(EncodingError):
+            request = ask_commitments(council, proposal, "p1")
+            request.commitments[0].commitments = bytes(66)
+            await site.party("p1").SubmitCommitments(request, timeout=TIMEOUT_S)
+        vote = site.server.coordinator.view.find_vote(name_of(proposal))
+        assert vote.signing is not None
+        assert vote.signing.pool == {}
 
     play(scene, tmp_path)
 
@@ -317,7 +375,7 @@ def test_bad_ballots_are_refused_with_their_reasons(tmp_path: Path) -> None:
         assert site.server.coordinator.view.tree_size == 4
 
     def sign_with_epoch(council: Council, proposal: Signed[Proposal]) -> bytes:
-        return sign(council.cast("p1", proposal, Choice.VETO, epoch=7), council.party_keys["p1"])
+        return sign(council.cast(proposal, Choice.VETO, epoch=7), council.party_keys["p1"])
 
     play(scene, tmp_path)
 

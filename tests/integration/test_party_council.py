@@ -26,6 +26,7 @@ from vetonet.errors import (
 )
 from vetonet.party.peer import PeerClient
 from vetonet.party.views import (
+    CommitmentsAsked,
     CulpritsNamed,
     Heartbeat,
     PartyStatus,
@@ -39,6 +40,7 @@ from vetonet.policy.quorum import Choice, Decision
 from vetonet.service.coordinator import Coordinator
 from vetonet.tlog.fork import LogForkedError, verify_fork
 from vetonet.tlog.proof import LogProof, verify_log_proof
+from vetonet.voting.signing import GroupShare
 from vetonet.voting.state import Phase, Voting
 from vetonet.wire.convert import ALL_PROPOSALS, proposal_name
 from vetonet.wire.errors import NotFoundError, WrongIdentityError
@@ -112,7 +114,7 @@ def test_seven_parties_grant_and_the_licence_comes_over_mutual_tls() -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, SEVEN)
         assert await hall.close_vote(proposal) is Phase.SIGNING
-        assert await hall.answer(await hall.asked(proposal)) == {}
+        assert await hall.sign(proposal) == {}
         logged = await hall.licence(proposal)
         assert logged.licence.statement.total_flop == proposal.statement.total_flop
         assert len(logged.licence.statement.ballot_leaf_indices) == 7
@@ -146,7 +148,7 @@ def test_a_veto_without_the_right_to_one_does_not_bind() -> None:
         await hall.vote(proposal, ["p1", "p2"])
         await hall.vote(proposal, ["p3"], Choice.VETO)
         await hall.close_vote(proposal)
-        assert await hall.answer(await hall.asked(proposal)) == {}
+        assert await hall.sign(proposal) == {}
         assert await is_licensed(hall, proposal)
 
     play(scenario)
@@ -163,8 +165,8 @@ def test_a_veto_that_the_coordinator_drops_still_binds(
             await hall.vote(proposal, ["p7"], Choice.VETO)
         for _ in range(3):
             assert await hall.close_vote(proposal) is Phase.SIGNING
-            refusals = await hall.answer(await hall.asked(proposal))
-            assert len(refusals) == 4
+            refusals = await hall.commit(await hall.committing(proposal))
+            assert len(refusals) == 6
             assert all("p7 vetoed" in why for why in refusals.values())
             phase = await hall.pass_deadline(proposal)
             if phase is not Phase.SIGNING:
@@ -191,7 +193,7 @@ def test_a_dropped_veto_that_was_not_delivered_in_time_is_delivered_later() -> N
         await hall.daemons["p3"].sync()
         assert hall.daemons["p3"].undelivered == frozenset()
         await hall.close_vote(proposal)
-        assert len(await hall.answer(await hall.asked(proposal))) == 2
+        assert len(await hall.commit(await hall.committing(proposal))) == 2
 
     play(scenario, veto_holders=("p3",), kinds=(ForgetsVetoes,))
 
@@ -203,7 +205,7 @@ def test_parties_that_are_shown_different_logs_find_out_and_sign_nothing() -> No
         await hall.daemons["p3"].sync()
         assert hall.daemons["p3"].ledger.order == (there.payload_digest,)
         await hall.close_vote(here)
-        refusals = await hall.answer(await hall.asked(here))
+        refusals = await hall.commit(await hall.committing(here))
         assert set(refusals) == {"p1", "p2"}
         assert all("two histories" in why for why in refusals.values())
         with pytest.raises(EquivocationError) as caught:
@@ -240,14 +242,15 @@ def test_a_coordinator_that_keeps_leaves_back_from_some_gets_no_share_of_theirs(
         await hall.propose()
         await hall.daemons["p3"].sync()
         await hall.close_vote(proposal)
-        asked = await hall.asked(proposal)
+        committing, asked = await hall.committing(proposal), await hall.gather(proposal)
+        hall.make_daemon("p1")  # what it saw before, it would keep to
 
         async def stale() -> bytes:
             return old
 
         monkeypatch.setattr(hall.clients["p1"], "get_checkpoint", stale)
-        refusals = await hall.answer(asked, ["p1"])
-        assert "the coordinator shows 4" in refusals["p1"]
+        for refusals in (await hall.commit(committing, ["p1"]), await hall.answer(asked, ["p1"])):
+            assert "the coordinator shows 4" in refusals["p1"]
 
     play(scenario)
 
@@ -257,14 +260,16 @@ def test_a_party_with_a_bad_share_is_named_and_replaced() -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, SEVEN)
         await hall.close_vote(proposal)
-        asked = await hall.asked(proposal)
+        asked = await hall.gather(proposal)
         bad = frost.SignatureShare(identifier=frost.Identifier(2), share=frost.Scalar(12345))
-        await hall.clients["p2"].submit_share(asked.name, asked.attempt, bad)
+        await hall.clients["p2"].submit_shares(asked.name, 0, asked.attempt, [GroupShare(group=0, share=bad)])
         assert await hall.answer(asked, [name for name in asked.signers if name != "p2"]) == {}
         named = [event for event in await hall.see(proposal) if isinstance(event, CulpritsNamed)]
         assert [event.party_ids for event in named] == [("p2",)]
-        again = await hall.asked(proposal)
-        assert (again.attempt, again.signers) == (1, ("p1", "p3", "p4", "p5"))
+        committing = await hall.committing(proposal)
+        assert (committing.attempt, committing.party_ids) == (1, ("p1", "p3", "p4"))  # the others have
+        again = await hall.gather(proposal)
+        assert (again.attempt, again.signers) == (1, ("p1", "p5", "p6", "p7"))
         assert await hall.answer(again) == {}
         assert await is_licensed(hall, proposal)
 
@@ -276,9 +281,9 @@ def test_a_silent_party_is_named_and_replaced() -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, SEVEN)
         await hall.close_vote(proposal)
-        await hall.answer(await hall.asked(proposal), ["p1", "p2", "p4"])
+        await hall.answer(await hall.gather(proposal), ["p1", "p2", "p4"])
         assert await hall.pass_deadline(proposal) is Phase.SIGNING
-        again = await hall.asked(proposal)
+        again = await hall.gather(proposal, ["p1"])
         assert "p3" not in again.signers
         assert await hall.answer(again) == {}
         assert await is_licensed(hall, proposal)
@@ -332,11 +337,17 @@ class GathersShares(Coordinator):
         super().__init__(**parts)
         self.barrier = asyncio.Barrier(4)
 
-    async def submit_share(
-        self, name: bytes, attempt: int, share: frost.SignatureShare, *, caller: Identity | None
+    async def submit_shares(
+        self,
+        name: bytes,
+        party_id: str,
+        attempt: int,
+        shares: tuple[GroupShare, ...],
+        *,
+        caller: Identity | None,
     ) -> Voting:
         await self.barrier.wait()
-        return await super().submit_share(name, attempt, share, caller=caller)
+        return await super().submit_shares(name, party_id, attempt, shares, caller=caller)
 
 
 def test_two_linked_runs_that_close_together_are_not_both_licensed() -> None:
@@ -349,7 +360,7 @@ def test_two_linked_runs_that_close_together_are_not_both_licensed() -> None:
             await hall.vote(proposal, voters)
         for proposal in proposals:
             assert await hall.close_vote(proposal) is Phase.SIGNING
-        asked = [await hall.asked(proposal) for proposal in proposals]
+        asked = [await hall.gather(proposal) for proposal in proposals]
         answers = [hall.daemons[party].answer(each) for each in asked for party in each.signers]
         await asyncio.gather(*answers)
         assert {hall.phase(proposal) for proposal in proposals} == {Phase.LICENSED, Phase.EXPIRED}
@@ -359,19 +370,22 @@ def test_two_linked_runs_that_close_together_are_not_both_licensed() -> None:
     play(scenario, kinds=(GathersShares,))
 
 
-def test_a_restarted_daemon_does_not_vote_twice_and_has_burnt_its_nonces() -> None:
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_restarted_daemon_does_not_vote_twice_and_has_lost_its_nonces(*, forgets: bool) -> None:
     async def scenario(hall: Assembly) -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, ["p1", "p2", "p3"])
-        restarted = hall.make_daemon("p1", seed="second")
+        restarted = hall.make_daemon("p1", seed="second", forgets=forgets)
         with pytest.raises(RefusedError, match="p1 voted grant in leaf 2"):
             await restarted.vote(proposal.payload_digest, Choice.VETO, VetoReason.SCALE)
         await hall.close_vote(proposal)
-        refusals = await hall.answer(await hall.asked(proposal))
+        asked = await hall.gather(proposal)
+        hall.make_daemon("p1", seed="third", forgets=forgets)
+        refusals = await hall.answer(asked)
         assert set(refusals) == {"p1"}
         assert "are gone" in refusals["p1"]
         await hall.pass_deadline(proposal)
-        assert await hall.answer(await hall.asked(proposal)) == {}
+        assert await hall.sign(proposal) == {}
         assert await is_licensed(hall, proposal)
 
     play(scenario)
@@ -428,17 +442,20 @@ def test_asking_twice_for_one_attempt_with_another_message_is_refused() -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, ["p1", "p2", "p3"])
         await hall.close_vote(proposal)
-        asked = await hall.asked(proposal)
+        asked = await hall.gather(proposal)
         first = await hall.daemons["p1"].answer(asked)
-        other = replace(asked, package=replace(asked.package, message=asked.package.message + b"!"))
-        with pytest.raises(RefusedError, match="not this licence"):
-            await hall.daemons["p1"].answer(other)
+        (session,) = asked.sessions
+        message = session.package.message + b"!"
+        other = replace(session, package=replace(session.package, message=message))
+        with pytest.raises(RefusedError, match="not the licence"):
+            await hall.daemons["p1"].answer(replace(asked, sessions=(other,)))
         # Another set of signers is a licence that the review allows: here only the nonces refuse.
-        vote = hall.daemons["p1"].ledger.find(proposal.payload_digest)
-        commitments = [vote.find_ballot(name).ballot.statement.commitments[0] for name in ("p1", "p3")]  # type: ignore[union-attr]
-        package = frost.SigningPackage(message=asked.package.message, commitments=tuple(commitments))
-        with pytest.raises(RefusedError, match="spent on another package"):
-            await hall.daemons["p1"].answer(replace(asked, package=package, signers=("p1", "p3")))
+        (third,) = hall.council.key_shares["p3"]
+        commitments = (session.package.commitments[0], frost.commit(third.share, hall.council.rng)[1])
+        package = frost.SigningPackage(message=session.package.message, commitments=commitments)
+        swapped = replace(session, package=package)
+        with pytest.raises(RefusedError, match="gone or spent"):
+            await hall.daemons["p1"].answer(replace(asked, sessions=(swapped,), signers=("p1", "p3")))
         assert await hall.daemons["p1"].answer(asked) == first
 
     play(scenario)
@@ -449,11 +466,11 @@ def test_a_share_is_refused_before_the_window_closes() -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, ["p1", "p2"])
         await hall.close_vote(proposal)
-        asked = await hall.asked(proposal)
+        committing, asked = await hall.committing(proposal), await hall.gather(proposal)
         hall.clock.now = proposal.statement.closes_ms - 1
-        refusals = await hall.answer(asked)
-        assert all("pending" in why for why in refusals.values())
-        assert len(refusals) == 2
+        for refusals in (await hall.answer(asked), await hall.commit(committing)):
+            assert all("pending" in why for why in refusals.values())
+            assert len(refusals) == 2
 
     play(scenario)
 
@@ -463,11 +480,11 @@ def test_a_share_is_refused_once_the_runs_time_is_over() -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, ["p1", "p2"])
         await hall.close_vote(proposal)
-        asked = await hall.asked(proposal)
+        committing, asked = await hall.committing(proposal), await hall.gather(proposal)
         hall.clock.now = proposal.statement.ends_ms
-        refusals = await hall.answer(asked)
-        assert all("over" in why for why in refusals.values())
-        assert len(refusals) == 2
+        for refusals in (await hall.answer(asked), await hall.commit(committing)):
+            assert all("over" in why for why in refusals.values())
+            assert len(refusals) == 2
 
     play(scenario)
 
@@ -477,11 +494,13 @@ def test_a_share_for_a_proposal_that_is_not_logged_is_refused() -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, ["p1", "p2"])
         await hall.close_vote(proposal)
-        asked = await hall.asked(proposal)
+        committing, asked = await hall.committing(proposal), await hall.gather(proposal)
         for name in ("proposals/" + "00" * 16, "proposals/", "nonsense"):
             with pytest.raises(VetonetError):
                 await hall.daemons["p1"].answer(replace(asked, name=name))
-        assert len(hall.daemons["p1"].refusals) == 3
+            with pytest.raises(VetonetError):
+                await hall.daemons["p1"].commit(replace(committing, name=name))
+        assert len(hall.daemons["p1"].refusals) == 6
 
     play(scenario)
 
@@ -493,7 +512,7 @@ def test_a_party_that_cannot_be_reached_holds_no_licence_up() -> None:
         await hall.vote(proposal, ["p1", "p2"])
         assert hall.daemons["p1"].undelivered == {"p3"}
         await hall.close_vote(proposal)
-        assert await hall.answer(await hall.asked(proposal)) == {}
+        assert await hall.sign(proposal) == {}
         assert await is_licensed(hall, proposal)
 
     play(scenario)
@@ -588,7 +607,8 @@ def test_a_running_daemon_reconnects_and_outlives_refusals(monkeypatch: pytest.M
     async def scenario(hall: Assembly) -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, ["p1", "p2", "p3"])
-        hall.make_daemon("p1", seed="second")  # it has lost its nonces and will refuse
+        veto = hall.council.sign_ballot("p3", proposal, Choice.VETO)
+        hall.daemons["p1"].receive_ballot(veto.data)  # beside the grant that is logged: it will refuse
         client, waits = hall.clients["p1"], []
         watch = client.watch
 
@@ -611,11 +631,11 @@ def test_a_running_daemon_reconnects_and_outlives_refusals(monkeypatch: pytest.M
             await asyncio.sleep(0.01)
         assert not running.done()
         assert waits == [1.0, 1.0]
-        assert "are gone" in hall.daemons["p1"].refusals[0].why
+        assert "p3 vetoed" in hall.daemons["p1"].refusals[0].why
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    play(scenario)
+    play(scenario, veto_holders=("p3",))
 
 
 def test_a_running_daemon_ends_when_the_log_is_caught() -> None:
@@ -638,7 +658,10 @@ def test_a_watcher_is_told_how_things_stand_and_then_what_changes() -> None:
         assert [type(event) for event in events] == [ProposalUpdated]
         await hall.close_vote(proposal)
         kinds = {type(event) for event in await hall.see(proposal)}
-        assert kinds == {ProposalUpdated, SigningAsked}
+        assert kinds == {ProposalUpdated, CommitmentsAsked}
+        await hall.gather(proposal)
+        kinds = {type(event) for event in await hall.see(proposal)}
+        assert kinds == {ProposalUpdated, CommitmentsAsked, SigningAsked}
         assert Heartbeat not in kinds
 
     play(scenario)

@@ -177,6 +177,14 @@ class Assembly:
         asked = [event for event in await self.see(proposal) if isinstance(event, SigningAsked)]
         return refusals | (await self.answer(asked[0]) if asked else {})
 
+    async def gather(
+        self, proposal: Signed[Proposal], party_ids: Sequence[str] | None = None
+    ) -> SigningAsked:
+        """All that are asked commit, or these; return the request for shares that follows."""
+        refusals = await self.commit(await self.committing(proposal), party_ids)
+        assert refusals == {}
+        return await self.asked(proposal)
+
     async def asked(self, proposal: Signed[Proposal]) -> SigningAsked:
         """The present request for shares, as it comes over the wire."""
         (asked,) = [event for event in await self.see(proposal) if isinstance(event, SigningAsked)]

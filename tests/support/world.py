@@ -140,7 +140,7 @@ class Council:
             "precision": Precision.BF16,
             "total_flop": 4 * 10**24,
             "per_device_flop": 10**24,
-            "lease_flop": 10**24,
+            "lease_flop": min(10**24, changes.get("per_device_flop", 10**24)),
             "device_set_root": compute_device_set_root(key.public_key.ueid for key in self.device_keys),
             "device_count": len(self.device_keys),
             "opens_ms": NOW_MS,

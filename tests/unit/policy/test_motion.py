@@ -128,7 +128,7 @@ def test_a_motion_open_for_longer_than_the_treaty_allows_is_refused() -> None:
     longest = NOW_MS + TREATY.statement.window_ms
     COUNCIL.move("p1", PATCH, closes_ms=longest, ends_ms=longest + 1)
     with pytest.raises(RefusedError) as caught:
-        COUNCIL.move("p1", PATCH, closes_ms=longest + 1, ends_ms=longest + 2)
+        COUNCIL.move("p1", PATCH, closes_ms=longest + 1_000, ends_ms=longest + 2_000)
     assert (caught.value.culprit, caught.value.clause) == ("p1", "VN-5.3")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.coordination import endorse_alias, enrol_chip
 from support.floor import Floor
 from support.world import make_council
 from vetonet.errors import ExpiredError, ProtocolError, RefusedError, VetonetError
@@ -88,4 +89,18 @@ def test_a_leaf_of_another_treaty_is_refused(licensed: Floor) -> None:
 
 def test_leaves_of_other_types_do_not_move_the_ledger(licensed: Floor) -> None:
     ledger = licensed.read_ledger()
-    assert read_leaf(ledger, 7, licensed.council.treaty.data) == ledger
+    assert read_leaf(ledger, 7, endorse_alias(licensed.council, enrol_chip(licensed.council))) == ledger
+
+
+def test_a_treaty_that_nobody_decided_is_refused_after_the_first_leaf(licensed: Floor) -> None:
+    # VN-16.7
+    ledger = licensed.read_ledger()
+    with pytest.raises(RefusedError, match="no resolution"):
+        read_leaf(ledger, 7, licensed.council.treaty.data)
+
+
+def test_a_log_that_begins_with_another_treaty_is_refused(licensed: Floor) -> None:
+    # VN-11.3
+    other = make_council(name="Another")
+    with pytest.raises(RefusedError, match="does not begin"):
+        read_leaf(Ledger(treaty=licensed.council.treaty), 0, other.treaty.data)

@@ -173,7 +173,7 @@ def _judge_checkpoint(case: Case, usage: Usage, sizes: Mapping[bytes, int], newe
 
 
 def _find_newest_permission(record: PublicRecord, claims: ComputeReport) -> int:
-    """Return the leaf of the licence or lease that a chip had seen when it did this, or 0."""
+    """Return the leaf of the licence or lease that a chip had seen when it did this; 0 for none needed."""
     if claims.licence_id is None:
         return 0
     licence = record.licences.get(claims.licence_id)

@@ -15,6 +15,8 @@ from vetonet.sim.mlperf import MlperfWorkload, derive_workload
 from vetonet.sim.recorded_run import PARAMETERS, build_run, build_system
 from vetonet.units import Precision
 
+README = Path(__file__).parents[2] / "README.md"
+
 
 def build_small_workload() -> MlperfWorkload:
     """One of the 64 nodes with a 64th of each batch: the same rate per chip, for eight chips."""
@@ -48,6 +50,7 @@ def test_every_scene_goes_as_expected(played: Performance) -> None:
     assert list(outcomes) == [
         "found",
         "benchmark-405b",
+        "withdrawn-consent",
         "llama-3.1-405b",
         "withheld-reports",
         "forged-report",
@@ -56,6 +59,23 @@ def test_every_scene_goes_as_expected(played: Performance) -> None:
     ]
     assert all(expected == outcome for expected, outcome in outcomes.values()), outcomes
     assert played.is_as_expected
+
+
+def test_the_readme_tells_of_every_scene_in_order(played: Performance) -> None:
+    shown = README.read_text(encoding="utf-8").split("<!-- demo:start -->")[1].split("<!-- demo:end -->")[0]
+    lines = [line.split(":")[0] for line in shown.splitlines()]
+    names = [scene.name for scene in played.scenes]
+    assert [line for line in lines if line in names] == names
+    rows = " ".join(shown.split())
+    assert all(scene.outcome.split(",")[0] in rows for scene in played.scenes)
+
+
+def test_every_chip_stops_within_one_lease_of_a_withdrawal_and_goes_on_with_the_next(
+    played: Performance,
+) -> None:
+    (scene,) = [scene for scene in played.scenes if scene.name == "withdrawn-consent"]
+    assert "all 8 chips: lease-ended, lease-lapsed" in scene.detail
+    assert scene.detail.endswith("8 went on")
 
 
 def test_the_same_seed_gives_the_same_log_root_and_another_seed_another(played: Performance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from support.fleet import MODEL, PEAK, make_fleet
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport, open_report
-from vetonet.attester.machine import step
+from vetonet.attester.machine import compute_phase, step
 from vetonet.attester.metering import FLOOR_DIVISOR, compute_licensed_work, compute_unlicensed_work
 from vetonet.attester.state import (
     AliasEndorsed,
@@ -19,6 +20,7 @@ from vetonet.attester.state import (
     ChipState,
     Event,
     IntervalEnded,
+    LeaseAccepted,
     PowerCycled,
     Refused,
     ReportSigned,
@@ -27,46 +29,56 @@ from vetonet.attester.state import (
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed
+from vetonet.policy.lease import find_number_at
 from vetonet.units import MS_PER_HOUR, MS_PER_S
 
 SHARE = 3 * 10**18
-FLEET = make_fleet(per_device_flop=SHARE)
+FLEET = make_fleet(per_device_flop=SHARE, lease_flop=10**18, lease_ms=4 * MS_PER_HOUR)
 CHIP = FLEET.chips[0]
 LICENCE = FLEET.licence.statement
 KEYS = [generate_ed25519(SeededRng(bytes([index]))) for index in range(40)]
 
-flops = st.integers(min_value=1, max_value=2 * PEAK * 3600)
-durations = st.integers(min_value=1, max_value=3 * MS_PER_HOUR)
+flops = st.one_of(  # the first alone is nearly always far too little to meet a limit
+    st.integers(min_value=1, max_value=2 * PEAK * 3600),
+    st.integers(min_value=1, max_value=40).map(lambda tenths: tenths * 10**17),
+)
+durations = st.one_of(
+    st.integers(min_value=1, max_value=3 * MS_PER_HOUR), st.sampled_from([MS_PER_HOUR, 3 * MS_PER_HOUR])
+)
 pauses = st.sampled_from([-1, 0, 0, 0, 1, MS_PER_HOUR, 5 * MS_PER_HOUR])
 actions = st.one_of(
     st.tuples(st.just("licensed"), flops, durations),
     st.tuples(st.just("free"), flops, durations),
     st.sampled_from([("report",), ("report",), ("offer",), ("power",), ("checkpoint",)]),
+    st.tuples(st.just("lease"), st.integers(0, len(FLEET.leases))),  # 0 is the one that holds at the time
 )
 lives = st.lists(st.tuples(actions, pauses), max_size=25)
 
 
-def make_event(action: tuple[Any, ...], number: int) -> Event:
+def make_event(action: tuple[Any, ...], number: int, now: int) -> Event:
     match action:
         case "licensed", flop, duration_ms:
             return FLEET.request(flop=flop, duration_ms=duration_ms, total_flop=max(flop, LICENCE.total_flop))
         case "free", flop, duration_ms:
             return FLEET.free_request(flop=flop, duration_ms=duration_ms)
+        case "lease", which:
+            return FLEET.lease_offer(which or find_number_at(LICENCE, now) or 1)
         case ("report",):
             return IntervalEnded()
-        case ("offer",):
-            return FLEET.offer(CHIP.ueid)
         case ("power",):
             return PowerCycled(alias_key=KEYS[number])
-    return CheckpointSeen(data=FLEET.sign_head())
+    is_offer = action == ("offer",)
+    return FLEET.offer(CHIP.ueid) if is_offer else CheckpointSeen(data=FLEET.sign_head())
 
 
 def live(life: list[tuple[tuple[Any, ...], int]]) -> tuple[ChipState, list[Any]]:
     chip, effects = step(CHIP, FLEET.offer(CHIP.ueid), CHIP.latest_ms)
     chip, more = step(chip, IntervalEnded(), LICENCE.not_before_ms)
+    chip, _ = step(chip, FLEET.lease_offer(), LICENCE.not_before_ms)
     found: list[Any] = [*effects, *more]
     for number, (action, pause_ms) in enumerate(life):
-        chip, effects = step(chip, make_event(action, number), chip.latest_ms + pause_ms)
+        now = chip.latest_ms + pause_ms
+        chip, effects = step(chip, make_event(action, number, now), now)
         found += effects
     chip, effects = step(chip, IntervalEnded(), chip.latest_ms + 1)
     return chip, [*found, *effects]
@@ -122,6 +134,31 @@ def test_licensed_work_stays_within_share_time_and_peak(life: list[Any]) -> None
     assert used <= SHARE
 
 
+@settings(max_examples=100)
+@given(lives)
+def test_licensed_work_lies_in_leases_that_were_accepted_and_within_what_each_allows(life: list[Any]) -> None:
+    """VN-12.5, for whoever reads the reports (VN-10.6, steps 9 and 14)."""
+    effects = live(life)[1]
+    accepted = {effect.number for effect in effects if isinstance(effect, LeaseAccepted)} | {1}
+    before, used = 0, Counter[int]()
+    for report in open_all(effects)[1]:
+        claims = report.statement
+        flop, before = claims.cumulative_flop - before, claims.cumulative_flop
+        number = find_number_at(LICENCE, claims.window_start_ms)
+        if claims.licence_id is not None:
+            assert number in accepted
+            assert number == find_number_at(LICENCE, claims.window_end_ms - 1)
+            used[number] += flop
+    assert all(flop <= LICENCE.lease_flop for flop in used.values())
+
+
+@settings(max_examples=60)
+@given(lives)
+def test_a_phase_is_what_licence_and_leases_say_at_that_time(life: list[Any]) -> None:
+    chip = live(life)[0]
+    assert chip.phase is compute_phase(chip, chip.latest_ms)
+
+
 @settings(max_examples=40)
 @given(lives, st.data())
 def test_a_chain_without_one_report_is_never_whole(life: list[Any], data: st.DataObject) -> None:
@@ -136,7 +173,8 @@ def test_a_chain_without_one_report_is_never_whole(life: list[Any], data: st.Dat
 def test_a_refusal_changes_nothing(life: list[Any]) -> None:
     chip = CHIP
     for number, (action, pause_ms) in enumerate(life):
-        following, effects = step(chip, make_event(action, number), chip.latest_ms + pause_ms)
+        now = chip.latest_ms + pause_ms
+        following, effects = step(chip, make_event(action, number, now), now)
         if any(isinstance(effect, Refused) for effect in effects):
             assert following is chip
             assert len(effects) == 1

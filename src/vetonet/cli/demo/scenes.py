@@ -111,7 +111,7 @@ async def withdraw_consent(play: Play) -> Scene:
     resumed = "REINSTATED" if seen.resumed == play.fleet.size else "NOT REINSTATED"
     detail = (
         f"{seen.after_ms // 60_000} min after {withdrawing} withdrew, all {seen.stopped} chips: "
-        f"{', '.join(seen.reasons)} (1 % of peak); consent was given again, {seen.resumed} went on"
+        f"{', '.join(seen.reasons)}; consent given again, {seen.resumed} went on"
     )
     stopped = "STOPPED WITHIN ONE LEASE" if is_stopped else "NOT STOPPED"
     return _interruption_scene(f"{stopped}, {resumed}", detail)

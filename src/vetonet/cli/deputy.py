@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vetonet.cli.directory import Member
     from vetonet.party.client import CoordinatorClient
     from vetonet.party.daemon import PartyDaemon
+    from vetonet.party.peer import PeerClient
 
 
 def parse_peers(texts: tuple[str, ...], member: Member) -> dict[str, str]:
@@ -71,13 +72,11 @@ async def start_daemon(
     from vetonet.storage import SqliteJournal
 
     if member.secrets is None:
-        msg = "a party without secrets"
-        raise ValueError(msg)
+        raise ValueError("a party without secrets")
     make_folder(data, mode=PRIVATE_FOLDER_MODE)
     credential = None if is_insecure else member.credential
     clients = connect_peers(peers, credential=credential, rng=secrets.token_bytes)
-    for peer in clients.values():
-        stack.push_async_callback(peer.close)
+    stack.push_async_callback(_close, clients.values())
     daemon = PartyDaemon(
         secrets=member.secrets,
         treaty=member.treaty,
@@ -92,3 +91,8 @@ async def start_daemon(
         stack.push_async_callback(bound.stop, 1.0)
         note(f"taking ballots of other parties at {bound.address}")
     return daemon
+
+
+async def _close(clients: Iterable[PeerClient]) -> None:
+    for peer in clients:
+        await peer.close()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 1.0
 MOST_LOOKS: Final = 3
+NAME_CHARS: Final = 32
+"""Hexadecimal digits of a proposal's name; a user may give the whole digest, which is longer."""
 
 
 def vote_through_daemon(
@@ -81,7 +83,7 @@ async def _find_in_time(daemon: OrderClient, prefix: str) -> PartyStatus:
     """Return the daemon's status; one that has not read the newest leaves yet gets a moment to."""
     for _ in range(MOST_LOOKS - 1):
         status = await daemon.get_status()
-        if any(entry.name.startswith(COLLECTION + prefix) for entry in status.proposals):
+        if any(entry.name.startswith(COLLECTION + prefix[:NAME_CHARS]) for entry in status.proposals):
             return status
         await asyncio.sleep(POLL_S)
     return await daemon.get_status()
@@ -93,7 +95,8 @@ def pick_entry(status: PartyStatus, prefix: str) -> ProposalStatus:
     Raises:
         Failure: none does, or several do.
     """
-    found = [entry for entry in status.proposals if entry.name.startswith(COLLECTION + prefix)]
+    begin = COLLECTION + prefix[:NAME_CHARS]
+    found = [entry for entry in status.proposals if entry.name.startswith(begin)]
     if len(found) != 1:
         several = "no proposal in the log" if not found else f"{len(found)} proposals in the log"
         raise Failure(f"{several} whose id begins with {prefix}; `vetonet party status` lists all")

@@ -76,20 +76,14 @@ class PartyDaemon:
         """
         verify_statement_key(secrets, treaty.statement)
         self._party_id: Final = secrets.party_id
-        self._in_force = treaty.payload_digest
-        self._coordinator = coordinator
+        self._in_force, self._coordinator = treaty.payload_digest, coordinator
         self._peers = {name: peer for name, peer in peers.items() if name != secrets.party_id}
-        self._clock = clock
-        self._sleep = sleep
+        self._clock, self._sleep = clock, sleep
         self._view = LogView(treaty)
         self._memory = memory
         self._box = BallotBox(treaty)
         self._withdrawals = Withdrawals(treaty)
-        for data, received_ms in memory.direct_ballots.items():
-            if peek(data).kind == Consent.TYPE:
-                self._withdrawals.add(data)
-            else:
-                self._box.restore(data, received_ms)
+        self._restore(memory)
         self._grants = Grants(secrets, memory, rng)
         self._duty = Duty(
             secrets.party_id,
@@ -290,6 +284,14 @@ class PartyDaemon:
                 raise
             except VetonetError:
                 await self._sleep(RECONNECT_PAUSE_S)
+
+    def _restore(self, memory: PartyMemory) -> None:
+        """What peers handed over before a restart counts as it did."""
+        for data, received_ms in memory.direct_ballots.items():
+            if peek(data).kind == Consent.TYPE:
+                self._withdrawals.add(data)
+            else:
+                self._box.restore(data, received_ms)
 
     async def _react(self, event: WatchEvent) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 from vetonet.crypto.statement import compute_digest
 from vetonet.encoding.record import Record, bstr, many, member, record, uint
+from vetonet.errors import ProtocolError
 from vetonet.policy.ceremony import MAX_CEREMONY_BYTES, CeremonyPlan
 from vetonet.policy.expression import MAX_PARTIES, Threshold
 from vetonet.policy.treaty import MAX_GROUPS, Terms
@@ -50,6 +51,18 @@ class FoundingRecord(Record):
 
     attempt: int = member(1, uint(MAX_ATTEMPT))
     transcripts: tuple[GroupTranscript, ...] = member(2, many(record(GroupTranscript), maximum=MAX_GROUPS))
+
+
+class FoundingAbortedError(ProtocolError):
+    """There will be no treaty from this attempt.
+
+    Attributes:
+        named: through whom; whether that is guilt or silence, the message says.
+    """
+
+    def __init__(self, named: tuple[str, ...], reason: str) -> None:
+        super().__init__(f"{', '.join(named)}: {reason}", culprit=named[0] if len(named) == 1 else None)
+        self.named: Final = named
 
 
 def plan_ceremonies(terms: Terms, attempt: int) -> tuple[CeremonyPlan, ...]:

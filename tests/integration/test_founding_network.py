@@ -1,4 +1,4 @@
-"""Foundings between daemons over mutual TLS: one treaty for all, or everybody names who spoils it (VN-3.5)."""
+"""Foundings over mutual TLS: one treaty for all, or everybody names who spoils it (VN-3.5)."""
 
 from __future__ import annotations
 

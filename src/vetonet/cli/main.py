@@ -50,6 +50,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             "vote": Entry(
                 target="vetonet.cli.vote:vote", summary="Grant, veto or abstain, as a party; then sign."
             ),
+            "party": Entry(
+                target="vetonet.cli.party:party",
+                summary="Keep a party's daemon at work: votes, signs, tells.",
+            ),
             "watch": Entry(target="vetonet.cli.watch:watch", summary="Follow the votes live."),
         },
         "Judge": {

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from vetonet.units import MS_PER_S, Milliseconds, parse_count, parse_duration, parse_flop, show
+from vetonet.wire.address import parse_address
 
 __all__ = [
     "ADDRESS",
@@ -23,9 +24,6 @@ __all__ = [
     "show",
 ]
 
-MAX_PORT: Final = 65_535
-
-_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\]")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -54,19 +52,6 @@ def parse_name(text: str) -> str:
     """
     if not _NAME.fullmatch(text):
         msg = f"expected a name of up to 64 letters, digits, dots, dashes and underscores, got {show(text)}"
-        raise ValueError(msg)
-    return text
-
-
-def parse_address(text: str) -> str:
-    """Return an address as ``host:port``; an IPv6 host stands in brackets.
-
-    Raises:
-        ValueError: no such address.
-    """
-    host, _, port = text.rpartition(":")
-    if not _HOST.fullmatch(host) or not port.isascii() or not port.isdecimal() or int(port) > MAX_PORT:
-        msg = f"expected HOST:PORT, such as 127.0.0.1:7443, got {show(text)}"
         raise ValueError(msg)
     return text
 

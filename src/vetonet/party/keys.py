@@ -133,11 +133,11 @@ def _is_share_of(share: frost.KeyShare, group: Group, seat: frost.Identifier) ->
     return group.package.compute_verifying_share(seat) == share.verifying_share
 
 
-def save_signing_key(path: Path, key: SigningKey) -> None:
-    """The key is on disk as PKCS #8 in PEM (RFC 5958), for its owner's eyes only.
+def encode_signing_key(key: SigningKey) -> bytes:
+    """Return the key as PKCS #8 in PEM (RFC 5958).
 
     Raises:
-        ConfigError: the file exists, cannot be written, or the key is one that does not leave its element.
+        ConfigError: it is one that does not leave its element.
     """
     private: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
     if isinstance(key, Ed25519SigningKey):
@@ -145,11 +145,38 @@ def save_signing_key(path: Path, key: SigningKey) -> None:
     elif isinstance(key, EcdsaSigningKey):
         private = key.private_key
     else:
-        msg = f"{path}: this signing key cannot be written to a file"
-        raise ConfigError(msg)
-    pem = private.private_bytes(
+        raise ConfigError("this signing key cannot be written down")
+    return private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def decode_signing_key(pem: bytes, source: Path) -> SigningKey:
+    """Return the signing key that ``encode_signing_key`` wrote.
+
+    Raises:
+        ConfigError: it is malformed or of another algorithm; the message names ``source`` alone.
+    """
+    with translated(source):
+        private = serialization.load_pem_private_key(pem, password=None)
+        if isinstance(private, ed25519.Ed25519PrivateKey):
+            return Ed25519SigningKey(seed=private.private_bytes_raw())
+        if isinstance(private, ec.EllipticCurvePrivateKey):
+            return EcdsaSigningKey(private_key=private)
+    msg = f"{source}: expected an Ed25519, P-256 or P-384 key"
+    raise ConfigError(msg)
+
+
+def save_signing_key(path: Path, key: SigningKey) -> None:
+    """The key is on disk as PKCS #8 in PEM (RFC 5958), for its owner's eyes only.
+
+    Raises:
+        ConfigError: the file exists, cannot be written, or the key is one that does not leave its element.
+    """
+    try:
+        pem = encode_signing_key(key)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     write_secret(path, pem)
 
 
@@ -160,13 +187,8 @@ def load_signing_key(path: Path) -> SigningKey:
         ConfigError: it is missing, malformed, of another algorithm, or readable by others than its owner.
     """
     with translated(path):
-        private = serialization.load_pem_private_key(read_secret(path), password=None)
-        if isinstance(private, ed25519.Ed25519PrivateKey):
-            return Ed25519SigningKey(seed=private.private_bytes_raw())
-        if isinstance(private, ec.EllipticCurvePrivateKey):
-            return EcdsaSigningKey(private_key=private)
-    msg = f"{path}: expected an Ed25519, P-256 or P-384 key"
-    raise ConfigError(msg)
+        pem = read_secret(path)
+    return decode_signing_key(pem, path)
 
 
 def _list_share_files(directory: Path) -> list[Path]:

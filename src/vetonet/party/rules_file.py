@@ -14,8 +14,6 @@ reason = "scale"
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from vetonet.errors import ConfigError
+from vetonet.party.secret_files import read_settled
 from vetonet.party.toml_lines import TomlMistakes, TomlPath, parse_toml
 from vetonet.policy.ballot import VetoReason
 from vetonet.policy.proposal import MAX_DEVICES
@@ -135,7 +134,7 @@ def read_rules(path: Path, *, actions: Collection[str] = (RUN_GRANT,), treaty: T
         ConfigError: as ``parse_rules``, or it cannot be read, is too large, or anybody may write it.
     """
     try:
-        data = _read(path)
+        data = read_settled(path, max_bytes=MAX_RULES_BYTES)
         text = data.decode()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from error
@@ -332,19 +331,3 @@ def _describe(value: object) -> str:
         )
     kinds = {type(None): "nothing", list: "a list", dict: "a table"}
     return kinds.get(type(value), "a date or time")
-
-
-def _read(path: Path) -> bytes:
-    """Return the content of a regular file that not everybody may write.
-
-    Raises:
-        OSError: it cannot be opened.
-        ConfigError: it is another kind of file, too large, or anybody could have written it.
-    """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_RULES_BYTES:
-            raise ConfigError(f"{path}: expected a file of at most {MAX_RULES_BYTES} bytes")
-        if status.st_mode & stat.S_IWOTH:
-            raise ConfigError(f"{path}: anybody may write these rules; run: chmod o-w {path}")
-        return file.read(MAX_RULES_BYTES)

@@ -73,6 +73,22 @@ def read_secret(path: Path, *, max_bytes: int = MAX_SECRET_BYTES) -> bytes:
         return file.read(max_bytes)
 
 
+def read_settled(path: Path, *, max_bytes: int) -> bytes:
+    """Return the bytes of a file that is no secret, but that nobody else may have written.
+
+    Raises:
+        OSError: it cannot be opened; see ``translated``.
+        ConfigError: it is no regular file, too large, or anybody may write it.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+            raise ConfigError(f"{path}: expected a file of at most {max_bytes} bytes")
+        if status.st_mode & stat.S_IWOTH:
+            raise ConfigError(f"{path}: anybody may write this file; run: chmod o-w {path}")
+        return file.read(max_bytes)
+
+
 @contextmanager
 def locked_folder(path: Path) -> Iterator[int]:
     """Within, no other caller of this function writes beside ``path``; yields the folder's descriptor.

@@ -1,0 +1,310 @@
+"""A party's home: everything its daemon needs, in one folder that only its owner may open.
+
+::
+
+    HOME/treaty.cbor          the treaty, signed by all its parties
+    HOME/trust-root.json      the digest that names it
+    HOME/keystore             statement key, witness key, TLS key and key shares, encrypted
+    HOME/tls-certificate.pem  the party's certificate, and tls-authority.pem, whose others it takes
+    HOME/party.toml           addresses
+    HOME/rules.toml           what the daemon answers by itself
+    HOME/journal/             what the party must not forget
+    HOME/witness/             what its witness must not forget
+    HOME/daemon-address       where the running daemon takes calls; gone when it ended in order
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from vetonet.compliance.trust_root import MAX_BYTES as MAX_TRUST_ROOT_BYTES
+from vetonet.compliance.trust_root import TrustRoot
+from vetonet.crypto import frost
+from vetonet.crypto.keys import SigningKey
+from vetonet.crypto.statement import Signed
+from vetonet.errors import ConfigError, VetonetError
+from vetonet.party.home_settings import MAX_SETTINGS_BYTES, HomeSettings, parse_settings, require_own
+from vetonet.party.keys import (
+    PartySecrets,
+    SeatShare,
+    decode_signing_key,
+    encode_signing_key,
+    verify_secrets,
+)
+from vetonet.party.keystore import KEY_STORE_FILE, KeyStore, Unlock
+from vetonet.party.secret_files import read_settled, translated, write_secret
+from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.storage import Journal
+from vetonet.units import Rng
+from vetonet.wire.pki import Credential
+
+TREATY_FILE: Final = "treaty.cbor"
+TRUST_ROOT_FILE: Final = "trust-root.json"
+SETTINGS_FILE: Final = "party.toml"
+RULES_FILE: Final = "rules.toml"
+CERTIFICATE_FILE: Final = "tls-certificate.pem"
+AUTHORITY_FILE: Final = "tls-authority.pem"
+JOURNAL_FOLDER: Final = "journal"
+WITNESS_FOLDER: Final = "witness"
+ADDRESS_FILE: Final = "daemon-address"
+
+STATEMENT_KEY: Final = "statement-key"
+WITNESS_KEY: Final = "witness-key"
+TLS_KEY: Final = "tls-key"
+KEY_SHARE: Final = "key-share-{group}-{participant}-epoch-{epoch}"
+"""A share's name says which group and seat it is of and since which epoch: resharing leaves several."""
+
+MAX_PEM_BYTES: Final = 64 * 1024
+MAX_ADDRESS_BYTES: Final = 512
+_PAGE: Final = 256
+
+SAMPLE_RULES: Final = """\
+# What this party's daemon answers by itself; a ballot that follows from a rule counts like any other.
+# The first rule that holds decides; where none does, the default. "ask" leaves it to `vetonet vote`.
+# Read once, when the daemon starts: it does not start with a mistake in here.
+default = "ask"                      # ask, grant, abstain or veto; a veto here needs default-reason
+
+# [[rule]]
+# when = { workload = "inference", below-flop = "1e23" }   # FLOP with all linked runs
+# decide = "grant"
+#
+# [[rule]]
+# when = { at-least-flop = "1e26" }
+# decide = "veto"
+# reason = "scale"       # safety-case, information-missing, operator-record, treaty-breach, other
+#
+# Conditions: below-flop, at-least-flop, workload, precision, operator, beneficial-owner, band,
+# at-least-devices, run-longer-than, has-lineage, action. A rule without action speaks of runs alone;
+# motions are decided by a rule that names their class of action and nothing else:
+#
+# [[rule]]
+# when = { action = "emergency-suspension" }
+# decide = "grant"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Home:
+    """An opened home; what it holds belongs together.
+
+    Attributes:
+        root: the folder.
+        settings: addresses.
+        treaty: in force.
+        secrets: of the party.
+        witness_key: what its witness cosigns with.
+        credential: for mutual TLS.
+    """
+
+    root: Path
+    settings: HomeSettings
+    treaty: Signed[Treaty]
+    secrets: PartySecrets = field(repr=False)
+    witness_key: SigningKey = field(repr=False)
+    credential: Credential = field(repr=False)
+
+    @property
+    def journal(self) -> Path:
+        """Where the party's journal is."""
+        return self.root / JOURNAL_FOLDER
+
+    @property
+    def witness_journal(self) -> Path:
+        """Where its witness's journal is."""
+        return self.root / WITNESS_FOLDER
+
+    @property
+    def rules(self) -> Path:
+        """Where its rules are."""
+        return self.root / RULES_FILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Belongings:
+    """What makes a home, before it is one.
+
+    Attributes:
+        treaty: in force.
+        secrets, witness_key, credential: the party's.
+        settings: to begin with.
+        rules: the text of its rules.
+    """
+
+    treaty: Signed[Treaty]
+    secrets: PartySecrets = field(repr=False)
+    witness_key: SigningKey = field(repr=False)
+    credential: Credential = field(repr=False)
+    settings: HomeSettings
+    rules: str = SAMPLE_RULES
+
+
+def create_home(root: Path, belongings: Belongings, unlock: Unlock, rng: Rng) -> None:
+    """The folder is the party's home; nothing that was there before was touched.
+
+    Args:
+        root: a new or empty folder.
+        belongings: what goes in.
+        unlock: what will open its key store.
+        rng: for the key store.
+
+    Raises:
+        ConfigError: the folder is in use, cannot be written, or the belongings are not one party's.
+    """
+    _verify_together(belongings.secrets, belongings.witness_key, belongings.treaty)
+    identity = belongings.credential.identity
+    require_own(belongings.settings, party_id=identity.name, trust_domain=identity.trust_domain)
+    with translated(root):
+        is_used = root.exists() and (not root.is_dir() or any(root.iterdir()))
+        if is_used:
+            raise ConfigError(f"{root}: expected a new or empty folder, got one in use; give another")
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (root / JOURNAL_FOLDER, root / WITNESS_FOLDER):
+            folder.mkdir(mode=0o700)
+    _fill_store(KeyStore.create(root / KEY_STORE_FILE, unlock, rng), belongings)
+    trusted = TrustRoot(
+        treaty_digest=belongings.treaty.payload_digest, treaty_name=belongings.treaty.statement.name
+    )
+    files = {
+        CERTIFICATE_FILE: belongings.credential.certificate_pem,
+        AUTHORITY_FILE: belongings.credential.authority_pem,
+        SETTINGS_FILE: belongings.settings.to_text().encode(),
+        RULES_FILE: belongings.rules.encode(),
+        TRUST_ROOT_FILE: trusted.to_text().encode(),
+        TREATY_FILE: belongings.treaty.data,  # last: its presence says that all the rest is there
+    }
+    for name, data in files.items():
+        write_secret(root / name, data)
+
+
+def open_home(root: Path, unlock: Unlock, rng: Rng) -> Home:
+    """Return the home in a folder.
+
+    Raises:
+        ConfigError: it is none, something in it is missing or malformed, does not belong together, or the key
+            store does not open.
+    """
+    treaty = read_home_treaty(root)
+    settings = read_home_settings(root, treaty)
+    store = KeyStore.open(root / KEY_STORE_FILE, unlock, rng)
+    credential = Credential(
+        certificate_pem=_read(root / CERTIFICATE_FILE, MAX_PEM_BYTES),
+        key_pem=store.get(TLS_KEY),
+        authority_pem=_read(root / AUTHORITY_FILE, MAX_PEM_BYTES),
+    )
+    require_own(settings, party_id=credential.identity.name, trust_domain=credential.identity.trust_domain)
+    home = Home(
+        root=root,
+        settings=settings,
+        treaty=treaty,
+        secrets=_load_secrets(store, settings.party_id, treaty.statement, root),
+        witness_key=decode_signing_key(store.get(WITNESS_KEY), root / KEY_STORE_FILE),
+        credential=credential,
+    )
+    _verify_together(home.secrets, home.witness_key, treaty)
+    return home
+
+
+def read_home_treaty(root: Path) -> Signed[Treaty]:
+    """Return the treaty of a home, which is the one that its trust root names; needs no secret.
+
+    Raises:
+        ConfigError: no home, or another treaty.
+    """
+    path = root / TREATY_FILE
+    if not path.exists():
+        raise ConfigError(
+            f"{root}: expected a party's home with {TREATY_FILE}; make one with `vetonet party init`"
+        )
+    data = _read(path, Treaty.MAX_BYTES)
+    try:
+        treaty = open_treaty(data)
+    except VetonetError as error:
+        raise ConfigError(f"{path}: expected a treaty signed by all its parties: {error}") from error
+    trusted = TrustRoot.from_text(_read_text(root / TRUST_ROOT_FILE, MAX_TRUST_ROOT_BYTES))
+    if treaty.payload_digest != trusted.treaty_digest:
+        raise ConfigError(f"{path}: another treaty than the one that {TRUST_ROOT_FILE} trusts")
+    return treaty
+
+
+def read_home_settings(root: Path, treaty: Signed[Treaty]) -> HomeSettings:
+    """Return the addresses in a home; needs no secret.
+
+    Raises:
+        ConfigError: missing, or with mistakes.
+    """
+    path = root / SETTINGS_FILE
+    roster = tuple(party.party_id for party in treaty.statement.parties)
+    return parse_settings(_read_text(path, MAX_SETTINGS_BYTES), str(path), roster=roster)
+
+
+def read_daemon_address(root: Path, settings: HomeSettings) -> str:
+    """Return where the home's daemon takes calls if it runs: what it last said, or what it is to use."""
+    path = root / ADDRESS_FILE
+    if not path.exists():
+        return settings.listen
+    return _read_text(path, MAX_ADDRESS_BYTES).strip()
+
+
+def copy_journal(source: Journal, target: Journal) -> int:
+    """Return how many records of a party's or witness's memory the new journal now holds as well.
+
+    Raises:
+        StorageError: one of the two fails; nothing must be done with the new one then.
+    """
+    count = 0
+    while page := source.read(count, _PAGE):
+        target.append(tuple(stored.record for stored in page))
+        count += len(page)
+    return count
+
+
+def name_share(held: SeatShare, epoch: int) -> str:
+    """Return the name of a key share in the store."""
+    return KEY_SHARE.format(group=held.group, participant=int(held.share.identifier), epoch=epoch)
+
+
+def _fill_store(store: KeyStore, belongings: Belongings) -> None:
+    secrets, epoch = belongings.secrets, belongings.treaty.statement.epoch
+    store.put(STATEMENT_KEY, encode_signing_key(secrets.statement_key))
+    store.put(WITNESS_KEY, encode_signing_key(belongings.witness_key))
+    store.put(TLS_KEY, belongings.credential.key_pem)
+    for held in secrets.key_shares:
+        store.put(name_share(held, epoch), held.share.to_bytes())
+
+
+def _load_secrets(store: KeyStore, party_id: str, treaty: Treaty, root: Path) -> PartySecrets:
+    """Return the party's secrets of this epoch."""
+    seats = ((group.index, int(seat)) for group in treaty.all_groups for seat in group.list_seats(party_id))
+    return PartySecrets(
+        party_id=party_id,
+        statement_key=decode_signing_key(store.get(STATEMENT_KEY), root / KEY_STORE_FILE),
+        key_shares=tuple(_load_shares(store, seats, treaty.epoch, root)),
+    )
+
+
+def _load_shares(
+    store: KeyStore, seats: Iterable[tuple[int, int]], epoch: int, root: Path
+) -> Iterable[SeatShare]:
+    for group, participant in seats:
+        data = store.get(KEY_SHARE.format(group=group, participant=participant, epoch=epoch))
+        with translated(root / KEY_STORE_FILE):
+            yield SeatShare(group=group, share=frost.KeyShare.from_bytes(data))
+
+
+def _verify_together(secrets: PartySecrets, witness_key: SigningKey, treaty: Signed[Treaty]) -> None:
+    verify_secrets(secrets, treaty)
+    if treaty.statement.find_witness_of(secrets.party_id).key != witness_key.public_key:
+        raise ConfigError(f"not the witness key that the treaty names for {secrets.party_id}")
+
+
+def _read(path: Path, maximum: int) -> bytes:
+    with translated(path):
+        return read_settled(path, max_bytes=maximum)
+
+
+def _read_text(path: Path, maximum: int) -> str:
+    with translated(path):
+        return _read(path, maximum).decode()

@@ -17,10 +17,11 @@ from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed, sign, sign_entry
 from vetonet.errors import UnexpectedEventError, UnknownPartyError
 from vetonet.party.ceremony import CeremonyDriver
-from vetonet.party.founding_network import Derived, FoundingDriver
+from vetonet.party.founding_network import FoundingDriver
+from vetonet.party.founding_ports import Derived
 from vetonet.party.founding_service import FoundingClient, FoundingStatus, connect_founders, serve_founding
 from vetonet.party.keys import PartySecrets, verify_secrets
-from vetonet.policy.founding import FoundingAbortedError
+from vetonet.policy.founding import FoundingAbortedError, Position
 from vetonet.policy.treaty import Treaty
 from vetonet.voting.ceremony_shares import seal_shares
 from vetonet.voting.ceremony_state import CeremonyEffect, SendTo
@@ -67,7 +68,15 @@ class End:
     treaty: Signed[Treaty] | None = None
     derived: Derived | None = None
     error: FoundingAbortedError | None = None
+    begun: list[Position] = field(default_factory=list)
     kept: list[Derived] = field(default_factory=list)
+
+    def begin(self, position: Position) -> None:
+        self.begun.append(position)
+
+    def keep(self, derived: Derived) -> None:
+        assert self.begun
+        self.kept.append(derived)
 
 
 def make_driver(
@@ -95,7 +104,7 @@ async def take_part(driver: FoundingDriver, addresses: Mapping[str, str], *, wai
     others = {other: address for other, address in addresses.items() if other != name}
     peers = connect_founders(others, credential=credential, rng=SeededRng(b"calls").spawn(name))
     try:
-        end.treaty, end.derived = await driver.run(peers, end.kept.append)
+        end.treaty, end.derived = await driver.run(peers, end)
     except FoundingAbortedError as error:
         end.error = error
     finally:
@@ -186,7 +195,7 @@ def test_a_party_with_another_charter_is_named_by_all_before_any_ceremony() -> N
         ends = await found(drivers)
         assert [end.error.named for end in ends.values() if end.error] == [("p2",)] * 5
         assert all(not driver._ceremonies for driver in drivers.values())
-        assert all(not end.kept for end in ends.values())
+        assert all(not end.begun for end in ends.values())
 
     play_out(scenario())
 

@@ -15,6 +15,7 @@ from vetonet.cli.parameters import ADDRESS, DURATION, parse_address, show
 from vetonet.cli.party_unlock import read_unlock, unlock_options
 from vetonet.cli.session import DEFAULT_ADDRESS as COORDINATOR_ADDRESS
 from vetonet.cli.session import read_clock, run_async
+from vetonet.errors import VetonetError
 from vetonet.units import Milliseconds
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ STOP_GRACE_S: Final = 1.0
     metavar="HOST:PORT",
     help="Where the coordinator will be, for party.toml.",
 )
+@click.option(
+    "--signed-treaty",
+    "signed_path",
+    type=click.Path(path_type=Path),
+    help="Another party's treaty.cbor: end an attempt that this party missed the end of; calls nobody.",
+)
 @json_option
 def found(
     *,
@@ -78,6 +85,7 @@ def found(
     charter_path: Path,
     passphrase_file: Path | None,
     key_file: Path | None,
+    signed_path: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -98,8 +106,11 @@ def found(
     if not as_json:
         _introduce(terms)
     settings = _to_settings(applicant, addresses, options)
-    driver = _prepare(terms, applicant, options["attempt"], options["deadline_ms"])
-    treaty = run_async(lambda: _take_part(driver, applicant, settings))
+    if signed_path is not None:
+        treaty = _end_attempt(signed_path, terms, applicant, settings, options["attempt"])
+    else:
+        driver = _prepare(terms, applicant, options["attempt"], options["deadline_ms"])
+        treaty = run_async(lambda: _take_part(driver, applicant, settings))
     _conclude(treaty, home, applicant.party_id, as_json=as_json)
 
 
@@ -148,10 +159,25 @@ def _to_settings(
     )
 
 
+def _end_attempt(
+    path: Path, terms: Terms, applicant: Applicant, settings: HomeSettings, attempt: int
+) -> Signed[Treaty]:
+    """Return the treaty that the others ended with, once the home holds it with what was kept of it."""
+    from vetonet.cli.directory import read_treaty_file
+    from vetonet.party.founding_home import recover, settle
+
+    treaty = read_treaty_file(path)
+    if treaty.statement.to_terms() != terms:
+        raise Failure(f"{path}: a treaty of another charter")
+    settle(applicant, treaty, recover(applicant, treaty.statement, attempt), settings)
+    return treaty
+
+
 def _prepare(terms: Terms, applicant: Applicant, attempt: int, patience_ms: Milliseconds) -> FoundingDriver:
+    from vetonet.party.founding_home import HomeMemory
     from vetonet.party.founding_network import FoundingDriver
 
-    return FoundingDriver(
+    driver = FoundingDriver(
         terms,
         applicant.party_id,
         applicant.statement_key,
@@ -161,11 +187,13 @@ def _prepare(terms: Terms, applicant: Applicant, attempt: int, patience_ms: Mill
         clock=read_clock,
         report=note,
     )
+    HomeMemory(applicant).require_unused(driver.get_status(None).position)
+    return driver
 
 
 async def _take_part(driver: FoundingDriver, applicant: Applicant, settings: HomeSettings) -> Signed[Treaty]:
     """Return the treaty once the home holds it and whoever needs this party's signature has it."""
-    from vetonet.party.founding_home import keep_shares, settle
+    from vetonet.party.founding_home import HomeMemory, settle
     from vetonet.party.founding_service import connect_founders, serve_founding
 
     credential = applicant.credential
@@ -175,11 +203,12 @@ async def _take_part(driver: FoundingDriver, applicant: Applicant, settings: Hom
     note(f"{driver.party_id} listens on {bound.address}; waiting for {', '.join(sorted(settings.peers))}")
     peers = connect_founders(settings.peers, credential=credential, rng=secrets.token_bytes)
     try:
-        try:
-            treaty, derived = await driver.run(peers, lambda made: keep_shares(applicant, made))
-            settle(applicant, treaty, derived, settings)
-        finally:
-            await driver.linger()
+        treaty, derived = await driver.run(peers, HomeMemory(applicant))
+        settle(applicant, treaty, derived, settings)
+        await driver.linger()
+    except VetonetError:
+        await driver.linger()
+        raise
     finally:
         await bound.stop(STOP_GRACE_S)
         for peer in peers.values():

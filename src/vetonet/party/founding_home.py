@@ -12,17 +12,17 @@ The rest is as ``party.home`` has it, with ``treaty.cbor`` last.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from vetonet.compliance.trust_root import TrustRoot
+from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey, generate_ed25519
 from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError
 from vetonet.party.card import Card
-from vetonet.party.founding_network import Derived
+from vetonet.party.founding_ports import Derived
 from vetonet.party.home import (
     AUTHORITY_FILE,
     CERTIFICATE_FILE,
@@ -48,9 +48,11 @@ from vetonet.party.keys import (
     verify_secrets,
 )
 from vetonet.party.keystore import KEY_STORE_FILE, KeyStore, Unlock
-from vetonet.party.secret_files import read_settled, translated, write_secret
+from vetonet.party.secret_files import read_secret, read_settled, translated, write_secret
+from vetonet.policy.founding import FoundingRecord, Position
 from vetonet.policy.treaty import Terms, Treaty
 from vetonet.units import Rng
+from vetonet.voting.founding import verify_founding
 from vetonet.wire.identity import Role
 from vetonet.wire.pki import Credential, generate_request
 
@@ -58,6 +60,11 @@ CARD_FILE: Final = "card.json"
 FOUNDING_FILE: Final = "founding.cbor"
 PENDING_SHARE: Final = "founding-{attempt}-share-{group}-{participant}"
 """A share of a treaty that not everybody signed yet; another attempt must not take its place."""
+
+BEGUN_ATTEMPT: Final = "founding-begun-{charter}-{attempt}"
+PENDING_RECORD: Final = "founding-{attempt}.cbor"
+
+_BEGUN: Final = b"begun"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,21 +167,74 @@ def verify_applicant(applicant: Applicant, terms: Terms) -> None:
         raise ConfigError(f"the charter has another witness key for {name} than this home")
 
 
-def keep_shares(applicant: Applicant, derived: Derived) -> None:
-    """The shares are in the key store, under names of their attempt; the party may sign the treaty.
+class HomeMemory:
+    """Keeps in a home what its party must not forget of a founding: attempts that it began, and shares."""
+
+    __slots__ = ("_root", "_store")
+
+    def __init__(self, applicant: Applicant) -> None:
+        """Keep it in this party's home."""
+        self._root, self._store = applicant.root, applicant.store
+
+    def require_unused(self, position: Position) -> None:
+        """This attempt was not begun here before.
+
+        Raises:
+            ConfigError: it was.
+        """
+        if _name_attempt(position) in self._store.names:
+            raise ConfigError(
+                f"attempt {position.attempt} at this charter was begun here before, and nothing may be "
+                f"signed twice in one ceremony; agree with the others on --attempt {position.attempt + 1}"
+            )
+
+    def begin(self, position: Position) -> None:
+        """It is on the disk that this attempt is used up.
+
+        Raises:
+            ConfigError: it was before, or it cannot be written.
+        """
+        self.require_unused(position)
+        self._store.put(_name_attempt(position), _BEGUN)
+
+    def keep(self, derived: Derived) -> None:
+        """Shares and record are on the disk, under names of their attempt; the party may sign the treaty.
+
+        Raises:
+            ConfigError: they cannot be written.
+        """
+        for held in derived.key_shares:
+            self._store.put(_name_pending(held, derived.record.attempt), held.share.to_bytes())
+        path = self._root / PENDING_RECORD.format(attempt=derived.record.attempt)
+        write_secret(path, derived.record.to_bytes())
+        _sync(self._root)
+
+
+def recover(applicant: Applicant, treaty: Treaty, attempt: int) -> Derived:
+    """Return what the home kept of an attempt whose treaty, as others have shown since, everybody signed.
 
     Raises:
-        ConfigError: they cannot be written, or this attempt was made before.
+        ConfigError: it kept nothing of this attempt.
+        VetonetError: what it kept is not of this treaty.
     """
-    for held in derived.key_shares:
-        applicant.store.put(_name_pending(held, derived.record.attempt), held.share.to_bytes())
+    path = applicant.root / PENDING_RECORD.format(attempt=attempt)
+    with translated(path):
+        record = FoundingRecord.from_bytes(read_secret(path, max_bytes=FoundingRecord.MAX_BYTES))
+    seats = [
+        (group.index, int(seat))
+        for group in treaty.all_groups
+        for seat in group.list_seats(applicant.party_id)
+    ]
+    shares = tuple(_read_pending(applicant, attempt, group, seat) for group, seat in seats)
+    verify_founding(treaty, record)
+    return Derived(treaty=treaty, key_shares=shares, record=record)
 
 
 def settle(applicant: Applicant, treaty: Signed[Treaty], derived: Derived, settings: HomeSettings) -> None:
     """The folder is the party's home under the treaty, durably.
 
     Args:
-        applicant: whose shares ``keep_shares`` kept.
+        applicant: whose ``HomeMemory`` kept the shares.
         treaty: signed by all.
         derived: what it has of it.
         settings: to begin with.
@@ -188,7 +248,9 @@ def settle(applicant: Applicant, treaty: Signed[Treaty], derived: Derived, setti
     )
     verify_secrets(secrets, treaty)
     require_own(settings, party_id=identity.name, trust_domain=identity.trust_domain)
-    _name_shares(applicant.store, derived, treaty.statement.epoch)
+    for held in derived.key_shares:
+        name = name_share(held, treaty.statement.epoch)
+        applicant.store.put(name, held.share.to_bytes(), replace=True)
     with translated(root):
         for folder in (root / JOURNAL_FOLDER, root / WITNESS_FOLDER):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -206,18 +268,27 @@ def settle(applicant: Applicant, treaty: Signed[Treaty], derived: Derived, setti
     for name, data in files.items():
         _write_once(root / name, data)
     _sync(root)
+    _forget_pending(applicant, derived)
 
 
-def _name_shares(store: KeyStore, derived: Derived, epoch: int) -> None:
-    """The shares count from now on; what was kept of them is not kept twice."""
-    for held in derived.key_shares:
-        store.put(name_share(held, epoch), held.share.to_bytes())
-    _erase(store, (_name_pending(held, derived.record.attempt) for held in derived.key_shares))
+def _read_pending(applicant: Applicant, attempt: int, group: int, participant: int) -> SeatShare:
+    name = PENDING_SHARE.format(attempt=attempt, group=group, participant=participant)
+    with translated(applicant.root / KEY_STORE_FILE):
+        return SeatShare(group=group, share=frost.KeyShare.from_bytes(applicant.store.get(name)))
 
 
-def _erase(store: KeyStore, names: Iterable[str]) -> None:
-    for name in names:
-        store.erase(name)
+def _name_attempt(position: Position) -> str:
+    return BEGUN_ATTEMPT.format(charter=position.charter.hex()[:32], attempt=position.attempt)
+
+
+def _forget_pending(applicant: Applicant, derived: Derived) -> None:
+    """What was kept in case of need is not kept twice."""
+    attempt = derived.record.attempt
+    for name in (_name_pending(held, attempt) for held in derived.key_shares):
+        applicant.store.erase(name)
+    path = applicant.root / PENDING_RECORD.format(attempt=attempt)
+    with translated(path):
+        path.unlink(missing_ok=True)
 
 
 def _name_pending(held: SeatShare, attempt: int) -> str:

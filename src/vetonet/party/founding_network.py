@@ -30,9 +30,10 @@ from vetonet.errors import (
     VetonetError,
 )
 from vetonet.party.ceremony import FLUSH_S, CeremonyDriver
+from vetonet.party.founding_ports import Derived, FoundingMemory
 from vetonet.party.founding_service import FoundingPeer, FoundingStatus
 from vetonet.party.keys import SeatShare
-from vetonet.policy.ceremony import CeremonyPlan, read_ceremony
+from vetonet.policy.ceremony import read_ceremony
 from vetonet.policy.founding import (
     FoundingAbortedError,
     FoundingRecord,
@@ -44,7 +45,7 @@ from vetonet.policy.founding import (
 from vetonet.policy.treaty import Terms, Treaty, open_treaty
 from vetonet.units import MS_PER_S, Clock, Milliseconds, Rng
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError, CeremonyVerdict
-from vetonet.voting.founding import read_group
+from vetonet.voting.founding import ShownTranscript
 from vetonet.wire.identity import Identity
 
 T = TypeVar("T")
@@ -53,21 +54,6 @@ PAUSE_S: Final = 0.3
 """Between two questions to a peer."""
 
 _logger: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Derived:
-    """What a party has once every group is made: not a treaty yet, because nobody has signed it.
-
-    Attributes:
-        treaty: what it is about to sign.
-        key_shares: of its own seats; must be on the disk before it signs.
-        record: what was signed in the ceremonies.
-    """
-
-    treaty: Treaty
-    key_shares: tuple[SeatShare, ...] = field(repr=False)
-    record: FoundingRecord = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,16 +150,17 @@ class FoundingDriver:
         raise UnexpectedEventError(f"no key ceremony {named.hex()[:16]} is held here")
 
     async def run(
-        self, peers: Mapping[str, FoundingPeer], keep: Callable[[Derived], None]
+        self, peers: Mapping[str, FoundingPeer], memory: FoundingMemory
     ) -> tuple[Signed[Treaty], Derived]:
         """Return the treaty that all signed, and what this party has of it; call ``linger`` afterwards.
 
         Args:
             peers: every other party's founding, by party id.
-            keep: the shares are on the disk when it returns; only then does this party sign.
+            memory: is told before the ceremonies, and before this party signs the treaty.
 
         Raises:
             FoundingAbortedError: there is no treaty; it says through whom.
+            ConfigError: the memory refuses.
             ValueError: a party has no peer here.
         """
         if set(peers) != self.roster - {self.party_id}:
@@ -181,9 +168,10 @@ class FoundingDriver:
                 f"expected a peer for each of {', '.join(sorted(self.roster - {self.party_id}))}"
             )
         await self._agree(peers)
+        memory.begin(self._status.position)
         self._report("everybody is here with the same charter")
         derived = self._derive(await self._make_groups(peers))
-        keep(derived)
+        memory.keep(derived)
         treaty = await self._sign(peers, derived.treaty)
         self._report(f"all {len(self.roster)} parties signed")
         self._is_done = True
@@ -205,7 +193,11 @@ class FoundingDriver:
         seen = {self.party_id: self._status.position}
 
         async def ask(name: str, peer: FoundingPeer) -> bool | None:
-            seen[name] = (await peer.get_founding()).position
+            position = (await peer.get_founding()).position
+            if seen.get(name) != position:
+                is_same = position == self._status.position
+                self._report(f"{name} is here" if is_same else f"{name} has another charter or attempt")
+            seen[name] = position
             # Whoever is still at an earlier attempt may be about to begin this one.
             return True if seen[name].attempt == self._attempt else None
 
@@ -267,20 +259,19 @@ class FoundingDriver:
 
     async def _watch(self, index: int, members: Mapping[str, FoundingPeer]) -> _Made:
         """Return a group that this party takes no part in, from what its participants signed (VN-15.6)."""
-        plan, known = self._plans[index], _Known(plan=self._plans[index])
+        shown = ShownTranscript(plan=self._plans[index])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._remaining_s):
-                while True:
+                while shown.package is None:
                     for name, peer in members.items():
-                        with contextlib.suppress(VetonetError):
-                            known.add(name, await peer.get_transcript(index))
-                        if known.package is not None:
-                            return _Made(package=known.package, transcript=known.statements)
-                        if known.verdict is not None and known.verdict.culprits:
-                            raise CeremonyAbortedError(known.verdict)
-                    await asyncio.sleep(PAUSE_S)
-        silence = CeremonyVerdict(silent=plan.party_ids, reason="showed no ceremony in time")
-        raise CeremonyAbortedError(known.verdict or silence)
+                        shown = await _ask_for_transcript(shown, index, name, peer)
+                        if shown.verdict is not None and shown.verdict.culprits:
+                            raise CeremonyAbortedError(shown.verdict)
+                    if shown.package is None:
+                        await asyncio.sleep(PAUSE_S)
+                return _Made(package=shown.package, transcript=shown.statements)
+        silence = CeremonyVerdict(silent=shown.plan.party_ids, reason="showed no ceremony in time")
+        raise CeremonyAbortedError(shown.verdict or silence)
 
     def _derive(self, made: tuple[_Made, ...]) -> Derived:
         shares = (SeatShare(group=index, share=s) for index, one in enumerate(made) for s in one.key_shares)
@@ -351,28 +342,15 @@ class FoundingDriver:
             await asyncio.sleep(PAUSE_S)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Known:
-    """What several participants showed of one ceremony, put together, and what follows from it."""
-
-    plan: CeremonyPlan
-    statements: tuple[bytes, ...] = ()
-    package: frost.PublicKeyPackage | None = None
-    verdict: CeremonyVerdict | None = None
-
-    def add(self, name: str, shown: tuple[bytes, ...]) -> None:
-        """What a participant shows counts, unless something in it is none of this ceremony's."""
-        together = tuple(dict.fromkeys((*self.statements, *shown)))
-        if len(together) == len(self.statements):
-            return
-        try:
-            self.package = read_group(self.plan, together)
-        except CeremonyAbortedError as error:
-            self.verdict = error.verdict
-        except VetonetError as error:
-            _logger.warning("%s shows what is none of the ceremony's: %s", name, error)
-            return
-        self.statements = together
+async def _ask_for_transcript(
+    shown: ShownTranscript, index: int, name: str, peer: FoundingPeer
+) -> ShownTranscript:
+    """Return what was shown, with what this participant shows now, if anything that belongs there."""
+    try:
+        return shown.add(await peer.get_transcript(index))
+    except VetonetError as error:
+        _logger.debug("%s shows no transcript of group %d: %s", name, index, error)
+        return shown
 
 
 def _verify(treaty: Treaty, party_id: str, signature: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from vetonet.crypto import frost
 from vetonet.errors import EncodingError
@@ -26,6 +27,38 @@ def read_group(plan: CeremonyPlan, statements: Iterable[bytes]) -> frost.PublicK
     if isinstance(outcome, CeremonyVerdict):
         raise CeremonyAbortedError(outcome)
     return outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownTranscript:
+    """What participants showed of a ceremony to somebody who took no part, put together.
+
+    Attributes:
+        plan: what was agreed before.
+        statements: each once, in the order in which they were shown.
+        package: the group, once it follows from them.
+        verdict: who spoilt it, or who is silent as far as they go; None where nothing was shown.
+    """
+
+    plan: CeremonyPlan = field(repr=False)
+    statements: tuple[bytes, ...] = field(default=(), repr=False)
+    package: frost.PublicKeyPackage | None = None
+    verdict: CeremonyVerdict | None = None
+
+    def add(self, shown: Iterable[bytes]) -> ShownTranscript:
+        """Return it with more statements; those that are there already are no news.
+
+        Raises:
+            VetonetError: one of them is none of this ceremony's, so none of them counts.
+        """
+        together = tuple(dict.fromkeys((*self.statements, *shown)))
+        if len(together) == len(self.statements):
+            return self
+        try:
+            package = read_group(self.plan, together)
+        except CeremonyAbortedError as error:
+            return replace(self, statements=together, verdict=error.verdict)
+        return replace(self, statements=together, package=package, verdict=None)
 
 
 def verify_founding(treaty: Treaty, kept: FoundingRecord) -> None:

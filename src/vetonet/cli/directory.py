@@ -93,19 +93,19 @@ def write_directory(root: Path, founded: Founded) -> None:
     require_empty(root)
     make_folder(root)
     for (role, name), credential in founded.credentials.items():
-        _write_credential(_folder_of(root, role, name), credential)
-    authority = _make_private(root / "authority")
+        write_credential(folder_of(root, role, name), credential)
+    authority = make_private(root / "authority")
     write_output(authority / AUTHORITY_FILE, founded.authority.certificate_pem)
     write_secret(authority / TLS_KEY_FILE, founded.authority.key_pem)
     save_signing_key(root / "coordinator" / LOG_KEY_FILE, founded.log_key)
     for name, secrets in founded.parties.items():
-        secrets.save(_folder_of(root, Role.PARTY, name))
+        secrets.save(folder_of(root, Role.PARTY, name))
     for name, key in founded.witnesses.items():
-        save_signing_key(_folder_of(root, Role.PARTY, name) / WITNESS_KEY_FILE, key)
+        save_signing_key(folder_of(root, Role.PARTY, name) / WITNESS_KEY_FILE, key)
     for name, key in founded.operators.items():
-        save_signing_key(_folder_of(root, Role.OPERATOR, name) / STATEMENT_KEY_FILE, key)
+        save_signing_key(folder_of(root, Role.OPERATOR, name) / STATEMENT_KEY_FILE, key)
     for name, root_key in founded.makers.items():
-        save_signing_key(_make_private(root / "makers" / name) / ROOT_KEY_FILE, root_key)
+        save_signing_key(make_private(root / "makers" / name) / ROOT_KEY_FILE, root_key)
     write_output(root / TRUST_ROOT_FILE, founded.trust_root.to_text().encode())
     write_output(
         root / TREATY_FILE, founded.treaty.data
@@ -196,7 +196,7 @@ def load_operator(root: Path, operator_id: str) -> Member:
     """
     treaty = read_treaty(root)
     _require_known(operator_id, [operator.operator_id for operator in treaty.statement.operators], "operator")
-    folder = _folder_of(root, Role.OPERATOR, operator_id)
+    folder = folder_of(root, Role.OPERATOR, operator_id)
     key = load_signing_key(folder / STATEMENT_KEY_FILE)
     if key.public_key != treaty.statement.find_operator(operator_id).key:
         raise Failure(f"{folder / STATEMENT_KEY_FILE}: not the key that the treaty names for {operator_id}")
@@ -211,7 +211,7 @@ def load_party(root: Path, party_id: str) -> Member:
     """
     treaty = read_treaty(root)
     _require_known(party_id, [party.party_id for party in treaty.statement.parties], "party")
-    folder = _folder_of(root, Role.PARTY, party_id)
+    folder = folder_of(root, Role.PARTY, party_id)
     secrets = PartySecrets.load(folder)
     verify_secrets(secrets, treaty)
     credential = _read_credential(folder)
@@ -222,7 +222,7 @@ def load_party(root: Path, party_id: str) -> Member:
 
 def find_party_journal(root: Path, party_id: str) -> Path:
     """Return where a party keeps what it must not forget."""
-    return _folder_of(root, Role.PARTY, party_id) / JOURNAL_FOLDER
+    return folder_of(root, Role.PARTY, party_id) / JOURNAL_FOLDER
 
 
 def load_witness(root: Path, party_id: str) -> tuple[Signed[Treaty], Witness, SigningKey]:
@@ -233,7 +233,7 @@ def load_witness(root: Path, party_id: str) -> tuple[Signed[Treaty], Witness, Si
     """
     treaty = read_treaty(root)
     _require_known(party_id, [party.party_id for party in treaty.statement.parties], "party")
-    witness, path = treaty.statement.find_witness_of(party_id), _folder_of(root, Role.PARTY, party_id)
+    witness, path = treaty.statement.find_witness_of(party_id), folder_of(root, Role.PARTY, party_id)
     key = load_signing_key(path / WITNESS_KEY_FILE)
     if key.public_key != witness.key:
         raise Failure(f"{path / WITNESS_KEY_FILE}: not the witness key that the treaty names for {party_id}")
@@ -248,10 +248,11 @@ def load_any(root: Path) -> Member:
     """
     treaty = read_treaty(root).statement
     for party in treaty.parties:
-        if _folder_of(root, Role.PARTY, party.party_id).is_dir():
+        # A convener's directory has folders of parties, too, but nobody's keys in them.
+        if (folder_of(root, Role.PARTY, party.party_id) / STATEMENT_KEY_FILE).exists():
             return load_party(root, party.party_id)
     for operator in treaty.operators:
-        if _folder_of(root, Role.OPERATOR, operator.operator_id).is_dir():
+        if folder_of(root, Role.OPERATOR, operator.operator_id).is_dir():
             return load_operator(root, operator.operator_id)
     raise Failure(
         f"{root}: expected the folder of a party or an operator in it, to look on with its certificate"
@@ -263,17 +264,28 @@ def _require_known(name: str, known: list[str], what: str) -> None:
         raise Failure(f"the treaty names no {what} {show(name)}; it names {', '.join(known) or 'none'}")
 
 
-def _folder_of(root: Path, role: Role, name: str) -> Path:
+def folder_of(root: Path, role: Role, name: str) -> Path:
+    """Return where a participant's files are."""
     return root / FOLDERS[role] if role is Role.COORDINATOR else root / FOLDERS[role] / name
 
 
-def _make_private(folder: Path) -> Path:
+def make_private(folder: Path) -> Path:
+    """Return the folder, which is there for its owner alone.
+
+    Raises:
+        Failure: it cannot be made.
+    """
     make_folder(folder, mode=PRIVATE_FOLDER_MODE)
     return folder
 
 
-def _write_credential(folder: Path, credential: Credential) -> None:
-    _make_private(folder)
+def write_credential(folder: Path, credential: Credential) -> None:
+    """The folder holds this TLS material.
+
+    Raises:
+        Failure: it cannot be written.
+    """
+    make_private(folder)
     write_output(folder / CERTIFICATE_FILE, credential.certificate_pem)
     write_secret(folder / TLS_KEY_FILE, credential.key_pem)
     write_output(folder / AUTHORITY_FILE, credential.authority_pem)

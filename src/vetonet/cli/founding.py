@@ -8,10 +8,11 @@ from typing import Final
 
 from vetonet.attester.manufacture import SIMULATED
 from vetonet.compliance.trust_root import TrustRoot
-from vetonet.crypto import frost
 from vetonet.crypto.keys import (
     EcdsaSigningKey,
     Ed25519SigningKey,
+    PublicKey,
+    SigningKey,
     generate_ecdsa,
     generate_ed25519,
 )
@@ -20,7 +21,16 @@ from vetonet.errors import ConfigError
 from vetonet.party.founding import found_groups
 from vetonet.party.keys import PartySecrets
 from vetonet.policy.plan import TreatyPlan
-from vetonet.policy.treaty import ActionRule, Endorser, Operator, Party, Treaty, list_leaves, open_treaty
+from vetonet.policy.treaty import (
+    ActionRule,
+    Endorser,
+    Operator,
+    Party,
+    Terms,
+    Treaty,
+    list_leaves,
+    open_treaty,
+)
 from vetonet.policy.witnessing import Witness
 from vetonet.units import Milliseconds, Rng
 from vetonet.wire.identity import Role
@@ -32,6 +42,17 @@ FIRST_EPOCH: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublicKeys:
+    """What a treaty says of everybody's keys, by id where there are several."""
+
+    parties: Mapping[str, PublicKey]
+    operators: Mapping[str, PublicKey]
+    makers: Mapping[str, PublicKey]
+    witnesses: Mapping[str, PublicKey]
+    log: PublicKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
     """Everybody's own signing keys, by id where there are several."""
 
@@ -40,6 +61,22 @@ class Keys:
     makers: Mapping[str, EcdsaSigningKey]
     witnesses: Mapping[str, Ed25519SigningKey]
     log: Ed25519SigningKey
+
+    @property
+    def public(self) -> PublicKeys:
+        """The public halves."""
+        return PublicKeys(
+            parties=list_public(self.parties),
+            operators=list_public(self.operators),
+            makers=list_public(self.makers),
+            witnesses=list_public(self.witnesses),
+            log=self.log.public_key,
+        )
+
+
+def list_public(keys: Mapping[str, SigningKey]) -> dict[str, PublicKey]:
+    """Return the public halves of keys, by the same names."""
+    return {name: key.public_key for name, key in keys.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,7 +125,7 @@ def found_treaty(plan: TreatyPlan, rng_for: Callable[[str], Rng], now: Milliseco
     origin = f"vetonet.invalid/{rng_for('origin')(8).hex()}"
     leaves = list_leaves(quorum for _, quorum in plan.actions)
     groups, shares = found_groups(leaves, origin.encode(), lambda name: rng_for(f"group {name}"))
-    treaty = _write_treaty(plan, keys, groups, origin)
+    treaty = write_terms(plan, keys.public, origin).to_treaty(groups)
     signed = open_treaty(sign_jointly(treaty, tuple(keys.parties.values())))
     authority = generate_authority(f"treaty-{signed.payload_digest.hex()[:16]}", now=now)
     return Founded(
@@ -116,33 +153,40 @@ def _generate_keys(plan: TreatyPlan, rng_for: Callable[[str], Rng]) -> Keys:
     )
 
 
-def _write_treaty(
-    plan: TreatyPlan, keys: Keys, groups: tuple[frost.PublicKeyPackage, ...], origin: str
-) -> Treaty:
+def write_terms(plan: TreatyPlan, keys: PublicKeys, origin: str) -> Terms:
+    """Return the charter of a plan.
+
+    Args:
+        plan: what the treaty is to say.
+        keys: of everybody that it names.
+        origin: the name of its log.
+
+    Raises:
+        ConfigError: no treaty can say that.
+    """
     try:
-        return Treaty(
+        return Terms(
             name=plan.name,
             epoch=FIRST_EPOCH,
-            parties=tuple(Party(party_id=name, key=key.public_key) for name, key in keys.parties.items()),
+            parties=tuple(Party(party_id=name, key=key) for name, key in keys.parties.items()),
             actions=tuple(ActionRule(action=action, quorum=quorum) for action, quorum in plan.actions),
-            groups=groups,
             bands=plan.bands,
             window_ms=plan.window_ms,
             signing_ms=plan.signing_ms,
             report_interval_ms=plan.report_interval_ms,
             report_grace_ms=plan.report_grace_ms,
             operators=tuple(
-                Operator(operator_id=name, key=keys.operators[name].public_key, party_id=party)
+                Operator(operator_id=name, key=keys.operators[name], party_id=party)
                 for name, party in plan.operators
             ),
             endorsers=tuple(
-                Endorser(endorser_id=name, root_key=key.public_key, attester_kind=ATTESTER_KIND)
+                Endorser(endorser_id=name, root_key=key, attester_kind=ATTESTER_KIND)
                 for name, key in keys.makers.items()
             ),
             log_origin=origin,
-            log_key=keys.log.public_key,
+            log_key=keys.log,
             witnesses=tuple(
-                Witness(name=name_witness(origin, name), key=key.public_key, party_id=name)
+                Witness(name=name_witness(origin, name), key=key, party_id=name)
                 for name, key in keys.witnesses.items()
             ),
             witness_quorum=plan.witnessing[0],

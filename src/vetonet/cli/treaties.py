@@ -7,11 +7,11 @@ from typing import Any
 
 from vetonet.cli.output import format_duration, format_flop, print_line, print_table
 from vetonet.cli.treaty_text import describe_quorum
-from vetonet.crypto.statement import Signed
+from vetonet.crypto.statement import Signed, compute_digest
 from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band
 from vetonet.policy.quorum import Quorum
-from vetonet.policy.treaty import Treaty
+from vetonet.policy.treaty import Terms, Treaty
 from vetonet.policy.witnessing import compute_overlap
 from vetonet.tlog.cosignature import WitnessKey
 from vetonet.tlog.policy import LogPolicy
@@ -19,9 +19,32 @@ from vetonet.tlog.policy import LogPolicy
 
 def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
     """Return a treaty as plain values, for JSON."""
-    terms = signed.statement
     return {
         "treaty": signed.payload_digest.hex(),
+        **_describe_terms(signed.statement),
+        "groups": [
+            {
+                "index": group.index,
+                "key_id": group.key.key_id.hex(),
+                "min_signers": group.package.min_signers,
+                "seats": list(group.leaf.seats),
+            }
+            for group in signed.statement.all_groups
+        ],
+    }
+
+
+def describe_charter(terms: Terms) -> dict[str, Any]:
+    """Return a charter as plain values, for JSON."""
+    return {
+        "charter": compute_digest(terms).hex(),
+        **_describe_terms(terms),
+        "thresholds": [{"min_grants": leaf.min_grants, "seats": list(leaf.seats)} for leaf in terms.leaves],
+    }
+
+
+def _describe_terms(terms: Terms) -> dict[str, Any]:
+    return {
         "name": terms.name,
         "epoch": terms.epoch,
         "parties": [
@@ -36,15 +59,6 @@ def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
         "actions": {
             rule.action.value: describe_quorum(rule.quorum, list_roster(terms)) for rule in terms.actions
         },
-        "groups": [
-            {
-                "index": group.index,
-                "key_id": group.key.key_id.hex(),
-                "min_signers": group.package.min_signers,
-                "seats": list(group.leaf.seats),
-            }
-            for group in terms.all_groups
-        ],
         "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in terms.bands],
         "operators": [
             {"id": o.operator_id, "key_id": o.key.key_id.hex(), "party": o.party_id} for o in terms.operators
@@ -70,7 +84,7 @@ def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
     }
 
 
-def describe_witnessing(terms: Treaty) -> str:
+def describe_witnessing(terms: Terms) -> str:
     """Return in one sentence what it takes before anybody relies on the log, and what that withstands."""
     count, quorum, colluding = len(terms.witnesses), terms.witness_quorum, terms.max_colluding
     overlap = compute_overlap(count, quorum)
@@ -81,7 +95,7 @@ def describe_witnessing(terms: Treaty) -> str:
     )
 
 
-def list_roster(terms: Treaty) -> tuple[str, ...]:
+def list_roster(terms: Terms) -> tuple[str, ...]:
     """Return the parties' ids in order."""
     return tuple(party.party_id for party in terms.parties)
 
@@ -104,6 +118,29 @@ def print_treaty(signed: Signed[Treaty]) -> None:
     terms = signed.statement
     print_line(f"{terms.name}, epoch {terms.epoch}")
     print_line(f"treaty {signed.payload_digest.hex()}")
+    groups = [
+        (
+            f"group {group.index}",
+            f"threshold key, {group.leaf.min_grants} of {group.leaf.seat_count}",
+            group.key.key_id.hex()[:16],
+        )
+        for group in terms.all_groups
+    ]
+    _print_terms(terms, groups)
+
+
+def print_charter(terms: Terms) -> None:
+    """Print a charter in plain words."""
+    print_line(f"{terms.name}, epoch {terms.epoch}: a charter, not founded yet")
+    print_line(f"charter {compute_digest(terms).hex()}")
+    groups = [
+        (f"group {index}", f"{leaf.min_grants} of {leaf.seat_count}: {', '.join(leaf.seats)}", "none yet")
+        for index, leaf in enumerate(terms.leaves)
+    ]
+    _print_terms(terms, groups)
+
+
+def _print_terms(terms: Terms, groups: list[tuple[str, str, str]]) -> None:
     print_line()
     print_actions(((rule.action, rule.quorum) for rule in terms.actions), list_roster(terms))
     print_line(
@@ -116,7 +153,7 @@ def print_treaty(signed: Signed[Treaty]) -> None:
         ("total of a run and its linked runs", "rule"), list(map(_to_band_row, terms.bands, ceilings))
     )
     print_line()
-    print_table(("who", "role", "key"), _list_roles(terms))
+    print_table(("who", "role", "key"), [*_list_roles(terms), *groups])
     print_line()
     print_line(f"log {terms.log_origin}")
     print_line(describe_witnessing(terms))
@@ -128,7 +165,7 @@ def _to_band_row(band: Band, ceiling: str) -> tuple[str, str]:
     return span, rules[band.rule.value]
 
 
-def _list_roles(terms: Treaty) -> list[tuple[str, str, str]]:
+def _list_roles(terms: Terms) -> list[tuple[str, str, str]]:
     holders = set(terms.find_quorum(ActionClass.RUN_GRANT).veto_holders)
     rows = [
         (p.party_id, "party, can veto" if p.party_id in holders else "party", p.key) for p in terms.parties
@@ -138,14 +175,6 @@ def _list_roles(terms: Treaty) -> list[tuple[str, str, str]]:
         for o in terms.operators
     ]
     rows += [(e.endorser_id, f"chip maker ({e.attester_kind})", e.root_key) for e in terms.endorsers]
-    rows += [
-        (
-            f"group {group.index}",
-            f"threshold key, {group.leaf.min_grants} of {group.leaf.seat_count}",
-            group.key,
-        )
-        for group in terms.all_groups
-    ]
     rows += [("coordinator", "log key", terms.log_key)]
     rows += [(w.party_id or w.name, "witness", w.key) for w in terms.witnesses]
     return [(name, role, key.key_id.hex()[:16]) for name, role, key in rows]

@@ -22,6 +22,7 @@ from vetonet.cli.output import (
 )
 from vetonet.cli.parameters import DURATION, FLOP, NAME
 from vetonet.cli.treaty_commands import check, diff, power, presets
+from vetonet.cli.treaty_draft import draft
 from vetonet.units import Rng
 
 if TYPE_CHECKING:
@@ -185,10 +186,11 @@ def new(
 def show(path: Path, *, as_json: bool) -> None:
     """Say in plain words what the treaty in FILE or DIR says; digests are computed here, not read.
 
-    FILE is a founded treaty, or a treaty's text (.toml) before anybody has a key.
+    FILE is a founded treaty, a charter, or a treaty's text (.toml) before anybody has a key.
     """
     from vetonet.cli.directory import read_treaty, read_treaty_file
-    from vetonet.cli.treaties import describe_treaty, print_treaty
+    from vetonet.cli.drafting import is_charter, read_charter
+    from vetonet.cli.treaties import describe_charter, describe_treaty, print_charter, print_treaty
     from vetonet.cli.treaty_plans import describe_plan, is_plan, print_plan, read_plan
 
     if is_plan(path):
@@ -197,6 +199,13 @@ def show(path: Path, *, as_json: bool) -> None:
             print_json(describe_plan(plan))
         else:
             print_plan(plan)
+        return
+    if path.is_file() and is_charter(path):
+        terms = read_charter(path)
+        if as_json:
+            print_json(describe_charter(terms))
+        else:
+            print_charter(terms)
         return
     opened = read_treaty(path) if path.is_dir() else read_treaty_file(path)
     if as_json:
@@ -237,5 +246,5 @@ def _choose_randomness(seed: int | None) -> Callable[[str], Rng]:
     return lambda who: SeededRng(f"vetonet treaty {seed} {who}".encode())
 
 
-for command in (check, diff, presets, power):
+for command in (check, diff, draft, presets, power):
     treaty.add_command(command)

@@ -114,17 +114,39 @@ def compute_signing_input(statement: Statement, key: PublicKey) -> bytes:
     return cose.compute_sign_input(body, own, statement.to_bytes())
 
 
+def sign_entry(statement: Statement, key: SigningKey) -> bytes:
+    """Return the signature of one of several signers, which ``attach_signatures`` puts together with others'.
+
+    Raises:
+        EncodingError: a field is outside its range.
+    """
+    return key.sign(compute_signing_input(statement, key.public_key))
+
+
+def verify_entry(statement: Statement, key: PublicKey, signature: bytes) -> None:
+    """Hold that this is the signature of ``key``, as one of several signers, over this statement.
+
+    Raises:
+        InvalidSignatureError: it is not; ``culprits`` holds the key id.
+    """
+    try:
+        key.verify(compute_signing_input(statement, key), signature)
+    except InvalidSignatureError as error:
+        raise InvalidSignatureError(str(error), culprits=(key.key_id.hex(),)) from error
+
+
 def attach_signatures(statement: Statement, signatures: Mapping[PublicKey, bytes]) -> bytes:
-    """Return the COSE_Sign of a statement whose signatures were made elsewhere, one of each group (FROST).
+    """Return the COSE_Sign of a statement whose signatures were made elsewhere: by groups, or ``sign_entry``.
 
     Raises:
         EncodingError: a field is outside its range, or the whole is larger than anyone opens.
-        InvalidSignatureError: a signature is not that of its key over this statement, or there is none.
+        InvalidSignatureError: a signature is not that of its key over this statement, or there is none;
+            ``culprits`` holds the key id.
     """
     if not signatures:
         raise InvalidSignatureError(f"a {statement.TYPE} that nobody signed")
     for key, signature in signatures.items():
-        key.verify(compute_signing_input(statement, key), signature)
+        verify_entry(statement, key, signature)
     header = {cose.LABEL_TYP: _full_type(type(statement).TYPE)}
     return _fitting(statement, cose.build_sign(statement.to_bytes(), header, signatures))
 

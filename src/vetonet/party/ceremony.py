@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
 import grpc.aio
@@ -73,6 +73,18 @@ class CeremonyPeer(Protocol):
 
         Raises:
             VetonetError: it refuses it, or cannot be reached.
+        """
+        ...
+
+
+class CeremonyDesk(Protocol):
+    """Who takes the statements of a ceremony, or of several."""
+
+    def receive(self, data: bytes, caller: Identity | None) -> None:
+        """A statement is taken.
+
+        Raises:
+            VetonetError: it is no participant's statement of a ceremony that is held here.
         """
         ...
 
@@ -151,6 +163,17 @@ class CeremonyDriver:
             self._state.transcript.open(data)
             return
         self._carry_out(step(self._state, MessageReceived(data=data), self._clock()))
+
+    def list_public(self) -> tuple[bytes, ...]:
+        """Return what was signed in a ceremony that has ended, and the proof of guilt where it was aborted.
+
+        Raises:
+            UnexpectedEventError: it has not ended.
+        """
+        if self._end is None:
+            raise UnexpectedEventError("this key ceremony is still held")
+        evidence = self._end.verdict.evidence if isinstance(self._end, Abort) else ()
+        return tuple(dict.fromkeys((*self._state.transcript.list_public(), *evidence)))
 
     async def run(self, peers: Mapping[str, CeremonyPeer]) -> Finish:
         """Return the party's key shares and the group, once everybody is done and all was delivered.
@@ -262,19 +285,19 @@ class CeremonyDriver:
 
 
 class CeremonyServicer(party_pb2_grpc.PartyServiceServicer):
-    """Serves a ceremony to its participants, and to nobody else; nothing of a treaty is served here."""
+    """Serves ceremonies to their participants, and to nobody else; nothing of a treaty is served here."""
 
-    def __init__(self, driver: CeremonyDriver, *, trust_domain: str | None) -> None:
-        """Serve this ceremony; ``trust_domain`` is None on a server without certificates."""
-        self._driver = driver
-        self._roster = frozenset(driver.plan.party_ids)
+    def __init__(self, desk: CeremonyDesk, roster: Iterable[str], *, trust_domain: str | None) -> None:
+        """Serve this desk to the roster; ``trust_domain`` is None on a server without certificates."""
+        self._desk = desk
+        self._roster = frozenset(roster)
         self._trust_domain = trust_domain
 
     async def DeliverCeremonyMessage(  # noqa: N802 - the name is the proto's
         self, request: party_pb2.DeliverCeremonyMessageRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> party_pb2.DeliverCeremonyMessageResponse:
         """The statement is verified and kept."""
-        self._driver.receive(request.statement, self._require_participant(context))
+        self._desk.receive(request.statement, self._require_participant(context))
         return party_pb2.DeliverCeremonyMessageResponse()
 
     async def DeliverBallot(  # noqa: N802 - the name is the proto's
@@ -310,11 +333,19 @@ class CeremonyServicer(party_pb2_grpc.PartyServiceServicer):
         raise UnexpectedEventError("no treaty is served here, only a ceremony")
 
     def _require_participant(self, context: Context) -> Identity | None:
-        caller = read_caller(context, trust_domain=self._trust_domain)
-        if caller is not None and (caller.role is not Role.PARTY or caller.name not in self._roster):
-            msg = f"expected a participant of the ceremony, got {caller.role} {caller.name!r}"
-            raise WrongIdentityError(msg, culprit=caller.name, clause="VN-13.1")
-        return caller
+        return require_participant(read_caller(context, trust_domain=self._trust_domain), self._roster)
+
+
+def require_participant(caller: Identity | None, roster: Collection[str]) -> Identity | None:
+    """Return the caller, who is a party of the roster; without certificates (None) only signatures count.
+
+    Raises:
+        WrongIdentityError: it is somebody else.
+    """
+    if caller is not None and (caller.role is not Role.PARTY or caller.name not in roster):
+        msg = f"expected a participant of the ceremony, got {caller.role} {caller.name!r}"
+        raise WrongIdentityError(msg, culprit=caller.name, clause="VN-13.1")
+    return caller
 
 
 async def serve_ceremony(
@@ -335,7 +366,7 @@ async def serve_ceremony(
     largest = driver.plan.max_message_bytes + _FIELD_BYTES
     limits = Limits(max_request_bytes=largest, rpc_timeout_s=RPC_TIMEOUT_S)
     bound = BoundServer.bind(address, credential=credential, limits=limits)
-    servicer = CeremonyServicer(driver, trust_domain=bound.trust_domain)
+    servicer = CeremonyServicer(driver, driver.plan.party_ids, trust_domain=bound.trust_domain)
     party_pb2_grpc.add_PartyServiceServicer_to_server(servicer, bound.server)
     await bound.start((party_pb2.DESCRIPTOR.services_by_name["PartyService"].full_name,))
     return bound

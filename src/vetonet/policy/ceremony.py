@@ -14,7 +14,7 @@ from typing import ClassVar, Final, TypeAlias
 
 from vetonet.crypto import frost
 from vetonet.crypto.hpke import KEY_BYTES, OVERHEAD_BYTES
-from vetonet.crypto.statement import Keys, Signed, Statement, open_statement, peek
+from vetonet.crypto.statement import Keys, Signed, Statement, open_statement, peek, read_unverified
 from vetonet.encoding.record import DIGEST, Record, bstr, many, member, record, tstr, uint
 from vetonet.errors import EncodingError, EpochError, UnknownPartyError
 from vetonet.policy.expression import MAX_PARTIES
@@ -397,14 +397,28 @@ def open_ceremony_statement(data: bytes, *, keys: Keys, ceremony: bytes) -> Sign
         InvalidSignatureError: the signature does not verify.
         EpochError: it belongs to another ceremony.
     """
+    kind = _find_kind(data)
+    signed = open_statement(data, kind, keys)
+    if signed.statement.ceremony != ceremony:
+        named = signed.statement.ceremony.hex()[:16]
+        msg = f"a {kind.TYPE} of ceremony {named}, expected {ceremony.hex()[:16]}"
+        raise EpochError(msg, clause="VN-15.1")
+    return signed
+
+
+def read_ceremony(data: bytes) -> bytes:
+    """Return the digest of the plan that a statement names, without believing it: for choosing who takes it.
+
+    Raises:
+        EncodingError: not a statement of a ceremony.
+    """
+    return read_unverified(data, _find_kind(data)).ceremony
+
+
+def _find_kind(data: bytes) -> type[CeremonyStatement]:
     name = peek(data, max_bytes=MAX_CEREMONY_BYTES).kind
     kind = _KINDS.get(name)
     if kind is None:
         msg = f"expected a statement of a ceremony, got a {name[:64]}"
         raise EncodingError(msg)
-    signed = open_statement(data, kind, keys)
-    if signed.statement.ceremony != ceremony:
-        named = signed.statement.ceremony.hex()[:16]
-        msg = f"a {name} of ceremony {named}, expected {ceremony.hex()[:16]}"
-        raise EpochError(msg, clause="VN-15.1")
-    return signed
+    return kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Final, TypeVar
 
 from vetonet.crypto import frost
@@ -97,14 +97,12 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Treaty(Statement):
-    """What the parties agreed, signed by all of them; its digest is the root of all later trust.
+class Terms(Statement):
+    """Everything a treaty says but its groups' keys: the charter, agreed before anybody has a share.
 
     Attributes:
         epoch: rises with every amendment; ballots and licences of another epoch are refused.
         actions: who must agree to what; a class of action that is not here, nobody can take.
-        groups: the FROST group of each different threshold of ``actions``, in order of first mention;
-            participant i + 1 is the party of seat i.
         window_ms: the longest a vote may stay open.
         signing_ms: how long one attempt at the threshold signature may take.
         report_interval_ms: how often a chip that runs must report, at least.
@@ -118,14 +116,13 @@ class Treaty(Statement):
         refresh_ms: how old key shares may get before they are to be dealt anew, 0 for no bound.
     """
 
-    TYPE: ClassVar[str] = "treaty"
+    TYPE: ClassVar[str] = "charter"
     MAX_BYTES: ClassVar[int] = 64 * 1024
 
     name: str = member(1, tstr(128))
     epoch: int = member(2, uint(2**32))
     parties: tuple[Party, ...] = member(3, many(record(Party), maximum=MAX_PARTIES))
     actions: tuple[ActionRule, ...] = member(4, many(record(ActionRule), maximum=len(ActionClass)))
-    groups: tuple[frost.PublicKeyPackage, ...] = member(5, many(GROUP, maximum=MAX_GROUPS))
     bands: tuple[Band, ...] = member(6, many(record(Band), maximum=16))
     window_ms: int = member(7, uint(MAX_INTERVAL_MS))
     signing_ms: int = member(8, uint(MAX_INTERVAL_MS))
@@ -143,10 +140,11 @@ class Treaty(Statement):
     refresh_ms: int = member(20, uint(MAX_INTERVAL_MS))
 
     def __post_init__(self) -> None:
-        """Refuse a treaty that names anyone or any key twice, or whose parts do not fit together (VN-3.2)."""
-        _verify_names_and_keys(self)
+        """Refuse terms that name anyone or any key twice, or whose parts do not fit together (VN-3.2)."""
+        _verify_names(self)
+        _require_once(self.list_key_ids())
         _verify_actions(self)
-        _verify_groups(self)
+        _verify_members(self)
         verify_bands(self.bands)
         if not all((self.window_ms, self.signing_ms, self.report_interval_ms, self.lease_ms)):
             msg = "expected windows and intervals above zero"
@@ -160,6 +158,30 @@ class Treaty(Statement):
         verify_note_name(self.log_origin, "log")
         verify_witnessing(self.witnesses, self.witness_quorum, self.max_colluding)
 
+    def to_treaty(self, groups: Iterable[frost.PublicKeyPackage]) -> Treaty:
+        """Return the treaty of these terms.
+
+        Args:
+            groups: of each threshold, in the order of ``leaves``.
+
+        Raises:
+            ValueError: they are not these thresholds' groups.
+        """
+        return Treaty(
+            **{field.name: getattr(self, field.name) for field in fields(Terms)}, groups=tuple(groups)
+        )
+
+    @property
+    def leaves(self) -> tuple[Threshold, ...]:
+        """The different thresholds of the actions, in order of first mention; each has a group."""
+        return list_leaves(rule.quorum for rule in self.actions)
+
+    def list_key_ids(self) -> list[bytes]:
+        """Return the ids of all keys that are named."""
+        keys = [*(party.key for party in self.parties), *(operator.key for operator in self.operators)]
+        keys += [*(endorser.root_key for endorser in self.endorsers), self.log_key]
+        return [key.key_id for key in (*keys, *(witness.key for witness in self.witnesses))]
+
     def find_quorum(self, action: ActionClass) -> Quorum:
         """Return what it takes to decide a class of action.
 
@@ -170,22 +192,6 @@ class Treaty(Statement):
             if rule.action is action:
                 return rule.quorum
         raise RefusedError(f"this treaty lets nobody decide {action}, however many agree", clause="VN-4.6")
-
-    @property
-    def all_groups(self) -> tuple[Group, ...]:
-        """The groups with the thresholds that they stand for."""
-        leaves = list_leaves(rule.quorum for rule in self.actions)
-        pairs = zip(leaves, self.groups, strict=True)
-        return tuple(Group(index=i, leaf=leaf, package=package) for i, (leaf, package) in enumerate(pairs))
-
-    def list_groups(self, action: ActionClass) -> tuple[Group, ...]:
-        """Return the groups that may sign what a class of action decides.
-
-        Raises:
-            RefusedError: nobody can decide it.
-        """
-        leaves = self.find_quorum(action).leaves
-        return tuple(group for group in self.all_groups if group.leaf in leaves)
 
     @property
     def party_keys(self) -> Keys:
@@ -242,6 +248,45 @@ class Treaty(Statement):
         return find_band(self.bands, total_flop)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treaty(Terms):
+    """What the parties agreed, signed by all of them; its digest is the root of all later trust.
+
+    Attributes:
+        groups: the FROST group of each different threshold of ``actions``, in order of first mention;
+            participant i + 1 is the party of seat i.
+    """
+
+    TYPE: ClassVar[str] = "treaty"
+
+    groups: tuple[frost.PublicKeyPackage, ...] = member(5, many(GROUP, maximum=MAX_GROUPS))
+
+    def __post_init__(self) -> None:
+        """Refuse what ``Terms`` refuses, and groups that are not those of its thresholds (VN-3.2)."""
+        Terms.__post_init__(self)  # a dataclass with slots is another class than super() would know
+        _verify_groups(self)
+        _require_once([*self.list_key_ids(), *(_read_key(package).key_id for package in self.groups)])
+
+    def to_terms(self) -> Terms:
+        """Return the charter that it was founded on."""
+        return Terms(**{field.name: getattr(self, field.name) for field in fields(Terms)})
+
+    @property
+    def all_groups(self) -> tuple[Group, ...]:
+        """The groups with the thresholds that they stand for."""
+        pairs = zip(self.leaves, self.groups, strict=True)
+        return tuple(Group(index=i, leaf=leaf, package=package) for i, (leaf, package) in enumerate(pairs))
+
+    def list_groups(self, action: ActionClass) -> tuple[Group, ...]:
+        """Return the groups that may sign what a class of action decides.
+
+        Raises:
+            RefusedError: nobody can decide it.
+        """
+        leaves = self.find_quorum(action).leaves
+        return tuple(group for group in self.all_groups if group.leaf in leaves)
+
+
 def open_treaty(data: bytes) -> Signed[Treaty]:
     """Return a treaty that all its parties signed (VN-3.1); whether it is the right one, its digest must say.
 
@@ -253,20 +298,20 @@ def open_treaty(data: bytes) -> Signed[Treaty]:
     return open_joint_statement(data, Treaty, (party.key for party in claimed.parties))
 
 
-def _verify_names_and_keys(treaty: Treaty) -> None:
-    """One name and one key for each participant, so nobody counts twice (Keylime #1820; VN-3.2)."""
-    names = [*(p.party_id for p in treaty.parties), *(o.operator_id for o in treaty.operators)]
-    names += [endorser.endorser_id for endorser in treaty.endorsers]
-    names += [treaty.log_origin, *(witness.name for witness in treaty.witnesses)]
+def _verify_names(terms: Terms) -> None:
+    """One name for each participant, so nobody counts twice (Keylime #1820; VN-3.2)."""
+    names = [*(p.party_id for p in terms.parties), *(o.operator_id for o in terms.operators)]
+    names += [endorser.endorser_id for endorser in terms.endorsers]
+    names += [terms.log_origin, *(witness.name for witness in terms.witnesses)]
     if len(set(names)) < len(names):
         msg = f"a name stands twice: {_first_repeated(names)!r}"
         raise ValueError(msg)
-    keys = [*(p.key.key_id for p in treaty.parties), *(o.key.key_id for o in treaty.operators)]
-    keys += [*(e.root_key.key_id for e in treaty.endorsers), treaty.log_key.key_id]
-    keys += [_read_key(package).key_id for package in treaty.groups]
-    keys += [witness.key.key_id for witness in treaty.witnesses]
-    if len(set(keys)) < len(keys):
-        msg = f"one key stands under two names: {_first_repeated(keys).hex()[:16]}"
+
+
+def _require_once(key_ids: Sequence[bytes]) -> None:
+    """One key for each participant, for the same reason."""
+    if len(set(key_ids)) < len(key_ids):
+        msg = f"one key stands under two names: {_first_repeated(key_ids).hex()[:16]}"
         raise ValueError(msg)
 
 
@@ -275,9 +320,9 @@ def list_leaves(quorums: Iterable[Quorum]) -> tuple[Threshold, ...]:
     return tuple(dict.fromkeys(leaf for quorum in quorums for leaf in quorum.leaves))
 
 
-def _verify_actions(treaty: Treaty) -> None:
+def _verify_actions(terms: Terms) -> None:
     """Each class of action has one rule, the necessary ones have one, the impossible ones none (VN-4.6)."""
-    classes = [rule.action for rule in treaty.actions]
+    classes = [rule.action for rule in terms.actions]
     if classes != sorted(set(classes), key=list(ActionClass).index):
         raise ValueError("expected a rule for each class of action once, in the order of the classes")
     impossible = IMPOSSIBLE & set(classes)
@@ -286,18 +331,25 @@ def _verify_actions(treaty: Treaty) -> None:
     missing = [action for action in REQUIRED if action not in classes]
     if missing:
         raise ValueError(f"expected a rule for {missing[0]}")
-    if bool(treaty.suspension_ms) != (ActionClass.EMERGENCY_SUSPENSION in classes):
+    if bool(terms.suspension_ms) != (ActionClass.EMERGENCY_SUSPENSION in classes):
         raise ValueError(
             "expected a time after which a suspension lapses with that class of action, only there"
         )
-    roster = tuple(party.party_id for party in treaty.parties)
-    for rule in treaty.actions:
+    roster = tuple(party.party_id for party in terms.parties)
+    for rule in terms.actions:
         _require_roster(roster, f"somebody who decides {rule.action}", rule.quorum.parties)
+
+
+def _verify_members(terms: Terms) -> None:
+    """Whoever belongs to a party belongs to one of the roster (VN-3.2)."""
+    roster = tuple(party.party_id for party in terms.parties)
+    _require_roster(roster, "an operator", (operator.party_id for operator in terms.operators))
+    _require_roster(roster, "a witness", (witness.party_id for witness in terms.witnesses))
 
 
 def _verify_groups(treaty: Treaty) -> None:
     """Each threshold has a FROST group of its size (VN-3.2)."""
-    leaves = list_leaves(rule.quorum for rule in treaty.actions)
+    leaves = treaty.leaves
     if len(treaty.groups) != len(leaves):
         raise ValueError(f"expected a group for each of {len(leaves)} thresholds, got {len(treaty.groups)}")
     for leaf, group in zip(leaves, treaty.groups, strict=True):
@@ -305,16 +357,6 @@ def _verify_groups(treaty: Treaty) -> None:
         if group.min_signers != leaf.min_grants or group.identifiers != numbers:
             msg = f"expected a FROST group of {leaf.min_grants} of participants 1 to {leaf.seat_count}"
             raise ValueError(msg)
-    _require_roster(
-        tuple(party.party_id for party in treaty.parties),
-        "an operator",
-        (operator.party_id for operator in treaty.operators),
-    )
-    _require_roster(
-        tuple(party.party_id for party in treaty.parties),
-        "a witness",
-        (witness.party_id for witness in treaty.witnesses),
-    )
 
 
 def _read_key(package: frost.PublicKeyPackage) -> PublicKey:

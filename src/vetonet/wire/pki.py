@@ -12,6 +12,7 @@ from typing import Final
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -27,6 +28,7 @@ __all__ = [
     "Role",
     "channel_credentials",
     "generate_authority",
+    "generate_request",
     "server_credentials",
 ]
 
@@ -86,8 +88,46 @@ class Authority:
         Raises:
             ConfigError: the name cannot be part of a SPIFFE id.
         """
-        identity = Identity(trust_domain=self.trust_domain, role=role, name=name)
         key = ec.generate_private_key(ec.SECP256R1())
+        return Credential(
+            certificate_pem=self._certify(key.public_key(), role, name, now=now, lifetime_ms=lifetime_ms),
+            key_pem=_key_to_pem(key),
+            authority_pem=self.certificate_pem,
+        )
+
+    def certify(
+        self,
+        request_pem: bytes,
+        role: Role,
+        name: str,
+        *,
+        now: Milliseconds,
+        lifetime_ms: Milliseconds = DEFAULT_LIFETIME_MS,
+    ) -> bytes:
+        """Return a certificate, in PEM, for the key of a request; whom it names, the caller says.
+
+        Args:
+            request_pem: as ``generate_request`` makes it; untrusted, and nothing but its key is taken.
+            role: what the participant is.
+            name: its id in the treaty.
+            now: when the certificate begins to hold, save for ``CLOCK_SKEW_MS``.
+            lifetime_ms: how long it holds from then.
+
+        Raises:
+            ConfigError: no request, not signed with its own key, of no P-256 key, or as ``issue``.
+        """
+        return self._certify(_load_request(request_pem), role, name, now=now, lifetime_ms=lifetime_ms)
+
+    def _certify(
+        self,
+        key: ec.EllipticCurvePublicKey,
+        role: Role,
+        name: str,
+        *,
+        now: Milliseconds,
+        lifetime_ms: Milliseconds,
+    ) -> bytes:
+        identity = Identity(trust_domain=self.trust_domain, role=role, name=name)
         issuer = _load_certificate(self.certificate_pem)
         builder = _start(identity.to_uri(), key, now=now, lifetime_ms=lifetime_ms)
         names = [x509.UniformResourceIdentifier(identity.to_uri()), x509.DNSName(identity.server_name)]
@@ -99,11 +139,18 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .sign(_load_key(self.key_pem), hashes.SHA256())
         )
-        return Credential(
-            certificate_pem=_to_pem(certificate),
-            key_pem=_key_to_pem(key),
-            authority_pem=self.certificate_pem,
-        )
+        return _to_pem(certificate)
+
+
+def generate_request(name: str) -> tuple[bytes, bytes]:
+    """Return a fresh P-256 key and a request for its certificate (RFC 2986), both in PEM.
+
+    Args:
+        name: for people; whom the certificate will name, its issuer says.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(_name(name)).sign(key, hashes.SHA256())
+    return _key_to_pem(key), request.public_bytes(serialization.Encoding.PEM)
 
 
 def generate_authority(
@@ -116,7 +163,7 @@ def generate_authority(
     """
     Identity(trust_domain=trust_domain, role=Role.COORDINATOR, name="any")
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _start(f"{SCHEME}{trust_domain}", key, now=now, lifetime_ms=lifetime_ms)
+    builder = _start(f"{SCHEME}{trust_domain}", key.public_key(), now=now, lifetime_ms=lifetime_ms)
     certificate = (
         builder.issuer_name(_name(f"{SCHEME}{trust_domain}"))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -160,12 +207,12 @@ _AUTHORITY_USAGE: Final = x509.KeyUsage(
 
 
 def _start(
-    subject: str, key: ec.EllipticCurvePrivateKey, *, now: Milliseconds, lifetime_ms: Milliseconds
+    subject: str, key: ec.EllipticCurvePublicKey, *, now: Milliseconds, lifetime_ms: Milliseconds
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(_name(subject))
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(_to_datetime(now - CLOCK_SKEW_MS))
         .not_valid_after(_to_datetime(now + lifetime_ms))
@@ -197,6 +244,18 @@ def _load_certificate(pem: bytes) -> x509.Certificate:
     except ValueError as error:
         msg = "expected a certificate in PEM"
         raise ConfigError(msg) from error
+
+
+def _load_request(pem: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        is_own = request.is_signature_valid
+        key = request.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError("expected a certificate request in PEM") from error
+    if not is_own or not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+        raise ConfigError("expected a certificate request of a P-256 key, signed with that key")
+    return key
 
 
 def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:

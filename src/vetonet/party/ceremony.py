@@ -229,7 +229,8 @@ class CeremonyDriver:
         while True:
             try:
                 return await peer.deliver_ceremony_message(data)
-            except (EpochError, UnexpectedEventError):  # it is still at another ceremony, or at none
+            except (EpochError, UnexpectedEventError, UnknownPartyError):
+                # It is still at another ceremony, perhaps one that we take no part in, or at none.
                 await asyncio.sleep(ELSEWHERE_PAUSE_S)
             except VetonetError as error:
                 _logger.warning("%s does not take a statement of the ceremony: %s", name, error)
@@ -273,8 +274,8 @@ class CeremonyServicer(party_pb2_grpc.PartyServiceServicer):
     async def DeliverCeremonyMessage(  # noqa: N802 - the name is the proto's
         self, request: party_pb2.DeliverCeremonyMessageRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> party_pb2.DeliverCeremonyMessageResponse:
-        """The statement is verified and kept."""
-        self._driver.receive(request.statement, self._require_participant(context))
+        """The statement is verified and kept; a caller hands over its own, and takes part."""
+        self._driver.receive(request.statement, read_caller(context, trust_domain=self._trust_domain))
         return party_pb2.DeliverCeremonyMessageResponse()
 
     async def DeliverBallot(  # noqa: N802 - the name is the proto's
@@ -295,12 +296,11 @@ class CeremonyServicer(party_pb2_grpc.PartyServiceServicer):
         self._require_participant(context)
         raise UnexpectedEventError("no treaty is served here, only a ceremony")
 
-    def _require_participant(self, context: Context) -> Identity | None:
+    def _require_participant(self, context: Context) -> None:
         caller = read_caller(context, trust_domain=self._trust_domain)
         if caller is not None and (caller.role is not Role.PARTY or caller.name not in self._roster):
             msg = f"expected a participant of the ceremony, got {caller.role} {caller.name!r}"
             raise WrongIdentityError(msg, culprit=caller.name, clause="VN-13.1")
-        return caller
 
 
 async def serve_ceremony(

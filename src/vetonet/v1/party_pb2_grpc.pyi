@@ -38,7 +38,7 @@ class PartyServiceStub:
     GetStatus: grpc.UnaryUnaryMultiCallable[party_pb2.GetStatusRequest, party_pb2.PartyStatus]
     """Returns what the daemon knows."""
     DeliverCeremonyMessage: grpc.UnaryUnaryMultiCallable[party_pb2.DeliverCeremonyMessageRequest, party_pb2.DeliverCeremonyMessageResponse]
-    """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
+    """Hands over a statement of a key ceremony; taken only while one is held."""
 
 @typing.type_check_only
 class PartyServiceAsyncStub(PartyServiceStub):
@@ -50,7 +50,7 @@ class PartyServiceAsyncStub(PartyServiceStub):
     GetStatus: aio.UnaryUnaryMultiCallable[party_pb2.GetStatusRequest, party_pb2.PartyStatus]  # type: ignore[assignment]
     """Returns what the daemon knows."""
     DeliverCeremonyMessage: aio.UnaryUnaryMultiCallable[party_pb2.DeliverCeremonyMessageRequest, party_pb2.DeliverCeremonyMessageResponse]  # type: ignore[assignment]
-    """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
+    """Hands over a statement of a key ceremony; taken only while one is held."""
 
 class PartyServiceServicer(metaclass=abc_1.ABCMeta):
     """Served by each party's daemon to the other parties."""
@@ -77,6 +77,6 @@ class PartyServiceServicer(metaclass=abc_1.ABCMeta):
         request: party_pb2.DeliverCeremonyMessageRequest,
         context: _ServicerContext,
     ) -> typing.Union[party_pb2.DeliverCeremonyMessageResponse, abc.Awaitable[party_pb2.DeliverCeremonyMessageResponse]]:
-        """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
+        """Hands over a statement of a key ceremony; taken only while one is held."""
 
 def add_PartyServiceServicer_to_server(servicer: PartyServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

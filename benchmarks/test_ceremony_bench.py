@@ -18,7 +18,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from support.ceremony import Cast, make_cast, make_handover
 from vetonet.crypto import frost
-from vetonet.crypto.keys import Ed25519SigningKey
+from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import sign
 from vetonet.policy.ceremony import (
@@ -56,7 +56,7 @@ class Hall:
 
     plan: CeremonyPlan
     name: str
-    key: Ed25519SigningKey
+    key: SigningKey
     key_shares: tuple[frost.KeyShare, ...]
     received: tuple[bytes, ...]
     package: frost.PublicKeyPackage

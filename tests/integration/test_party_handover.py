@@ -8,17 +8,33 @@ from collections.abc import Awaitable, Mapping
 import pytest
 
 from support.ceremony import Cast, make_refresh, make_repair, make_resharing
-from support.ceremony_daemons import LATE_S, make_driver, play_out, reserve_address, take_part
+from support.ceremony_daemons import (
+    LATE_S,
+    credential_of,
+    make_driver,
+    play_out,
+    reserve_address,
+    take_part,
+)
 from support.frost_groups import sign_together
+from support.world import make_council
 from vetonet.crypto import frost
+from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import sign
-from vetonet.errors import StorageError
-from vetonet.party.ceremony import CeremonyDriver
-from vetonet.policy.ceremony import CeremonyShares
+from vetonet.errors import EpochError, StorageError, UnexpectedEventError, UnknownPartyError
+from vetonet.party.ceremony import CEREMONY_POLICY, CeremonyDriver
+from vetonet.party.ceremony_hall import CeremonyHall
+from vetonet.party.peer import connect_peers, serve_party
+from vetonet.party.views import PartyStatus
+from vetonet.policy.ceremony import CeremonyEcho, CeremonyShares
 from vetonet.voting.ceremony_replay import replay_transcript
 from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import CeremonyEffect, Finish, Keep, SendTo
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError
+from vetonet.wire.boundary import Limits
+from vetonet.wire.errors import WrongIdentityError
+from vetonet.wire.identity import Identity, Role
+from vetonet.wire.serving import BoundServer
 
 OLD_CONTEXT = b"epoch 1 attempt 1"
 
@@ -187,3 +203,97 @@ def test_nobody_takes_a_share_that_it_would_not_keep() -> None:
     with pytest.raises(ValueError, match="kept"):
         make_driver(RESHARING, "p6")
     assert make_driver(RESHARING, "p4").party_id == "p4"
+
+
+class Desk:
+    """A daemon that follows a treaty and is not asked about it here."""
+
+    def __init__(self, party_id: str) -> None:
+        self.party_id = party_id
+
+    def receive_ballot(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+    def get_status(self) -> PartyStatus:
+        raise AssertionError
+
+
+def make_small(context: bytes, old: tuple[str, ...] = ("p1", "p2", "p3")) -> Cast:
+    return make_refresh(old=old, k=2, dealers=(1, 2), context=context)
+
+
+async def serve(name: str, hall: CeremonyHall, address: str) -> BoundServer:
+    limits = Limits(max_request_bytes=2**20, rpc_timeout_s=5.0)
+    treaty = make_council(3, 2).treaty.statement
+    return await serve_party(
+        Desk(name), treaty, address, credential=credential_of(name), limits=limits, hall=hall
+    )
+
+
+def test_daemons_under_a_treaty_hold_two_ceremonies_at_once_at_one_address() -> None:
+    casts = (make_small(b"group 0"), make_small(b"group 1"))
+    names = casts[0].plan.party_ids
+    stores: dict[str, dict[bytes, Keep]] = {name: {} for name in names}
+
+    async def one(name: str, addresses: Mapping[str, str]) -> list[Finish]:
+        def keep(kept: Keep) -> None:
+            stores[name][kept.context] = kept
+
+        hall = CeremonyHall()
+        bound = await serve(name, hall, addresses[name])
+        drivers = [make_driver(cast, name, keep=keep) for cast in casts]
+        others = {other: address for other, address in addresses.items() if other != name}
+        rng = SeededRng(b"calls").spawn(name)
+        peers = connect_peers(others, credential=credential_of(name), rng=rng, policy=CEREMONY_POLICY)
+        try:
+            for driver in drivers:
+                hall.admit(driver)
+            ends = await asyncio.gather(*(driver.run(peers) for driver in drivers))
+            for driver in drivers:
+                hall.dismiss(driver)
+            return ends
+        finally:
+            await bound.stop(1.0)
+            for peer in peers.values():
+                await peer.close()
+
+    async def scenario() -> None:
+        addresses = {name: reserve_address() for name in names}
+        ends = await asyncio.gather(*(one(name, addresses) for name in names))
+        for index, cast in enumerate(casts):
+            package = {finishes[index].package for finishes in ends}
+            assert len(package) == 1
+            assert {stores[name][cast.plan.context].package for name in names} == package
+        assert {len(kept) for kept in stores.values()} == {2}
+
+    play_out(scenario())
+
+
+def test_a_hall_gives_a_statement_to_the_ceremony_that_it_names() -> None:
+    # VN-15.1
+    mine, other, strange = make_small(b"mine"), make_small(b"other"), make_small(b"x", ("p1", "p7", "p8"))
+    hall = CeremonyHall()
+    echo = CeremonyEcho(ceremony=mine.plan.compute_digest(), transcript=bytes(32))
+    data, caller = sign(echo, mine.keys["p2"]), Identity(trust_domain="x", role=Role.PARTY, name="p2")
+    with pytest.raises(UnexpectedEventError):
+        hall.receive(data, caller)
+    drivers = {
+        name: make_driver(cast, "p1", keep=lambda _: None)
+        for name, cast in (("mine", mine), ("other", other), ("strange", strange))
+    }
+    hall.admit(drivers["strange"])
+    with pytest.raises(UnknownPartyError):
+        hall.receive(data, caller)
+    hall.admit(drivers["other"])
+    with pytest.raises(EpochError):
+        hall.receive(data, caller)
+    hall.admit(drivers["mine"])
+    hall.receive(data, caller)
+    with pytest.raises(WrongIdentityError):
+        hall.receive(data, Identity(trust_domain="x", role=Role.PARTY, name="p3"))
+    with pytest.raises(ValueError, match="already"):
+        hall.admit(drivers["mine"])
+    assert hall.max_message_bytes == drivers["mine"].plan.max_message_bytes
+    hall.dismiss(drivers["mine"])
+    with pytest.raises(EpochError):
+        hall.receive(data, caller)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from support.frost_groups import Group, deal_group
 from vetonet.crypto import frost
-from vetonet.crypto.keys import Ed25519SigningKey, generate_ed25519
+from vetonet.crypto.keys import Ed25519SigningKey, SigningKey, generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import peek, sign
 from vetonet.errors import VetonetError
@@ -53,7 +53,7 @@ class Cast:
     """
 
     plan: CeremonyPlan
-    keys: Mapping[str, Ed25519SigningKey]
+    keys: Mapping[str, SigningKey]
     group: Group | None = None
 
     def list_key_shares(self, party_id: str) -> tuple[frost.KeyShare, ...]:

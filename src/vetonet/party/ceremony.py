@@ -20,7 +20,7 @@ from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import peek
 from vetonet.errors import EpochError, UnexpectedEventError, UnknownPartyError, VetonetError
 from vetonet.party.calls import CallPolicy
-from vetonet.party.peer import require_own_certificate
+from vetonet.party.peer import CeremonyDesk, require_own_certificate
 from vetonet.policy.ceremony import MAX_CEREMONY_BYTES, CeremonyPlan
 from vetonet.units import MS_PER_S, Clock, Milliseconds, Rng
 from vetonet.v1 import party_pb2, party_pb2_grpc
@@ -73,18 +73,6 @@ class CeremonyPeer(Protocol):
 
         Raises:
             VetonetError: it refuses it, or cannot be reached.
-        """
-        ...
-
-
-class CeremonyDesk(Protocol):
-    """Who takes the statements of a ceremony, or of several."""
-
-    def receive(self, data: bytes, caller: Identity | None) -> None:
-        """A statement is taken.
-
-        Raises:
-            VetonetError: it is no participant's statement of a ceremony that is held here.
         """
         ...
 
@@ -252,7 +240,8 @@ class CeremonyDriver:
         while True:
             try:
                 return await peer.deliver_ceremony_message(data)
-            except (EpochError, UnexpectedEventError):  # it is still at another ceremony, or at none
+            except (EpochError, UnexpectedEventError, UnknownPartyError):
+                # It is still at another ceremony, perhaps one that we take no part in, or at none.
                 await asyncio.sleep(ELSEWHERE_PAUSE_S)
             except VetonetError as error:
                 _logger.warning("%s does not take a statement of the ceremony: %s", name, error)

@@ -144,11 +144,29 @@ class PeerClient:
         return status
 
 
+class CeremonyDesk(Protocol):
+    """Whoever takes what participants of a ceremony deliver (``vetonet.party.ceremony_hall``)."""
+
+    def receive(self, data: bytes, caller: Identity | None) -> None:
+        """A statement is taken.
+
+        Raises:
+            VetonetError: it is none of a ceremony that is held here, or not the caller's.
+        """
+        ...
+
+
 class PartyServicer(party_pb2_grpc.PartyServiceServicer):
     """Serves a daemon to the parties of the roster, and to nobody else."""
 
     def __init__(
-        self, desk: Desk, treaty: Treaty, *, trust_domain: str | None, orders: Orders | None = None
+        self,
+        desk: Desk,
+        treaty: Treaty,
+        *,
+        trust_domain: str | None,
+        orders: Orders | None = None,
+        hall: CeremonyDesk | None = None,
     ) -> None:
         """Serve this daemon.
 
@@ -157,8 +175,9 @@ class PartyServicer(party_pb2_grpc.PartyServiceServicer):
             treaty: whose roster may call.
             trust_domain: None on a server without certificates, which tells nobody who calls.
             orders: what takes the party's own orders, or None where nothing does.
+            hall: what takes statements of ceremonies, or None where none is ever held.
         """
-        self._desk, self._orders = desk, orders
+        self._desk, self._orders, self._hall = desk, orders, hall
         self._roster = frozenset(party.party_id for party in treaty.parties)
         self._trust_domain = trust_domain
 
@@ -194,10 +213,12 @@ class PartyServicer(party_pb2_grpc.PartyServiceServicer):
     async def DeliverCeremonyMessage(  # noqa: N802 - the name is the proto's
         self, request: party_pb2.DeliverCeremonyMessageRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> party_pb2.DeliverCeremonyMessageResponse:
-        """Refuse it: a daemon that follows a treaty holds no key ceremony."""
-        del request
-        self._require_party(context)
-        raise UnexpectedEventError("no key ceremony is held here")
+        """The statement is verified and kept; whose it may be, the ceremony's plan says, not the treaty."""
+        if self._hall is None:
+            self._require_party(context)
+            raise UnexpectedEventError("no key ceremony is held here")
+        self._hall.receive(request.statement, read_caller(context, trust_domain=self._trust_domain))
+        return party_pb2.DeliverCeremonyMessageResponse()
 
     def _require_own(self, context: grpc.aio.ServicerContext[Any, Any]) -> Orders:
         """Return what takes orders, for nobody but the holder of the party's own certificate."""
@@ -226,6 +247,7 @@ async def serve_party(
     credential: Credential | None,
     limits: Limits = SERVER_LIMITS,
     orders: Orders | None = None,
+    hall: CeremonyDesk | None = None,
 ) -> BoundServer:
     """Return a running server of this daemon; ``stop`` it when done.
 
@@ -234,8 +256,9 @@ async def serve_party(
         treaty: whose roster may call.
         address: ``host:port``; port 0 for one that is free.
         credential: the party's, or None for plaintext, which only a loopback address may have.
-        limits: what a call is granted.
+        limits: what a call is granted; statements of a ceremony may need more than those of a vote.
         orders: what takes the party's own orders, or None where nothing does.
+        hall: what takes statements of ceremonies, or None where none is ever held.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -243,7 +266,8 @@ async def serve_party(
     """
     require_own_certificate(credential, desk.party_id)
     bound = BoundServer.bind(address, credential=credential, limits=limits)
-    servicer = PartyServicer(desk, treaty, trust_domain=bound.trust_domain, orders=orders)
+    domain = bound.trust_domain
+    servicer = PartyServicer(desk, treaty, trust_domain=domain, orders=orders, hall=hall)
     party_pb2_grpc.add_PartyServiceServicer_to_server(servicer, bound.server)
     await bound.start((party_pb2.DESCRIPTOR.services_by_name["PartyService"].full_name,))
     return bound

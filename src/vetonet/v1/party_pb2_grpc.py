@@ -81,7 +81,7 @@ class PartyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeliverCeremonyMessage(self, request, context):
-        """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty.
+        """Hands over a statement of a key ceremony; taken only while one is held.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

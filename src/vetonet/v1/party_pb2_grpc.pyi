@@ -38,7 +38,7 @@ class PartyServiceStub:
     GetStatus: grpc.UnaryUnaryMultiCallable[party_pb2.GetStatusRequest, party_pb2.PartyStatus]
     """Returns what the daemon knows."""
     DeliverCeremonyMessage: grpc.UnaryUnaryMultiCallable[party_pb2.DeliverCeremonyMessageRequest, party_pb2.DeliverCeremonyMessageResponse]
-    """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
+    """Hands over a statement of a key ceremony; taken only while one is held."""
     CastVote: grpc.UnaryUnaryMultiCallable[party_pb2.CastVoteRequest, party_pb2.CastVoteResponse]
     """Has the daemon say the party's word on a proposal or motion; for the party's own certificate alone."""
     StateConsent: grpc.UnaryUnaryMultiCallable[party_pb2.StateConsentRequest, party_pb2.StateConsentResponse]
@@ -54,7 +54,7 @@ class PartyServiceAsyncStub(PartyServiceStub):
     GetStatus: aio.UnaryUnaryMultiCallable[party_pb2.GetStatusRequest, party_pb2.PartyStatus]  # type: ignore[assignment]
     """Returns what the daemon knows."""
     DeliverCeremonyMessage: aio.UnaryUnaryMultiCallable[party_pb2.DeliverCeremonyMessageRequest, party_pb2.DeliverCeremonyMessageResponse]  # type: ignore[assignment]
-    """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
+    """Hands over a statement of a key ceremony; taken only while one is held."""
     CastVote: aio.UnaryUnaryMultiCallable[party_pb2.CastVoteRequest, party_pb2.CastVoteResponse]  # type: ignore[assignment]
     """Has the daemon say the party's word on a proposal or motion; for the party's own certificate alone."""
     StateConsent: aio.UnaryUnaryMultiCallable[party_pb2.StateConsentRequest, party_pb2.StateConsentResponse]  # type: ignore[assignment]
@@ -85,7 +85,7 @@ class PartyServiceServicer(metaclass=abc_1.ABCMeta):
         request: party_pb2.DeliverCeremonyMessageRequest,
         context: _ServicerContext,
     ) -> typing.Union[party_pb2.DeliverCeremonyMessageResponse, abc.Awaitable[party_pb2.DeliverCeremonyMessageResponse]]:
-        """Hands over a statement of a key ceremony; taken only while one is held, which is before there is a treaty."""
+        """Hands over a statement of a key ceremony; taken only while one is held."""
 
     @abc_1.abstractmethod
     def CastVote(

@@ -147,10 +147,12 @@ class Keep:
     """Store these durably before the next effect is carried out: it says to all that this party has them.
 
     So once everybody says it is done, everybody has its share on disk, and only then may an old share be
-    erased (VN-15.10). A ceremony may still fail for this party after it kept something, and succeed for
-    another; neither can know. So what was kept stays beside the old shares, under its context, until the
-    next treaty says which group counts; then the others are erased. A party that dies in between finds both
-    when it comes back. Nothing signs with a mixed set: a signature is made with the shares of one context.
+    erased (VN-15.10); a daemon that must still sign under the present treaty waits until the next one counts.
+    A ceremony may fail for this party after it kept something, and succeed for another; neither can know. So
+    what was kept stays beside the old shares, under its context, until the next treaty says which group
+    counts; then the others are erased. A party that dies in between finds both when it comes back, and the
+    epoch of its treaty says which it signs with. Nothing signs with a mixed set: of the stored shares those
+    count whose verifying share is that of the treaty's group, and they are all of one epoch.
 
     Attributes:
         context: the plan's, which names group, epoch and attempt.

@@ -10,6 +10,10 @@ from vetonet.crypto.hpke import OVERHEAD_BYTES, HpkePrivateKey, HpkePublicKey, g
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, VerificationError
 
+ORDER_EIGHT = (
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+)
 KEY = generate_hpke_key(SeededRng(b"hpke"))
 OTHER = generate_hpke_key(SeededRng(b"another"))
 PLAINTEXT = b"a share"
@@ -89,6 +93,16 @@ def test_an_encapsulated_key_of_small_order_does_not_open() -> None:
 def test_a_public_key_of_small_order_or_of_a_second_spelling_is_refused(encoded: bytes) -> None:
     with pytest.raises(EncodingError):
         HpkePublicKey(encoded=encoded)
+
+
+@pytest.mark.parametrize("value", [0, 1, 2**255 - 20, *ORDER_EIGHT])
+def test_what_is_refused_as_of_small_order_is_what_an_exchange_refuses(value: int) -> None:
+    encoded = value.to_bytes(32, "little")
+    with pytest.raises(EncodingError):
+        HpkePublicKey(encoded=encoded)
+    key = x25519.X25519PrivateKey.from_private_bytes(b"\x09" * 32)
+    with pytest.raises(ValueError, match="shared"):
+        key.exchange(x25519.X25519PublicKey.from_public_bytes(encoded))
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])

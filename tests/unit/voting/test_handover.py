@@ -21,12 +21,15 @@ from support.ceremony import (
     make_repair,
     make_resharing,
 )
-from support.frost_groups import deal_group, sign_together
+from support.frost_groups import Group, deal_group, sign_together
+from support.world import make_council
 from vetonet.crypto import frost
 from vetonet.crypto.hpke import HpkePrivateKey
+from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed, sign
 from vetonet.errors import EpochError, InvalidSignatureError, RefusedError, VerificationError
+from vetonet.policy.action import ActionClass
 from vetonet.policy.ceremony import (
     CeremonyComplaint,
     CeremonyDone,
@@ -38,6 +41,9 @@ from vetonet.policy.ceremony import (
     CeremonySums,
     SecretKind,
 )
+from vetonet.policy.handover_plan import plan_resharing
+from vetonet.policy.succession import verify_succession
+from vetonet.policy.treaty import Party
 from vetonet.voting.ceremony import begin, step
 from vetonet.voting.ceremony_replay import replay_transcript, verify_complaint
 from vetonet.voting.ceremony_shares import open_secrets, seal_secrets
@@ -478,3 +484,35 @@ def test_the_old_seats_are_those_of_the_council() -> None:
     assert isinstance(done, CeremonyDone)
     assert done.package_digest == digest
     assert not any(isinstance(end, Abort) for end in TABLES["reshare"].aborts.values())
+
+
+def test_a_council_reshares_its_treaty_and_the_next_one_may_follow() -> None:
+    # VN-15.8, VN-16.4
+    council = make_council(5, 3)
+    treaty = council.treaty.statement
+    joining = {name: generate_ed25519(SeededRng(b"joins").spawn(name)) for name in ("p6", "p7")}
+    roster = (
+        *treaty.parties[:3],
+        *(Party(party_id=name, key=key.public_key) for name, key in joining.items()),
+    )
+    names = tuple(party.party_id for party in roster)
+    leaf = replace(treaty.all_groups[0].leaf, electorate=names)
+    plan = plan_resharing(council.treaty, 0, leaf=leaf, parties=roster, dealers=(1, 3, 5), attempt=1)
+    shares = {int(held.share.identifier): held.share for each in council.key_shares.values() for held in each}
+    keys = {name: key for name, key in {**council.party_keys, **joining}.items() if name in plan.party_ids}
+    table = Table.seat(Cast(plan=plan, keys=keys, group=Group(public=treaty.groups[0], shares=shares))).run()
+    package = table.finishes["p7"].package
+    successor = replace(
+        treaty,
+        epoch=2,
+        parties=roster,
+        actions=tuple(replace(rule, quorum=replace(rule.quorum, expression=leaf)) for rule in treaty.actions),
+        groups=(package,),
+        witnesses=tuple(
+            replace(witness, party_id=witness.party_id if witness.party_id in names else None)
+            for witness in treaty.witnesses
+        ),
+    )
+    verify_succession([treaty], successor, ActionClass.ROSTER_CHANGE)
+    new = [table.finishes[name].key_shares[0] for name in ("p2", "p6", "p7")]
+    successor.groups[0].group_public_key.verify_signature(b"m", sign_together(new, package))

@@ -21,7 +21,7 @@ from vetonet.cli.output import (
     warn,
 )
 from vetonet.cli.parameters import DURATION, FLOP, NAME
-from vetonet.cli.treaty_commands import check, diff, power, presets
+from vetonet.cli.treaty_commands import diff, power, presets
 from vetonet.cli.treaty_draft import draft
 from vetonet.units import Rng
 
@@ -246,5 +246,5 @@ def _choose_randomness(seed: int | None) -> Callable[[str], Rng]:
     return lambda who: SeededRng(f"vetonet treaty {seed} {who}".encode())
 
 
-for command in (check, diff, draft, presets, power):
+for command in (print_mistakes, diff, draft, presets, power):
     treaty.add_command(command)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 DEFAULT_ACTION: Final = "run-grant"
 
 
-@click.command(epilog=examples("vetonet treaty check council.toml"))
+@click.command("check", epilog=examples("vetonet treaty check council.toml"))
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @json_option
-def check(path: Path, *, as_json: bool) -> int:
+def print_mistakes(path: Path, *, as_json: bool) -> int:
     """Say every mistake in a treaty's FILE, one line each: FILE:LINE: what came, and what would be right."""
     from vetonet.cli.treaty_text import list_file_mistakes
 

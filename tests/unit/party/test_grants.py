@@ -189,7 +189,7 @@ def count_moments(council: Council, victim: str) -> int:
 
 @pytest.mark.parametrize("victim", ["p1", "p3"])
 def test_a_signer_killed_between_nonce_and_share_never_uses_a_nonce_twice(victim: str) -> None:
-    # VN-7.2, VN-7.5: killed once at every moment there is, before and after each record and each answer.
+    # VN-7.2, VN-7.5, VN-7.7: killed once at every moment, before and after each record and each answer.
     # All three must sign, so the licence comes only if the killed one signs after all.
     council = make_council(3, 3)
     moments = count_moments(council, victim)

@@ -21,7 +21,7 @@ from vetonet.cli.output import (
     warn,
 )
 from vetonet.cli.parameters import DURATION, FLOP, NAME
-from vetonet.cli.treaty_commands import diff, power, presets
+from vetonet.cli.treaty_commands import diff, power, presets, print_mistakes
 from vetonet.cli.treaty_draft import draft
 from vetonet.units import Rng
 

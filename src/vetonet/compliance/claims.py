@@ -142,18 +142,24 @@ def judge_genuineness(case: Case) -> Iterator[Problem]:
 def judge_freshness(case: Case) -> Iterator[Problem]:
     """Step 11: every report names a checkpoint of this log, fresh enough, and the challenge that follows."""
     sizes = _compute_known_checkpoints(case.record)
-    treaty_digest = case.record.treaty.payload_digest
     for chain in case.evidence.chains.values():
         newest = 0
         for usage in chain:
             claims = usage.claims
             if claims.window_end_ms > case.now:
                 yield about(usage, "ahead-of-clock", f"is about a time after {format_time(case.now)}")
-            expected = compute_challenge(treaty_digest, claims.checkpoint_digest, claims.window_start_ms)
-            if claims.challenge != expected:
+            if not _is_public_challenge(case.record, claims):
                 yield about(usage, "challenge-unknown", "answers a challenge that only its verifier knows")
             yield from _judge_checkpoint(case, usage, sizes, newest)
             newest = max(newest, sizes.get(claims.checkpoint_digest, 0))
+
+
+def _is_public_challenge(record: PublicRecord, claims: ComputeReport) -> bool:
+    """Whether a report answers the challenge of its interval, under whatever treaty its chip was then."""
+    return any(
+        claims.challenge == compute_challenge(digest, claims.checkpoint_digest, claims.window_start_ms)
+        for digest in record.treaty_digests
+    )
 
 
 def _judge_checkpoint(case: Case, usage: Usage, sizes: Mapping[bytes, int], newest: int) -> Iterator[Problem]:

@@ -35,6 +35,7 @@ class PublicRecord:
 
     Attributes:
         treaty: as pinned by the trust root.
+        treaty_digests: of that one and of each that the log puts in force after it.
         checkpoint: signed by the treaty's log, over all the leaves.
         log: the leaves, for roots of earlier sizes.
         ledger: the votes.
@@ -48,6 +49,7 @@ class PublicRecord:
     """
 
     treaty: Signed[Treaty] = field(repr=False)
+    treaty_digests: frozenset[bytes] = field(repr=False)
     checkpoint: Checkpoint
     log: Log = field(repr=False)
     ledger: Ledger = field(repr=False)
@@ -85,6 +87,7 @@ def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:
         reading.read_or_note(leaf_index, data)
     return PublicRecord(
         treaty=treaty,
+        treaty_digests=frozenset(reading.treaty_digests),
         checkpoint=checkpoint,
         log=log,
         ledger=reading.ledger,
@@ -135,6 +138,7 @@ class RecordReader:
 
     Attributes:
         ledger: the votes.
+        treaty_digests: of all treaties that were in force.
         registry: the chips.
         batches: the operators' report batches with their leaf indices.
         licence_leaves, enrolment_leaves, retirement_leaves: where each stands, by licence id or ueid.
@@ -145,6 +149,7 @@ class RecordReader:
     def __init__(self, treaty: Signed[Treaty]) -> None:
         """Begin after leaf 0, which is the treaty."""
         self.ledger = Ledger(treaty=treaty)
+        self.treaty_digests = {treaty.payload_digest}
         self.registry = Registry()
         self.batches: list[tuple[int, Signed[ReportBatch]]] = []
         self.licence_leaves: dict[int, int] = {}
@@ -152,7 +157,6 @@ class RecordReader:
         self.enrolment_leaves: dict[bytes, int] = {}
         self.retirement_leaves: dict[bytes, int] = {}
         self.problems: list[Problem] = []
-        self._treaty = treaty.statement
 
     def read_or_note(self, leaf_index: int, data: bytes) -> None:
         """Step 4: read one leaf; one that breaks the rules is noted and passed over."""
@@ -163,20 +167,20 @@ class RecordReader:
             self.problems.append(problem)
 
     def _read(self, leaf_index: int, data: bytes) -> None:
-        kind = peek(data).kind
+        kind, terms = peek(data).kind, self.ledger.treaty.statement
         if kind in VOTING_KINDS:
             self._read_vote(kind, leaf_index, data)
         elif kind == DeviceEnrolment.TYPE:
             # A leaf has no time of its own: reports are held against the validity of the certificate.
-            device = self.registry.read_enrolment(data, self._treaty)
+            device = self.registry.read_enrolment(data, terms)
             self.enrolment_leaves[device.ueid] = leaf_index
         elif kind == DeviceRetirement.TYPE:
-            retired = self.registry.read_retirement(data, self._treaty)
+            retired = self.registry.read_retirement(data, terms)
             self.retirement_leaves[retired.statement.ueid] = leaf_index
         elif kind == AliasEndorsement.TYPE:
             self.registry.read_alias(data)
         elif kind == ReportBatch.TYPE:
-            self.batches.append((leaf_index, self.registry.read_batch(data, self._treaty)))
+            self.batches.append((leaf_index, self.registry.read_batch(data, terms)))
         else:
             msg = f"a leaf of unknown type {kind!r}"
             raise EncodingError(msg)
@@ -184,6 +188,7 @@ class RecordReader:
     def _read_vote(self, kind: str, leaf_index: int, data: bytes) -> None:
         before = self.ledger.licensed.keys()
         self.ledger = read_leaf(self.ledger, leaf_index, data)
+        self.treaty_digests.add(self.ledger.treaty.payload_digest)
         if kind == Lease.TYPE:
             lease = read_unverified(data, Lease)  # which the ledger has just verified
             self.lease_leaves[lease.licence_id, lease.number] = leaf_index

@@ -11,6 +11,10 @@ from support.bundles import Scene, make_scene
 from support.world import make_council
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.report import ComputeReport
+from vetonet.compliance.claims import Case, judge_freshness
+from vetonet.compliance.evidence import open_evidence
+from vetonet.compliance.public_record import read_public_record
+from vetonet.compliance.publication import match_batches
 from vetonet.compliance.result import ComplianceResult, Verdict
 from vetonet.units import MS_PER_HOUR
 
@@ -105,3 +109,26 @@ def test_more_in_one_lease_than_that_allows_is_a_violation_though_the_share_is_k
 
     scene.run(rush)
     assert reasons(scene.judge()) == expected
+
+
+def test_a_report_answers_the_challenge_of_a_treaty_that_the_log_puts_in_force_and_of_no_other() -> None:
+    """VN-9.2, VN-12.7: a chip that took the next treaty asks itself under that."""
+    scene, successor = make_scene(windows=1), bytes([1]) * 32
+
+    def answer(claims: ComputeReport) -> ComputeReport:
+        challenge = compute_challenge(successor, claims.checkpoint_digest, claims.window_start_ms)
+        return replace(claims, nonces=(challenge, claims.checkpoint_digest))
+
+    scene.run(answer)
+    assert reasons(scene.judge()) == {"challenge-unknown"}
+    bundle = scene.bundle()
+    record = read_public_record(bundle, scene.trust_root)
+    evidence = open_evidence(bundle.reports, record)
+    case = Case(
+        record=replace(record, treaty_digests=record.treaty_digests | {successor}),
+        evidence=evidence,
+        publication=match_batches(record, evidence, scene.judged_ms),
+        device_sets={},
+        now=scene.judged_ms,
+    )
+    assert list(judge_freshness(case)) == []

@@ -371,7 +371,7 @@ def test_two_linked_runs_that_close_together_are_not_both_licensed() -> None:
 
 
 @pytest.mark.parametrize("forgets", [False, True])
-def test_a_restarted_daemon_does_not_vote_twice_and_has_lost_its_nonces(*, forgets: bool) -> None:
+def test_a_restarted_daemon_does_not_vote_twice_and_has_burnt_its_nonces(*, forgets: bool) -> None:
     async def scenario(hall: Assembly) -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, ["p1", "p2", "p3"])

@@ -372,7 +372,7 @@ def test_two_linked_runs_that_close_together_are_not_both_licensed() -> None:
 
 
 @pytest.mark.parametrize("forgets", [False, True])
-def test_a_restarted_daemon_does_not_vote_twice_and_has_lost_its_nonces(*, forgets: bool) -> None:
+def test_a_restarted_daemon_does_not_vote_twice_and_has_burnt_its_nonces(*, forgets: bool) -> None:
     async def scenario(hall: Assembly) -> None:
         proposal = await hall.propose()
         await hall.vote(proposal, ["p1", "p2", "p3"])
@@ -602,6 +602,28 @@ def test_daemons_that_run_by_themselves_license_and_stop_when_told() -> None:
         assert await is_licensed(hall, proposal)
 
     play(scenario)
+
+
+def test_daemons_that_run_by_themselves_outlast_a_signer_that_commits_and_stays_silent() -> None:
+    """VN-7.5: the one that waited in the pool is not asked again, so the next attempt has its nonces."""
+
+    async def scenario(hall: Assembly) -> None:
+        proposal = await hall.propose()
+        await hall.vote(proposal, ["p1", "p2", "p3", "p4"])
+        await hall.close_vote(proposal)
+        committing = await hall.committing(proposal)
+        await hall.commit(committing, ["p1", "p2", "p3", "p4"])
+        assert (await hall.asked(proposal)).signers == ("p1", "p2", "p3")
+        running = [asyncio.create_task(hall.daemons[name].run()) for name in ("p2", "p3", "p4")]
+        await hall.pass_deadline(proposal)
+        await wait_until_licensed(hall, proposal)
+        named = [event for event in await hall.see(proposal) if isinstance(event, CulpritsNamed)]
+        assert "p1" in {name for event in named for name in event.party_ids}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    play(scenario, n=4, min_grants=3)
 
 
 def test_a_running_daemon_reconnects_and_outlives_refusals(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ ones when it is asked again. What it signed with them it remembers on disk (``me
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,9 @@ from vetonet.units import Milliseconds, Rng
 from vetonet.voting.signing import GroupCommitments, GroupSession, GroupShare
 from vetonet.voting.state import Voting
 from vetonet.voting.tenure_state import Tenure
+
+MAX_UNSPENT: Final = 4
+"""So many sets of nonces are kept for one task; each is used once or never."""
 
 Seat = tuple[int, int]
 """Index of a group, and the participant in it."""
@@ -47,7 +51,7 @@ class Grants:
         self._epoch = b""
         self._shares: Mapping[Seat, frost.KeyShare] = {}
         self._logged: set[bytes] = set()
-        self._nonces: dict[Task, dict[Seat, frost.SigningNonces]] = {}
+        self._nonces: dict[Task, deque[dict[Seat, frost.SigningNonces]]] = {}
         self._answers: dict[tuple[Task, int], _Answer] = {}
 
     def sign_ballot(
@@ -116,13 +120,16 @@ class Grants:
     def commit(
         self, task: Task, seats: Iterable[Seat], treaty: Signed[Treaty]
     ) -> tuple[GroupCommitments, ...]:
-        """Return fresh commitments of these seats; those given before for the task are void from now on.
+        """Return fresh commitments of these seats; the newest few that were given for the task stay good.
+
+        A coordinator may have begun with those of before when it is asked again, as after a lost connection.
 
         Raises:
             RefusedError: the key share of a seat under this treaty was lost.
         """
         pairs = {seat: frost.commit(self._find_share(seat, treaty), self._rng) for seat in seats}
-        self._nonces[task] = {seat: nonces for seat, (nonces, _) in pairs.items()}
+        held = self._nonces.setdefault(task, deque(maxlen=MAX_UNSPENT))
+        held.append({seat: nonces for seat, (nonces, _) in pairs.items()})
         return tuple(
             GroupCommitments(group=group, commitments=commitments)
             for (group, _), (_, commitments) in pairs.items()
@@ -176,16 +183,17 @@ class Grants:
         self, task: Task, attempt: int, sessions: Sequence[GroupSession], seats: tuple[Seat, ...]
     ) -> dict[Seat, frost.SigningNonces]:
         """Return the nonces that these sessions are about; whatever comes of it, they are given once."""
-        held = self._nonces.get(task, {})
         asked = {
             (session.group, int(commitments.identifier)): commitments
             for session in sessions
             for commitments in session.package.commitments
         }
-        if any(seat not in held or held[seat].commitments != asked.get(seat) for seat in seats):
-            msg = f"no signature share: the nonces of attempt {attempt} are gone or spent"
-            raise RefusedError(msg, clause="VN-7.3")
-        return self._nonces.pop(task)
+        for held in tuple(self._nonces.get(task, ())):
+            if all(seat in held and held[seat].commitments == asked.get(seat) for seat in seats):
+                self._nonces[task].remove(held)
+                return held
+        msg = f"no signature share: the nonces of attempt {attempt} are gone or spent"
+        raise RefusedError(msg, clause="VN-7.3")
 
     def _sign(
         self,

@@ -43,8 +43,11 @@ class Turns:
             await asyncio.wait(self._tasks)
 
     async def _change_alone(self, change: Coroutine[Any, Any, T]) -> T:
-        async with self.lock:
-            return await change
+        try:
+            async with self.lock:
+                return await change
+        finally:
+            change.close()  # where it never got its turn, it is let go and not lamented
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -551,6 +551,7 @@ def test_nothing_is_adopted_that_could_not_be_stored() -> None:
         assert proof.leaf_index == 2
         await cast(coordinator, council, proposal, "p2", Choice.ABSTAIN)
         clock.now = CLOSE_MS
+        await coordinator.publisher.refresh(CLOSE_MS)
         journal.errors.append(FullJournalError("no room"))
         with pytest.raises(StorageError):
             await coordinator.tick()
@@ -588,6 +589,7 @@ def test_one_vote_that_cannot_move_on_does_not_hold_up_the_others() -> None:
         for party_id in ("p1", "p2"):
             await cast(coordinator, council, proposals[1], party_id)
         clock.now = CLOSE_MS
+        await coordinator.publisher.refresh(CLOSE_MS)
         journal.errors.append(FullJournalError("no room"))  # for the end of the first, which nobody granted
         with pytest.raises(StorageError):
             await coordinator.tick()

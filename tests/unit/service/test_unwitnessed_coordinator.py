@@ -157,12 +157,13 @@ def test_whoever_learns_of_a_licence_finds_it_in_the_log_at_once() -> None:
 
 
 def test_a_licence_that_a_restart_finds_unpublished_is_announced_later() -> None:
-    journal, clock = MemoryJournal(), ManualClock()
-    witnesses = make_witnesses(make_council(), clock)
+    journal, watch = MemoryJournal(), ManualClock()
+    witnesses = make_witnesses(make_council(), watch)
 
     async def lose(
         coordinator: Coordinator, council: Council, clock: ManualClock, witnesses: Witnesses
     ) -> None:
+        watch.now = CLOSE_MS
         proposal = await begin_signing(coordinator, council, clock)
         cut_off(witnesses)
         with pytest.raises(WitnessQuorumError):

@@ -13,7 +13,7 @@ from support.world import Council, make_council
 from vetonet.crypto import frost
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import RefusedError, StorageError
-from vetonet.party.grants import Grants
+from vetonet.party.grants import MAX_UNSPENT, Grants
 from vetonet.party.keys import PartySecrets
 from vetonet.party.memory import SHARE, GivenShare, PartyMemory, Task
 from vetonet.policy.action import ActionClass
@@ -293,11 +293,18 @@ def test_the_same_sessions_get_the_same_shares_and_other_sessions_none(council: 
     assert len(signer.used) == 1
 
 
-def test_new_commitments_make_the_old_ones_void(council: Council) -> None:
-    # VN-7.2: at most one set of nonces of a task is alive.
+def test_an_attempt_begun_with_earlier_commitments_is_signed_once_and_only_the_newest_few_live(
+    council: Council,
+) -> None:
+    # VN-7.2: a coordinator that asks again, as after a lost connection, may have begun with the first.
     floor, signers = begin(council, "p1", "p2")
     ask(floor, signers)
     signers["p1"].commit(floor)
+    signers["p1"].sign(floor)
+    floor, signers = begin(council, "p1", "p2")
+    ask(floor, signers)
+    for _ in range(MAX_UNSPENT):
+        signers["p1"].commit(floor)
     with pytest.raises(RefusedError, match="gone or spent"):
         signers["p1"].sign(floor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 
 from support.command_line import COMMAND, Ended, call, make_environment
 from vetonet.cli.exits import Exit
+from vetonet.storage import SqliteJournal
+from vetonet.storage.journal import Record
 
 PARTIES: Final = ("P1", "P2", "P3")
 PATIENCE_S: Final = 25.0
@@ -282,6 +285,51 @@ def test_a_wrong_passphrase_opens_nothing_and_is_told_in_one_line(fleet: Fleet, 
         assert "does not open with this passphrase or key file" in refused.err
         assert "horse" not in refused.err
     assert call(*made, "--passphrase-file", right).code == Exit.USAGE  # nothing is overwritten
+
+
+def test_what_a_party_remembers_comes_along_and_is_not_copied_while_somebody_adds_to_it(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    journal = fleet.trial / "parties" / "P3" / "journal"
+    journal.mkdir()
+    made = ("party", "init", tmp_path / "home", "--from", fleet.trial, "--party", "P3")
+    opened = (*made, "--key-file", tmp_path / "key", "--json")
+    with SqliteJournal.open(journal) as memory:
+        memory.append((Record(kind="share", request_id=None, payload=b"x", recorded_at_ms=1),))
+        refused = call(*opened)
+        assert (refused.code, (tmp_path / "home").exists()) == (Exit.USAGE, False)
+    assert call(*opened).value["remembered"] == 1
+    with SqliteJournal.open(tmp_path / "home" / "journal") as copy:
+        assert copy.read(0, 9)[0].record.payload == b"x"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this id still runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_demo_fleet_runs_reports_a_death_and_ends_whole(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, {})
+    running = fleet.start("demo", "party", "run", "--demo-fleet", "2", "--out", tmp_path / "council")
+    try:
+        ready = running.ready
+        pids = ready["pids"]
+        assert set(pids) == {"P1", "P2", "coordinator"}
+        first = ready["parties"][0]
+        status = ("party", "status", first["home"], "--key-file", first["key_file"], "--json")
+        assert call(*status).value["party"] == "P1"
+        os.kill(pids["P2"], signal.SIGKILL)
+        wait_until(lambda: "P2 ended with code -9" in running.lines, "the death is told")
+        assert is_alive(pids["P1"])
+    finally:
+        running.process.send_signal(signal.SIGINT)
+        code = running.process.wait(timeout=20)
+    assert (code, [name for name, pid in pids.items() if is_alive(pid)]) == (0, [])
+    assert "Traceback" not in running.lines
 
 
 @pytest.mark.parametrize(

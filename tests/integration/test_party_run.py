@@ -169,6 +169,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             running.process.send_signal(signal.SIGINT)
         ended = {name: running.process.wait(timeout=20) for name, running in fleet.running.items()}
         assert ended == dict.fromkeys(ended, 0)
+        assert not any((root / party_id / "daemon-address").exists() for party_id in PARTIES)
         assert not any("Traceback" in running.lines for running in fleet.running.values())
     finally:
         for running in fleet.running.values():
@@ -196,7 +197,9 @@ def test_a_large_run_waits_for_people_and_is_vetoed_by_hand(fleet: Fleet) -> Non
     assert fleet.find(name)["may_vote"] == ["P2", "P3"]
     again = fleet.vote("grant", name, "P1")
     assert (again.code, again.err.count("Error")) == (Exit.NEGATIVE, 1)
-    assert fleet.await_phase(name, "vetoed")["missing"] == ["P2", "P3"]
+    stayed = fleet.vote("abstain", name, "P2", "--wait", "--json")
+    assert (stayed.code, stayed.value["outcome"]) == (Exit.OK, "vetoed")
+    assert fleet.await_phase(name, "vetoed")["missing"] == ["P3"]
 
 
 def test_a_daemon_that_is_killed_after_its_vote_does_not_vote_again_and_signs(fleet: Fleet) -> None:
@@ -228,6 +231,19 @@ def test_consent_is_withdrawn_once_and_shows_everywhere(fleet: Fleet) -> None:
         return told
 
     wait_until(lambda: obstacle() == "consent is not kept: P2 withdrew", "P1 knows")
+    given = call("consent", "give", name, "--home", *fleet.home("P2"))
+    assert (given.code, "consent to" in given.out) == (Exit.OK, True)
+    wait_until(lambda: obstacle() is None, "P1 knows that it was given again")
+
+
+def test_consent_is_withdrawn_by_a_party_that_keeps_no_daemon_at_work(fleet: Fleet) -> None:
+    name = fleet.ask()["licences"][0]["name"]
+    direct = ("--dir", fleet.trial, "--party", "P1", "--server", fleet.addresses["coordinator"])
+    told = call(
+        "consent", "withdraw", name, *direct, f"--peer=P2={fleet.addresses['P2']}", "--reason", "other"
+    )
+    assert (told.code, f"P1's consent to {name} is withdrawn" in told.out) == (Exit.OK, True), told.err
+    assert call("consent", "give", "0000abcd", *direct).code == Exit.USAGE
 
 
 def test_another_partys_daemon_shows_the_record_and_nothing_of_its_own(fleet: Fleet) -> None:

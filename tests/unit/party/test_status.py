@@ -111,6 +111,7 @@ def test_a_status_comes_back_as_it_went() -> None:
 
 
 def test_others_see_the_record_and_nothing_of_the_partys_own() -> None:
+    """VN-13.4."""
     public = make_status().for_others()
     assert (public.undelivered, public.refusals) == ((), ())
     assert [entry.statement for entry in public.proposals] == [b"", b""]

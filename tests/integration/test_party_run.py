@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 
 from support.command_line import COMMAND, Ended, call, make_environment
 from vetonet.cli.exits import Exit
+from vetonet.storage import SqliteJournal
+from vetonet.storage.journal import Record
 
 PARTIES: Final = ("P1", "P2", "P3")
 PATIENCE_S: Final = 25.0
@@ -166,6 +169,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             running.process.send_signal(signal.SIGINT)
         ended = {name: running.process.wait(timeout=20) for name, running in fleet.running.items()}
         assert ended == dict.fromkeys(ended, 0)
+        assert not any((root / party_id / "daemon-address").exists() for party_id in PARTIES)
         assert not any("Traceback" in running.lines for running in fleet.running.values())
     finally:
         for running in fleet.running.values():
@@ -193,7 +197,9 @@ def test_a_large_run_waits_for_people_and_is_vetoed_by_hand(fleet: Fleet) -> Non
     assert fleet.find(name)["may_vote"] == ["P2", "P3"]
     again = fleet.vote("grant", name, "P1")
     assert (again.code, again.err.count("Error")) == (Exit.NEGATIVE, 1)
-    assert fleet.await_phase(name, "vetoed")["missing"] == ["P2", "P3"]
+    stayed = fleet.vote("abstain", name, "P2", "--wait", "--json")
+    assert (stayed.code, stayed.value["outcome"]) == (Exit.OK, "vetoed")
+    assert fleet.await_phase(name, "vetoed")["missing"] == ["P3"]
 
 
 def test_a_daemon_that_is_killed_after_its_vote_does_not_vote_again_and_signs(fleet: Fleet) -> None:
@@ -225,6 +231,19 @@ def test_consent_is_withdrawn_once_and_shows_everywhere(fleet: Fleet) -> None:
         return told
 
     wait_until(lambda: obstacle() == "consent is not kept: P2 withdrew", "P1 knows")
+    given = call("consent", "give", name, "--home", *fleet.home("P2"))
+    assert (given.code, "consent to" in given.out) == (Exit.OK, True)
+    wait_until(lambda: obstacle() is None, "P1 knows that it was given again")
+
+
+def test_consent_is_withdrawn_by_a_party_that_keeps_no_daemon_at_work(fleet: Fleet) -> None:
+    name = fleet.ask()["licences"][0]["name"]
+    direct = ("--dir", fleet.trial, "--party", "P1", "--server", fleet.addresses["coordinator"])
+    told = call(
+        "consent", "withdraw", name, *direct, f"--peer=P2={fleet.addresses['P2']}", "--reason", "other"
+    )
+    assert (told.code, f"P1's consent to {name} is withdrawn" in told.out) == (Exit.OK, True), told.err
+    assert call("consent", "give", "0000abcd", *direct).code == Exit.USAGE
 
 
 def test_another_partys_daemon_shows_the_record_and_nothing_of_its_own(fleet: Fleet) -> None:
@@ -282,6 +301,51 @@ def test_a_wrong_passphrase_opens_nothing_and_is_told_in_one_line(fleet: Fleet, 
         assert "does not open with this passphrase or key file" in refused.err
         assert "horse" not in refused.err
     assert call(*made, "--passphrase-file", right).code == Exit.USAGE  # nothing is overwritten
+
+
+def test_what_a_party_remembers_comes_along_and_is_not_copied_while_somebody_adds_to_it(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    journal = fleet.trial / "parties" / "P3" / "journal"
+    journal.mkdir()
+    made = ("party", "init", tmp_path / "home", "--from", fleet.trial, "--party", "P3")
+    opened = (*made, "--key-file", tmp_path / "key", "--json")
+    with SqliteJournal.open(journal) as memory:
+        memory.append((Record(kind="share", request_id=None, payload=b"x", recorded_at_ms=1),))
+        refused = call(*opened)
+        assert (refused.code, (tmp_path / "home").exists()) == (Exit.USAGE, False)
+    assert call(*opened).value["remembered"] == 1
+    with SqliteJournal.open(tmp_path / "home" / "journal") as copy:
+        assert copy.read(0, 9)[0].record.payload == b"x"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this id still runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_demo_fleet_runs_reports_a_death_and_ends_whole(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, {})
+    running = fleet.start("demo", "party", "run", "--demo-fleet", "2", "--out", tmp_path / "council")
+    try:
+        ready = running.ready
+        pids = ready["pids"]
+        assert set(pids) == {"P1", "P2", "coordinator"}
+        first = ready["parties"][0]
+        status = ("party", "status", first["home"], "--key-file", first["key_file"], "--json")
+        assert call(*status).value["party"] == "P1"
+        os.kill(pids["P2"], signal.SIGKILL)
+        wait_until(lambda: "P2 ended with code -9" in running.lines, "the death is told")
+        assert is_alive(pids["P1"])
+    finally:
+        running.process.send_signal(signal.SIGINT)
+        code = running.process.wait(timeout=20)
+    assert (code, [name for name, pid in pids.items() if is_alive(pid)]) == (0, [])
+    assert "Traceback" not in running.lines
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder, require_empty
 from vetonet.cli.output import note, print_json, print_line, spell_command
 from vetonet.cli.session import read_clock, run_async, stop_on_signals
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = "127.0.0.1"
 MONITORED_FLOP: Final = 10**21
+SIGNING_MS_PER_PARTY: Final = 4_000
+"""How much longer one attempt at a signature may take for each party that shares the machine."""
+
 FLEET_RULES: Final = """\
 # Small runs are granted by the rules, large ones are left to people.
 default = "ask"
@@ -109,7 +114,7 @@ def _find_ports(count: int) -> list[str]:
 def _found(fleet: _Fleet) -> None:
     from vetonet.cli.directory import write_directory
     from vetonet.cli.founding import found_treaty
-    from vetonet.policy.plan import TreatyPlan
+    from vetonet.policy.plan import DEFAULT_SIGNING_MS, TreatyPlan
 
     ids = tuple(seat.party_id for seat in fleet.seats)
     plan = TreatyPlan.of_threshold(
@@ -120,6 +125,7 @@ def _found(fleet: _Fleet) -> None:
         licensed_flop=MONITORED_FLOP,
         operators=(("op1", None),),
         maker_ids=("maker1",),
+        signing_ms=DEFAULT_SIGNING_MS + SIGNING_MS_PER_PARTY * len(ids),
     )
     write_directory(fleet.trial, found_treaty(plan, lambda _: secrets.token_bytes, read_clock()))
 
@@ -148,6 +154,8 @@ async def _keep(fleet: _Fleet, *, as_json: bool) -> None:
     from vetonet.cli.children import Child, end_children, watch_ends
 
     stopped, parties, coordinators = stop_on_signals(), list[Child](), list[Child]()
+    # A terminal that is closed would leave everybody behind: they have sessions of their own.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stopped.set)
     try:
         beginning = asyncio.create_task(_begin(fleet, parties, coordinators))
         waiting = asyncio.create_task(stopped.wait())
@@ -159,6 +167,9 @@ async def _keep(fleet: _Fleet, *, as_json: bool) -> None:
         _say_ready(fleet, [*coordinators, *parties], as_json=as_json)
         ending = asyncio.create_task(watch_ends([*coordinators, *parties]))
         await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if ending.done():
+            message = f"all of the fleet ended by itself; see {fleet.root / 'logs'}"
+            raise Failure(message, code=Exit.NEGATIVE, reason="child")
     finally:
         note("stopping: the parties first, then the coordinator ...")
         await end_children(parties)

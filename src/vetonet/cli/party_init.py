@@ -86,6 +86,8 @@ def init(
     remembered = settle(home, directory, settings, unlock)
     if key_file is not None and key_file.resolve().is_relative_to(home.resolve()):
         warn("the key file lies in the home that it opens; keep it on another medium")
+    if (directory / "coordinator" / "data" / "witnesses" / party_id).exists():
+        warn(f"the coordinator of this trial ran {party_id}'s witness itself: never run both with one key")
     if as_json:
         print_json({"home": str(home), "party": party_id, "remembered": remembered})
     else:

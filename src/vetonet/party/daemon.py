@@ -312,6 +312,9 @@ class PartyDaemon:
 
     async def _follow(self) -> None:
         signed = await self._coordinator.get_checkpoint()
+        if self._view.stands_at(signed):
+            self._settle()
+            return
         size = self._view.confront(signed).tree_size
         new_leaves = await self._coordinator.fetch_leaves(self._view.tree_size, size)
         try:
@@ -387,6 +390,8 @@ class PartyDaemon:
         return self._view
 
     async def _compare(self, signed: bytes) -> None:
+        if self._view.stands_at(signed):
+            return
         try:
             seen = self._view.confront(signed)
         except EquivocationError:

@@ -29,12 +29,15 @@ from vetonet.policy.rules import Rules
 from vetonet.policy.standing import Standing
 from vetonet.tlog.fork import LogForkedError
 from vetonet.tlog.proof import LogProof
-from vetonet.units import Clock
-from vetonet.wire.convert import proposal_name
+from vetonet.units import MS_PER_S, Clock
+from vetonet.wire.convert import parse_proposal_name, proposal_name
 from vetonet.wire.status import RpcError
 
 Say: TypeAlias = Callable[[str], None]
 """Takes one line for people."""
+
+MAX_SKEW_MS: Final = 2_000
+"""How much earlier than this party's own clock says a close may be that it waits for."""
 
 MAX_REMEMBERED: Final = 4_096
 """How many requests that were met, and things that were said, are known again."""
@@ -170,6 +173,7 @@ class Envoy:
         if self.party_id not in named or key in self._met:
             return
         what = f"{asked.name}: {f'lease {asked.lease}' if asked.lease else 'outcome'}"
+        await self._bear_skew(asked)
         try:
             await (
                 self._daemon.answer(asked) if isinstance(asked, SigningAsked) else self._daemon.commit(asked)
@@ -184,6 +188,15 @@ class Envoy:
         self._met.add(key)
         if is_signing:
             self._say(f"{what}, attempt {asked.attempt + 1}: signed")
+
+    async def _bear_skew(self, asked: CommitmentsAsked | SigningAsked) -> None:
+        """A coordinator whose clock is a little ahead asks before the close; one refusal costs an attempt."""
+        prefix = parse_proposal_name(asked.name)
+        votes = (vote for digest, vote in self._daemon.ledger.votes.items() if digest.startswith(prefix))
+        closes_ms = max((vote.matter.statement.closes_ms for vote in votes), default=0)
+        early_ms = closes_ms - self._clock()
+        if 0 < early_ms <= MAX_SKEW_MS:
+            await self._sleep(early_ms / MS_PER_S)
 
     async def _attend(self) -> None:
         """The log's news is told; what was signed and is in no log goes out again; the rules are followed."""

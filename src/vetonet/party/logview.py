@@ -110,6 +110,15 @@ class LogView:
         self._read(first, new_leaves)
         return checkpoint
 
+    def stands_at(self, checkpoint_bytes: bytes) -> bool:
+        """Whether these are the very bytes that were verified last, so that there is nothing to learn.
+
+        Raises:
+            VetonetError: nothing of this log is believed any more.
+        """
+        self._raise_if_halted()
+        return bool(self._signed) and checkpoint_bytes == self._signed
+
     def confront(self, checkpoint_bytes: bytes, history: Sequence[bytes] = ()) -> Checkpoint:
         """Return a checkpoint of the treaty's log, from wherever, that contradicts nothing known here.
 

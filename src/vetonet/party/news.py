@@ -54,7 +54,7 @@ class News:
             self._say(f"{entry.name}: {_describe(_find(ledger, entry.name))}")
         elif before is not None and before is not entry.phase:
             what = "adopted" if entry.phase is Phase.LICENSED and entry.action != "run-grant" else entry.phase
-            self._say(f"{entry.name}: {what}")
+            self._say(f"{entry.name}: {what}{_say_unlogged(entry)}")
 
     def _tell_licence(self, entry: LicenceStatus) -> None:
         lease = self._leases.get(entry.name, 0 if self._started else entry.lease)
@@ -67,6 +67,13 @@ class News:
         if entry.obstacle != obstacle:
             why = entry.obstacle or "nothing is in the way any more"
             self._say(f"{entry.name}: leases of licence {entry.licence_id}: {why}")
+
+
+def _say_unlogged(entry: ProposalStatus) -> str:
+    """Return what to look into: ballots that others handed over and that the log never held."""
+    if not entry.unlogged_ballots:
+        return ""
+    return f"; {entry.unlogged_ballots} ballots reached this party directly that the log does not hold"
 
 
 def _find(ledger: Ledger, name: str) -> Voting:

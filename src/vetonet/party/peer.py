@@ -192,7 +192,7 @@ class PartyServicer(party_pb2_grpc.PartyServiceServicer):
     async def GetStatus(  # noqa: N802 - the name is the proto's
         self, request: party_pb2.GetStatusRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> party_pb2.PartyStatus:
-        """Return what the daemon knows: to the party itself all, to others what the log shows everybody."""
+        """Return what the daemon knows: to the party itself all, to others what the log shows (VN-13.4)."""
         del request
         caller, status = self._require_party(context), self._desk.get_status()
         is_own = caller is not None and caller.name == self._desk.party_id
@@ -226,7 +226,7 @@ class PartyServicer(party_pb2_grpc.PartyServiceServicer):
         if caller is None or caller.name != self._desk.party_id:
             named = "somebody without a certificate" if caller is None else caller.name
             msg = f"only {self._desk.party_id} itself orders its daemon, not {named}"
-            raise WrongIdentityError(msg, culprit=None if caller is None else caller.name, clause="VN-13.1")
+            raise WrongIdentityError(msg, culprit=None if caller is None else caller.name, clause="VN-13.4")
         if self._orders is None:
             raise UnexpectedEventError("this daemon takes no orders")
         return self._orders

@@ -227,10 +227,15 @@ def _read_conditions(reading: _Reading, path: TomlPath, table: object) -> Condit
     if len(reading.mistakes) > before:
         return None
     try:
-        return Conditions(**values)
+        when = Conditions(**values)
     except ValueError as error:
         reading.mistakes.add(path, str(error))
         return None
+    if when.actions and RUN_GRANT not in when.actions and not when.are_met_by_motion(when.actions[0]):
+        what = f"expected action alone where it is not {RUN_GRANT}: of a motion no run is known"
+        reading.mistakes.add(path, what)
+        return None
+    return when
 
 
 def _read_flop(reading: _Reading, path: TomlPath, value: object) -> int | None:

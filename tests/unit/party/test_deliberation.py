@@ -6,6 +6,7 @@ import pytest
 
 from support.world import NOW_MS, Council, make_council
 from vetonet.crypto.statement import Signed
+from vetonet.errors import ConfigError
 from vetonet.party.deliberation import Resolve, deliberate
 from vetonet.party.rules_file import parse_rules
 from vetonet.policy.action import ActionClass
@@ -128,3 +129,9 @@ def test_runs_that_hold_a_licence_count_into_the_total() -> None:
     granted = ledger(first, *(b.data for b in ballots.values()), licence.data, second, council=council)
     (resolved,) = deliberate(rules(), granted, "p3", NOW_MS)
     assert (resolved.digest, resolved.answer) == (second.payload_digest, ASK)
+
+
+def test_a_rule_for_motions_that_asks_for_a_run_is_a_mistake() -> None:
+    when = "{ action = 'new-guarantee', below-flop = '1e25' }"
+    with pytest.raises(ConfigError, match="rules:3: expected action alone"):
+        rules(f"default = 'ask'\n[[rule]]\nwhen = {when}\ndecide = 'grant'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -20,7 +20,7 @@ from vetonet.party.memory import PartyMemory
 from vetonet.party.order_client import OrderClient
 from vetonet.party.peer import serve_party
 from vetonet.party.rules_file import parse_rules
-from vetonet.party.views import Heartbeat, ProposalView, WatchEvent
+from vetonet.party.views import CommitmentsAsked, CulpritsNamed, Heartbeat, ProposalView, WatchEvent
 from vetonet.policy.ballot import VetoReason, open_ballot
 from vetonet.policy.quorum import Choice
 from vetonet.policy.standing import Standing
@@ -48,6 +48,8 @@ class Bench:
     log: Log
     is_deaf: bool = False
     heard: list[bytes] = field(default_factory=list)
+    news: list[WatchEvent] = field(default_factory=list)
+    committed: list[tuple[str, int]] = field(default_factory=list)
 
     def adopt(self, treaty: Signed[Treaty]) -> None:
         raise AssertionError(f"no treaty {treaty.statement.epoch} is ever amended here")
@@ -69,7 +71,9 @@ class Bench:
     async def submit_commitments(
         self, name: str, lease: int, commitments: Sequence[GroupCommitments]
     ) -> ProposalView:
-        raise AssertionError(f"nobody asked for {lease} of {name}: {commitments}")
+        assert commitments
+        self.committed.append((name, lease))
+        return None  # type: ignore[return-value]  # what it answers is nothing that a party believes
 
     async def submit_shares(
         self, name: str, lease: int, attempt: int, shares: Sequence[GroupShare]
@@ -78,7 +82,8 @@ class Bench:
 
     async def watch(self, name: str = "", *, resume_sequence: int = 0) -> AsyncGenerator[WatchEvent, None]:
         del name, resume_sequence
-        yield Heartbeat(sequence=1)
+        for event in (Heartbeat(sequence=1), *self.news):
+            yield event
         raise RpcError("the stream broke")
 
 
@@ -137,6 +142,7 @@ class World:
 
     async def _sleep(self, duration_s: float) -> None:
         assert duration_s > 0
+        self.clock.now += int(duration_s * 1_000)
         self.looks -= 1
         if self.looks <= 0:
             raise EnoughError
@@ -231,6 +237,60 @@ def test_every_absence_of_the_coordinator_is_told_once_and_so_is_its_return() ->
     assert said(world, "the coordinator is away or refuses") == 3
 
 
+def ask_to_commit(world: World, digest: bytes) -> CommitmentsAsked:
+    return CommitmentsAsked(
+        sequence=2,
+        name=proposal_name(digest),
+        lease=0,
+        attempt=0,
+        party_ids=("p1", "p2"),
+        deadline_ms=world.clock.now + 60_000,
+    )
+
+
+def grant_and_wait(world: World, early_ms: int) -> bytes:
+    """Two grants are in the log, and by the party's clock the vote closes in so long."""
+    proposal = world.council.sign_proposal()
+    grants = [world.council.sign_ballot(party, proposal).data for party in ("p1", "p2")]
+    for leaf in (proposal.data, *grants):
+        world.bench.log.append(leaf)
+    world.clock.now = proposal.statement.closes_ms - early_ms
+    return proposal.payload_digest
+
+
+def test_a_request_that_comes_a_little_before_the_close_is_met_at_the_close_and_once() -> None:
+    world = World()
+    digest = grant_and_wait(world, 900)
+    asked = ask_to_commit(world, digest)
+    world.bench.news = [asked, asked]
+    asyncio.run(world.look(world.start(ASKING), 2))
+    assert world.bench.committed == [(proposal_name(digest), 0)]
+    assert said(world, "refused") == 0
+
+
+def test_a_request_that_comes_long_before_the_close_is_refused_and_told() -> None:
+    world = World()
+    world.bench.news = [ask_to_commit(world, grant_and_wait(world, 60_000))]
+    asyncio.run(world.look(world.start(ASKING), 1))
+    assert (world.bench.committed, said(world, "the ballots in the log say pending")) == ([], 1)
+
+
+def test_a_request_that_is_for_others_is_nobodys_business_here() -> None:
+    world = World()
+    asked = ask_to_commit(world, grant_and_wait(world, 0))
+    world.bench.news = [replace(asked, party_ids=("p2", "p3"))]
+    asyncio.run(world.look(world.start(ASKING), 1))
+    assert (world.bench.committed, said(world, "refused")) == ([], 0)
+
+
+def test_a_culprit_is_named() -> None:
+    world = World()
+    name = proposal_name(world.propose())
+    world.bench.news = [CulpritsNamed(sequence=2, name=name, party_ids=("p3",), reason="a bad share")]
+    asyncio.run(world.look(world.start(ASKING), 1))
+    assert f"{name}: the coordinator names p3: a bad share" in world.lines
+
+
 async def order(authority: Authority, caller: str, envoy: Envoy, treaty: Council, *, takes: bool) -> None:
     """A caller with this certificate has p1's daemon vote."""
     mine = authority.issue(Role.PARTY, "p1", now=read_real_time())
@@ -260,6 +320,8 @@ def test_nobody_but_the_party_itself_orders_its_daemon(
     takes: bool,  # noqa: FBT001 - pytest passes it by name
     error: type[VetonetError],
 ) -> None:
+    """VN-13.4."""
+
     async def main() -> None:
         world = World()
         world.propose()

@@ -7,6 +7,7 @@ import pytest
 from support.world import NOW_MS, make_council
 from vetonet.crypto.statement import sign
 from vetonet.errors import EncodingError
+from vetonet.party.memory import PartyMemory
 from vetonet.party.status import (
     LicenceStatus,
     PartyStatus,
@@ -16,9 +17,11 @@ from vetonet.party.status import (
     read_status,
     status_message,
 )
+from vetonet.party.unlogged import list_unlogged
 from vetonet.policy.ballot import VetoReason
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.standing import Consent, Standing
+from vetonet.storage import MemoryJournal
 from vetonet.units import MS_PER_HOUR
 from vetonet.v1 import party_pb2
 from vetonet.voting.ledger import Ledger, read_leaves
@@ -74,17 +77,7 @@ def test_a_licence_says_why_no_lease_can_be_signed() -> None:
     tenure = told.tenures[PROPOSAL.payload_digest]
     assert describe_tenure(tenure, starts_ms).obstacle == ""
     assert describe_tenure(tenure, PROPOSAL.statement.ends_ms).obstacle == "the run is over"
-    said = Consent(
-        treaty_digest=COUNCIL.treaty.payload_digest,
-        epoch=1,
-        proposal_digest=PROPOSAL.payload_digest,
-        number=1,
-        standing=Standing.WITHDRAWN,
-        stated_ms=starts_ms,
-        reason=VetoReason.OTHER,
-    )
-    leaf = sign(said, COUNCIL.party_keys["p2"])
-    withdrawn = read_leaves(told, [(6, leaf)]).tenures[PROPOSAL.payload_digest]
+    withdrawn = read_leaves(told, [(6, withdraw(1))]).tenures[PROPOSAL.payload_digest]
     entry = describe_tenure(withdrawn, starts_ms)
     assert (entry.obstacle, entry.lease) == ("consent is not kept: p2 withdrew", 0)
 
@@ -118,6 +111,7 @@ def test_a_status_comes_back_as_it_went() -> None:
 
 
 def test_others_see_the_record_and_nothing_of_the_partys_own() -> None:
+    """VN-13.4."""
     public = make_status().for_others()
     assert (public.undelivered, public.refusals) == ((), ())
     assert [entry.statement for entry in public.proposals] == [b"", b""]
@@ -129,3 +123,26 @@ def test_a_class_of_action_that_nobody_knows_is_refused() -> None:
     message.proposals[0].action = "world-peace"
     with pytest.raises(EncodingError, match="expected a class of action"):
         read_status(message)
+
+
+def withdraw(number: int, party_id: str = "p2") -> bytes:
+    said = Consent(
+        treaty_digest=COUNCIL.treaty.payload_digest,
+        epoch=1,
+        proposal_digest=PROPOSAL.payload_digest,
+        number=number,
+        standing=Standing.WITHDRAWN,
+        stated_ms=PROPOSAL.statement.starts_ms,
+        reason=VetoReason.OTHER,
+    )
+    return sign(said, COUNCIL.party_keys[party_id])
+
+
+def test_a_withdrawal_that_is_in_no_log_is_to_be_said_again_while_the_run_goes_on() -> None:
+    memory, told, now = PartyMemory.open(MemoryJournal()), licensed(), PROPOSAL.statement.starts_ms
+    memory.keep_consent(PROPOSAL.payload_digest, 1, withdraw(1), now)
+    (entry,) = list_unlogged(told, memory, "p2", now)
+    assert entry.digest == PROPOSAL.payload_digest
+    assert isinstance(entry.said, Consent)
+    assert list_unlogged(told, memory, "p2", PROPOSAL.statement.ends_ms) == ()
+    assert list_unlogged(read_leaves(told, [(6, withdraw(1))]), memory, "p2", now) == ()

@@ -1,0 +1,49 @@
+"""What people read of what a vote still lacks, and what scripts do."""
+
+from __future__ import annotations
+
+from support.world import NOW_MS, make_council
+from vetonet.cli.party_status import describe_status, say_lacking
+from vetonet.crypto.statement import Signed
+from vetonet.party.status import PartyStatus, ProposalStatus, describe_vote
+from vetonet.policy.proposal import Proposal
+from vetonet.policy.quorum import Choice
+from vetonet.tlog.log import Log
+from vetonet.voting.ledger import Ledger, read_leaves
+
+COUNCIL = make_council(3, 2, ("p1",))
+PROPOSAL = COUNCIL.sign_proposal()
+
+
+def stand(now: int, *voters: str, proposal: Signed[Proposal] = PROPOSAL) -> ProposalStatus:
+    ballots = [COUNCIL.sign_ballot(party, proposal, Choice.GRANT).data for party in voters]
+    ledger = read_leaves(Ledger(treaty=COUNCIL.treaty), enumerate([proposal.data, *ballots], start=1))
+    return describe_vote(ledger.votes[proposal.payload_digest], now)
+
+
+def test_an_open_vote_says_how_many_grants_are_missing_and_who_could_give_them() -> None:
+    assert say_lacking(stand(NOW_MS, "p2")) == (
+        "1 more of 2 grants, which p1, p3 could give; p1, p3 may vote until 2027-01-15T09:00:00Z"
+    )
+
+
+def test_a_vote_that_can_still_be_vetoed_says_who_may_vote() -> None:
+    assert say_lacking(stand(NOW_MS, "p2", "p3")) == "p1 may vote until 2027-01-15T09:00:00Z"
+
+
+def test_after_the_close_nobody_could_give_what_is_missing() -> None:
+    closed = PROPOSAL.statement.closes_ms
+    assert say_lacking(stand(closed, "p2")) == "1 more of 2 grants, which nobody could give"
+    assert say_lacking(stand(closed, "p2", "p3")) == "nothing"
+
+
+def test_a_status_without_a_checkpoint_says_so_and_one_with_it_is_verified() -> None:
+    log = Log(COUNCIL.treaty.statement.log_origin, [COUNCIL.treaty.data])
+    empty = PartyStatus(party_id="p1", epoch=1, checkpoint=b"", proposals=(stand(NOW_MS),))
+    assert describe_status(empty, COUNCIL.treaty.statement)["checkpoint"] is None
+    seen = PartyStatus(party_id="p1", epoch=1, checkpoint=COUNCIL.sign_head(log), proposals=())
+    assert describe_status(seen, COUNCIL.treaty.statement)["checkpoint"] == {
+        "origin": log.origin,
+        "tree_size": 1,
+        "root": log.root_hash().hex(),
+    }

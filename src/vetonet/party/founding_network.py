@@ -109,6 +109,7 @@ class FoundingDriver:
         self._rng, self._clock, self._flush_s, self._report = rng, clock, flush_s, report
         self._status = FoundingStatus(position=Position(charter=compute_digest(terms), attempt=attempt))
         self._ceremonies: dict[int, CeremonyDriver] = {}
+        self._by_digest: dict[bytes, CeremonyDriver] = {}
         self._told: set[str] = set()
         self._all_told = asyncio.Event()
         self._is_done = False
@@ -144,10 +145,9 @@ class FoundingDriver:
             VetonetError: as ``CeremonyDriver.receive``.
         """
         named = read_ceremony(data)
-        for ceremony in self._ceremonies.values():
-            if ceremony.plan.compute_digest() == named:
-                return ceremony.receive(data, caller)
-        raise UnexpectedEventError(f"no key ceremony {named.hex()[:16]} is held here")
+        if named not in self._by_digest:
+            raise UnexpectedEventError(f"no key ceremony {named.hex()[:16]} is held here")
+        self._by_digest[named].receive(data, caller)
 
     async def run(
         self, peers: Mapping[str, FoundingPeer], memory: FoundingMemory
@@ -232,6 +232,7 @@ class FoundingDriver:
             for index, plan in enumerate(self._plans)
             if self.party_id in plan.party_ids
         }
+        self._by_digest = {held.plan.compute_digest(): held for held in self._ceremonies.values()}
         making = [asyncio.create_task(self._make(index, peers)) for index in range(len(self._plans))]
         try:
             return tuple(await asyncio.gather(*making))
@@ -252,8 +253,9 @@ class FoundingDriver:
                 made = _Made(package=end.package, transcript=end.transcript, key_shares=end.key_shares)
         except CeremonyAbortedError as error:
             named = error.verdict.culprits or error.verdict.silent
+            evidence = error.verdict.evidence if ceremony is None else ceremony.list_public()
             reason = f"{error.verdict.reason} (group {index})"
-            raise FoundingAbortedError(named, reason) from error
+            raise FoundingAbortedError(named, reason, evidence=evidence) from error
         self._report(f"group {index} of {', '.join(plan.party_ids)} is made")
         return made
 

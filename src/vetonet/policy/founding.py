@@ -58,11 +58,13 @@ class FoundingAbortedError(ProtocolError):
 
     Attributes:
         named: through whom; whether that is guilt or silence, the message says.
+        evidence: what was signed in the ceremony that was spoilt, if one was; it shows anybody by whom.
     """
 
-    def __init__(self, named: tuple[str, ...], reason: str) -> None:
+    def __init__(self, named: tuple[str, ...], reason: str, *, evidence: tuple[bytes, ...] = ()) -> None:
         super().__init__(f"{', '.join(named)}: {reason}", culprit=named[0] if len(named) == 1 else None)
         self.named: Final = named
+        self.evidence: Final = evidence
 
 
 def plan_ceremonies(terms: Terms, attempt: int) -> tuple[CeremonyPlan, ...]:

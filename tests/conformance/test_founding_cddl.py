@@ -9,14 +9,19 @@ import pytest
 
 from support.charters import hold_ceremonies
 from vetonet.encoding import cbor
-from vetonet.policy.founding import MAX_ATTEMPT, MAX_TRANSCRIPT
+from vetonet.policy.founding import MAX_ATTEMPT, MAX_TRANSCRIPT, SpoiltCeremony
 from vetonet.policy.treaty import MAX_GROUPS
 
 pycddl = pytest.importorskip("pycddl", reason="pycddl has no wheel for this platform")
 
 RULES = Path(__file__).resolve().parents[2] / "proto" / "vetonet" / "statements" / "founding.cddl"
 KEPT = hold_ceremonies()
-RECORDS = {"founding-record": KEPT.to_item(), "group-transcript": KEPT.transcripts[0].to_item()}
+SIGNED = KEPT.transcripts[0]
+RECORDS = {
+    "founding-record": KEPT.to_item(),
+    "group-transcript": SIGNED.to_item(),
+    "spoilt-ceremony": SpoiltCeremony(attempt=1, group=0, statements=SIGNED.statements).to_item(),
+}
 each_rule = pytest.mark.parametrize("rule", sorted(RECORDS))
 
 
@@ -34,7 +39,7 @@ def test_what_is_kept_fits_the_rules(rule: str) -> None:
 def test_another_or_a_missing_field_does_not_fit(rule: str) -> None:
     item = RECORDS[rule]
     for changed in (
-        {**item, 3: 0},
+        {**item, 4: 0},
         {k: v for k, v in item.items() if k != 1},
         {**item, 1: "x"},
         {**item, 1: -1},

@@ -208,9 +208,8 @@ async def _take_part(driver: FoundingDriver, applicant: Applicant, settings: Hom
         settle(applicant, treaty, derived, settings)
         await driver.linger()
     except VetonetError as error:
-        if isinstance(error, FoundingAbortedError) and error.evidence:
-            attempt = driver.get_status(None).position.attempt
-            note(f"what was signed is in {keep_evidence(applicant.root, error.evidence, attempt)}")
+        if isinstance(error, FoundingAbortedError) and error.spoilt is not None:
+            note(f"what was signed is in {keep_evidence(applicant.root, error.spoilt)}")
         await driver.linger()
         raise
     finally:

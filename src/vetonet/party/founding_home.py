@@ -49,7 +49,7 @@ from vetonet.party.keys import (
 )
 from vetonet.party.keystore import KEY_STORE_FILE, KeyStore, Unlock
 from vetonet.party.secret_files import read_secret, read_settled, translated, write_secret
-from vetonet.policy.founding import FoundingRecord, GroupTranscript, Position
+from vetonet.policy.founding import FoundingRecord, Position, SpoiltCeremony
 from vetonet.policy.treaty import Terms, Treaty
 from vetonet.units import Rng
 from vetonet.voting.founding import verify_founding
@@ -211,14 +211,14 @@ class HomeMemory:
         _sync(self._root)
 
 
-def keep_evidence(root: Path, evidence: tuple[bytes, ...], attempt: int) -> Path:
+def keep_evidence(root: Path, spoilt: SpoiltCeremony) -> Path:
     """Return the file that now holds what was signed in a ceremony that somebody spoilt.
 
     Raises:
         ConfigError: it cannot be written.
     """
-    path = root / EVIDENCE_FILE.format(attempt=attempt)
-    write_secret(path, GroupTranscript(statements=evidence).to_bytes())
+    path = root / EVIDENCE_FILE.format(attempt=spoilt.attempt)
+    write_secret(path, spoilt.to_bytes())
     return path
 
 

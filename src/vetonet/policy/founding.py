@@ -72,8 +72,10 @@ class FoundingAbortedError(ProtocolError):
         spoilt: the ceremony that was spoilt, if one was; it shows anybody by whom.
     """
 
-    def __init__(self, named: tuple[str, ...], reason: str, *, spoilt: SpoiltCeremony | None = None) -> None:
-        super().__init__(f"{', '.join(named)}: {reason}", culprit=named[0] if len(named) == 1 else None)
+    reason = "founding-aborted"
+
+    def __init__(self, named: tuple[str, ...], why: str, *, spoilt: SpoiltCeremony | None = None) -> None:
+        super().__init__(f"{', '.join(named)}: {why}", culprit=named[0] if len(named) == 1 else None)
         self.named: Final = named
         self.spoilt: Final = spoilt
 

@@ -22,11 +22,12 @@ from vetonet.party.founding_ports import Derived
 from vetonet.party.founding_service import FoundingClient, FoundingStatus, connect_founders, serve_founding
 from vetonet.party.keys import PartySecrets, verify_secrets
 from vetonet.policy.ceremony import CeremonyShares
+from vetonet.policy.expression import AllOf, Threshold
 from vetonet.policy.founding import FoundingAbortedError, Position
 from vetonet.policy.treaty import Treaty
 from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import CeremonyEffect, SendTo
-from vetonet.voting.founding import verify_founding
+from vetonet.voting.founding import judge_spoilt, verify_founding
 from vetonet.wire.errors import WrongIdentityError
 from vetonet.wire.identity import Identity, Role
 from vetonet.wire.pki import Credential
@@ -188,6 +189,22 @@ def test_five_parties_found_one_treaty_though_one_comes_late() -> None:
     play_out(scenario())
 
 
+def test_a_group_of_one_seat_is_made_by_its_party_and_believed_by_all() -> None:
+    alone = Threshold(min_grants=1, electorate=("p1",), weights=(), minority=False)
+    both = AllOf(parts=(Threshold(min_grants=2, electorate=("p2", "p3"), weights=(), minority=False), alone))
+    actions = tuple(
+        replace(rule, quorum=replace(rule.quorum, expression=both)) for rule in CHARTER.terms.actions
+    )
+    terms = replace(CHARTER.terms, actions=actions)
+
+    async def scenario() -> None:
+        ends = await found({name: make_driver(name, terms=terms) for name in NAMES})
+        assert list_named(ends) == set()
+        assert len({end.treaty.data for end in ends.values() if end.treaty is not None}) == 1
+
+    play_out(scenario())
+
+
 def test_a_party_with_another_charter_is_named_by_all_before_any_ceremony() -> None:
     # VN-3.5
     async def scenario() -> None:
@@ -228,6 +245,12 @@ def test_who_deals_badly_is_named_by_all_those_outside_the_group_too() -> None:
         ends = await found(drivers)
         assert [end.error.named for end in ends.values() if end.error] == [("p2",)] * 5
         assert all(not end.kept for end in ends.values())
+        for end in ends.values():
+            assert end.error is not None
+            assert end.error.spoilt is not None
+            verdict = judge_spoilt(CHARTER.terms, end.error.spoilt)
+            assert verdict is not None
+            assert verdict.culprits == ("p2",)
 
     play_out(scenario())
 

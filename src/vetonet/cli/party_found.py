@@ -193,8 +193,9 @@ def _prepare(terms: Terms, applicant: Applicant, attempt: int, patience_ms: Mill
 
 async def _take_part(driver: FoundingDriver, applicant: Applicant, settings: HomeSettings) -> Signed[Treaty]:
     """Return the treaty once the home holds it and whoever needs this party's signature has it."""
-    from vetonet.party.founding_home import HomeMemory, settle
+    from vetonet.party.founding_home import HomeMemory, keep_evidence, settle
     from vetonet.party.founding_service import connect_founders, serve_founding
+    from vetonet.policy.founding import FoundingAbortedError
 
     credential = applicant.credential
     bound = await serve_founding(
@@ -206,7 +207,9 @@ async def _take_part(driver: FoundingDriver, applicant: Applicant, settings: Hom
         treaty, derived = await driver.run(peers, HomeMemory(applicant))
         settle(applicant, treaty, derived, settings)
         await driver.linger()
-    except VetonetError:
+    except VetonetError as error:
+        if isinstance(error, FoundingAbortedError) and error.spoilt is not None:
+            note(f"what was signed is in {keep_evidence(applicant.root, error.spoilt)}")
         await driver.linger()
         raise
     finally:

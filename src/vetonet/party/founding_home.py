@@ -49,7 +49,7 @@ from vetonet.party.keys import (
 )
 from vetonet.party.keystore import KEY_STORE_FILE, KeyStore, Unlock
 from vetonet.party.secret_files import read_secret, read_settled, translated, write_secret
-from vetonet.policy.founding import FoundingRecord, Position
+from vetonet.policy.founding import FoundingRecord, Position, SpoiltCeremony
 from vetonet.policy.treaty import Terms, Treaty
 from vetonet.units import Rng
 from vetonet.voting.founding import verify_founding
@@ -63,6 +63,7 @@ PENDING_SHARE: Final = "founding-{attempt}-share-{group}-{participant}"
 
 BEGUN_ATTEMPT: Final = "founding-begun-{charter}-{attempt}"
 PENDING_RECORD: Final = "founding-{attempt}.cbor"
+EVIDENCE_FILE: Final = "founding-{attempt}-evidence.cbor"
 
 _BEGUN: Final = b"begun"
 
@@ -208,6 +209,17 @@ class HomeMemory:
         path = self._root / PENDING_RECORD.format(attempt=derived.record.attempt)
         write_secret(path, derived.record.to_bytes())
         _sync(self._root)
+
+
+def keep_evidence(root: Path, spoilt: SpoiltCeremony) -> Path:
+    """Return the file that now holds what was signed in a ceremony that somebody spoilt.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    path = root / EVIDENCE_FILE.format(attempt=spoilt.attempt)
+    write_secret(path, spoilt.to_bytes())
+    return path
 
 
 def recover(applicant: Applicant, treaty: Treaty, attempt: int) -> Derived:

@@ -39,6 +39,7 @@ from vetonet.policy.founding import (
     FoundingRecord,
     GroupTranscript,
     Position,
+    SpoiltCeremony,
     list_differing,
     plan_ceremonies,
 )
@@ -109,6 +110,8 @@ class FoundingDriver:
         self._rng, self._clock, self._flush_s, self._report = rng, clock, flush_s, report
         self._status = FoundingStatus(position=Position(charter=compute_digest(terms), attempt=attempt))
         self._ceremonies: dict[int, CeremonyDriver] = {}
+        self._by_digest: dict[bytes, CeremonyDriver] = {}
+        self._shown: dict[int, ShownTranscript] = {}
         self._told: set[str] = set()
         self._all_told = asyncio.Event()
         self._is_done = False
@@ -144,10 +147,9 @@ class FoundingDriver:
             VetonetError: as ``CeremonyDriver.receive``.
         """
         named = read_ceremony(data)
-        for ceremony in self._ceremonies.values():
-            if ceremony.plan.compute_digest() == named:
-                return ceremony.receive(data, caller)
-        raise UnexpectedEventError(f"no key ceremony {named.hex()[:16]} is held here")
+        if named not in self._by_digest:
+            raise UnexpectedEventError(f"no key ceremony {named.hex()[:16]} is held here")
+        self._by_digest[named].receive(data, caller)
 
     async def run(
         self, peers: Mapping[str, FoundingPeer], memory: FoundingMemory
@@ -232,6 +234,7 @@ class FoundingDriver:
             for index, plan in enumerate(self._plans)
             if self.party_id in plan.party_ids
         }
+        self._by_digest = {held.plan.compute_digest(): held for held in self._ceremonies.values()}
         making = [asyncio.create_task(self._make(index, peers)) for index in range(len(self._plans))]
         try:
             return tuple(await asyncio.gather(*making))
@@ -252,19 +255,21 @@ class FoundingDriver:
                 made = _Made(package=end.package, transcript=end.transcript, key_shares=end.key_shares)
         except CeremonyAbortedError as error:
             named = error.verdict.culprits or error.verdict.silent
+            signed = self._shown[index].statements if ceremony is None else ceremony.list_public()
+            spoilt = SpoiltCeremony(attempt=self._attempt, group=index, statements=signed)
             reason = f"{error.verdict.reason} (group {index})"
-            raise FoundingAbortedError(named, reason) from error
+            raise FoundingAbortedError(named, reason, spoilt=spoilt) from error
         self._report(f"group {index} of {', '.join(plan.party_ids)} is made")
         return made
 
     async def _watch(self, index: int, members: Mapping[str, FoundingPeer]) -> _Made:
         """Return a group that this party takes no part in, from what its participants signed (VN-15.6)."""
-        shown = ShownTranscript(plan=self._plans[index])
+        shown = self._shown[index] = ShownTranscript(plan=self._plans[index])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._remaining_s):
                 while shown.package is None:
                     for name, peer in members.items():
-                        shown = await _ask_for_transcript(shown, index, name, peer)
+                        shown = self._shown[index] = await _ask_for_transcript(shown, index, name, peer)
                         if shown.verdict is not None and shown.verdict.culprits:
                             raise CeremonyAbortedError(shown.verdict)
                     if shown.package is None:

@@ -39,6 +39,17 @@ class GroupTranscript(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpoiltCeremony(Record):
+    """What was signed in a ceremony that gave no group: with the charter it shows anybody through whom."""
+
+    MAX_BYTES: ClassVar[int] = 4 * MAX_CEREMONY_BYTES
+
+    attempt: int = member(1, uint(MAX_ATTEMPT))
+    group: int = member(2, uint(MAX_GROUPS))
+    statements: tuple[bytes, ...] = member(3, many(bstr(1, MAX_CEREMONY_BYTES), maximum=MAX_TRANSCRIPT))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundingRecord(Record):
     """From what the groups of a treaty follow, for anybody who has the treaty.
 
@@ -58,11 +69,15 @@ class FoundingAbortedError(ProtocolError):
 
     Attributes:
         named: through whom; whether that is guilt or silence, the message says.
+        spoilt: the ceremony that was spoilt, if one was; it shows anybody by whom.
     """
 
-    def __init__(self, named: tuple[str, ...], reason: str) -> None:
-        super().__init__(f"{', '.join(named)}: {reason}", culprit=named[0] if len(named) == 1 else None)
+    reason = "founding-aborted"
+
+    def __init__(self, named: tuple[str, ...], why: str, *, spoilt: SpoiltCeremony | None = None) -> None:
+        super().__init__(f"{', '.join(named)}: {why}", culprit=named[0] if len(named) == 1 else None)
         self.named: Final = named
+        self.spoilt: Final = spoilt
 
 
 def plan_ceremonies(terms: Terms, attempt: int) -> tuple[CeremonyPlan, ...]:

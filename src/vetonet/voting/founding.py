@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from vetonet.crypto import frost
 from vetonet.errors import EncodingError
 from vetonet.policy.ceremony import CeremonyPlan
-from vetonet.policy.founding import FoundingRecord, plan_ceremonies
-from vetonet.policy.treaty import Treaty
+from vetonet.policy.founding import FoundingRecord, SpoiltCeremony, plan_ceremonies
+from vetonet.policy.treaty import Terms, Treaty
 from vetonet.voting.ceremony_replay import replay_transcript
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError, CeremonyVerdict
 
@@ -59,6 +59,26 @@ class ShownTranscript:
         except CeremonyAbortedError as error:
             return replace(self, statements=together, verdict=error.verdict)
         return replace(self, statements=together, package=package, verdict=None)
+
+
+def judge_spoilt(terms: Terms, spoilt: SpoiltCeremony) -> CeremonyVerdict | None:
+    """Return through whom a ceremony gave no group, as far as what was signed goes; None where it gave one.
+
+    Args:
+        terms: the charter, from a source that the reader trusts.
+        spoilt: untrusted.
+
+    Raises:
+        EncodingError: the charter has no such ceremony.
+        VetonetError: as ``read_group``.
+    """
+    if not spoilt.attempt or spoilt.group >= len(terms.leaves):
+        raise EncodingError(f"this charter has no group {spoilt.group} at attempt {spoilt.attempt}")
+    try:
+        read_group(plan_ceremonies(terms, spoilt.attempt)[spoilt.group], spoilt.statements)
+    except CeremonyAbortedError as error:
+        return error.verdict
+    return None
 
 
 def verify_founding(treaty: Treaty, kept: FoundingRecord) -> None:

@@ -103,6 +103,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "unknown-log": _row(_CODE.NOT_FOUND, RefusedError),
     "stale-checkpoint": _row(_CODE.FAILED_PRECONDITION, RefusedError),
     "split-view": _row(_CODE.ALREADY_EXISTS, EquivocationError),
+    "founding-aborted": _row(_CODE.FAILED_PRECONDITION, ProtocolError),
     "request-conflict": _row(_CODE.ALREADY_EXISTS, ProtocolError),
     "wrong-identity": _row(_CODE.PERMISSION_DENIED, WrongIdentityError),
     "not-found": _row(_CODE.NOT_FOUND, NotFoundError),

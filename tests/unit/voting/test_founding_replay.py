@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from support.ceremony import Table
 from support.charters import Charter, hold_ceremonies, make_charter, seat
+from vetonet.crypto.statement import sign
 from vetonet.errors import EncodingError, EpochError, VetonetError
+from vetonet.policy.ceremony import read_ceremony
 from vetonet.policy.founding import FoundingRecord, GroupTranscript, plan_ceremonies
 from vetonet.policy.treaty import Treaty
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError
-from vetonet.voting.founding import read_group, verify_founding
+from vetonet.voting.founding import ShownTranscript, read_group, verify_founding
 
 CHARTER: Charter = make_charter()
 KEPT = hold_ceremonies()
@@ -74,3 +77,41 @@ def test_an_empty_transcript_makes_no_group() -> None:
         read_group(PLANS[0], ())
     with pytest.raises(CeremonyAbortedError):
         verify_founding(derive(), replace(KEPT, transcripts=(GroupTranscript(statements=()),) * 2))
+
+
+def test_what_participants_show_is_put_together_until_the_group_follows() -> None:
+    statements = KEPT.transcripts[0].statements
+    shown = ShownTranscript(plan=PLANS[0]).add(statements[:4])
+    assert shown.package is None
+    assert shown.verdict is not None
+    whole = shown.add(statements[3:])
+    assert whole.package == derive().groups[0]
+    assert whole.verdict is None
+    assert whole.add(statements) is whole
+
+
+def test_a_statement_of_another_ceremony_among_those_shown_counts_nothing() -> None:
+    # VN-15.1
+    shown = ShownTranscript(plan=PLANS[0]).add(KEPT.transcripts[0].statements[:2])
+    with pytest.raises(VetonetError):
+        shown.add((*KEPT.transcripts[0].statements, KEPT.transcripts[1].statements[0]))
+
+
+def test_two_faces_shown_by_two_participants_convict_their_signer() -> None:
+    # VN-15.4
+    first = seat(CHARTER, 0).run().finishes["p1"].transcript
+    other = Table.seat(seat(CHARTER, 0).cast, seed=b"again")
+    again = next(data for sender, _, data in other.under_way if sender == "p2")
+    shown = ShownTranscript(plan=PLANS[0]).add(first[:3]).add(first).add((again,))
+    assert shown.verdict is not None
+    assert shown.verdict.culprits == ("p2",)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xd2", sign(CHARTER.terms, CHARTER.keys["p1"])])
+def test_bytes_that_are_no_statement_of_a_ceremony_name_none(data: bytes) -> None:
+    with pytest.raises(EncodingError):
+        read_ceremony(data)
+
+
+def test_a_statement_says_of_which_ceremony_it_is() -> None:
+    assert {read_ceremony(data) for data in KEPT.transcripts[1].statements} == {PLANS[1].compute_digest()}

@@ -15,7 +15,7 @@ from support.coordination import make_authority, read_real_time
 from vetonet.crypto import frost
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed, sign, sign_entry
-from vetonet.errors import UnexpectedEventError, UnknownPartyError
+from vetonet.errors import EncodingError, UnexpectedEventError, UnknownPartyError
 from vetonet.party.ceremony import CeremonyDriver
 from vetonet.party.founding_network import FoundingDriver
 from vetonet.party.founding_ports import Derived
@@ -23,7 +23,7 @@ from vetonet.party.founding_service import FoundingClient, FoundingStatus, conne
 from vetonet.party.keys import PartySecrets, verify_secrets
 from vetonet.policy.ceremony import CeremonyShares
 from vetonet.policy.expression import AllOf, Threshold
-from vetonet.policy.founding import FoundingAbortedError, Position
+from vetonet.policy.founding import MAX_TRANSCRIPT, FoundingAbortedError, Position
 from vetonet.policy.treaty import Treaty
 from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import CeremonyEffect, SendTo
@@ -284,6 +284,68 @@ def test_nobody_but_a_party_of_the_charter_is_served(name: str, role: Role) -> N
             await client.get_founding()
         with pytest.raises(WrongIdentityError):
             await client.get_transcript(0)
+        await client.close()
+        await bound.stop(0.1)
+
+    play_out(scenario())
+
+
+class SaysNonsense(FoundingDriver):
+    """Answers with what no founding can say."""
+
+    nonsense = FoundingStatus(position=Position(charter=b"short", attempt=1))
+
+    def get_status(self, caller: Identity | None) -> FoundingStatus:
+        del caller
+        return self.nonsense
+
+    def get_transcript(self, group: int) -> tuple[bytes, ...]:
+        return (b"statement",) * (MAX_TRANSCRIPT + 1 + group)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        pytest.param(FoundingStatus(position=Position(charter=b"short", attempt=1)), id="no digest"),
+        pytest.param(
+            FoundingStatus(position=Position(charter=bytes(32), attempt=1), treaty=b"t"), id="no treaty"
+        ),
+        pytest.param(
+            FoundingStatus(position=Position(charter=bytes(32), attempt=1), signature=bytes(129)),
+            id="no signature",
+        ),
+    ],
+)
+def test_an_answer_that_no_founding_gives_is_refused(nonsense: FoundingStatus) -> None:
+    async def scenario() -> None:
+        driver = make_driver("p1", kind=SaysNonsense)
+        assert isinstance(driver, SaysNonsense)
+        driver.nonsense = nonsense
+        own = credential_of("p1")
+        bound = await serve_founding(driver, "127.0.0.1:0", credential=own, max_message_bytes=4096)
+        client = FoundingClient.connect(
+            bound.address, party_id="p1", credential=credential_of("p2"), rng=SeededRng(b"x")
+        )
+        with pytest.raises(EncodingError):
+            await client.get_founding()
+        with pytest.raises(EncodingError):
+            await client.get_transcript(0)
+        await client.close()
+        await bound.stop(0.1)
+
+    play_out(scenario())
+
+
+def test_a_statement_larger_than_any_of_the_ceremonies_is_refused() -> None:
+    # VN-13.3
+    async def scenario() -> None:
+        own = credential_of("p1")
+        bound = await serve_founding(make_driver("p1"), "127.0.0.1:0", credential=own, max_message_bytes=4096)
+        client = FoundingClient.connect(
+            bound.address, party_id="p1", credential=credential_of("p2"), rng=SeededRng(b"x")
+        )
+        with pytest.raises(EncodingError, match="at most"):
+            await client.deliver_ceremony_message(bytes(5000))
         await client.close()
         await bound.stop(0.1)
 

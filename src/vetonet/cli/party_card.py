@@ -9,7 +9,7 @@ import click
 
 from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.cli.parameters import NAME
-from vetonet.cli.party_unlock import read_unlock, unlock_options
+from vetonet.cli.party_home import read_unlock, unlock_options
 
 
 @click.command(

@@ -12,7 +12,7 @@ import click
 from vetonet.cli.exits import Failure
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, spell_command
 from vetonet.cli.parameters import ADDRESS, DURATION, parse_address, show
-from vetonet.cli.party_unlock import read_unlock, unlock_options
+from vetonet.cli.party_home import read_unlock, unlock_options
 from vetonet.cli.session import DEFAULT_ADDRESS as COORDINATOR_ADDRESS
 from vetonet.cli.session import read_clock, run_async
 from vetonet.errors import VetonetError

@@ -72,7 +72,7 @@ def test_what_chips_emit_fits_the_rules(rule: str, statement: Statement) -> None
 
 
 def test_every_report_of_a_busy_chip_fits_the_rules() -> None:
-    chip = FLEET.license(FLEET.chips[1])
+    chip = FLEET.lease(FLEET.chips[1])
     for hour in range(6):
         request = FLEET.request() if hour % 2 else FLEET.free_request()
         chip, _ = step(chip, request, chip.latest_ms)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.tenancy import Tenancy
 from support.world import make_council
 from vetonet.crypto import cose
 from vetonet.crypto.statement import Signed, Statement, peek
@@ -18,10 +19,12 @@ from vetonet.policy.action import IMPOSSIBLE, ActionClass
 from vetonet.policy.ballot import Ballot, VetoReason
 from vetonet.policy.band import BandRule
 from vetonet.policy.expression import AllOf, AnyOf, Threshold
+from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.motion import MOVABLE, Motion, Resolution, derive_resolution, open_resolution
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Denominator, Quorum, Recusal, VetoShare
+from vetonet.policy.standing import Consent, Standing
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Precision, WorkloadClass
 
@@ -57,6 +60,7 @@ RESOLUTION = open_resolution(
     COUNCIL.treaty,
     PATCH,
 )
+TENANCY = Tenancy.begin(COUNCIL, ("p1", "p3"))
 
 EMITTED: dict[str, tuple[str, Signed[Any]]] = {
     "treaty": ("treaty", COUNCIL.treaty),
@@ -72,6 +76,9 @@ EMITTED: dict[str, tuple[str, Signed[Any]]] = {
     "ballot to veto": ("veto", BALLOTS[Choice.VETO]),
     "ballot to abstain": ("abstention", BALLOTS[Choice.ABSTAIN]),
     "licence": ("licence", LICENCE),
+    "lease": ("lease", TENANCY.sign_lease(2, ("p1", "p3"))),
+    "consent withdrawn": ("withdrawal", TENANCY.sign_consent("p1")),
+    "consent given": ("renewed-consent", TENANCY.sign_consent("p1", Standing.GIVEN, number=2)),
     "resolution": ("resolution", RESOLUTION),
 }
 each_statement = pytest.mark.parametrize(
@@ -148,8 +155,15 @@ def test_a_short_or_long_byte_string_does_not_fit(rule: str, signed: Signed[Stat
             refuse(rule, item | {label: value + b"\x00"})
 
 
+def test_a_charter_is_a_treaty_without_its_groups() -> None:
+    charter = COUNCIL.treaty.statement.to_terms()
+    judge("charter", charter.to_bytes())
+    refuse("charter", COUNCIL.treaty.statement.to_bytes())
+    refuse("treaty", charter.to_bytes())
+
+
 def test_the_rules_name_every_optional_field_too() -> None:
-    for kind in (Treaty, Proposal, Motion, Ballot, Licence, Resolution):
+    for kind in (Treaty, Proposal, Motion, Ballot, Licence, Lease, Consent, Resolution):
         emitted = [signed.statement for _, signed in EMITTED.values() if type(signed.statement) is kind]
         labels = {label for statement in emitted for label in statement.to_item()}
         assert labels == {declared.label for declared in compute_layout(kind)}

@@ -17,6 +17,7 @@ from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.encoding.record import DIGEST, Record, many, member, parsed, uint
 from vetonet.errors import RefusedError, StorageError, VetonetError
 from vetonet.policy.ballot import Ballot
+from vetonet.policy.lease import MAX_LEASES
 from vetonet.policy.standing import Consent
 from vetonet.storage.journal import Journal, StoredRecord
 from vetonet.storage.journal import Record as JournalRecord
@@ -27,7 +28,6 @@ OWN_CONSENT: Final = "own-consent"
 DIRECT_BALLOT: Final = "direct-ballot"
 SHARE: Final = "share"
 
-MAX_LEASES: Final = 2**31
 MAX_ATTEMPTS: Final = 2**16
 _PAGE: Final = 256
 _COMMITMENTS: Final = parsed(

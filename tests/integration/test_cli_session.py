@@ -110,7 +110,7 @@ def test_a_voter_sees_what_is_voted_on_from_the_log(council: Path, address: str)
     assert "0 of 2 granted, P1 can still veto; abstained: P3; missing: P1, P2" in once.out
 
 
-def test_a_veto_reaches_a_waiting_party_directly_and_an_interrupt_says_what_is_lost(
+def test_a_veto_reaches_a_waiting_party_directly_and_an_interrupt_says_how_to_go_on(
     council: Path, address: str
 ) -> None:
     name = propose(council, address).value["name"]
@@ -128,7 +128,7 @@ def test_a_veto_reaches_a_waiting_party_directly_and_an_interrupt_says_what_is_l
     waiting.send_signal(signal.SIGINT)
     ended = finish(waiting)
     assert (ended.code, ended.err.count("\n")) == (130, 1), ended.err
-    assert ended.err.startswith("P2 cannot sign this licence any more")
+    assert ended.err.startswith("P2 has not signed a licence; run the same command")
 
 
 def test_a_run_in_the_forbidden_band_is_refused_in_one_line(council: Path, address: str) -> None:

@@ -22,7 +22,7 @@ from vetonet.policy.proposal import verify_band
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.standing import Consent
 from vetonet.policy.treaty import Treaty
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, format_time
 from vetonet.voting.ledger import Ledger
 from vetonet.voting.machine import decide, derive, list_granting
 from vetonet.voting.signing import GroupSession, list_signing_seats
@@ -153,8 +153,8 @@ def _verify_witnessed(needed_ms: Milliseconds, witnessed_ms: Milliseconds) -> No
     before it.
     """
     if witnessed_ms < needed_ms:
-        why = f"a quorum of witnesses cosigned this log at {witnessed_ms}, expected at {needed_ms} or later"
-        _refuse(why, None)
+        expected = f"expected at {format_time(needed_ms)} or later"
+        _refuse(f"a quorum of witnesses cosigned this log at {format_time(witnessed_ms)}, {expected}", None)
 
 
 def _verify_tally(ledger: Ledger, vote: Voting, now: Milliseconds) -> None:

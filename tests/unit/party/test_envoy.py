@@ -46,6 +46,7 @@ class Bench:
 
     council: Council
     log: Log
+    clock: ManualClock
     is_deaf: bool = False
     heard: list[bytes] = field(default_factory=list)
     news: list[WatchEvent] = field(default_factory=list)
@@ -55,7 +56,7 @@ class Bench:
         raise AssertionError(f"no treaty {treaty.statement.epoch} is ever amended here")
 
     async def get_checkpoint(self) -> bytes:
-        return self.council.sign_head(self.log)
+        return self.council.sign_head(self.log, timestamp_s=self.clock.now // 1000)
 
     async def fetch_leaves(self, start: int, end: int) -> tuple[bytes, ...]:
         return tuple(self.log.leaf(index) for index in range(start, end))
@@ -103,7 +104,7 @@ class World:
     def __post_init__(self) -> None:
         self.clock.now = NOW_MS
         origin = self.council.treaty.statement.log_origin
-        self.bench = Bench(self.council, Log(origin, [self.council.treaty.data]))
+        self.bench = Bench(self.council, Log(origin, [self.council.treaty.data]), self.clock)
 
     def propose(self) -> bytes:
         proposal = self.council.sign_proposal()
@@ -272,7 +273,7 @@ def test_a_request_that_comes_long_before_the_close_is_refused_and_told() -> Non
     world = World()
     world.bench.news = [ask_to_commit(world, grant_and_wait(world, 60_000))]
     asyncio.run(world.look(world.start(ASKING), 1))
-    assert (world.bench.committed, said(world, "the ballots in the log say pending")) == ([], 1)
+    assert (world.bench.committed, said(world, "refused: no signature share: a quorum")) == ([], 1)
 
 
 def test_a_request_that_is_for_others_is_nobodys_business_here() -> None:

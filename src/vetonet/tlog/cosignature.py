@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NoReturn
 
-from vetonet.crypto.keys import Algorithm, PublicKey, SigningKey
+from vetonet.crypto.keys import Algorithm, PublicKey, SigningKey, verify_ed25519
 from vetonet.crypto.mldsa import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, verify_mldsa44
 from vetonet.errors import EncodingError, InvalidSignatureError
 from vetonet.tlog.checkpoint import Checkpoint
@@ -159,8 +159,7 @@ def _verify_signature(
     checkpoint: Checkpoint, signature: bytes, witness: WitnessKey, timestamp_s: int
 ) -> None:
     if witness.cosignature_type is CosignatureType.ED25519:
-        key = PublicKey(algorithm=Algorithm.EDDSA, point=witness.material)
-        key.verify(_ed25519_message(checkpoint, timestamp_s), signature)
+        verify_ed25519(witness.material, _ed25519_message(checkpoint, timestamp_s), signature)
     else:
         message = _ml_dsa_message(checkpoint, witness.name, timestamp_s)
         verify_mldsa44(witness.material, message, signature)

@@ -8,13 +8,12 @@ their own verification of everybody else's, which a hundred parties do on a hund
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
-from nacl import bindings
 from pytest_benchmark.fixture import BenchmarkFixture
+from reference import measure_bare_verification_s, note_bare_verifications
 
 from support.ceremony import Cast, make_cast, make_handover
 from vetonet.crypto import frost
@@ -45,9 +44,7 @@ from vetonet.voting.ceremony_transcript import CeremonyTranscript
 
 SIZES = [5, 15, 50, 100]
 HANDOVER_SIZES = [5, 15, 50]
-MESSAGE = b"a statement of the usual size".ljust(256, b".")
 DEADLINE_MS = 1_000
-BARE_REPETITIONS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,16 +158,6 @@ def seal_for(
     return sealed
 
 
-def measure_bare_verification_s() -> float:
-    """Return the CPU time of one PyNaCl verification."""
-    public_key, secret_key = bindings.crypto_sign_seed_keypair(bytes(32))
-    signed = bindings.crypto_sign(MESSAGE, secret_key)
-    start = time.process_time()
-    for _ in range(BARE_REPETITIONS):
-        bindings.crypto_sign_open(signed, public_key)
-    return (time.process_time() - start) / BARE_REPETITIONS
-
-
 def list_sent(effects: list[CeremonyEffect], others: int) -> list[int]:
     """Return the sizes of all messages that a party sends, one for each receiver."""
     broadcast = [len(effect.data) for effect in effects if isinstance(effect, Broadcast)] * others
@@ -189,9 +176,7 @@ def measure(benchmark: BenchmarkFixture, hall: Hall) -> None:
     benchmark.extra_info["bytes sent"] = sum(sent)
     benchmark.extra_info["messages received"] = len(hall.received)
     benchmark.extra_info["bytes received"] = sum(map(len, hall.received))
-    if benchmark.stats is not None:  # None where benchmarks are disabled
-        ours_s = benchmark.stats.stats.median
-        benchmark.extra_info["bare verifications"] = round(ours_s / bare_s)
+    note_bare_verifications(benchmark, bare_s)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -232,8 +217,10 @@ def test_replay_of_a_resharing(benchmark: BenchmarkFixture, size: int) -> None:
 
 def replay(benchmark: BenchmarkFixture, hall: Hall) -> None:
     """The group is recomputed from the log so many times."""
+    bare_s = measure_bare_verification_s()
     finish = hall.run()[-1]
     assert isinstance(finish, Finish)
     package = benchmark.pedantic(replay_transcript, args=(hall.plan, finish.transcript), rounds=3)
     assert package == hall.package
     benchmark.extra_info["bytes"] = sum(map(len, finish.transcript))
+    note_bare_verifications(benchmark, bare_s)

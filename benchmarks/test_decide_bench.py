@@ -54,6 +54,7 @@ def test_review_a_signing_request_from_the_whole_log(benchmark: BenchmarkFixture
             floor.proposal.payload_digest,
             party_id="p1",
             direct_ballots=(),
+            witnessed_ms=floor.close_ms,
             now=floor.close_ms,
         )
         terms = floor.council.treaty.statement

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from vetonet.encoding import cbor
@@ -85,8 +86,7 @@ class Threshold(Record):
     @property
     def seats(self) -> tuple[str, ...]:
         """The party of each seat in order; seat i + 1 is participant i + 1 of the FROST group."""
-        weights = self.weights or (1,) * len(self.electorate)
-        return tuple(p for p, weight in zip(self.electorate, weights, strict=True) for _ in range(weight))
+        return _spread(self.electorate, self.weights) if self.weights else self.electorate
 
     @property
     def leaves(self) -> tuple[Threshold, ...]:
@@ -184,6 +184,12 @@ def list_parties(expression: Expression) -> tuple[str, ...]:
 
 def _list_leaves(parts: tuple[Expression, ...]) -> tuple[Threshold, ...]:
     return tuple(dict.fromkeys(leaf for part in parts for leaf in part.leaves))
+
+
+@lru_cache(maxsize=256)
+def _spread(electorate: tuple[str, ...], weights: tuple[int, ...]) -> tuple[str, ...]:
+    """Return each party as often as it has seats: asked for once a signer, it must not cost once a seat."""
+    return tuple(p for p, weight in zip(electorate, weights, strict=True) for _ in range(weight))
 
 
 def _verify_parts(parts: tuple[Expression, ...], what: str) -> None:

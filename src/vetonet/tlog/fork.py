@@ -33,7 +33,7 @@ from vetonet.encoding.record import Record, bstr, many, member, one_of
 from vetonet.errors import EquivocationError, InvalidSignatureError, ProofError, RefusedError
 from vetonet.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from vetonet.tlog.cosignature import WitnessKey
-from vetonet.tlog.note import MAX_NOTE_BYTES, SignedNote
+from vetonet.tlog.note import MAX_NOTE_BYTES, SignedNote, verify_signature
 from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy, assemble_cosigned, verify_cosigned
 
 _NOTE: Final = bstr(1, MAX_NOTE_BYTES)
@@ -193,8 +193,9 @@ def find_fork(one: bytes, other: bytes, source: PrefixSource, policy: LogPolicy)
         EncodingError, InvalidSignatureError: not a checkpoint of a log of the policy.
         ProofError: the source does not hold the tree of the larger checkpoint, so nobody can tell.
     """
-    covered = [_keep_covered(data, policy) for data in (one, other)]
-    first, second = sorted((cosigned.checkpoint for cosigned in covered), key=_compute_order)
+    # The log's signatures decide alone; the witnesses' are verified only where they are evidence.
+    signed = [_keep_log_line(SignedCheckpoint.from_bytes(data), policy) for data in (one, other)]
+    first, second = sorted((bare.checkpoint for bare in signed), key=_compute_order)
     if first.tree_size == 0:
         return None
     hashes = compute_prefix_path(source, first.tree_size, second.tree_size)
@@ -272,6 +273,16 @@ def _select_both(first: CosignedCheckpoint, second: CosignedCheckpoint) -> tuple
 def _keep_covered(data: bytes, policy: LogPolicy) -> CosignedCheckpoint:
     """Return a received checkpoint with the lines of the policy's keys that verify, in their one order."""
     signed = SignedCheckpoint.from_bytes(data)
+    bare = _keep_log_line(signed, policy)
+    return assemble_cosigned(bare, signed.note.signatures, replace(policy, quorum=None))
+
+
+def _keep_log_line(signed: SignedCheckpoint, policy: LogPolicy) -> SignedCheckpoint:
+    """Return a checkpoint with the log's own signature alone, verified.
+
+    Raises:
+        InvalidSignatureError: the policy knows no such log, or it did not sign this.
+    """
     log_key = policy.find_log(signed)
     owner = (log_key.name, log_key.key_id)
     own = [line for line in signed.note.signatures if (line.name, line.key_id) == owner]
@@ -279,5 +290,5 @@ def _keep_covered(data: bytes, policy: LogPolicy) -> CosignedCheckpoint:
         msg = f"expected a signature by {log_key.name}+{log_key.key_id.hex()}, got none"
         raise InvalidSignatureError(msg)
     note = SignedNote(text=signed.note.text, signatures=(own[0],))
-    bare = SignedCheckpoint(note=note)
-    return assemble_cosigned(bare, signed.note.signatures, replace(policy, quorum=None))
+    verify_signature(note, log_key)
+    return SignedCheckpoint(note=note)

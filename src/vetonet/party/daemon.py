@@ -23,6 +23,7 @@ from vetonet.party.logview import LogView
 from vetonet.party.memory import PartyMemory
 from vetonet.party.peer import Peer
 from vetonet.party.ports import CoordinatorPort
+from vetonet.party.recall import adopt, recall
 from vetonet.party.status import PartyStatus, Refusal, describe_tenure, describe_vote
 from vetonet.party.unlogged import Unlogged, list_unlogged
 from vetonet.party.views import CommitmentsAsked, SigningAsked, WatchEvent
@@ -83,7 +84,7 @@ class PartyDaemon:
         self._memory = memory
         self._box = BallotBox(treaty)
         self._withdrawals = Withdrawals(treaty)
-        self._restore(memory)
+        recall(memory, self._box, self._withdrawals)
         self._grants = Grants(secrets, memory, rng)
         self._duty = Duty(
             secrets.party_id,
@@ -173,7 +174,8 @@ class PartyDaemon:
     ) -> LogProof:
         """Return the proof that this party's word on its consent to a licensed run is in the log.
 
-        A withdrawal is handed to the peers first: it binds honest signers before the log holds it (VN-14.3).
+        A withdrawal binds this party at once, and is handed to the peers before the log has it: whatever
+        becomes of it there, it binds honest signers (VN-14.3).
 
         Raises:
             RefusedError: the party said just that last.
@@ -184,6 +186,7 @@ class PartyDaemon:
         ledger = await self.sync()
         data = self._grants.sign_consent(ledger.find_tenure(proposal_digest), standing, reason, self._clock())
         if standing is Standing.WITHDRAWN:
+            self._withdrawals.restore(data)
             self._undelivered |= {(name, proposal_digest): data for name in self._peers}
             await self._redeliver()
         return await self._coordinator.cast_ballot(proposal_digest, data)
@@ -285,14 +288,6 @@ class PartyDaemon:
             except VetonetError:
                 await self._sleep(RECONNECT_PAUSE_S)
 
-    def _restore(self, memory: PartyMemory) -> None:
-        """What peers handed over before a restart counts as it did."""
-        for data, received_ms in memory.direct_ballots.items():
-            if peek(data).kind == Consent.TYPE:
-                self._withdrawals.add(data)
-            else:
-                self._box.restore(data, received_ms)
-
     async def _react(self, event: WatchEvent) -> None:
         try:
             if isinstance(event, CommitmentsAsked):
@@ -340,7 +335,9 @@ class PartyDaemon:
         """What the log now says about this party's own ballots, and about those it was handed, is noted."""
         ledger, now = self._view.ledger, self._clock()
         if ledger.treaty.payload_digest != self._in_force:
-            self._adopt(ledger.treaty)
+            self._in_force = ledger.treaty.payload_digest
+            self._coordinator.adopt(ledger.treaty)
+            adopt((*ledger.predecessors, ledger.treaty), self._memory, self._box, self._withdrawals)
         self._box.settle(ledger, now)
         self._withdrawals.settle(ledger)
         self._grants.forget(lambda task: is_done(task, ledger, now))
@@ -349,13 +346,6 @@ class PartyDaemon:
             for key, data in self._undelivered.items()
             if now < ledger.find(key[1]).matter.statement.ends_ms
         }
-
-    def _adopt(self, treaty: Signed[Treaty]) -> None:
-        """Another treaty is in force: what was said under the one before counts for nothing new (VN-16.8)."""
-        self._in_force = treaty.payload_digest
-        self._coordinator.adopt(treaty)
-        self._box.adopt(treaty)
-        self._withdrawals.adopt(treaty)
 
     async def _redeliver(self) -> None:
         """Every peer that can be reached has the ballots it was not told of yet."""

@@ -84,6 +84,8 @@ class Grants:
     ) -> bytes:
         """Return this party's word on its consent; the very same bytes again until the log holds it.
 
+        What the log did not take before an epoch ended it never will, so its number is free again (VN-14.2).
+
         Raises:
             RefusedError: it said just that last, or a withdrawal comes without a reason.
             StorageError: it could not be made durable, so it must not leave.
@@ -95,7 +97,7 @@ class Grants:
                 f"{party_id} has said so already: {standing}", culprit=party_id, clause="VN-14.2"
             )
         said = self._memory.own_consents.get((tenure.digest, number))
-        if said is not None:
+        if said is not None and _is_under(tenure.treaty, said):
             return self._repeat_consent(said, standing)
         try:
             consent = Consent(
@@ -228,3 +230,7 @@ class Grants:
             msg = f"{self._secrets.party_id} already signed a ballot on this proposal: {said.choice}"
             raise RefusedError(msg, culprit=self._secrets.party_id, clause="VN-6.4")
         return earlier
+
+
+def _is_under(treaty: Signed[Treaty], said: bytes) -> bool:
+    return read_unverified(said, Consent).treaty_digest == treaty.payload_digest

@@ -12,7 +12,10 @@ from vetonet.policy.treaty import Treaty
 from vetonet.voting.ledger import Ledger
 
 MAX_RUNS: Final = 1_024
-"""Of how many runs that the log does not show yet a withdrawal is kept."""
+"""From how many runs that the log does not show yet a withdrawal is kept, of each party.
+
+An allowance of its own, so that nobody uses up the room that another's withdrawal needs.
+"""
 
 
 class Withdrawals:
@@ -34,22 +37,38 @@ class Withdrawals:
 
         Raises:
             EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: not one of this treaty.
-            RefusedError: it withdraws nothing, or there are too many already.
+            RefusedError: it withdraws nothing, or its party handed over too many already.
         """
+        consent, key = self._open(data)
+        kept = sum(party_id == key[1] for _, party_id in self._newest)
+        if key not in self._newest and kept >= MAX_RUNS:
+            raise RefusedError(f"{MAX_RUNS} withdrawals of {key[1]} are kept already", culprit=key[1])
+        self._keep(key, consent)
+        return consent
+
+    def restore(self, data: bytes) -> None:
+        """A withdrawal that this party kept before it restarted, or made itself, binds it.
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: not one of this treaty.
+            RefusedError: it withdraws nothing.
+        """
+        consent, key = self._open(data)
+        self._keep(key, consent)
+
+    def _open(self, data: bytes) -> tuple[Signed[Consent], tuple[bytes, str]]:
         consent = open_consent(data, self._treaty)
-        said = consent.statement
-        party_id = self._treaty.statement.find_party(consent.signer).party_id
-        if said.standing is not Standing.WITHDRAWN:
+        if consent.statement.standing is not Standing.WITHDRAWN:
             raise RefusedError(
                 "only a withdrawal is handed over; consent is given through the log", clause="VN-14.3"
             )
-        key = (said.proposal_digest, party_id)
-        if key not in self._newest and len(self._newest) >= MAX_RUNS:
-            raise RefusedError(f"{MAX_RUNS} withdrawals are kept already", culprit=party_id)
+        party_id = self._treaty.statement.find_party(consent.signer).party_id
+        return consent, (consent.statement.proposal_digest, party_id)
+
+    def _keep(self, key: tuple[bytes, str], consent: Signed[Consent]) -> None:
         known = self._newest.get(key)
-        if known is None or known.statement.number < said.number:
+        if known is None or known.statement.number < consent.statement.number:
             self._newest[key] = consent
-        return consent
 
     def list_on(self, digest: bytes) -> tuple[Signed[Consent], ...]:
         """Return the withdrawals from one run."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vetonet.cli.output import format_duration, format_flop, print_line, print_table
-from vetonet.cli.treaty_text import describe_quorum
+from vetonet.cli.treaty_text import describe_quorum, list_quorum_clauses
 from vetonet.crypto.statement import Signed, compute_digest
 from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band
@@ -107,7 +107,8 @@ def print_actions(actions: Iterable[tuple[ActionClass, Quorum]], roster: tuple[s
         grouped.setdefault(quorum, []).append(action.value)
     for quorum, names in grouped.items():
         print_line(f"{', '.join(names)}:")
-        print_line(f"  {describe_quorum(quorum, roster)}")
+        for clause in list_quorum_clauses(quorum, roster):
+            print_line(f"  {clause}")
     decided = {name for names in grouped.values() for name in names}
     left = [action.value for action in ActionClass if action.value not in decided]
     print_line(f"nobody can decide, however many agree: {', '.join(left)}")

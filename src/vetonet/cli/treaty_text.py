@@ -39,7 +39,12 @@ def list_file_mistakes(path: Path) -> list[str]:
 
 
 def describe_quorum(quorum: Quorum, roster: Sequence[str] = ()) -> str:
-    """Return in one sentence who must grant, and which veto there is, of what kind, and what it withstands.
+    """Return in one sentence what ``list_quorum_clauses`` says."""
+    return "; ".join(list_quorum_clauses(quorum, roster))
+
+
+def list_quorum_clauses(quorum: Quorum, roster: Sequence[str] = ()) -> list[str]:
+    """Return in words who must grant, and which veto there is, of what kind, and what it withstands.
 
     Args:
         quorum: what it takes.
@@ -54,7 +59,7 @@ def describe_quorum(quorum: Quorum, roster: Sequence[str] = ()) -> str:
     parts.append("an absent or abstaining party counts as not granting")
     struck = "grant" if quorum.recusal is Recusal.GRANTS else "ballot"
     parts.append(f"the {struck} of the proposer's own party does not count")
-    return "; ".join(parts)
+    return parts
 
 
 def _describe_expression(expression: Expression, roster: tuple[str, ...]) -> str:

@@ -14,12 +14,11 @@ from vetonet.party.calls import Caller, CallPolicy, Sleep
 from vetonet.party.ceremony import (
     CEREMONY_POLICY,
     RPC_TIMEOUT_S,
-    CeremonyDesk,
     CeremonyPeer,
     CeremonyServicer,
     require_participant,
 )
-from vetonet.party.peer import require_own_certificate
+from vetonet.party.peer import CeremonyDesk, require_own_certificate
 from vetonet.policy.ceremony import MAX_CEREMONY_BYTES
 from vetonet.policy.founding import MAX_TRANSCRIPT, Position
 from vetonet.units import Rng

@@ -40,6 +40,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
                 target="vetonet.cli.demo.command:demo",
                 summary="Run the main job: treaty, vote, licence, chips, verdict.",
             ),
+            "demo-council": Entry(
+                target="vetonet.cli.council.command:demo_council",
+                summary="Run a council of fifteen processes, from its keys on.",
+            ),
         },
         "Found a treaty and vote": {
             "treaty": Entry(target="vetonet.cli.treaty:treaty", summary="Found a treaty, or read one."),

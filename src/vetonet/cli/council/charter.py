@@ -65,7 +65,10 @@ suspension = "1d"
 refresh = "90d"
 
 [action.run-grant]
-quorum = {{ all-of = [{{ threshold = {grants}, of = "parties" }}, {{ threshold = {all_permanent}, of = "permanent" }}] }}
+quorum.all-of = [
+  {{ threshold = {grants}, of = "parties" }},
+  {{ threshold = {all_permanent}, of = "permanent" }},
+]
 veto = "permanent"
 
 [action.lease-renewal]
@@ -78,7 +81,10 @@ quorum = {{ threshold = {grants}, of = "parties" }}
 same-as = "run-grant"
 
 [action.amend-rules]
-quorum = {{ all-of = [{{ threshold = {amending}, of = "parties" }}, {{ threshold = {all_permanent}, of = "permanent" }}] }}
+quorum.all-of = [
+  {{ threshold = {amending}, of = "parties" }},
+  {{ threshold = {all_permanent}, of = "permanent" }},
+]
 veto = "permanent"
 
 [action.roster-change]
@@ -92,7 +98,7 @@ def list_permanent(parties: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_charter(parties: Sequence[str], *, signing: str = "20s") -> str:
-    """Return a council's file: three fifths grant a run, two thirds change the council, the permanent agree."""
+    """Return a council's file: three fifths grant a run, two thirds change it; the permanent must agree."""
     permanent = list_permanent(parties)
     return _CHARTER.format(
         parties=", ".join(f'"{name}"' for name in parties),
@@ -100,6 +106,6 @@ def write_charter(parties: Sequence[str], *, signing: str = "20s") -> str:
         operator=OPERATOR_ID,
         signing=signing,
         grants=3 * len(parties) // 5,
-        amending=2 * len(parties) // 3 + (0 if 2 * len(parties) % 3 == 0 else 1),
+        amending=-(-2 * len(parties) // 3),
         all_permanent=len(permanent),
     )

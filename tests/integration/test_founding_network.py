@@ -21,9 +21,10 @@ from vetonet.party.founding_network import FoundingDriver
 from vetonet.party.founding_ports import Derived
 from vetonet.party.founding_service import FoundingClient, FoundingStatus, connect_founders, serve_founding
 from vetonet.party.keys import PartySecrets, verify_secrets
+from vetonet.policy.ceremony import CeremonyShares
 from vetonet.policy.founding import FoundingAbortedError, Position
 from vetonet.policy.treaty import Treaty
-from vetonet.voting.ceremony_shares import seal_shares
+from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import CeremonyEffect, SendTo
 from vetonet.voting.founding import verify_founding
 from vetonet.wire.errors import WrongIdentityError
@@ -138,10 +139,10 @@ class DealsBadly(FoundingDriver):
 class DealsOneBadly(CeremonyDriver):
     def _carry_out_one(self, effect: CeremonyEffect) -> None:
         if isinstance(effect, SendTo) and effect.party_id == "p3":
-            share = frost.Round2Package(
-                sender=frost.Identifier(3), receiver=frost.Identifier(4), share=frost.Scalar(7)
-            )
-            bad = seal_shares(self._state.transcript, "p2", "p3", [share])
+            transcript = self._state.transcript
+            pairs = transcript.plan.list_pairs(CeremonyShares, "p2", "p3")
+            shares = [frost.SecretPackage(sender=a, receiver=b, share=frost.Scalar(7)) for a, b in pairs]
+            bad = seal_secrets(transcript, CeremonyShares, shares, sender="p2", receiver="p3")
             effect = SendTo(party_id="p3", data=sign(bad, CHARTER.keys["p2"]))
         super()._carry_out_one(effect)
 

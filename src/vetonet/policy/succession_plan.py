@@ -104,8 +104,18 @@ def plan_succession(
     sources = _find_sources(present.statement, terms)
     leavers = {p.party_id for p in present.statement.parties} - {p.party_id for p in terms.parties}
     plans = tuple(
-        _plan(present, terms, index, sources[leaf], attempt, leavers, without)
+        source.package
+        if leaf == source.leaf and index == source.index
+        else plan_resharing(
+            present,
+            source.index,
+            leaf=leaf,
+            parties=terms.parties,
+            dealers=_choose_dealers(source, leavers, without),
+            attempt=attempt,
+        )
         for index, leaf in enumerate(terms.leaves)
+        for source in (sources[leaf],)
     )
     named = (
         compute_digest(terms)
@@ -140,22 +150,8 @@ def _find_sources(present: Treaty, terms: Terms) -> dict[Threshold, Group]:
     return sources
 
 
-def _plan(
-    present: Signed[Treaty],
-    terms: Terms,
-    index: int,
-    source: Group,
-    attempt: int,
-    leavers: AbstractSet[str],
-    without: AbstractSet[str],
-) -> GroupPlan:
-    leaf = terms.leaves[index]
-    if leaf == source.leaf and index == source.index:
-        return source.package
+def _choose_dealers(source: Group, leavers: AbstractSet[str], without: AbstractSet[str]) -> tuple[int, ...]:
     try:
-        dealers = choose_dealers(source, without=leavers | without)
+        return choose_dealers(source, without=leavers | without)
     except RefusedError:
-        dealers = choose_dealers(source, without=without)
-    return plan_resharing(
-        present, source.index, leaf=leaf, parties=terms.parties, dealers=dealers, attempt=attempt
-    )
+        return choose_dealers(source, without=without)

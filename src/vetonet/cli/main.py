@@ -54,6 +54,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             "vote": Entry(
                 target="vetonet.cli.vote:vote", summary="Grant, veto or abstain, as a party; then sign."
             ),
+            "move": Entry(
+                target="vetonet.cli.move:move",
+                summary="Move that the others suspend a run or change the treaty.",
+            ),
             "consent": Entry(
                 target="vetonet.cli.consent:consent",
                 summary="Withdraw consent to a licensed run, or give it again.",

@@ -23,6 +23,7 @@ from vetonet.cli.output import (
 from vetonet.cli.parameters import DURATION, FLOP, NAME
 from vetonet.cli.treaty_commands import check, diff, power, presets
 from vetonet.cli.treaty_draft import draft
+from vetonet.cli.treaty_succeed import succeed
 from vetonet.units import Rng
 
 if TYPE_CHECKING:
@@ -246,5 +247,5 @@ def _choose_randomness(seed: int | None) -> Callable[[str], Rng]:
     return lambda who: SeededRng(f"vetonet treaty {seed} {who}".encode())
 
 
-for command in (check, diff, draft, presets, power):
+for command in (check, diff, draft, presets, power, succeed):
     treaty.add_command(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vetonet.cli.council.scenes import Council
+from vetonet.cli.council.council import Council
 from vetonet.cli.council.stage import Seat, Stage
 from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder
 from vetonet.cli.party_fleet import find_ports
@@ -34,5 +34,6 @@ def cast(count: int, root: Path, *, is_small: bool) -> Council:
         founders=founders,
         newcomers=newcomers,
         leavers=founders[-1 - replaced : -1],
-        window="6s" if is_small else "15s",
+        window="5s" if is_small else "15s",
+        long_window="10s" if is_small else "25s",
     )

@@ -97,6 +97,16 @@ def list_permanent(parties: Sequence[str]) -> tuple[str, ...]:
     return tuple(parties[: max(2, len(parties) // 3)])
 
 
+def count_grants(parties: Sequence[str]) -> int:
+    """Return how many must grant a run: three fifths."""
+    return 3 * len(parties) // 5
+
+
+def count_amending(parties: Sequence[str]) -> int:
+    """Return how many must agree to another roster: two thirds."""
+    return -(-2 * len(parties) // 3)
+
+
 def write_charter(parties: Sequence[str], *, signing: str = "20s") -> str:
     """Return a council's file: three fifths grant a run, two thirds change it; the permanent must agree."""
     permanent = list_permanent(parties)
@@ -105,7 +115,7 @@ def write_charter(parties: Sequence[str], *, signing: str = "20s") -> str:
         permanent=", ".join(f'"{name}"' for name in permanent),
         operator=OPERATOR_ID,
         signing=signing,
-        grants=3 * len(parties) // 5,
-        amending=-(-2 * len(parties) // 3),
+        grants=count_grants(parties),
+        amending=count_amending(parties),
         all_permanent=len(permanent),
     )

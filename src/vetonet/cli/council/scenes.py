@@ -4,56 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from vetonet.cli.council.charter import BY_HAND, LARGE_FLOP, RULES, SMALL_FLOP, list_permanent, write_charter
-from vetonet.cli.council.stage import Seat, Stage, copy_treaty, count_own_processes
+from vetonet.cli.council.changes import repair_share, replace_members, vote_anew
+from vetonet.cli.council.charter import BY_HAND, LARGE_FLOP, RULES, SMALL_FLOP, write_charter
+from vetonet.cli.council.council import Council, Outcome, has_lease, is_ended, shorten
+from vetonet.cli.council.stage import Seat, copy_treaty, count_own_processes
 from vetonet.cli.exits import Exit
-from vetonet.party.status import PartyStatus, ProposalStatus
 from vetonet.voting.state import Phase
 
 FOUNDING_DEADLINE: Final = "150s"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of a scene: whether it is what should have, and one line for people."""
-
-    is_as_expected: bool
-    detail: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Council:
-    """The council as far as it got.
-
-    Attributes:
-        stage: where all of it runs.
-        founders: ids of the parties that found.
-        newcomers: ids of those that come later.
-        leavers: those in whose place they come.
-        members: who is on the roster now.
-    """
-
-    stage: Stage
-    founders: tuple[str, ...]
-    newcomers: tuple[str, ...]
-    leavers: tuple[str, ...]
-    window: str
-    members: tuple[str, ...] = field(default=())
-
-    @property
-    def watcher(self) -> str:
-        """Whose daemon is asked how things stand: the first permanent member's."""
-        return self.founders[0]
-
-    @property
-    def elected(self) -> tuple[str, ...]:
-        """Members without a veto that stay to the end."""
-        permanent = list_permanent(self.founders)
-        return tuple(n for n in self.founders if n not in permanent and n not in self.leavers)
 
 
 Scene: TypeAlias = Callable[[Council], Awaitable[Outcome]]
@@ -118,12 +79,12 @@ def _list_found_arguments(council: Council, name: str) -> tuple[str | Path, ...]
 async def grant(council: Council) -> Outcome:
     """A small run is granted by the members' rules, licensed, and gets its first lease."""
     name = await council.stage.propose(SMALL_FLOP, council.window)
-    entry = await council.stage.await_vote(council.watcher, name, _is_ended)
-    status = await council.stage.await_status(council.watcher, lambda told: _has_lease(told, name))
+    entry = await council.stage.await_vote(council.watcher, name, is_ended)
+    status = await council.stage.await_status(council.watcher, lambda told: has_lease(told, name))
     lease = "no lease" if status is None else "lease 1 signed"
     phase = "unknown" if entry is None else entry.phase.value
     is_right = phase == Phase.LICENSED and status is not None
-    return Outcome(is_as_expected=is_right, detail=f"{_short(name)} {phase} by rules alone, {lease}")
+    return Outcome(is_as_expected=is_right, detail=f"{shorten(name)} {phase} by rules alone, {lease}")
 
 
 async def veto(council: Council) -> Outcome:
@@ -133,17 +94,17 @@ async def veto(council: Council) -> Outcome:
     await stage.await_vote(first, name, lambda entry: entry.phase is Phase.OPEN)
     home, *unlock = seat_of(council, first).opened
     said = await stage.call("veto", "vote", "veto", name, "--home", home, *unlock, "--reason", "scale")
-    entry = await stage.await_vote(first, name, _is_ended)
+    entry = await stage.await_vote(first, name, is_ended)
     phase = "unknown" if entry is None else entry.phase.value
     is_right = said.code == Exit.OK and phase == Phase.VETOED
-    return Outcome(is_as_expected=is_right, detail=f"{_short(name)} {phase} by {first} alone")
+    return Outcome(is_as_expected=is_right, detail=f"{shorten(name)} {phase} by {first} alone")
 
 
 async def kill(council: Council) -> Outcome:
     """Two daemons are killed during a vote, one after its ballot, one before; both go on where they were."""
     stage, first = council.stage, council.watcher
     after, before = council.elected[0], council.elected[-1]
-    name = await stage.propose(SMALL_FLOP, "25s")
+    name = await stage.propose(SMALL_FLOP, council.long_window)
     await stage.await_vote(first, name, lambda e: after not in e.missing and before in e.missing)
     await stage.kill(after)
     await stage.kill(before)
@@ -152,24 +113,12 @@ async def kill(council: Council) -> Outcome:
     await stage.await_vote(before, name, lambda entry: entry.phase is Phase.OPEN)
     home, *unlock = seat_of(council, before).opened
     said = await stage.call("grant", "vote", "grant", name, "--home", home, *unlock, "--no-wait")
-    entry = await stage.await_vote(first, name, _is_ended)
+    entry = await stage.await_vote(first, name, is_ended)
     phase = "unknown" if entry is None else entry.phase.value
     missing = ["all"] if entry is None else list(entry.missing)
     is_right = said.code == Exit.OK and phase == Phase.LICENSED and not missing
-    told = f"{after} killed after its ballot, {before} before: {_short(name)} {phase}"
+    told = f"{after} killed after its ballot, {before} before: {shorten(name)} {phase}"
     return Outcome(is_as_expected=is_right, detail=f"{told}, {len(missing)} ballots missing")
-
-
-def _is_ended(entry: ProposalStatus) -> bool:
-    return entry.phase not in {Phase.OPEN, Phase.SIGNING}
-
-
-def _has_lease(told: PartyStatus, name: str) -> bool:
-    return any(entry.name == name and entry.lease for entry in told.licences)
-
-
-def _short(name: str) -> str:
-    return name[: len("proposals/") + 8]
 
 
 SCENES: tuple[tuple[str, Scene], ...] = (
@@ -177,4 +126,7 @@ SCENES: tuple[tuple[str, Scene], ...] = (
     ("a run is granted", grant),
     ("a run is vetoed", veto),
     ("two daemons are killed", kill),
+    ("members are replaced", replace_members),
+    ("the new council votes", vote_anew),
+    ("a lost share is repaired", repair_share),
 )

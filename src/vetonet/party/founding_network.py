@@ -44,7 +44,7 @@ from vetonet.policy.founding import (
     plan_ceremonies,
 )
 from vetonet.policy.succession_plan import GroupPlan
-from vetonet.policy.treaty import Terms, Treaty, open_treaty
+from vetonet.policy.treaty import Party, Terms, Treaty, open_treaty
 from vetonet.units import MS_PER_S, Clock, Milliseconds, Rng
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError, CeremonyVerdict
 from vetonet.voting.founding import ShownTranscript
@@ -103,14 +103,8 @@ class FoundingDriver:
             UnknownPartyError: the charter has no such party, or another key for it.
             ValueError: no such attempt.
         """
-        self._plans: tuple[GroupPlan, ...]
+        self._plans, parties, position = _find_part(terms, attempt, taking_over)
         self._taking_over = taking_over
-        if taking_over is None:
-            self._plans, parties = plan_ceremonies(terms, attempt), terms.parties
-            position = Position(charter=compute_digest(terms), attempt=attempt)
-        else:
-            self._plans, parties = taking_over.succession.plans, taking_over.succession.parties
-            position = taking_over.succession.position
         if {party.party_id: party.key for party in parties}.get(party_id) != signing_key.public_key:
             raise UnknownPartyError(f"no party {party_id[:64]!r} with this key takes part", culprit=party_id)
         self.party_id: Final = party_id
@@ -366,6 +360,17 @@ class FoundingDriver:
             if answer is not None:
                 return answer
             await asyncio.sleep(PAUSE_S)
+
+
+def _find_part(
+    terms: Terms, attempt: int, taking_over: TakingOver | None
+) -> tuple[tuple[GroupPlan, ...], tuple[Party, ...], Position]:
+    """Return what becomes of each group, who takes part, and by what all see that they do the same."""
+    if taking_over is None:
+        position = Position(charter=compute_digest(terms), attempt=attempt)
+        return plan_ceremonies(terms, attempt), terms.parties, position
+    succession = taking_over.succession
+    return succession.plans, succession.parties, succession.position
 
 
 async def _ask_for_transcript(

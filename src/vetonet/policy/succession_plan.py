@@ -7,7 +7,7 @@ in a handover that somebody else wrote (VN-15.8).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -102,8 +102,25 @@ def plan_succession(
         expected = present.statement.epoch + 1
         raise RefusedError(f"epoch: expected {expected}, got {terms.epoch}", clause="VN-16.1")
     sources = _find_sources(present.statement, terms)
+    return Succession(
+        history=tuple(history),
+        terms=terms,
+        attempt=attempt,
+        position=_find_position(present, terms, attempt, without),
+        plans=_plan_groups(present, terms, sources, attempt, without),
+        sources=tuple(sources[leaf].index for leaf in terms.leaves),
+    )
+
+
+def _plan_groups(
+    present: Signed[Treaty],
+    terms: Terms,
+    sources: Mapping[Threshold, Group],
+    attempt: int,
+    without: AbstractSet[str],
+) -> tuple[GroupPlan, ...]:
     leavers = {p.party_id for p in present.statement.parties} - {p.party_id for p in terms.parties}
-    plans = tuple(
+    return tuple(
         source.package
         if leaf == source.leaf and index == source.index
         else plan_resharing(
@@ -117,20 +134,15 @@ def plan_succession(
         for index, leaf in enumerate(terms.leaves)
         for source in (sources[leaf],)
     )
-    named = (
-        compute_digest(terms)
-        + attempt.to_bytes(4, "big")
-        + b"".join(hashlib.sha256(name.encode()).digest() for name in sorted(without))
-    )
-    charter = hashlib.sha256(_CONTEXT + present.payload_digest + named).digest()
-    return Succession(
-        history=tuple(history),
-        terms=terms,
-        attempt=attempt,
-        position=Position(charter=charter, attempt=attempt),
-        plans=plans,
-        sources=tuple(sources[leaf].index for leaf in terms.leaves),
-    )
+
+
+def _find_position(
+    present: Signed[Treaty], terms: Terms, attempt: int, without: AbstractSet[str]
+) -> Position:
+    """Return what is equal for all that go from the same treaty to the same charter by the same dealers."""
+    left_out = b"".join(hashlib.sha256(name.encode()).digest() for name in sorted(without))
+    parts = (_CONTEXT, present.payload_digest, compute_digest(terms), attempt.to_bytes(4, "big"), left_out)
+    return Position(charter=hashlib.sha256(b"".join(parts)).digest(), attempt=attempt)
 
 
 def _find_sources(present: Treaty, terms: Terms) -> dict[Threshold, Group]:

@@ -59,8 +59,10 @@ class SuccessionMemory:
         Raises:
             ConfigError: a share is missing, or it cannot be written.
         """
-        held = {entry.seat for _, epoch, entry in list_named_shares(self._store, self._root) if epoch}
-        missing = [entry.seat for entry in derived.key_shares if entry.seat not in held]
+        kept = [
+            (entry.seat, entry.share.to_bytes()) for _, _, entry in list_named_shares(self._store, self._root)
+        ]
+        missing = [e.seat for e in derived.key_shares if (e.seat, e.share.to_bytes()) not in kept]
         if missing:
             raise ConfigError(f"{self._root}: the new share of seat {missing[0]} was not kept")
         path = self._root / RECORD_FILE.format(epoch=self._epoch, attempt=self._attempt)

@@ -34,6 +34,6 @@ def cast(count: int, root: Path, *, is_small: bool) -> Council:
         founders=founders,
         newcomers=newcomers,
         leavers=founders[-1 - replaced : -1],
-        window="5s" if is_small else "15s",
+        window="4s" if is_small else "12s",
         long_window="10s" if is_small else "25s",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -44,7 +45,10 @@ def demo_council(*, parties: int, out: Path | None, as_json: bool) -> int:
     require_empty(root)
     make_folder(root, mode=PRIVATE_FOLDER_MODE)
     began = time.monotonic()
-    scenes = asyncio.run(_perform(parties, root.resolve(), as_json=as_json))
+    try:
+        scenes = asyncio.run(_perform(parties, root.resolve(), as_json=as_json))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     took_s, is_right = round(time.monotonic() - began, 1), all(scene["as_expected"] for scene in scenes)
     if as_json:
         print_json({"directory": str(root), "scenes": scenes, "seconds": took_s, "as_expected": is_right})
@@ -59,6 +63,9 @@ async def _perform(parties: int, root: Path, *, as_json: bool) -> list[dict[str,
     from vetonet.cli.council.casting import cast
     from vetonet.cli.council.scenes import SCENES
 
+    task = asyncio.current_task()
+    if task is not None:  # whoever ends this process ends all that it started
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     council, played = cast(parties, root, is_small=parties < MANY), list[dict[str, Any]]()
     try:
         for title, scene in SCENES:

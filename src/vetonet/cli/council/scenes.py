@@ -105,7 +105,7 @@ async def kill(council: Council) -> Outcome:
     stage, first = council.stage, council.watcher
     after, before = council.elected[0], council.elected[-1]
     name = await stage.propose(SMALL_FLOP, council.long_window)
-    await stage.await_vote(first, name, lambda e: after not in e.missing and before in e.missing)
+    at_kill = await stage.await_vote(first, name, lambda e: after not in e.missing and before in e.missing)
     await stage.kill(after)
     await stage.kill(before)
     await asyncio.sleep(1.0)
@@ -116,7 +116,8 @@ async def kill(council: Council) -> Outcome:
     entry = await stage.await_vote(first, name, is_ended)
     phase = "unknown" if entry is None else entry.phase.value
     missing = ["all"] if entry is None else list(entry.missing)
-    is_right = said.code == Exit.OK and phase == Phase.LICENSED and not missing
+    is_in_time = at_kill is not None and at_kill.phase is Phase.OPEN
+    is_right = is_in_time and said.code == Exit.OK and phase == Phase.LICENSED and not missing
     told = f"{after} killed after its ballot, {before} before: {shorten(name)} {phase}"
     return Outcome(is_as_expected=is_right, detail=f"{told}, {len(missing)} ballots missing")
 

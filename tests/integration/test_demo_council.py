@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from support.command_line import COMMAND, call, make_environment
 from vetonet.cli.exits import Exit
+from vetonet.crypto.statement import Signed
+from vetonet.errors import EncodingError, VetonetError
 from vetonet.party.home import read_home_treaty, read_successors
 from vetonet.policy.action import ActionClass
+from vetonet.policy.founding import FoundingRecord
 from vetonet.policy.succession import verify_succession
+from vetonet.policy.succession_plan import plan_succession
+from vetonet.policy.treaty import Treaty
+from vetonet.voting.founding import verify_takeover
 
 TIMEOUT_S = 240
+
+
+def judge_record(home: Path, successor: Signed[Treaty]) -> None:
+    """Anybody recomputes the next treaty's groups from what was signed, and believes nothing else."""
+    treaty = successor.statement
+    kept = FoundingRecord.from_bytes((home / "succession-2-1.cbor").read_bytes())
+    succession = plan_succession([read_home_treaty(home)], treaty.to_terms(), kept.attempt)
+    verify_takeover(succession, treaty, kept)
+    first, *others = kept.transcripts
+    with pytest.raises(EncodingError):
+        verify_takeover(succession, treaty, replace(kept, transcripts=tuple(others)))
+    for cut in (first.statements[1:], ()):
+        lacking = replace(kept, transcripts=(replace(first, statements=cut), *others))
+        with pytest.raises(VetonetError):
+            verify_takeover(succession, treaty, lacking)
+    with pytest.raises(VetonetError):
+        verify_takeover(plan_succession(succession.history, succession.terms, 2), treaty, kept)
 
 
 @pytest.mark.slow
@@ -33,7 +57,7 @@ def test_a_council_of_processes_founds_votes_survives_kills_changes_and_repairs(
     assert ended.returncode == Exit.OK, (ended.stdout, ended.stderr, logs)
     played = json.loads(ended.stdout)
     assert [scene["title"] for scene in played["scenes"] if not scene["as_expected"]] == []
-    assert len(played["scenes"]) == 7
+    assert len(played["scenes"]) == 8
     assert not [name for name, text in logs.items() if "Traceback" in text]
     # every daemon that was not killed took its address away when it ended
     assert not list(root.glob("homes/*/daemon-address"))
@@ -45,6 +69,7 @@ def test_a_council_of_processes_founds_votes_survives_kills_changes_and_repairs(
     present = read_home_treaty(homes[0]).statement
     verify_succession([present], successor.statement, ActionClass.ROSTER_CHANGE)
     assert [group.key for group in successor.statement.all_groups] == [g.key for g in present.all_groups]
+    judge_record(homes[0], successor)
     assert {party.party_id for party in successor.statement.parties} == {"P1", "P2", "P3", "P5", "P6"}
 
 

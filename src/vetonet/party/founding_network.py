@@ -47,7 +47,7 @@ from vetonet.policy.succession_plan import GroupPlan
 from vetonet.policy.treaty import Party, Terms, Treaty, open_treaty
 from vetonet.units import MS_PER_S, Clock, Milliseconds, Rng
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError, CeremonyVerdict
-from vetonet.voting.founding import ShownTranscript
+from vetonet.voting.founding import ShownTranscript, verify_takeover
 from vetonet.wire.identity import Identity
 
 T = TypeVar("T")
@@ -296,7 +296,7 @@ class FoundingDriver:
         )
         treaty = self._terms.to_treaty(one.package for one in made)
         if self._taking_over is not None:
-            self._taking_over.succession.verify(treaty)
+            verify_takeover(self._taking_over.succession, treaty, record)
         return Derived(treaty=treaty, key_shares=tuple(shares), record=record)
 
     async def _sign(self, peers: Mapping[str, FoundingPeer], treaty: Treaty) -> Signed[Treaty]:

@@ -87,6 +87,25 @@ async def grant(council: Council) -> Outcome:
     return Outcome(is_as_expected=is_right, detail=f"{shorten(name)} {phase} by rules alone, {lease}")
 
 
+async def suspend(council: Council) -> Outcome:
+    """A member moves to suspend the licensed run; the others' rules agree, and its leases stop."""
+    stage, mover = council.stage, council.elected[0]
+    run = next(licence.name for licence in (await stage.ask(council.watcher)).licences)
+    home, *unlock = seat_of(council, mover).opened
+    asked = ("--subject", run, "--window", council.window, "--home", home, *unlock)
+    moved = await stage.call("suspend", "move", "emergency-suspension", *asked)
+    name = str(moved.require("move")["name"])
+    entry = await stage.await_vote(council.watcher, name, is_ended)
+    status = await stage.await_status(
+        council.watcher, lambda told: any(e.name == run and e.obstacle for e in told.licences)
+    )
+    phase = "unknown" if entry is None else entry.phase.value
+    is_right = phase == Phase.LICENSED and status is not None
+    stop = "no lease can be signed any more" if status is not None else "leases go on"
+    said = "adopted" if phase == Phase.LICENSED else phase
+    return Outcome(is_as_expected=is_right, detail=f"the motion of {mover} is {said}: {shorten(run)}, {stop}")
+
+
 async def veto(council: Council) -> Outcome:
     """A large run is left to people, and one permanent member vetoes it by hand."""
     stage, first = council.stage, council.watcher
@@ -126,6 +145,7 @@ SCENES: tuple[tuple[str, Scene], ...] = (
     ("a council founds its keys", found),
     ("a run is granted", grant),
     ("a run is vetoed", veto),
+    ("a licensed run is suspended", suspend),
     ("two daemons are killed", kill),
     ("members are replaced", replace_members),
     ("the new council votes", vote_anew),

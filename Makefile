@@ -11,7 +11,7 @@ BIN := .venv/bin
 export PYTHON WHEELS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format bench faults interop generate lock clean
+.PHONY: help setup setup-dev demo demo-council test lint format bench faults interop generate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -24,6 +24,9 @@ setup-dev: ## the same, with what its checks need
 
 demo: setup ## run the main job: treaty, vote, licence, chips, verdict
 	@$(BIN)/vetonet demo $(ARGS)
+
+demo-council: setup ## run a council of fifteen processes: founding, votes, kills, new members, a repair
+	@$(BIN)/vetonet demo-council $(ARGS)
 
 test: setup-dev ## run every check, the tests last
 	@$(BIN)/python .ci/checks.py --workers $(WORKERS) -- $(ARGS)

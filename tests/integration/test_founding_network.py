@@ -140,10 +140,10 @@ class DealsBadly(FoundingDriver):
 class DealsOneBadly(CeremonyDriver):
     def _carry_out_one(self, effect: CeremonyEffect) -> None:
         if isinstance(effect, SendTo) and effect.party_id == "p3":
-            share = frost.Round2Package(
-                sender=frost.Identifier(3), receiver=frost.Identifier(4), share=frost.Scalar(7)
-            )
-            bad = seal_secrets(self._state.transcript, CeremonyShares, [share], sender="p2", receiver="p3")
+            transcript = self._state.transcript
+            pairs = transcript.plan.list_pairs(CeremonyShares, "p2", "p3")
+            shares = [frost.SecretPackage(sender=a, receiver=b, share=frost.Scalar(7)) for a, b in pairs]
+            bad = seal_secrets(transcript, CeremonyShares, shares, sender="p2", receiver="p3")
             effect = SendTo(party_id="p3", data=sign(bad, CHARTER.keys["p2"]))
         super()._carry_out_one(effect)
 

@@ -208,3 +208,17 @@ def test_a_veto_that_has_its_receipt_binds_signers_who_are_shown_the_log_before_
                 assert caught.value.clause == "VN-7.3"
 
     asyncio.run(main())
+
+
+def test_nobody_is_asked_for_a_lease_before_the_licence_is_published() -> None:
+    # VN-14.1: a signer signs for a licence that the log shows it
+    async def work(hall: Assembly, proposal: Signed[Proposal]) -> None:
+        leasing, history = hall.coordinator._leasing, hall.coordinator._history
+        now = hall.clock.now + 36 * MS_PER_HOUR
+        ready = leasing.list_ready(hall.clock.now, now)
+        assert ready == [proposal.payload_digest]
+        history.published, published = None, history.published
+        assert leasing.list_ready(hall.clock.now, now) == []
+        history.published = published
+
+    run(work)

@@ -297,3 +297,39 @@ def test_a_hall_gives_a_statement_to_the_ceremony_that_it_names() -> None:
     hall.dismiss(drivers["mine"])
     with pytest.raises(EpochError):
         hall.receive(data, caller)
+
+
+def test_a_daemon_answers_itself_and_the_roster_in_force_and_nobody_who_left() -> None:
+    # VN-13.1
+    class Told(Desk):
+        def get_status(self) -> PartyStatus:
+            return PartyStatus(party_id="p9", epoch=2, checkpoint=b"", proposals=())
+
+    async def ask(name: str, address: str) -> PartyStatus:
+        rng = SeededRng(b"calls").spawn(name)
+        peers = connect_peers({"p9": address}, credential=credential_of(name), rng=rng)
+        try:
+            return await peers["p9"].get_status()
+        finally:
+            await peers["p9"].close()
+
+    async def scenario() -> None:
+        roster, treaty = {"p1", "p9"}, make_council(3, 2).treaty.statement
+        bound = await serve_party(
+            Told("p9"),
+            treaty,
+            "127.0.0.1:0",
+            credential=credential_of("p9"),
+            list_callers=lambda: roster,
+        )
+        try:
+            assert (await ask("p1", bound.address)).epoch == 2
+            assert (await ask("p9", bound.address)).epoch == 2
+            with pytest.raises(WrongIdentityError):
+                await ask("p2", bound.address)
+            roster.add("p2")
+            assert (await ask("p2", bound.address)).epoch == 2
+        finally:
+            await bound.stop(0.1)
+
+    play_out(scenario())

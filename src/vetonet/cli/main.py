@@ -40,6 +40,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
                 target="vetonet.cli.demo.command:demo",
                 summary="Run the main job: treaty, vote, licence, chips, verdict.",
             ),
+            "demo-council": Entry(
+                target="vetonet.cli.council.command:demo_council",
+                summary="Run a council of fifteen processes, from its keys on.",
+            ),
         },
         "Found a treaty and vote": {
             "treaty": Entry(target="vetonet.cli.treaty:treaty", summary="Found a treaty, or read one."),
@@ -49,6 +53,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             ),
             "vote": Entry(
                 target="vetonet.cli.vote:vote", summary="Grant, veto or abstain, as a party; then sign."
+            ),
+            "move": Entry(
+                target="vetonet.cli.move:move",
+                summary="Move that the others suspend a run or change the treaty.",
             ),
             "consent": Entry(
                 target="vetonet.cli.consent:consent",

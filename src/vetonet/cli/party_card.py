@@ -30,7 +30,8 @@ def card(
     The keys are encrypted and never leave HOME; the card holds their public halves and a request for a TLS
     certificate. A key file that does not exist is made; keep it on another medium.
     """
-    from vetonet.party.founding_home import CARD_FILE, create_applicant
+    from vetonet.party.founding_home import create_applicant
+    from vetonet.party.home import CARD_FILE
 
     unlock = read_unlock(passphrase_file, key_file, is_new=True)
     made = create_applicant(home, party_id, unlock, secrets.token_bytes)

@@ -84,7 +84,7 @@ def run_fleet(size: int, out: Path | None, *, as_json: bool) -> None:
 
 
 def _plan(size: int, root: Path) -> _Fleet:
-    coordinator, *ports = _find_ports(1 + 2 * size)
+    coordinator, *ports = find_ports(1 + 2 * size)
     ids = [f"P{number}" for number in range(1, size + 1)]
     return _Fleet(
         root=root,
@@ -102,7 +102,7 @@ def _plan(size: int, root: Path) -> _Fleet:
     )
 
 
-def _find_ports(count: int) -> list[str]:
+def find_ports(count: int) -> list[str]:
     """Return addresses that are free at this moment: all are held at once, so they are different."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

@@ -145,7 +145,7 @@ def _change(
     from vetonet.errors import ConfigError
     from vetonet.party.home_settings import parse_peer
 
-    others = {party.party_id for party in home.treaty.statement.parties} - {settings.party_id}
+    others = home.known_parties - {settings.party_id}
     try:
         named = dict(parse_peer(text, others) for text in peers)
     except ConfigError as error:
@@ -198,6 +198,7 @@ async def _open(post: _Post, stack: contextlib.AsyncExitStack) -> tuple[Envoy, s
         credential=home.credential,
         limits=ORDER_LIMITS,
         orders=envoy,
+        list_callers=envoy.list_callers,
     )
     stack.push_async_callback(bound.stop, GRACE_S)
     witness_url = await _open_witness(post, stack)

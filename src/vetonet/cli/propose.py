@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +39,7 @@ from vetonet.units import MS_PER_S, Flop, Milliseconds, Precision, WorkloadClass
 if TYPE_CHECKING:
     from vetonet.attester.models import ChipModel
     from vetonet.cli.directory import Member
+    from vetonet.crypto.statement import Signed
     from vetonet.party.views import ProposalView
     from vetonet.policy.proposal import Proposal
     from vetonet.policy.treaty import Treaty
@@ -87,6 +89,13 @@ SERIAL_BYTES: Final = 16
     "--parent", "parents", multiple=True, metavar="DIGEST", help="A run that this one continues; repeat."
 )
 @click.option(
+    "--treaty",
+    "treaty_paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A treaty that followed the one in --dir; repeat, the one in force last.",
+)
+@click.option(
     "--specification",
     type=click.Path(path_type=Path),
     help="The private specification; only its SHA-256 is sent.",
@@ -99,14 +108,27 @@ def propose(
     """Propose a large run; its vote is open as soon as this command returns."""
     from vetonet.cli.directory import load_operator
 
-    member = load_operator(directory, operator_id)
+    founded, later = load_operator(directory, operator_id), _read_later(options.pop("treaty_paths"))
+    member = replace(founded, treaty=later[-1]) if later else founded
     chip_model = options.pop("chip_model")
     proposal = _draw_up(member, **options)
     chip = _choose_chip(proposal.precision, chip_model)
     _warn_if_impossible(proposal, chip, is_named=chip_model is not None)
-    view, licensed = run_async(lambda: _send(member, server, proposal, is_insecure=insecure_loopback))
+    known = (founded.treaty, *later)
+    view, licensed = run_async(lambda: _send(member, server, proposal, known, is_insecure=insecure_loopback))
     limit: dict[str, str | Flop] = {"chip": chip.name, "per_device_flop": _compute_limit(proposal, chip)}
     _print_view(view, member, licensed, limit=limit, as_json=as_json)
+
+
+def _read_later(paths: tuple[Path, ...]) -> tuple[Signed[Treaty], ...]:
+    """Return the treaties in these files; which is in force, the coordinator says.
+
+    Raises:
+        Failure: one is unreadable, or no treaty.
+    """
+    from vetonet.cli.directory import read_treaty_file
+
+    return tuple(map(read_treaty_file, paths))
 
 
 def _draw_up(
@@ -286,12 +308,19 @@ def _warn_if_impossible(proposal: Proposal, chip: ChipModel, *, is_named: bool) 
 
 
 async def _send(
-    member: Member, address: str, proposal: Proposal, *, is_insecure: bool
+    member: Member,
+    address: str,
+    proposal: Proposal,
+    known: tuple[Signed[Treaty], ...],
+    *,
+    is_insecure: bool,
 ) -> tuple[ProposalView, Mapping[bytes, Proposal]]:
     """Return the proposal as logged, and the runs that were licensed before."""
     from vetonet.crypto.statement import sign
 
     async with connect(member, address, is_insecure=is_insecure) as client:
+        for treaty in known:
+            client.adopt(treaty)
         view = await client.create_proposal(sign(proposal, member.key))
         return view, await list_licensed(client)
 

@@ -24,6 +24,7 @@ from vetonet.cli.parameters import DURATION, FLOP, NAME
 from vetonet.cli.treaty_commands import diff, power, presets, print_mistakes
 from vetonet.cli.treaty_draft import draft
 from vetonet.cli.treaty_founding import founding
+from vetonet.cli.treaty_succeed import succeed
 from vetonet.units import Rng
 
 if TYPE_CHECKING:
@@ -247,5 +248,5 @@ def _choose_randomness(seed: int | None) -> Callable[[str], Rng]:
     return lambda who: SeededRng(f"vetonet treaty {seed} {who}".encode())
 
 
-for command in (print_mistakes, diff, draft, founding, presets, power):
+for command in (print_mistakes, diff, draft, founding, presets, power, succeed):
     treaty.add_command(command)

@@ -53,7 +53,7 @@ def draft(*, plan_path: Path, card_paths: tuple[Path, ...], out: Path, as_json: 
 
     plan = read_plan(None, plan_path)
     require_empty(out)
-    cards = [_read_card(path) for path in card_paths]
+    cards = [read_card(path) for path in card_paths]
     drafted = draft_treaty(plan, cards, secrets.token_bytes, time.time_ns() // 1_000_000)
     write_draft(out, drafted)
     if as_json:
@@ -66,7 +66,12 @@ def draft(*, plan_path: Path, card_paths: tuple[Path, ...], out: Path, as_json: 
     )
 
 
-def _read_card(path: Path) -> Card:
+def read_card(path: Path) -> Card:
+    """Return the card in a file.
+
+    Raises:
+        Failure: unreadable, or not a card.
+    """
     from vetonet.cli.files import read_text_input
     from vetonet.errors import ConfigError
     from vetonet.party.card import MAX_CARD_BYTES, Card

@@ -15,6 +15,7 @@ from vetonet.cli.vote_outcome import LICENSED, UNKNOWN, to_exit
 
 if TYPE_CHECKING:
     from vetonet.cli.speaker import HomeChoice
+    from vetonet.crypto.statement import Signed
     from vetonet.party.home import Home
     from vetonet.party.order_client import OrderClient
     from vetonet.party.orders import Carried
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from vetonet.policy.ballot import VetoReason
     from vetonet.policy.quorum import Choice
     from vetonet.policy.standing import Standing
+    from vetonet.policy.treaty import Treaty
 
 POLL_S: Final = 1.0
 MOST_LOOKS: Final = 3
@@ -114,17 +116,34 @@ def _show(status: PartyStatus, prefix: str, home: Home, *, as_json: bool) -> Pro
     from vetonet.policy.proposal import Proposal
 
     entry = pick_entry(status, prefix)
-    opened = {e.name: open_matter(e.statement, home.treaty) for e in status.proposals}
+    opened = {e.name: open_matter(e.statement, _find_treaty(home, e.statement)) for e in status.proposals}
     licensed = {
         opened[e.name].payload_digest: run
         for e in status.proposals
         if e.phase == LICENSED and isinstance(run := opened[e.name].statement, Proposal)
     }
     if not as_json:
-        described = describe_matter(opened[entry.name], home.treaty.statement, licensed)
+        described = describe_matter(
+            opened[entry.name], _find_treaty(home, entry.statement).statement, licensed
+        )
         print_table(("", ""), list_rows(described, read_clock()))
         print_line()
     return entry
+
+
+def _find_treaty(home: Home, statement: bytes) -> Signed[Treaty]:
+    """Return the treaty that a vote is under.
+
+    Raises:
+        Failure: the home has no such treaty.
+    """
+    from vetonet.policy.matter import read_treaty_reference
+
+    named = read_treaty_reference(statement)
+    if named not in home.treaties:
+        hint = "end the change of members that made it with `vetonet party reshare`"
+        raise Failure(f"{home.root}: no treaty {named.hex()[:16]}, under which this vote is held; {hint}")
+    return home.treaties[named]
 
 
 def _say_carried(party_id: str, word: str, done: Carried) -> None:

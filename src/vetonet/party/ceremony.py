@@ -77,6 +77,15 @@ class CeremonyPeer(Protocol):
         ...
 
 
+class OwnedDesk(CeremonyDesk, Protocol):
+    """Where ceremonies are held, and whose it is."""
+
+    @property
+    def party_id(self) -> str:
+        """Whose it is."""
+        ...
+
+
 class CeremonyDriver:
     """One party's ceremony at work: takes messages, delivers its own, and keeps the deadline."""
 
@@ -116,7 +125,7 @@ class CeremonyDriver:
         if plan.handover is not None and keep is None and plan.list_keeping_seats(party_id):
             raise ValueError("whoever hands a key over says where the new shares are kept")
         self.plan: Final = plan
-        self.party_id: Final = party_id
+        self._party_id: Final = party_id
         self._clock = clock
         self._deadline_ms = deadline_ms
         self._flush_s = flush_s
@@ -129,6 +138,11 @@ class CeremonyDriver:
         self._state: Ceremony = outcome[0]
         self._outboxes |= {name: asyncio.Queue() for name in self._state.others}
         self._carry_out(outcome)
+
+    @property
+    def party_id(self) -> str:
+        """Whose part it is."""
+        return self._party_id
 
     def receive(self, data: bytes, caller: Identity | None) -> None:
         """A statement is taken; one that came before changes nothing.
@@ -203,7 +217,7 @@ class CeremonyDriver:
             case Broadcast(data=data):
                 self._enqueue(self._outboxes, data)
             case Complain(data=data):
-                _logger.warning("%s complains of bad shares", self.party_id)
+                _logger.warning("%s complains of bad shares", self._party_id)
                 self._enqueue(self._outboxes, data)
             case SendTo(party_id=receiver, data=data):
                 self._enqueue((receiver,), data)
@@ -351,11 +365,40 @@ async def serve_ceremony(
         ConfigError: the address cannot be listened on.
         WrongIdentityError: the certificate is another participant's.
     """
-    require_own_certificate(credential, driver.party_id)
-    largest = driver.plan.max_message_bytes + _FIELD_BYTES
-    limits = Limits(max_request_bytes=largest, rpc_timeout_s=RPC_TIMEOUT_S)
+    return await serve_desk(
+        driver,
+        driver.plan.party_ids,
+        address,
+        credential=credential,
+        max_message_bytes=driver.plan.max_message_bytes,
+    )
+
+
+async def serve_desk(
+    desk: OwnedDesk,
+    roster: Iterable[str],
+    address: str,
+    *,
+    credential: Credential | None,
+    max_message_bytes: int,
+) -> BoundServer:
+    """Return a running server of one ceremony, or of several; ``stop`` it when done.
+
+    Args:
+        desk: takes what is delivered.
+        roster: who takes part in one of them.
+        address: ``host:port``; port 0 for one that is free.
+        credential: the party's, or None for plaintext, which only a loopback address may have.
+        max_message_bytes: the largest statement of them.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+        WrongIdentityError: the certificate is another participant's.
+    """
+    require_own_certificate(credential, desk.party_id)
+    limits = Limits(max_request_bytes=max_message_bytes + _FIELD_BYTES, rpc_timeout_s=RPC_TIMEOUT_S)
     bound = BoundServer.bind(address, credential=credential, limits=limits)
-    servicer = CeremonyServicer(driver, driver.plan.party_ids, trust_domain=bound.trust_domain)
+    servicer = CeremonyServicer(desk, roster, trust_domain=bound.trust_domain)
     party_pb2_grpc.add_PartyServiceServicer_to_server(servicer, bound.server)
     await bound.start((party_pb2.DESCRIPTOR.services_by_name["PartyService"].full_name,))
     return bound

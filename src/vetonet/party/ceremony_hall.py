@@ -10,8 +10,9 @@ from vetonet.wire.identity import Identity
 class CeremonyHall:
     """Takes what is delivered, and gives it to the ceremony that it belongs to."""
 
-    def __init__(self) -> None:
-        """Hold no ceremony yet."""
+    def __init__(self, party_id: str = "") -> None:
+        """Hold no ceremony of this party yet."""
+        self._party_id = party_id
         self._drivers: dict[bytes, CeremonyDriver] = {}
 
     def admit(self, driver: CeremonyDriver) -> None:
@@ -28,6 +29,11 @@ class CeremonyHall:
     def dismiss(self, driver: CeremonyDriver) -> None:
         """The ceremony is held here no longer."""
         self._drivers.pop(driver.plan.compute_digest(), None)
+
+    @property
+    def party_id(self) -> str:
+        """Whose it is."""
+        return self._party_id
 
     @property
     def max_message_bytes(self) -> int:

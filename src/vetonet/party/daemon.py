@@ -163,7 +163,7 @@ class PartyDaemon:
         await self.sync()
         vote = self._view.ledger.find(proposal_digest)
         data = self._sign_ballot(vote, choice, reason)
-        self._undelivered |= {(name, proposal_digest): data for name in self._peers}
+        self._undelivered |= {(name, proposal_digest): data for name in self._list_peers()}
         await self._redeliver()
         receipt = await self._coordinator.cast_ballot(proposal_digest, data)
         self._grants.mark_logged(proposal_digest)
@@ -187,7 +187,7 @@ class PartyDaemon:
         data = self._grants.sign_consent(ledger.find_tenure(proposal_digest), standing, reason, self._clock())
         if standing is Standing.WITHDRAWN:
             self._withdrawals.restore(data)
-            self._undelivered |= {(name, proposal_digest): data for name in self._peers}
+            self._undelivered |= {(name, proposal_digest): data for name in self._list_peers()}
             await self._redeliver()
         return await self._coordinator.cast_ballot(proposal_digest, data)
 
@@ -233,7 +233,7 @@ class PartyDaemon:
             VetonetError: following the log further failed.
         """
         answers = await asyncio.gather(
-            *(peer.get_status() for peer in self._peers.values()), return_exceptions=True
+            *(self._peers[name].get_status() for name in self._list_peers()), return_exceptions=True
         )
         for answer in answers:
             if isinstance(answer, PartyStatus) and answer.checkpoint:
@@ -346,6 +346,14 @@ class PartyDaemon:
             for key, data in self._undelivered.items()
             if now < ledger.find(key[1]).matter.statement.ends_ms
         }
+
+    def list_callers(self) -> frozenset[str]:
+        """Return who is on the roster of the treaty in force, as far as the log was followed."""
+        return frozenset(party.party_id for party in self.ledger.treaty.statement.parties)
+
+    def _list_peers(self) -> list[str]:
+        """Return the peers that are on the roster: who left is told nothing."""
+        return sorted(self.list_callers() & set(self._peers))
 
     async def _redeliver(self) -> None:
         """Every peer that can be reached has the ballots it was not told of yet."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from vetonet.errors import RefusedError, VetonetError
+from vetonet.errors import EpochError, RefusedError, VetonetError
 from vetonet.party.calls import Sleep
 from vetonet.party.daemon import RECONNECT_PAUSE_S, PartyDaemon
 from vetonet.party.deliberation import Resolve, deliberate
@@ -101,6 +101,10 @@ class Envoy:
         """Return what the daemon knows."""
         return self._daemon.get_status()
 
+    def list_callers(self) -> frozenset[str]:
+        """Return who may call: the roster of the treaty in force."""
+        return self._daemon.list_callers()
+
     async def cast_vote(self, name: str, choice: Choice, reason: VetoReason | None) -> Carried:
         """Return where the log holds the party's ballot.
 
@@ -140,10 +144,21 @@ class Envoy:
                         await self._react(event)
             except LogForkedError:
                 raise
+            except EpochError:
+                await self._catch_up()  # news of another treaty than the one that was last seen in force
             except VetonetError as error:
                 self._news.tell_once("coordinator", f"the coordinator is away or refuses: {_explain(error)}")
                 self._is_away = True
             await self._sleep(RECONNECT_PAUSE_S)
+
+    async def _catch_up(self) -> None:
+        """The log was followed, if it could be; what is refused now is refused again later, and said then."""
+        try:
+            await self._daemon.sync()
+        except LogForkedError:
+            raise
+        except VetonetError as error:
+            self._news.tell_once("coordinator", f"the log cannot be followed: {_explain(error)}")
 
     async def _react(self, event: WatchEvent) -> None:
         """Give what is asked for, then see what else there is to say."""

@@ -12,6 +12,7 @@ The rest is as ``party.home`` has it, with ``treaty.cbor`` last.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ from vetonet.party.card import Card
 from vetonet.party.founding_ports import Derived
 from vetonet.party.home import (
     AUTHORITY_FILE,
+    CARD_FILE,
     CERTIFICATE_FILE,
     JOURNAL_FOLDER,
     MAX_PEM_BYTES,
@@ -46,6 +48,7 @@ from vetonet.party.keys import (
     decode_signing_key,
     encode_signing_key,
     verify_secrets,
+    verify_statement_key,
 )
 from vetonet.party.keystore import KEY_STORE_FILE, KeyStore, Unlock
 from vetonet.party.secret_files import read_secret, read_settled, translated, write_secret
@@ -56,7 +59,6 @@ from vetonet.voting.founding import verify_founding
 from vetonet.wire.identity import Role
 from vetonet.wire.pki import Credential, generate_request
 
-CARD_FILE: Final = "card.json"
 FOUNDING_FILE: Final = "founding.cbor"
 PENDING_SHARE: Final = "founding-{attempt}-share-{group}-{participant}"
 """A share of a treaty that not everybody signed yet; another attempt must not take its place."""
@@ -254,7 +256,7 @@ def settle(applicant: Applicant, treaty: Signed[Treaty], derived: Derived, setti
     Raises:
         ConfigError: something cannot be written, or does not belong together.
     """
-    identity, root = applicant.credential.identity, applicant.root
+    identity = applicant.credential.identity
     secrets = PartySecrets(
         party_id=identity.name, statement_key=applicant.statement_key, key_shares=derived.key_shares
     )
@@ -263,24 +265,48 @@ def settle(applicant: Applicant, treaty: Signed[Treaty], derived: Derived, setti
     for held in derived.key_shares:
         name = name_share(held, treaty.statement.epoch)
         applicant.store.put(name, held.share.to_bytes(), replace=True)
+    _write_home(applicant, treaty, settings, {FOUNDING_FILE: derived.record.to_bytes()})
+    _forget_pending(applicant, derived)
+
+
+def join(applicant: Applicant, treaty: Signed[Treaty], settings: HomeSettings) -> None:
+    """The folder is the home of a party that is to come on a later roster; it follows the log from its start.
+
+    Args:
+        applicant: the party.
+        treaty: the founding one, with which the log begins.
+        settings: to begin with.
+
+    Raises:
+        ConfigError: something cannot be written, or the treaty has another key for this party.
+    """
+    identity = applicant.credential.identity
+    require_own(settings, party_id=identity.name, trust_domain=identity.trust_domain)
+    secrets = PartySecrets(party_id=identity.name, statement_key=applicant.statement_key, key_shares=())
+    verify_statement_key(secrets, treaty.statement)
+    _write_home(applicant, treaty, settings, {})
+
+
+def _write_home(
+    applicant: Applicant, treaty: Signed[Treaty], settings: HomeSettings, more: Mapping[str, bytes]
+) -> None:
+    root, terms = applicant.root, treaty.statement
     with translated(root):
         for folder in (root / JOURNAL_FOLDER, root / WITNESS_FOLDER):
             folder.mkdir(mode=0o700, exist_ok=True)
-    terms = treaty.statement
     trusted = TrustRoot(treaty_digest=treaty.payload_digest, treaty_name=terms.name)
     files = {
         CERTIFICATE_FILE: applicant.credential.certificate_pem,
         AUTHORITY_FILE: applicant.credential.authority_pem,
         SETTINGS_FILE: settings.to_text().encode(),
         RULES_FILE: SAMPLE_RULES.encode(),
-        FOUNDING_FILE: derived.record.to_bytes(),
+        **more,
         TRUST_ROOT_FILE: trusted.to_text().encode(),
         TREATY_FILE: treaty.data,  # last: its presence says that all the rest is there
     }
     for name, data in files.items():
         _write_once(root / name, data)
     _sync(root)
-    _forget_pending(applicant, derived)
 
 
 def _read_pending(applicant: Applicant, attempt: int, group: int, participant: int) -> SeatShare:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from vetonet.crypto import frost
@@ -30,10 +31,10 @@ from vetonet.errors import (
     VetonetError,
 )
 from vetonet.party.ceremony import FLUSH_S, CeremonyDriver
-from vetonet.party.founding_ports import Derived, FoundingMemory
+from vetonet.party.founding_ports import Derived, FoundingMemory, TakingOver
 from vetonet.party.founding_service import FoundingPeer, FoundingStatus
 from vetonet.party.keys import SeatShare
-from vetonet.policy.ceremony import read_ceremony
+from vetonet.policy.ceremony import CeremonyPlan, read_ceremony
 from vetonet.policy.founding import (
     FoundingAbortedError,
     FoundingRecord,
@@ -43,10 +44,11 @@ from vetonet.policy.founding import (
     list_differing,
     plan_ceremonies,
 )
-from vetonet.policy.treaty import Terms, Treaty, open_treaty
+from vetonet.policy.succession_plan import GroupPlan
+from vetonet.policy.treaty import Party, Terms, Treaty, open_treaty
 from vetonet.units import MS_PER_S, Clock, Milliseconds, Rng
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError, CeremonyVerdict
-from vetonet.voting.founding import ShownTranscript
+from vetonet.voting.founding import ShownTranscript, verify_takeover
 from vetonet.wire.identity import Identity
 
 T = TypeVar("T")
@@ -81,6 +83,7 @@ class FoundingDriver:
         clock: Clock,
         flush_s: float = FLUSH_S,
         report: Callable[[str], None] = _logger.info,
+        taking_over: TakingOver | None = None,
     ) -> None:
         """Stand for this party, for this one attempt.
 
@@ -94,21 +97,25 @@ class FoundingDriver:
             clock: the present.
             flush_s: how long the others are still served after an end.
             report: is told in words how far it is.
+            taking_over: the treaty that this one is to follow, whose groups are handed over; None for the
+                first, whose groups are made.
 
         Raises:
             UnknownPartyError: the charter has no such party, or another key for it.
             ValueError: no such attempt.
         """
-        if terms.find_party_by_id(party_id).key != signing_key.public_key:
-            raise UnknownPartyError(f"the charter has another key for {party_id[:64]!r}", culprit=party_id)
+        self._plans, parties, position = _find_part(terms, attempt, taking_over)
+        self._taking_over = taking_over
+        if {party.party_id: party.key for party in parties}.get(party_id) != signing_key.public_key:
+            raise UnknownPartyError(f"no party {party_id[:64]!r} with this key takes part", culprit=party_id)
         self.party_id: Final = party_id
-        self.roster: Final = frozenset(party.party_id for party in terms.parties)
-        self.max_message_bytes: Final = max(p.max_message_bytes for p in plan_ceremonies(terms, attempt))
+        self.roster: Final = frozenset(party.party_id for party in parties)
+        held = [plan for plan in self._plans if isinstance(plan, CeremonyPlan)]
+        self.max_message_bytes: Final = max((plan.max_message_bytes for plan in held), default=0)
         self._terms, self._signing_key = terms, signing_key
-        self._plans = plan_ceremonies(terms, attempt)
         self._attempt, self._deadline_ms = attempt, deadline_ms
         self._rng, self._clock, self._flush_s, self._report = rng, clock, flush_s, report
-        self._status = FoundingStatus(position=Position(charter=compute_digest(terms), attempt=attempt))
+        self._status = FoundingStatus(position=position)
         self._ceremonies: dict[int, CeremonyDriver] = {}
         self._by_digest: dict[bytes, CeremonyDriver] = {}
         self._shown: dict[int, ShownTranscript] = {}
@@ -222,17 +229,9 @@ class FoundingDriver:
     async def _make_groups(self, peers: Mapping[str, FoundingPeer]) -> tuple[_Made, ...]:
         """Return every group; the first ceremony that fails ends the others."""
         self._ceremonies = {
-            index: CeremonyDriver(
-                plan,
-                self.party_id,
-                self._signing_key,
-                deadline_ms=self._deadline_ms,
-                rng=self._rng,
-                clock=self._clock,
-                flush_s=self._flush_s,
-            )
+            index: self._begin_ceremony(index, plan)
             for index, plan in enumerate(self._plans)
-            if self.party_id in plan.party_ids
+            if isinstance(plan, CeremonyPlan) and self.party_id in plan.party_ids
         }
         self._by_digest = {held.plan.compute_digest(): held for held in self._ceremonies.values()}
         making = [asyncio.create_task(self._make(index, peers)) for index in range(len(self._plans))]
@@ -244,12 +243,28 @@ class FoundingDriver:
         finally:
             await _cancel(making)
 
+    def _begin_ceremony(self, index: int, plan: CeremonyPlan) -> CeremonyDriver:
+        old = self._taking_over
+        return CeremonyDriver(
+            plan,
+            self.party_id,
+            self._signing_key,
+            deadline_ms=self._deadline_ms,
+            rng=self._rng,
+            clock=self._clock,
+            flush_s=self._flush_s,
+            key_shares=() if old is None else old.list_dealt(index, self.party_id),
+            keep=None if old is None else partial(old.keep, index),
+        )
+
     async def _make(self, index: int, peers: Mapping[str, FoundingPeer]) -> _Made:
         plan, ceremony = self._plans[index], self._ceremonies.get(index)
+        if not isinstance(plan, CeremonyPlan):
+            return _Made(package=plan, transcript=())
         others = {name: peer for name, peer in peers.items() if name in plan.party_ids}
         try:
             if ceremony is None:
-                made = await self._watch(index, others)
+                made = await self._watch(index, plan, others)
             else:
                 end = await ceremony.run(others)
                 made = _Made(package=end.package, transcript=end.transcript, key_shares=end.key_shares)
@@ -262,9 +277,9 @@ class FoundingDriver:
         self._report(f"group {index} of {', '.join(plan.party_ids)} is made")
         return made
 
-    async def _watch(self, index: int, members: Mapping[str, FoundingPeer]) -> _Made:
+    async def _watch(self, index: int, plan: CeremonyPlan, members: Mapping[str, FoundingPeer]) -> _Made:
         """Return a group that this party takes no part in, from what its participants signed (VN-15.6)."""
-        shown = self._shown[index] = ShownTranscript(plan=self._plans[index])
+        shown = self._shown[index] = ShownTranscript(plan=plan)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._remaining_s):
                 while shown.package is None:
@@ -285,11 +300,15 @@ class FoundingDriver:
             transcripts=tuple(GroupTranscript(statements=one.transcript) for one in made),
         )
         treaty = self._terms.to_treaty(one.package for one in made)
+        if self._taking_over is not None:
+            verify_takeover(self._taking_over.succession, treaty, record)
         return Derived(treaty=treaty, key_shares=tuple(shares), record=record)
 
     async def _sign(self, peers: Mapping[str, FoundingPeer], treaty: Treaty) -> Signed[Treaty]:
-        """Return the treaty with everybody's signature."""
-        digest, own = compute_digest(treaty), sign_entry(treaty, self._signing_key)
+        """Return the treaty with the signature of everybody on its roster."""
+        members = {party.party_id for party in treaty.parties}
+        is_member = self.party_id in members
+        digest, own = compute_digest(treaty), sign_entry(treaty, self._signing_key) if is_member else b""
         self._begin_telling()
         self._status = FoundingStatus(position=self._status.position, treaty=digest, signature=own)
 
@@ -302,11 +321,12 @@ class FoundingDriver:
             _verify(treaty, name, status.signature)
             return status.signature
 
-        collected = await self._ask_all(peers, ask)
-        missing = tuple(sorted(set(peers) - set(collected)))
+        signing = {name: peer for name, peer in peers.items() if name in members}
+        collected = await self._ask_all(signing, ask)
+        missing = tuple(sorted(set(signing) - set(collected)))
         if missing:
             raise FoundingAbortedError(missing, "did not sign the treaty in time")
-        entries: dict[PublicKey, bytes] = {self._signing_key.public_key: own}
+        entries: dict[PublicKey, bytes] = {self._signing_key.public_key: own} if is_member else {}
         entries |= {treaty.find_party_by_id(name).key: entry for name, entry in collected.items()}
         return open_treaty(attach_signatures(treaty, entries))
 
@@ -345,6 +365,17 @@ class FoundingDriver:
             if answer is not None:
                 return answer
             await asyncio.sleep(PAUSE_S)
+
+
+def _find_part(
+    terms: Terms, attempt: int, taking_over: TakingOver | None
+) -> tuple[tuple[GroupPlan, ...], tuple[Party, ...], Position]:
+    """Return what becomes of each group, who takes part, and by what all see that they do the same."""
+    if taking_over is None:
+        position = Position(charter=compute_digest(terms), attempt=attempt)
+        return plan_ceremonies(terms, attempt), terms.parties, position
+    succession = taking_over.succession
+    return succession.plans, succession.parties, succession.position
 
 
 async def _ask_for_transcript(

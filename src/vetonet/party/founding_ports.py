@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from vetonet.party.keys import SeatShare
+from vetonet.crypto import frost
+from vetonet.party.keys import PartySecrets, SeatShare
+from vetonet.policy.ceremony import CeremonyPlan
 from vetonet.policy.founding import FoundingRecord, Position
+from vetonet.policy.succession_plan import Succession
 from vetonet.policy.treaty import Treaty
+from vetonet.voting.ceremony_state import Keep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,6 +28,30 @@ class Derived:
     treaty: Treaty
     key_shares: tuple[SeatShare, ...] = field(repr=False)
     record: FoundingRecord = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TakingOver:
+    """What a party brings to a treaty that follows another.
+
+    Attributes:
+        succession: what all are about to do.
+        secrets: what it holds, whichever treaty the shares are of.
+        keep: has the new shares of a group of the next treaty on the disk when it returns.
+    """
+
+    succession: Succession
+    secrets: PartySecrets = field(repr=False)
+    keep: Callable[[int, Keep], None]
+
+    def list_dealt(self, index: int, party_id: str) -> tuple[frost.KeyShare, ...]:
+        """Return the shares that the party deals from, for a group of the next treaty."""
+        plan, source = self.succession.plans[index], self.succession.sources[index]
+        if not isinstance(plan, CeremonyPlan):
+            return ()
+        held = self.secrets.find_shares(self.succession.present.statement)
+        seats = plan.list_dealing_seats(party_id)
+        return tuple(held[source, int(seat)] for seat in seats if (source, int(seat)) in held)
 
 
 class FoundingMemory(Protocol):

@@ -4,6 +4,7 @@
 
     HOME/treaty.cbor          the treaty, signed by all its parties
     HOME/trust-root.json      the digest that names it
+    HOME/successor-*.cbor     later treaties; which is in force, the log says
     HOME/keystore             statement key, witness key, TLS key and key shares, encrypted
     HOME/tls-certificate.pem  the party's certificate, and tls-authority.pem, whose others it takes
     HOME/party.toml           addresses
@@ -16,7 +17,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from vetonet.crypto import frost
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import Signed
 from vetonet.errors import ConfigError, VetonetError
+from vetonet.party.card import MAX_CARD_BYTES, Card
 from vetonet.party.home_settings import MAX_SETTINGS_BYTES, HomeSettings, parse_settings, require_own
 from vetonet.party.keys import (
     PartySecrets,
@@ -51,14 +53,20 @@ CERTIFICATE_FILE: Final = "tls-certificate.pem"
 AUTHORITY_FILE: Final = "tls-authority.pem"
 JOURNAL_FOLDER: Final = "journal"
 WITNESS_FOLDER: Final = "witness"
+CARD_FILE: Final = "card.json"
 ADDRESS_FILE: Final = "daemon-address"
 
 STATEMENT_KEY: Final = "statement-key"
 WITNESS_KEY: Final = "witness-key"
 TLS_KEY: Final = "tls-key"
 KEY_SHARE: Final = "key-share-{group}-{participant}-epoch-{epoch}"
-_SHARE_NAME: Final = re.compile(r"key-share-(\d{1,3})-\d{1,5}-epoch-\d{1,10}", re.ASCII)
+ATTEMPT_SHARE: Final = KEY_SHARE + "-attempt-{attempt}"
+_SHARE_NAME: Final = re.compile(
+    r"key-share-(\d{1,3})-\d{1,5}-epoch-(\d{1,10})(?:-attempt-\d{1,5})?", re.ASCII
+)
 """A share's name says which group and seat it is of and since which epoch: resharing leaves several."""
+
+SUCCESSOR_FILE: Final = "successor-{epoch}-{digest}.cbor"
 
 MAX_PEM_BYTES: Final = 64 * 1024
 MAX_ADDRESS_BYTES: Final = 512
@@ -96,10 +104,11 @@ class Home:
     Attributes:
         root: the folder.
         settings: addresses.
-        treaty: in force.
+        treaty: the founding one, with which the log begins.
         secrets: of the party.
         witness_key: what its witness cosigns with.
         credential: for mutual TLS.
+        successors: treaties that may follow it, or do, by epoch; the log says which is in force.
     """
 
     root: Path
@@ -108,6 +117,17 @@ class Home:
     secrets: PartySecrets = field(repr=False)
     witness_key: SigningKey = field(repr=False)
     credential: Credential = field(repr=False)
+    successors: tuple[Signed[Treaty], ...] = ()
+
+    @property
+    def treaties(self) -> Mapping[bytes, Signed[Treaty]]:
+        """Every treaty that is known here, by digest."""
+        return {treaty.payload_digest: treaty for treaty in (self.treaty, *self.successors)}
+
+    @property
+    def known_parties(self) -> frozenset[str]:
+        """Who is on the roster of one of them."""
+        return _list_parties((self.treaty, *self.successors))
 
     @property
     def journal(self) -> Path:
@@ -205,6 +225,7 @@ def open_home(root: Path, unlock: Unlock, rng: Rng) -> Home:
         secrets=_load_secrets(store, settings.party_id, root),
         witness_key=decode_signing_key(store.get(WITNESS_KEY), root / KEY_STORE_FILE),
         credential=credential,
+        successors=read_successors(root),
     )
     verify_statement_key(home.secrets, treaty.statement)  # a share may be lost, or of a later epoch
     return home
@@ -239,8 +260,42 @@ def read_home_settings(root: Path, treaty: Signed[Treaty]) -> HomeSettings:
         ConfigError: missing, or with mistakes.
     """
     path = root / SETTINGS_FILE
-    roster = tuple(party.party_id for party in treaty.statement.parties)
+    roster = _list_parties((treaty, *read_successors(root)))
+    if (root / CARD_FILE).exists():  # who came later is on the roster of a treaty that may not be there yet
+        roster |= {Card.from_text(_read_text(root / CARD_FILE, MAX_CARD_BYTES)).party_id}
     return parse_settings(_read_text(path, MAX_SETTINGS_BYTES), str(path), roster=roster)
+
+
+def read_successors(root: Path) -> tuple[Signed[Treaty], ...]:
+    """Return the later treaties that are kept in a home, by epoch; needs no secret.
+
+    Raises:
+        ConfigError: one of the files is no treaty that all its parties signed.
+    """
+    found = []
+    for path in sorted(root.glob(SUCCESSOR_FILE.format(epoch="*", digest="*"))):
+        try:
+            found.append(open_treaty(_read(path, Treaty.MAX_BYTES)))
+        except VetonetError as error:
+            raise ConfigError(f"{path}: expected a treaty signed by all its parties: {error}") from error
+    return tuple(sorted(found, key=lambda treaty: treaty.statement.epoch))
+
+
+def keep_successor(root: Path, treaty: Signed[Treaty]) -> Path:
+    """Return where the home keeps a later treaty from now on.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    digest = treaty.payload_digest.hex()[:16]
+    path = root / SUCCESSOR_FILE.format(epoch=treaty.statement.epoch, digest=digest)
+    if not path.exists():
+        write_secret(path, treaty.data)
+    return path
+
+
+def _list_parties(treaties: Iterable[Signed[Treaty]]) -> frozenset[str]:
+    return frozenset(party.party_id for treaty in treaties for party in treaty.statement.parties)
 
 
 def read_daemon_address(root: Path, settings: HomeSettings) -> str:
@@ -291,12 +346,21 @@ def _load_secrets(store: KeyStore, party_id: str, root: Path) -> PartySecrets:
 
 
 def _load_shares(store: KeyStore, root: Path) -> Iterable[SeatShare]:
+    return (held for _, _, held in list_named_shares(store, root))
+
+
+def list_named_shares(store: KeyStore, root: Path) -> Iterable[tuple[str, int, SeatShare]]:
+    """Return the key shares in a store, each with its name there and the epoch that it was dealt for.
+
+    Raises:
+        ConfigError: one is malformed.
+    """
     for name in sorted(store.names):
         named = _SHARE_NAME.fullmatch(name)
         if named is not None:
             with translated(root / KEY_STORE_FILE):
                 share = frost.KeyShare.from_bytes(store.get(name))
-            yield SeatShare(group=int(named[1]), share=share)
+            yield name, int(named[2]), SeatShare(group=int(named[1]), share=share)
 
 
 def _verify_together(secrets: PartySecrets, witness_key: SigningKey, treaty: Signed[Treaty]) -> None:

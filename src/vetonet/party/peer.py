@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Final, Protocol, Self
 
 import grpc.aio
@@ -167,18 +167,21 @@ class PartyServicer(party_pb2_grpc.PartyServiceServicer):
         trust_domain: str | None,
         orders: Orders | None = None,
         hall: CeremonyDesk | None = None,
+        list_callers: Callable[[], Container[str]] | None = None,
     ) -> None:
         """Serve this daemon.
 
         Args:
             desk: the daemon.
-            treaty: whose roster may call.
+            treaty: whose roster may call, where ``list_callers`` does not say who.
             trust_domain: None on a server without certificates, which tells nobody who calls.
             orders: what takes the party's own orders, or None where nothing does.
             hall: what takes statements of ceremonies, or None where none is ever held.
+            list_callers: returns who may call now; the party itself always may.
         """
         self._desk, self._orders, self._hall = desk, orders, hall
-        self._roster = frozenset(party.party_id for party in treaty.parties)
+        founding = frozenset(party.party_id for party in treaty.parties)
+        self._list_callers = list_callers or (lambda: founding)
         self._trust_domain = trust_domain
 
     async def DeliverBallot(  # noqa: N802 - the name is the proto's
@@ -233,7 +236,10 @@ class PartyServicer(party_pb2_grpc.PartyServiceServicer):
 
     def _require_party(self, context: grpc.aio.ServicerContext[Any, Any]) -> Identity | None:
         caller = read_caller(context, trust_domain=self._trust_domain)
-        if caller is not None and (caller.role is not Role.PARTY or caller.name not in self._roster):
+        if caller is None:
+            return None
+        is_known = caller.name == self._desk.party_id or caller.name in self._list_callers()
+        if caller.role is not Role.PARTY or not is_known:
             msg = f"expected a party of the roster, got {caller.role} {caller.name!r}"
             raise WrongIdentityError(msg, culprit=caller.name, clause="VN-13.1")
         return caller
@@ -248,17 +254,19 @@ async def serve_party(
     limits: Limits = SERVER_LIMITS,
     orders: Orders | None = None,
     hall: CeremonyDesk | None = None,
+    list_callers: Callable[[], Container[str]] | None = None,
 ) -> BoundServer:
     """Return a running server of this daemon; ``stop`` it when done.
 
     Args:
         desk: the daemon.
-        treaty: whose roster may call.
+        treaty: whose roster may call, where ``list_callers`` does not say who.
         address: ``host:port``; port 0 for one that is free.
         credential: the party's, or None for plaintext, which only a loopback address may have.
         limits: what a call is granted; statements of a ceremony may need more than those of a vote.
         orders: what takes the party's own orders, or None where nothing does.
         hall: what takes statements of ceremonies, or None where none is ever held.
+        list_callers: returns who may call now; the party itself always may.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -267,7 +275,9 @@ async def serve_party(
     require_own_certificate(credential, desk.party_id)
     bound = BoundServer.bind(address, credential=credential, limits=limits)
     domain = bound.trust_domain
-    servicer = PartyServicer(desk, treaty, trust_domain=domain, orders=orders, hall=hall)
+    servicer = PartyServicer(
+        desk, treaty, trust_domain=domain, orders=orders, hall=hall, list_callers=list_callers
+    )
     party_pb2_grpc.add_PartyServiceServicer_to_server(servicer, bound.server)
     await bound.start((party_pb2.DESCRIPTOR.services_by_name["PartyService"].full_name,))
     return bound

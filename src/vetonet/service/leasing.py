@@ -135,12 +135,22 @@ class Leasing:
     def list_ready(self, now: Milliseconds, witnessed_ms: Milliseconds) -> list[bytes]:
         """Return the runs that are not over, but those whose next lease no signer would sign yet.
 
+        A signer signs for a licence that the log shows it: while that is not published, nobody is asked.
+
         Args:
             now: the time.
             witnessed_ms: the time at or after which a quorum cosigned the newest published checkpoint.
         """
         open_runs = self._list_open()
-        return [t.digest for t in open_runs if self._find_signable_ms(t, now) <= witnessed_ms]
+        return [
+            tenure.digest
+            for tenure in open_runs
+            if self._find_signable_ms(tenure, now) <= witnessed_ms and self._is_published(tenure)
+        ]
+
+    def _is_published(self, tenure: Tenure) -> bool:
+        place, published = self._history.find_leaf(tenure.licence.data), self._history.published
+        return place is not None and published is not None and place < published.checkpoint.tree_size
 
     def _list_open(self) -> list[Tenure]:
         tenures = self._history.ledger.tenures.values()

@@ -9,6 +9,7 @@ from vetonet.crypto import frost
 from vetonet.errors import EncodingError
 from vetonet.policy.ceremony import CeremonyPlan
 from vetonet.policy.founding import FoundingRecord, SpoiltCeremony, plan_ceremonies
+from vetonet.policy.succession_plan import Succession
 from vetonet.policy.treaty import Terms, Treaty
 from vetonet.voting.ceremony_replay import replay_transcript
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError, CeremonyVerdict
@@ -79,6 +80,23 @@ def judge_spoilt(terms: Terms, spoilt: SpoiltCeremony) -> CeremonyVerdict | None
     except CeremonyAbortedError as error:
         return error.verdict
     return None
+
+
+def verify_takeover(succession: Succession, treaty: Treaty, kept: FoundingRecord) -> None:
+    """Hold that each group of a later treaty is kept, or came of a ceremony under its old key.
+
+    Raises:
+        EncodingError: the record is not this treaty's: ceremonies are missing, or gave other groups.
+        RefusedError: the treaty may not follow the one in force (VN-16).
+        VetonetError: as ``read_group``.
+    """
+    succession.verify(treaty)
+    if not len(treaty.groups) == len(kept.transcripts) == len(succession.plans):
+        raise EncodingError(f"expected {len(treaty.groups)} ceremonies, got {len(kept.transcripts)}")
+    for group, plan, shown in zip(treaty.all_groups, succession.plans, kept.transcripts, strict=True):
+        made = read_group(plan, shown.statements) if isinstance(plan, CeremonyPlan) else plan
+        if group.package != made:
+            raise EncodingError(f"group {group.index} of the treaty did not come of its ceremony")
 
 
 def verify_founding(treaty: Treaty, kept: FoundingRecord) -> None:

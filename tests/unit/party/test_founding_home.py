@@ -14,7 +14,6 @@ from vetonet.crypto.statement import Signed, sign_jointly
 from vetonet.errors import ConfigError, UnknownPartyError, VetonetError
 from vetonet.party.card import Card
 from vetonet.party.founding_home import (
-    CARD_FILE,
     PENDING_RECORD,
     Applicant,
     HomeMemory,
@@ -25,7 +24,7 @@ from vetonet.party.founding_home import (
     verify_applicant,
 )
 from vetonet.party.founding_ports import Derived
-from vetonet.party.home import STATEMENT_KEY, WITNESS_KEY, open_home
+from vetonet.party.home import CARD_FILE, STATEMENT_KEY, WITNESS_KEY, open_home
 from vetonet.party.home_settings import HomeSettings
 from vetonet.party.keys import encode_signing_key
 from vetonet.party.keystore import KeyFile

@@ -1,0 +1,169 @@
+"""``vetonet move``: a party asks the others to decide what is no run: a suspension, another treaty."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from vetonet.cli.exits import Failure
+from vetonet.cli.output import examples, json_option, print_json, print_line, spell_command
+from vetonet.cli.parameters import DURATION, show
+from vetonet.cli.present import reading
+from vetonet.cli.session import insecure_option, parse_prefix, pick, read_clock, run_async, server_option
+from vetonet.cli.speaker import find_home, speaker_options
+from vetonet.units import MS_PER_HOUR, MS_PER_S, Milliseconds, format_time
+
+if TYPE_CHECKING:
+    from vetonet.cli.directory import Member
+    from vetonet.party.views import ProposalView
+    from vetonet.policy.motion import Motion
+    from vetonet.voting.ledger import Ledger
+
+CLASSES: Final = ("emergency-suspension", "suspension-confirmation", "amend-rules", "roster-change")
+"""What can be moved here, known without importing what motions are made of."""
+
+DIGEST_CHARS: Final = 64
+SERIAL_BYTES: Final = 16
+LASTING_MS: Final = 24 * MS_PER_HOUR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What the user asked for."""
+
+    action: str
+    subject: str
+    window_ms: Milliseconds | None
+    lasting_ms: Milliseconds | None
+    text: str | None
+
+
+@click.command(
+    epilog=examples(
+        "vetonet move emergency-suspension --subject 5f0e --dir trial --party P1 --text 'chips were moved'",
+        "vetonet move roster-change --subject p1/successor-2-5f0e.cbor --home p1 --key-file p1.key",
+    )
+)
+@click.argument("action", metavar="CLASS", type=click.Choice(CLASSES))
+@click.option(
+    "--subject",
+    required=True,
+    help="What it is about: the proposal of a licensed run; the digest or the file of the next treaty.",
+)
+@click.option(
+    "--window", "window_ms", type=DURATION, help="How long the vote is open.  [default: as long as may be]"
+)
+@click.option(
+    "--lasting",
+    "lasting_ms",
+    type=DURATION,
+    help="How long after the vote what is decided holds.  [default: 1d, a suspension as long as may be]",
+)
+@click.option("--text", help="Why, for people.")
+@speaker_options
+@server_option
+@insecure_option
+@json_option
+def move(*, action: str, subject: str, as_json: bool, **options: Any) -> None:
+    """Move, as a party, that the others decide CLASS; the vote is open as soon as this command returns.
+
+    CLASS is emergency-suspension, suspension-confirmation, amend-rules or roster-change. The party's own
+    ballot is not part of it: its daemon gives that by its rules, or `vetonet vote` does.
+    """
+    wish = _Wish(
+        action=action,
+        subject=subject,
+        window_ms=options["window_ms"],
+        lasting_ms=options["lasting_ms"],
+        text=options["text"],
+    )
+    member, address = _find_member(options)
+    is_insecure = options["insecure_loopback"]
+    view = run_async(lambda: _send(member, address, wish, is_insecure=is_insecure))
+    closes = format_time(view.matter.statement.closes_ms)
+    if as_json:
+        digest = view.matter.payload_digest.hex()
+        shown = {"party": member.name, "name": view.name, "digest": digest, "action": action}
+        print_json({**shown, "leaf_index": view.leaf_index, "phase": view.phase.value})
+        return
+    print_line(f"moved {view.name}, leaf {view.leaf_index} of the log; the vote closes at {closes}")
+    print_line(f"next, as each party: {spell_command()} vote grant|veto|abstain {view.name}")
+
+
+def _find_member(options: dict[str, Any]) -> tuple[Member, str]:
+    """Return who moves, and where the coordinator is.
+
+    Raises:
+        Failure, ConfigError: nobody, or its files are not usable.
+    """
+    from vetonet.cli.directory import load_party
+    from vetonet.cli.party_home import enter, to_member
+
+    chosen = find_home(options)
+    if chosen is None:
+        return load_party(options["directory"], options["party_id"]), options["server"]
+    home = enter(chosen.home, chosen.passphrase_file, chosen.key_file)
+    return to_member(home), home.settings.coordinator
+
+
+async def _send(member: Member, address: str, wish: _Wish, *, is_insecure: bool) -> ProposalView:
+    """Return the motion as logged; who moves needs no memory, as nothing is wrong with moving twice."""
+    from vetonet.crypto.statement import sign
+
+    async with reading(member, address, is_insecure=is_insecure) as (client, ledger):
+        return await client.create_proposal(sign(_draw_up(member, ledger, wish), member.key))
+
+
+def _draw_up(member: Member, ledger: Ledger, wish: _Wish) -> Motion:
+    from vetonet.policy.action import ActionClass
+    from vetonet.policy.motion import Motion
+
+    terms, opens_ms, action = ledger.treaty.statement, read_clock(), ActionClass(wish.action)
+    closes_ms = (opens_ms + (wish.window_ms or terms.window_ms)) // MS_PER_S * MS_PER_S
+    is_emergency = action is ActionClass.EMERGENCY_SUSPENSION
+    lasting_ms = wish.lasting_ms or (terms.suspension_ms if is_emergency else LASTING_MS)
+    subject = _find_subject(ledger, wish)
+    try:
+        return Motion(
+            treaty_digest=ledger.treaty.payload_digest,
+            epoch=terms.epoch,
+            mover=member.name,
+            action=action,
+            subject_digest=subject,
+            opens_ms=opens_ms,
+            closes_ms=closes_ms,
+            ends_ms=closes_ms + lasting_ms,
+            text=wish.text,
+            serial=secrets.token_bytes(SERIAL_BYTES),
+        )
+    except ValueError as error:
+        raise Failure(f"no motion can say that: {error}; see --window and --lasting") from error
+
+
+def _find_subject(ledger: Ledger, wish: _Wish) -> bytes:
+    """Return the digest of what is to be decided on.
+
+    Raises:
+        Failure: there is no such thing.
+    """
+    from vetonet.cli.directory import read_treaty_file
+    from vetonet.policy.action import ActionClass
+    from vetonet.policy.motion import SUSPENDING
+
+    if ActionClass(wish.action) in SUSPENDING:
+        return pick(parse_prefix(wish.subject), list(ledger.tenures))
+    path = Path(wish.subject)
+    if path.is_file():
+        return read_treaty_file(path).payload_digest
+    try:
+        digest = bytes.fromhex(wish.subject) if len(wish.subject) == DIGEST_CHARS else b""
+    except ValueError:
+        digest = b""
+    if not digest:
+        expected = f"a treaty's file, or its digest of {DIGEST_CHARS} hexadecimal digits"
+        raise Failure(f"--subject: expected {expected}, got {show(wish.subject)}")
+    return digest

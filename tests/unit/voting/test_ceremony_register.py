@@ -8,16 +8,14 @@ from typing import Any
 import pytest
 
 from support.ceremony import Table, make_key
-from support.charters import Charter, hold_ceremonies, make_charter, seat
+from support.charters import Charter, hold_ceremonies, make_charter, make_founded, seat
 from vetonet.crypto.keys import SigningKey
-from vetonet.crypto.statement import read_unverified, sign, sign_jointly
+from vetonet.crypto.statement import read_unverified, sign
 from vetonet.errors import EncodingError, InvalidSignatureError, RefusedError, UnknownPartyError, VetonetError
 from vetonet.policy.ceremony import CeremonyDone, CeremonyEcho, CeremonyShares
-from vetonet.policy.founding import plan_ceremonies
-from vetonet.policy.treaty import Party, Treaty, open_treaty
+from vetonet.policy.treaty import Party, Treaty
 from vetonet.voting import ceremony_register
 from vetonet.voting.ceremony_register import CeremonyRegister
-from vetonet.voting.founding import read_group
 from vetonet.voting.founding_log import list_statements
 from vetonet.voting.ledger import Ledger, read_leaf, read_leaves
 
@@ -26,14 +24,8 @@ KEPT = hold_ceremonies()
 LEAVES = list_statements(KEPT)
 
 
-def found_treaty() -> Treaty:
-    plans = plan_ceremonies(CHARTER.terms, 1)
-    return CHARTER.terms.to_treaty(
-        read_group(plan, kept.statements) for plan, kept in zip(plans, KEPT.transcripts, strict=True)
-    )
-
-
-TREATY = found_treaty()
+SIGNED = make_founded().treaty
+TREATY = SIGNED.statement
 
 
 def echo(number: int = 0, key: SigningKey = CHARTER.keys["p1"], ceremony: bytes = bytes(32)) -> bytes:
@@ -54,8 +46,7 @@ def succeed(**changes: Any) -> Treaty:
 
 def test_every_statement_of_a_founding_is_a_leaf_that_every_reader_lets_in() -> None:
     # VN-15.11
-    signed = open_treaty(sign_jointly(TREATY, tuple(CHARTER.keys.values())))
-    ledger = read_leaves(Ledger(treaty=signed), enumerate((signed.data, *LEAVES)))
+    ledger = read_leaves(Ledger(treaty=SIGNED), enumerate((SIGNED.data, *LEAVES)))
     assert sum(map(len, ledger.ceremonies.logged.values())) == len(LEAVES)
     assert (ledger.votes, ledger.order) == ({}, ())
 
@@ -140,8 +131,7 @@ def test_the_same_content_signed_under_another_kind_is_another_statement() -> No
 
 def test_a_ledger_refuses_what_the_register_does() -> None:
     # VN-11.3
-    signed = open_treaty(sign_jointly(TREATY, tuple(CHARTER.keys.values())))
-    ledger = read_leaf(Ledger(treaty=signed), 1, echo())
+    ledger = read_leaf(Ledger(treaty=SIGNED), 1, echo())
     with pytest.raises(RefusedError, match="stands in the log"):
         read_leaf(ledger, 2, echo())
 

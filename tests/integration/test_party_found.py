@@ -18,12 +18,12 @@ from support.council import NAMES, PLAN, draft, make_cards, reserve_addresses, s
 from vetonet.cli.directory import WITNESS_KEY_FILE
 from vetonet.crypto import frost
 from vetonet.crypto.rng import SeededRng
-from vetonet.party.founding_home import FOUNDING_FILE
+from vetonet.party.founding_home import EVIDENCE_FILE, FOUNDING_FILE
 from vetonet.party.home import Home, open_home
 from vetonet.party.http_log import HttpLog
 from vetonet.party.keys import save_signing_key
 from vetonet.party.keystore import KEY_STORE_FILE, KeyFile, KeyStore
-from vetonet.policy.founding import FoundingRecord
+from vetonet.policy.founding import FoundingRecord, SpoiltCeremony
 from vetonet.voting.founding import verify_founding
 from vetonet.voting.founding_log import list_statements
 from vetonet.wire.errors import HttpError
@@ -200,3 +200,21 @@ def test_a_coordinator_does_not_begin_with_a_record_that_is_not_its_treaty_s(
     ended = call("serve", "--dir", coordinator, "--data", coordinator / "data", "--trial-witnesses")
     assert ended.code == 4
     assert "expected the record of this treaty's founding" in ended.err
+
+
+def test_what_is_kept_of_an_attempt_that_came_to_nothing_is_logged_as_well(
+    coordinator: Path, tmp_path: Path
+) -> None:
+    # VN-15.11, VN-15.7
+    kept = FoundingRecord.from_bytes((coordinator / FOUNDING_FILE).read_bytes())
+    (coordinator / FOUNDING_FILE).unlink()
+    spoilt = SpoiltCeremony(attempt=1, group=1, statements=kept.transcripts[1].statements[1:])
+    evidence = coordinator / EVIDENCE_FILE.format(attempt=1)
+    evidence.write_bytes(spoilt.to_bytes())
+    with serve(coordinator) as ready:
+        judged = call("treaty", "founding", coordinator / "charter.cbor", "--log", wait_for_log(ready["log"]))
+    assert (judged.code, judged.out.count("\n")) == (1, 1)
+    assert judged.out.startswith("attempt 1, group 1: P")
+    evidence.write_bytes(replace(spoilt, attempt=2).to_bytes())
+    ended = call("serve", "--dir", coordinator, "--data", tmp_path / "data", "--trial-witnesses")
+    assert (ended.code, "this treaty's founding" in ended.err) == (4, True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -23,10 +23,13 @@ from vetonet.units import MS_PER_S, Milliseconds
 
 if TYPE_CHECKING:
     from vetonet.cli.directory import Member
+    from vetonet.policy.founding import FoundingRecord, SpoiltCeremony
     from vetonet.service.publishing import Publishing
     from vetonet.service.server import CoordinatorServer
     from vetonet.storage import TileStore
     from vetonet.tlog.witness import WitnessPort
+
+    R = TypeVar("R", FoundingRecord, SpoiltCeremony)
 
 DATA_FOLDER: Final = "data"
 GRACE_S: Final = 2.0
@@ -166,20 +169,29 @@ def _read_founding(directory: Path, member: Member) -> tuple[bytes, ...]:
     """Return what the log is to hold of the treaty's founding (VN-15.11); of a trial there is nothing.
 
     Raises:
-        Failure: the record there is not of this treaty.
+        Failure: a record there is not of this treaty.
     """
+    from vetonet.party.founding_home import EVIDENCE_FILE, FOUNDING_FILE
+    from vetonet.policy.founding import FoundingRecord, SpoiltCeremony
+    from vetonet.voting.founding import judge_spoilt, verify_founding
+
+    treaty = member.treaty.statement
+    leaves: list[bytes] = []
+    for path in directory.glob(FOUNDING_FILE):
+        leaves += _choose_leaves(path, FoundingRecord, lambda kept: verify_founding(treaty, kept))
+    for path in sorted(directory.glob(EVIDENCE_FILE.format(attempt="*"))):
+        leaves += _choose_leaves(path, SpoiltCeremony, lambda kept: judge_spoilt(treaty.to_terms(), kept))
+    return tuple(dict.fromkeys(leaves))
+
+
+def _choose_leaves(path: Path, kind: type[R], judge: Callable[[R], object]) -> tuple[bytes, ...]:
+    """Return the leaves that a file gives, once it was judged to be of this treaty."""
     from vetonet.errors import RefusedError, VetonetError
-    from vetonet.party.founding_home import FOUNDING_FILE
-    from vetonet.policy.founding import FoundingRecord
-    from vetonet.voting.founding import verify_founding
     from vetonet.voting.founding_log import list_statements
 
-    path = directory / FOUNDING_FILE
-    if not path.exists():
-        return ()
     try:
-        kept = FoundingRecord.from_bytes(read_input(path, "a founding", maximum=FoundingRecord.MAX_BYTES))
-        verify_founding(member.treaty.statement, kept)
+        kept = kind.from_bytes(read_input(path, "a founding", maximum=kind.MAX_BYTES))
+        judge(kept)
     except VetonetError as error:
         message = f"{path}: expected the record of this treaty's founding: {error}"
         raise Failure(message, code=Exit.INVALID, reason=error.reason) from error

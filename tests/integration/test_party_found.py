@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.command_line import Ended, call, finish
+from support.command_line import Ended, call, finish, running
 from support.council import NAMES, PLAN, draft, make_cards, reserve_addresses, spell_founding, start_founding
+from vetonet.cli.directory import WITNESS_KEY_FILE
 from vetonet.crypto import frost
 from vetonet.crypto.rng import SeededRng
-from vetonet.party.founding_home import FOUNDING_FILE
+from vetonet.party.founding_home import EVIDENCE_FILE, FOUNDING_FILE
 from vetonet.party.home import Home, open_home
+from vetonet.party.http_log import HttpLog
+from vetonet.party.keys import save_signing_key
 from vetonet.party.keystore import KEY_STORE_FILE, KeyFile, KeyStore
-from vetonet.policy.founding import FoundingRecord
+from vetonet.policy.founding import FoundingRecord, SpoiltCeremony
 from vetonet.voting.founding import verify_founding
+from vetonet.voting.founding_log import list_statements
+from vetonet.wire.errors import HttpError
 
 LATE_S = 1.5
 PATIENCE = "50s"
@@ -134,3 +143,78 @@ def test_a_party_with_another_charter_is_named_by_every_process(tmp_path: Path) 
         assert '"culprit": "P3"' in said
         assert "no ceremony was begun" in said
     assert not any((tmp_path / name / "treaty.cbor").exists() for name in NAMES)
+
+
+@pytest.fixture
+def coordinator(council: Council, tmp_path: Path) -> Path:
+    """The coordinator's directory as council.md has it made, with the witness keys for a trial."""
+    folder = tmp_path / "draft"
+    shutil.copytree(council.draft, folder)
+    for name in ("treaty.cbor", "trust-root.json", FOUNDING_FILE):
+        shutil.copy(council.root / "P2" / name, folder / name)
+    for name in NAMES:
+        save_signing_key(folder / "parties" / name / WITNESS_KEY_FILE, council.open(name).witness_key)
+    return folder
+
+
+def serve(coordinator: Path) -> AbstractContextManager[dict[str, Any]]:
+    everywhere = ("--listen", "127.0.0.1:0", "--log-listen", "127.0.0.1:0")
+    data = ("--data", coordinator / "data", "--checkpoint-interval", "20ms")
+    return running("serve", "--dir", coordinator, "--trial-witnesses", *everywhere, *data)
+
+
+def test_the_founding_stands_in_the_log_for_anybody_to_judge(council: Council, coordinator: Path) -> None:
+    # VN-15.11, VN-3.5
+    treaty, kept = coordinator / "treaty.cbor", coordinator / FOUNDING_FILE
+    leaves = list_statements(FoundingRecord.from_bytes(kept.read_bytes()))
+    for _ in range(2):  # the second time it is there already
+        with serve(coordinator) as ready:
+            url = wait_for_log(ready["log"])
+            from_log = call("treaty", "founding", treaty, "--log", url, "--json")
+            watched = call("monitor", url, "--treaty", treaty, "--once", "--json")
+        assert from_log == call("treaty", "founding", treaty, kept, "--json")
+        assert (from_log.code, from_log.value["treaty"]) == (0, council.ends["P1"].value["treaty"])
+        assert (watched.code, watched.value["read_size"]) == (0, len(leaves) + 1), watched
+    assert call("log", "fsck", coordinator / "data", "--treaty", treaty).code == 0
+    in_folder = call("treaty", "founding", coordinator / "charter.cbor", "--log", coordinator / "data")
+    assert (in_folder.code, "nothing was spoilt" in in_folder.out) == (0, True)
+
+
+def wait_for_log(url: str) -> str:
+    """Return the URL, once a checkpoint is published there."""
+    for _ in range(100):
+        with contextlib.suppress(HttpError), HttpLog(url) as log:
+            log.read_checkpoint()
+            return url
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint")
+
+
+@pytest.mark.parametrize("wrong", [b"", b"\xa0", b"another"])
+def test_a_coordinator_does_not_begin_with_a_record_that_is_not_its_treaty_s(
+    coordinator: Path, wrong: bytes
+) -> None:
+    path = coordinator / FOUNDING_FILE
+    kept = FoundingRecord.from_bytes(path.read_bytes())
+    path.write_bytes(replace(kept, attempt=2).to_bytes() if wrong == b"another" else wrong)
+    ended = call("serve", "--dir", coordinator, "--data", coordinator / "data", "--trial-witnesses")
+    assert ended.code == 4
+    assert "expected the record of this treaty's founding" in ended.err
+
+
+def test_what_is_kept_of_an_attempt_that_came_to_nothing_is_logged_as_well(
+    coordinator: Path, tmp_path: Path
+) -> None:
+    # VN-15.11, VN-15.7
+    kept = FoundingRecord.from_bytes((coordinator / FOUNDING_FILE).read_bytes())
+    (coordinator / FOUNDING_FILE).unlink()
+    spoilt = SpoiltCeremony(attempt=1, group=1, statements=kept.transcripts[1].statements[1:])
+    evidence = coordinator / EVIDENCE_FILE.format(attempt=1)
+    evidence.write_bytes(spoilt.to_bytes())
+    with serve(coordinator) as ready:
+        judged = call("treaty", "founding", coordinator / "charter.cbor", "--log", wait_for_log(ready["log"]))
+    assert (judged.code, judged.out.count("\n")) == (1, 1)
+    assert judged.out.startswith("attempt 1, group 1: P")
+    evidence.write_bytes(replace(spoilt, attempt=2).to_bytes())
+    ended = call("serve", "--dir", coordinator, "--data", tmp_path / "data", "--trial-witnesses")
+    assert (ended.code, "this treaty's founding" in ended.err) == (4, True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from support.tiles import grow
+from support.world import Council
 from vetonet.crypto.keys import SigningKey, generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import StorageError
 from vetonet.tlog.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from vetonet.tlog.fsck import FsckReport, judge_files
+from vetonet.tlog.log import Log
 from vetonet.tlog.note import LogKey
 from vetonet.tlog.tiles import MissingTileError
+from vetonet.tlog.tree_edge import TreeEdge
 
 ORIGIN = "vetonet.example/log"
 
@@ -49,6 +54,17 @@ def _publish(*sizes: int) -> dict[str, bytes]:
 def publish(*sizes: int) -> dict[str, bytes]:
     """The files of a log that grew by these sizes, with a checkpoint of each."""
     return dict(_publish(*sizes))
+
+
+def lay_out(folder: Path, council: Council, leaves: Sequence[bytes], **signed: Any) -> Path:
+    """Return the folder, in which a council's log is published; keywords as for ``sign_head``."""
+    log = Log(council.treaty.statement.log_origin, leaves)
+    files = dict(TreeEdge().extend(leaves).files)
+    files["checkpoint"] = council.sign_head(log, **signed)
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
 
 
 class Folder:

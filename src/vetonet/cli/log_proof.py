@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,11 +15,12 @@ from vetonet.cli.log_source import (
     choose_policy,
     open_log_source,
     policy_option,
+    translated_log,
     treaty_option,
     vkey_option,
 )
 from vetonet.cli.output import examples, json_option, print_json, print_line
-from vetonet.errors import EncodingError, RefusedError, StorageError, VerificationError
+from vetonet.errors import EncodingError, RefusedError, VerificationError
 
 if TYPE_CHECKING:
     from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy
@@ -147,7 +147,7 @@ class _Export:
 
         source = open_log_source(log, stack)
         self._index, self._policy = leaf_index, policy
-        with _translated(log):
+        with translated_log(log):
             self.cosigned: CosignedCheckpoint = verify_cosigned(
                 source.read_checkpoint(), policy, allow_other_lines=True
             )
@@ -182,21 +182,6 @@ class _Export:
         if signing_key.public_key != self._policy.log_key.public_key:
             raise Failure(f"{key_path}: expected the key of {checkpoint.origin}, got another")
         return build_receipt(compute_leaf_hash(self.leaf), self._inclusion, checkpoint, signing_key)
-
-
-@contextmanager
-def _translated(log: str) -> Iterator[None]:
-    """Within, what the log shows is at fault for every error.
-
-    Raises:
-        Failure: with 1, no such leaf, or not what was signed; with 4, nothing that can be read.
-    """
-    try:
-        yield
-    except (EncodingError, StorageError) as error:
-        raise Failure(f"{log}: {error}", code=Exit.INVALID, reason=error.reason) from error
-    except (RefusedError, VerificationError) as error:
-        raise Failure(f"{log}: {error}", code=Exit.NEGATIVE, reason=error.reason) from error
 
 
 def _judge_proof(data: bytes, leaf: bytes, policy: LogPolicy) -> dict[str, Any]:

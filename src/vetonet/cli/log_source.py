@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
-from vetonet.errors import ConfigError, EncodingError
+from vetonet.errors import ConfigError, EncodingError, RefusedError, StorageError, VerificationError
 
 if TYPE_CHECKING:
     from vetonet.party.monitoring import LogSource
@@ -57,6 +58,37 @@ def open_log_source(text: str, stack: ExitStack) -> LogSource:
     if not Path(text).is_dir():
         raise Failure(f"{text}: expected the URL of a log, or a folder with one")
     return StoredLog(open_tiles(Path(text)))
+
+
+@contextmanager
+def translated_log(log: str) -> Iterator[None]:
+    """Within, what the log shows is at fault for every error.
+
+    Raises:
+        Failure: with 1, no such leaf, or not what was signed; with 4, nothing that can be read.
+    """
+    try:
+        yield
+    except (EncodingError, StorageError) as error:
+        raise Failure(f"{log}: {error}", code=Exit.INVALID, reason=error.reason) from error
+    except (RefusedError, VerificationError) as error:
+        raise Failure(f"{log}: {error}", code=Exit.NEGATIVE, reason=error.reason) from error
+
+
+def read_leaves(log: str, policy: LogPolicy) -> Iterator[bytes]:
+    """Yield every leaf of the log at a URL or in a folder, measured against its newest checkpoint.
+
+    Raises:
+        Failure: with 1, not what these keys signed; with 2, no log; with 4, nothing that can be read.
+    """
+    from vetonet.tlog.policy import verify_cosigned
+    from vetonet.tlog.tile_reader import TileReader
+
+    with ExitStack() as stack, translated_log(log):
+        source = open_log_source(log, stack)
+        cosigned = verify_cosigned(source.read_checkpoint(), policy, allow_other_lines=True)
+        size = cosigned.checkpoint.tree_size
+        yield from TileReader(source.fetch).entries(0, size, size, root_hash=cosigned.checkpoint.root_hash)
 
 
 def open_tiles(folder: Path) -> TileStore:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from vetonet.cli.exits import Failure
-from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder
+from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.files import PRIVATE_FOLDER_MODE, make_folder, read_input
 from vetonet.cli.log_source import TILES_FOLDER
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, warn
 from vetonet.cli.parameters import ADDRESS, DURATION, show
@@ -23,10 +23,13 @@ from vetonet.units import MS_PER_S, Milliseconds
 
 if TYPE_CHECKING:
     from vetonet.cli.directory import Member
+    from vetonet.policy.founding import FoundingRecord, SpoiltCeremony
     from vetonet.service.publishing import Publishing
     from vetonet.service.server import CoordinatorServer
     from vetonet.storage import TileStore
     from vetonet.tlog.witness import WitnessPort
+
+    R = TypeVar("R", FoundingRecord, SpoiltCeremony)
 
 DATA_FOLDER: Final = "data"
 GRACE_S: Final = 2.0
@@ -40,6 +43,7 @@ class _Duty:
     data: Path
     publishing: Publishing
     log_listen: str | None
+    founding: tuple[bytes, ...]
 
 
 @click.command(
@@ -107,7 +111,8 @@ def serve(
 
     Nothing is acknowledged that a crash could lose: start it again on the same --data and go on. Nothing
     leaves before the treaty's quorum of witnesses vouches for it: give their addresses with --witness, or try
-    it with --trial-witnesses. With --json one object is printed once calls are taken.
+    it with --trial-witnesses. A founding.cbor in --dir goes into the log, where anybody may judge it by
+    `vetonet treaty founding --log`. With --json one object is printed once calls are taken.
     """
     from vetonet.cli.directory import load_coordinator
     from vetonet.service.publishing import Publishing
@@ -122,7 +127,13 @@ def serve(
     with ExitStack() as stack:
         asked = _find_witnesses(member, witnesses, directory if is_trial else None, journal, stack)
         publishing = Publishing(witnesses=asked, interval_s=interval_ms / MS_PER_S)
-        duty = _Duty(member=member, data=journal, publishing=publishing, log_listen=log_listen)
+        duty = _Duty(
+            member=member,
+            data=journal,
+            publishing=publishing,
+            log_listen=log_listen,
+            founding=_read_founding(directory, member),
+        )
         run_async(lambda: _serve(duty, settings, as_json=as_json))
 
 
@@ -154,6 +165,43 @@ def _find_witnesses(
     return asked
 
 
+def _read_founding(directory: Path, member: Member) -> tuple[bytes, ...]:
+    """Return what the log is to hold of the treaty's founding (VN-15.11); of a trial there is nothing.
+
+    Raises:
+        Failure: a record there is not of this treaty.
+    """
+    from vetonet.party.founding_home import EVIDENCE_FILE, FOUNDING_FILE
+    from vetonet.policy.founding import FoundingRecord, SpoiltCeremony
+    from vetonet.voting.founding import judge_spoilt, verify_founding
+
+    treaty = member.treaty.statement
+    leaves: list[bytes] = []
+    for path in directory.glob(FOUNDING_FILE):
+        leaves += _choose_leaves(path, FoundingRecord, lambda kept: verify_founding(treaty, kept))
+    for path in sorted(directory.glob(EVIDENCE_FILE.format(attempt="*"))):
+        leaves += _choose_leaves(path, SpoiltCeremony, lambda kept: judge_spoilt(treaty.to_terms(), kept))
+    return tuple(dict.fromkeys(leaves))
+
+
+def _choose_leaves(path: Path, kind: type[R], judge: Callable[[R], object]) -> tuple[bytes, ...]:
+    """Return the leaves that a file gives, once it was judged to be of this treaty."""
+    from vetonet.errors import RefusedError, VetonetError
+    from vetonet.voting.founding_log import list_statements
+
+    try:
+        kept = kind.from_bytes(read_input(path, "a founding", maximum=kind.MAX_BYTES))
+        judge(kept)
+    except VetonetError as error:
+        message = f"{path}: expected the record of this treaty's founding: {error}"
+        raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
+    try:
+        return list_statements(kept)
+    except RefusedError as error:
+        warn(f"{path}: the log cannot hold it: {error}")
+        return ()
+
+
 async def _serve(duty: _Duty, listening: dict[str, Any], *, as_json: bool) -> None:
     from vetonet.service.server import ServerSettings, serve_coordinator
     from vetonet.storage import FileTileStore
@@ -168,6 +216,7 @@ async def _serve(duty: _Duty, listening: dict[str, Any], *, as_json: bool) -> No
             publishing=duty.publishing,
             settings=ServerSettings(**listening),
             tiles=tiles,
+            founding=duty.founding,
         ) as server,
         _shown(tiles, duty.log_listen) as log_url,
     ):

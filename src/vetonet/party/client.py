@@ -17,6 +17,7 @@ from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
 from vetonet.errors import EncodingError, EpochError, ProofError, RefusedError
 from vetonet.party.calls import Caller, CallPolicy, Sleep, is_retryable
+from vetonet.party.log_client import split_batches
 from vetonet.party.views import (
     LoggedLease,
     LoggedLicence,
@@ -331,15 +332,27 @@ class CoordinatorClient:
             statements=statements, request_id=self._caller.generate_request_id()
         )
         answer = await self._caller.call(self._log.AppendStatements, request)
-        if len(answer.leaf_indices) != len(statements):
-            msg = f"expected {len(statements)} leaf indices, got {len(answer.leaf_indices)}"
-            raise ProofError(msg)
-        pairs = zip(statements, answer.leaf_indices, strict=True)
-        return tuple(
-            await asyncio.gather(
-                *(self._place(statement, leaf_index, answer.checkpoint) for statement, leaf_index in pairs)
+        return await self._place_all(statements, answer.leaf_indices, answer.checkpoint)
+
+    async def record_ceremony(self, statements: Sequence[bytes]) -> tuple[LogProof, ...]:
+        """Return the proof, verified, of each statement of a ceremony, all of them now in the log (VN-15.11).
+
+        Args:
+            statements: as ``voting.founding_log.choose_leaves`` gives them; those that the log holds do no
+                harm.
+
+        Raises:
+            EncodingError, InvalidSignatureError, ProofError: a receipt does not hold: not logged.
+            VetonetError: the coordinator's refusal, or ``RpcError``.
+        """
+        proofs: list[LogProof] = []
+        for batch in split_batches(statements):
+            request = coordinator_pb2.RecordCeremonyRequest(
+                statements=batch, request_id=self._caller.generate_request_id()
             )
-        )
+            answer = await self._caller.call(self._coordinator.RecordCeremony, request)
+            proofs += await self._place_all(batch, answer.leaf_indices, answer.checkpoint)
+        return tuple(proofs)
 
     async def get_checkpoint(self) -> bytes:
         """Return the newest checkpoint, its signature and its quorum of cosignatures verified.
@@ -411,6 +424,17 @@ class CoordinatorClient:
             raise RpcError(msg, code=grpc.StatusCode.DEADLINE_EXCEEDED) from error
         finally:
             stream.cancel()
+
+    async def _place_all(
+        self, statements: Sequence[bytes], leaf_indices: Sequence[int], checkpoint: bytes
+    ) -> tuple[LogProof, ...]:
+        if len(leaf_indices) != len(statements):
+            msg = f"expected {len(statements)} leaf indices, got {len(leaf_indices)}"
+            raise ProofError(msg)
+        pairs = zip(statements, leaf_indices, strict=True)
+        return tuple(
+            await asyncio.gather(*(self._place(data, leaf_index, checkpoint) for data, leaf_index in pairs))
+        )
 
     async def _place(self, statement: bytes, leaf_index: int, checkpoint: bytes) -> LogProof:
         inclusion = await self.get_inclusion_proof(leaf_index, self._size_of(checkpoint))

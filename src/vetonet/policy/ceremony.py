@@ -382,6 +382,11 @@ _KINDS: Final[Mapping[str, type[CeremonyStatement]]] = {
     )
 }
 
+PUBLIC_KINDS: Final[Mapping[str, type[CeremonyStatement]]] = {
+    name: kind for name, kind in _KINDS.items() if kind not in SECRET_KINDS
+}
+"""What anybody may see: all but what is sealed for one receiver (VN-15.11)."""
+
 
 def open_ceremony_statement(data: bytes, *, keys: Keys, ceremony: bytes) -> Signed[CeremonyStatement]:
     """Return a statement that a participant signed for this ceremony.

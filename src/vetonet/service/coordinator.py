@@ -36,6 +36,7 @@ from vetonet.service.journalling import (
 from vetonet.service.leasing import Leasing
 from vetonet.service.public_view import PublicView
 from vetonet.service.publishing import Publisher, Publishing
+from vetonet.service.recording import Recording
 from vetonet.service.request import Request
 from vetonet.service.tiling import LogTiles
 from vetonet.service.turns import Turns
@@ -68,7 +69,7 @@ class Coordinator:
     """
 
     __slots__ = (
-        "_clock", "_history", "_intake", "_journal", "_leasing", "_tiles", "_turns", "_votes",
+        "_clock", "_history", "_intake", "_journal", "_leasing", "_recording", "_tiles", "_turns", "_votes",
         "bulletin", "publisher", "stuck", "view",
     )  # fmt: skip
 
@@ -104,6 +105,7 @@ class Coordinator:
         growth = self.publisher.notice_growth
         self._votes = Votes(history, self.view, self.bulletin, store=self._store, announce_growth=growth)
         self._leasing = Leasing(history, self.bulletin, store=self._store, announce_growth=growth)
+        self._recording = Recording(history, store=self._store, announce_growth=growth)
         self.publisher.start(on_failure=self.stuck.set)
 
     @property
@@ -390,13 +392,50 @@ class Coordinator:
             StorageError: they could not be made durable.
         """
         arrived = self._clock()
-        if not 0 < len(statements) <= MAX_BATCH:
-            raise RefusedError(f"expected 1 to {MAX_BATCH} statements, got {len(statements)}")
-        require_leaf_sizes(statements)
+        _require_batch(statements)
         request = Request.over(request_id, "append statements", statements)
         indices = await self._turns.finish(self._intake.log(statements, request, caller, arrived))
         self.publisher.notice_growth()
         return indices
+
+    async def record_ceremony(
+        self, statements: Sequence[bytes], *, request_id: str, caller: Identity | None
+    ) -> tuple[int, ...]:
+        """What was signed in a ceremony is logged, in order; what was already, is not again (VN-15.11).
+
+        Args:
+            statements: signed by participants; nothing that is sealed.
+            request_id: the idempotency key of the whole, unique among all callers.
+            caller: who sent them, or None where there are no certificates.
+
+        Returns:
+            The leaf index of each.
+
+        Raises:
+            WrongIdentityError: the caller is no party of the treaty in force.
+            EncodingError, RefusedError, UnknownPartyError, InvalidSignatureError: one has no place in the
+                log; none is in.
+            RequestConflictError: the request id was used for something else.
+            StorageError: they could not be made durable.
+        """
+        arrived = self._clock()
+        if caller is not None:
+            require_caller(caller, Role.PARTY, caller.name)
+            self.treaty.statement.find_party_by_id(caller.name)
+        _require_batch(statements)
+        request = Request.over(request_id, "record ceremony", statements)
+        return await self._turns.run(self._recording.log(statements, request, arrived))
+
+    async def record_founding(self, statements: Sequence[bytes]) -> None:
+        """What was signed when the treaty was founded is logged, as far as it is not; before anybody calls.
+
+        Raises:
+            EncodingError, RefusedError, UnknownPartyError, InvalidSignatureError: one has no place there.
+            StorageError: they could not be made durable.
+        """
+        for start in range(0, len(statements), MAX_BATCH):
+            batch = statements[start : start + MAX_BATCH]
+            await self._turns.run(self._recording.log(batch, None, self._clock()))
 
     async def tick(self) -> None:
         """Every vote and lease that is due has moved on: windows closed, leases begun, the silent replaced.
@@ -443,3 +482,14 @@ class Coordinator:
         self._history.adopt(records)
         for digest in self._votes.docket.take_published():  # watchers learn of a licence now, and not before
             self.bulletin.post(digest, Changed())
+
+
+def _require_batch(statements: Sequence[bytes]) -> None:
+    """So many statements may be logged at once, and each fits into the log.
+
+    Raises:
+        RefusedError: none, too many, or one that does not fit.
+    """
+    if not 0 < len(statements) <= MAX_BATCH:
+        raise RefusedError(f"expected 1 to {MAX_BATCH} statements, got {len(statements)}")
+    require_leaf_sizes(statements)

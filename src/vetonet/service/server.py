@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,9 @@ from vetonet.wire.serving import BoundServer
 
 COORDINATOR_SERVICE: Final = coordinator_pb2.DESCRIPTOR.services_by_name["CoordinatorService"].full_name
 LOG_SERVICE: Final = log_pb2.DESCRIPTOR.services_by_name["LogService"].full_name
-LARGE_REQUESTS: Final = frozenset({f"/{LOG_SERVICE}/AppendStatements"})
+LARGE_REQUESTS: Final = frozenset(
+    {f"/{LOG_SERVICE}/AppendStatements", f"/{COORDINATOR_SERVICE}/RecordCeremony"}
+)
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -123,6 +125,7 @@ async def serve_coordinator(
     clock: Clock | None = None,
     max_bytes: int | None = None,
     tiles: TileStore | None = None,
+    founding: Sequence[bytes] = (),
 ) -> AsyncGenerator[CoordinatorServer, None]:
     """Within, a coordinator over the SQLite journal in this directory is served.
 
@@ -135,11 +138,13 @@ async def serve_coordinator(
         clock: milliseconds since the Unix epoch; by default the system's.
         max_bytes: the journal's largest size, or None for what the disk holds.
         tiles: where the log is also kept as tiles, for others to serve, or None.
+        founding: what was signed when the treaty was founded; it is logged before any call is taken.
 
     Raises:
         ConfigError: the address, the log key or the journal is another's.
         StorageError: the journal cannot be opened, read or written, or breaks the rules.
         EncodingError, InvalidSignatureError: not a treaty.
+        RefusedError, UnknownPartyError: a statement of the founding has no place in the log (VN-15.11).
     """
     sqlite = await asyncio.to_thread(SqliteJournal.open, directory, max_bytes=max_bytes)
     async with AsyncJournal(sqlite) as journal:
@@ -152,6 +157,7 @@ async def serve_coordinator(
             tiles=tiles,
         )
         try:
+            await coordinator.record_founding(founding)
             server = await CoordinatorServer.start(coordinator, settings)
             try:
                 yield server

@@ -162,6 +162,17 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         lease, proof = await self._coordinator.get_lease(convert.parse_proposal_name(request.name))
         return resources_pb2.Lease(statement=lease.data, receipt=convert.receipt_message(proof))
 
+    async def RecordCeremony(
+        self, request: coordinator_pb2.RecordCeremonyRequest, context: Context
+    ) -> coordinator_pb2.RecordCeremonyResponse:
+        """What was signed in a ceremony is logged, or none of it is."""
+        caller = read_caller(context, trust_domain=self._trust_domain)
+        leaf_indices = await self._coordinator.record_ceremony(
+            list(request.statements), request_id=scope_request_id(request.request_id, caller), caller=caller
+        )
+        cosigned = await self._coordinator.publisher.wait_for(max(leaf_indices) + 1)
+        return coordinator_pb2.RecordCeremonyResponse(leaf_indices=leaf_indices, checkpoint=cosigned.data)
+
     def _show(self, vote: Voting) -> resources_pb2.Proposal:
         view = self._coordinator.view
         shown = view.as_published(vote)

@@ -548,3 +548,51 @@ class GetLicenceRequest(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RecordCeremonyRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    STATEMENTS_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    request_id: builtins.str
+    """A UUID that the caller makes; a retry sends the same."""
+    @builtins.property
+    def statements(self) -> containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """COSE_Sign1 of participants; nothing that is sealed."""
+
+    def __init__(
+        self,
+        *,
+        statements: abc.Iterable[builtins.bytes] | None = ...,
+        request_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["request_id", b"request_id", "statements", b"statements"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RecordCeremonyResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    LEAF_INDICES_FIELD_NUMBER: builtins.int
+    CHECKPOINT_FIELD_NUMBER: builtins.int
+    checkpoint: builtins.bytes
+    """A signed checkpoint that covers them all."""
+    @builtins.property
+    def leaf_indices(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Of each statement, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        leaf_indices: abc.Iterable[builtins.int] | None = ...,
+        checkpoint: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["checkpoint", b"checkpoint", "leaf_indices", b"leaf_indices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...

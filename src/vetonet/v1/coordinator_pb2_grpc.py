@@ -92,6 +92,11 @@ class CoordinatorServiceStub(object):
                 request_serializer=vetonet_dot_v1_dot_coordinator__pb2.GetLeaseRequest.SerializeToString,
                 response_deserializer=vetonet_dot_v1_dot_resources__pb2.Lease.FromString,
                 _registered_method=True)
+        self.RecordCeremony = channel.unary_unary(
+                '/vetonet.v1.CoordinatorService/RecordCeremony',
+                request_serializer=vetonet_dot_v1_dot_coordinator__pb2.RecordCeremonyRequest.SerializeToString,
+                response_deserializer=vetonet_dot_v1_dot_coordinator__pb2.RecordCeremonyResponse.FromString,
+                _registered_method=True)
 
 
 class CoordinatorServiceServicer(object):
@@ -177,6 +182,14 @@ class CoordinatorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordCeremony(self, request, context):
+        """Logs what was signed in a key ceremony, each statement once, all or none. Only a party may call. What the log
+        holds already is not logged again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CoordinatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -234,6 +247,11 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.GetLease,
                     request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.GetLeaseRequest.FromString,
                     response_serializer=vetonet_dot_v1_dot_resources__pb2.Lease.SerializeToString,
+            ),
+            'RecordCeremony': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordCeremony,
+                    request_deserializer=vetonet_dot_v1_dot_coordinator__pb2.RecordCeremonyRequest.FromString,
+                    response_serializer=vetonet_dot_v1_dot_coordinator__pb2.RecordCeremonyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -535,6 +553,33 @@ class CoordinatorService(object):
             '/vetonet.v1.CoordinatorService/GetLease',
             vetonet_dot_v1_dot_coordinator__pb2.GetLeaseRequest.SerializeToString,
             vetonet_dot_v1_dot_resources__pb2.Lease.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordCeremony(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vetonet.v1.CoordinatorService/RecordCeremony',
+            vetonet_dot_v1_dot_coordinator__pb2.RecordCeremonyRequest.SerializeToString,
+            vetonet_dot_v1_dot_coordinator__pb2.RecordCeremonyResponse.FromString,
             options,
             channel_credentials,
             insecure,

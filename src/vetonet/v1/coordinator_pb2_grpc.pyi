@@ -60,6 +60,10 @@ class CoordinatorServiceStub:
     """Logs a treaty that the parties decided to put in force in place of the present one. Only a party may call."""
     GetLease: grpc.UnaryUnaryMultiCallable[coordinator_pb2.GetLeaseRequest, resources_pb2.Lease]
     """Returns the newest lease of a licensed run with the proof that it is logged."""
+    RecordCeremony: grpc.UnaryUnaryMultiCallable[coordinator_pb2.RecordCeremonyRequest, coordinator_pb2.RecordCeremonyResponse]
+    """Logs what was signed in a key ceremony, each statement once, all or none. Only a party may call. What the log
+    holds already is not logged again.
+    """
 
 @typing.type_check_only
 class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
@@ -92,6 +96,10 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Logs a treaty that the parties decided to put in force in place of the present one. Only a party may call."""
     GetLease: aio.UnaryUnaryMultiCallable[coordinator_pb2.GetLeaseRequest, resources_pb2.Lease]  # type: ignore[assignment]
     """Returns the newest lease of a licensed run with the proof that it is logged."""
+    RecordCeremony: aio.UnaryUnaryMultiCallable[coordinator_pb2.RecordCeremonyRequest, coordinator_pb2.RecordCeremonyResponse]  # type: ignore[assignment]
+    """Logs what was signed in a key ceremony, each statement once, all or none. Only a party may call. What the log
+    holds already is not logged again.
+    """
 
 class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
     """The coordinator relays, stores and publishes. Nobody has to trust it: every answer can be verified
@@ -187,5 +195,15 @@ class CoordinatorServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[resources_pb2.Lease, abc.Awaitable[resources_pb2.Lease]]:
         """Returns the newest lease of a licensed run with the proof that it is logged."""
+
+    @abc_1.abstractmethod
+    def RecordCeremony(
+        self,
+        request: coordinator_pb2.RecordCeremonyRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[coordinator_pb2.RecordCeremonyResponse, abc.Awaitable[coordinator_pb2.RecordCeremonyResponse]]:
+        """Logs what was signed in a key ceremony, each statement once, all or none. Only a party may call. What the log
+        holds already is not logged again.
+        """
 
 def add_CoordinatorServiceServicer_to_server(servicer: CoordinatorServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -18,6 +18,7 @@ from vetonet.crypto.hpke import HpkePublicKey
 from vetonet.crypto.statement import Keys, Signed
 from vetonet.errors import EncodingError, InvalidSignatureError, ProtocolError, RefusedError
 from vetonet.policy.ceremony import (
+    PUBLIC_KINDS,
     CeremonyComplaint,
     CeremonyDisclosure,
     CeremonyDone,
@@ -37,8 +38,6 @@ S = TypeVar("S", bound=CeremonyStatement)
 
 Slot: TypeAlias = tuple[str, str, str]
 """Statement type, signer, and the receiver where it is for one only (else empty)."""
-
-_NOT_PUBLIC: Final = frozenset({CeremonyShares.TYPE, CeremonySums.TYPE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +190,7 @@ class CeremonyTranscript:
 
     def list_public(self) -> tuple[bytes, ...]:
         """Return the signed bytes of all but what was sealed, sorted: what goes into the log."""
-        public = {slot: signed for slot, signed in self.statements.items() if slot[0] not in _NOT_PUBLIC}
+        public = {slot: signed for slot, signed in self.statements.items() if slot[0] in PUBLIC_KINDS}
         return tuple(public[slot].data for slot in sorted(public))
 
     def compute_round1_digest(self) -> bytes:

@@ -13,6 +13,7 @@ from typing import Final
 from vetonet.crypto.statement import Signed, peek, read_unverified
 from vetonet.errors import EpochError, ProtocolError, RefusedError
 from vetonet.policy.ballot import Ballot, open_ballot
+from vetonet.policy.ceremony import PUBLIC_KINDS
 from vetonet.policy.lease import Lease, open_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
@@ -21,6 +22,7 @@ from vetonet.policy.proposal import Proposal
 from vetonet.policy.standing import Consent, open_consent
 from vetonet.policy.succession import verify_succession
 from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.voting.ceremony_register import CeremonyRegister
 from vetonet.voting.machine import begin, open_outcome, step
 from vetonet.voting.state import BallotReceived, OutcomeLogged, Voting
 from vetonet.voting.tenure import step as step_tenure
@@ -37,6 +39,7 @@ class Ledger:
         votes: the life of each proposal and motion, as far as the log tells it.
         order: their digests in the order in which they were logged.
         tenures: the life of each licence, by the digest of its proposal.
+        ceremonies: which statements of key ceremonies the log holds.
     """
 
     treaty: Signed[Treaty] = field(repr=False)
@@ -44,6 +47,7 @@ class Ledger:
     order: tuple[bytes, ...] = ()
     tenures: Mapping[bytes, Tenure] = field(default_factory=dict)
     predecessors: tuple[Signed[Treaty], ...] = field(default=(), repr=False)
+    ceremonies: CeremonyRegister = field(default=CeremonyRegister(), repr=False)
 
     @property
     def licensed(self) -> Mapping[bytes, Proposal]:
@@ -222,6 +226,13 @@ def _read_lease(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
     return ledger.with_tenure(following)
 
 
+def _read_ceremony(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
+    """Who leaves hands over before a change of the roster, who comes is known after it: both may speak."""
+    del leaf_index
+    known = tuple(treaty.statement for treaty in (*ledger.predecessors[-1:], ledger.treaty))
+    return replace(ledger, ceremonies=ledger.ceremonies.add(data, known))
+
+
 def _follow_outcome(ledger: Ledger, vote: Voting) -> Ledger:
     """A licence begins its tenure; what suspends one is part of its life from now on."""
     if vote.licence is not None:
@@ -247,6 +258,7 @@ _READERS: Final[Mapping[str, Callable[[Ledger, int, bytes], Ledger]]] = {
     Resolution.TYPE: _read_resolution,
     Consent.TYPE: _read_consent,
     Lease.TYPE: _read_lease,
+    **dict.fromkeys(PUBLIC_KINDS, _read_ceremony),
 }
 KINDS: Final = frozenset(_READERS)
 """The statement types that move the ledger; leaves of other types are read elsewhere."""

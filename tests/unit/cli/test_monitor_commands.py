@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,31 +10,19 @@ from typing import Any
 import pytest
 
 from support.bundles import make_compliant_scene
-from support.world import Council, make_council
+from support.published import lay_out
+from support.world import make_council
 from vetonet.cli import main
 from vetonet.cli.exits import Exit
 from vetonet.tlog.fork import ForkEvidence
-from vetonet.tlog.log import Log
 from vetonet.tlog.policy_file import write_policy
-from vetonet.tlog.tree_edge import TreeEdge
 
 COUNCIL = make_council(7, 5)
 ORIGIN = COUNCIL.treaty.statement.log_origin
 
 
-def lay_out(folder: Path, leaves: Sequence[bytes], council: Council = COUNCIL, **signed: Any) -> Path:
-    """A published log in a folder."""
-    log = Log(ORIGIN, leaves)
-    files = dict(TreeEdge().extend(leaves).files)
-    files["checkpoint"] = council.sign_head(log, **signed)
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
-    return folder
-
-
 def publish(folder: Path, *names: str, **signed: Any) -> Path:
-    return lay_out(folder, [COUNCIL.treaty.data, *(name.encode() for name in names)], **signed)
+    return lay_out(folder, COUNCIL, [COUNCIL.treaty.data, *(name.encode() for name in names)], **signed)
 
 
 @pytest.fixture
@@ -70,7 +57,7 @@ def judge(evidence: Path, *options: str | Path) -> int:
 def test_an_honest_log_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scene = make_compliant_scene()
     leaves = [scene.log.leaf(index) for index in range(scene.log.tree_size)]
-    folder = lay_out(tmp_path / "log", leaves, scene.council)
+    folder = lay_out(tmp_path / "log", scene.council, leaves)
     (tmp_path / "treaty").write_bytes(scene.council.treaty.data)
     assert look(folder, tmp_path / "treaty") == Exit.OK
     size = scene.log.tree_size
@@ -89,7 +76,7 @@ def test_a_rollback_is_caught_with_a_state_and_not_without(tmp_path: Path, treat
     state = str(tmp_path / "state")
     publish(tmp_path / "long", "a", "b")
     assert look(tmp_path / "long", treaty, "--state", state) == Exit.NEGATIVE  # for its leaves
-    short = lay_out(tmp_path / "short", leaves)
+    short = lay_out(tmp_path / "short", COUNCIL, leaves)
     assert look(short, treaty) == Exit.OK
     assert look(short, treaty, "--state", state) == Exit.INCONCLUSIVE
 

@@ -345,9 +345,10 @@ class GathersShares(Coordinator):
         shares: tuple[GroupShare, ...],
         *,
         caller: Identity | None,
+        lease: int = 0,
     ) -> Voting:
         await self.barrier.wait()
-        return await super().submit_shares(name, party_id, attempt, shares, caller=caller)
+        return await super().submit_shares(name, party_id, attempt, shares, caller=caller, lease=lease)
 
 
 def test_two_linked_runs_that_close_together_are_not_both_licensed() -> None:

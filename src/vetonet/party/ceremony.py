@@ -356,14 +356,8 @@ async def serve_ceremony(
 ) -> BoundServer:
     """Return a running server of this ceremony; ``stop`` it when done.
 
-    Args:
-        driver: the party's ceremony.
-        address: ``host:port``; port 0 for one that is free.
-        credential: the party's, or None for plaintext, which only a loopback address may have.
-
     Raises:
-        ConfigError: the address cannot be listened on.
-        WrongIdentityError: the certificate is another participant's.
+        ConfigError, WrongIdentityError: as ``serve_desk``.
     """
     return await serve_desk(
         driver,

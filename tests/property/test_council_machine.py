@@ -43,9 +43,9 @@ BUGS: Mapping[str, tuple[type[ConclaveMachine], Bug]] = {
 }
 
 TestVoteMachine = VoteMachine.TestCase
-TestVoteMachine.settings = SETTINGS
+TestVoteMachine.settings = settings(SETTINGS, max_examples=100)
 TestTenureMachine = TenureMachine.TestCase
-TestTenureMachine.settings = SETTINGS
+TestTenureMachine.settings = settings(SETTINGS, max_examples=60)
 
 
 def focus(machine: type[ConclaveMachine], chosen: tuple[str, ...], taking_part: Kinds) -> type[Any]:
@@ -69,6 +69,11 @@ def sign(machine: Any, back: int = 0) -> None:
 def vote_by_a_log_from_before_the_close(machine: Any) -> None:
     machine.veto(set(), is_logged=True)
     sign(machine, back=1)
+
+
+def veto_off_the_log(machine: Any) -> None:
+    machine.veto(set(PARTIES), is_logged=False)
+    sign(machine)
 
 
 def veto_and_crash(machine: Any) -> None:
@@ -103,6 +108,7 @@ def work_on_after_the_withdrawal(machine: Any) -> None:
 
 HISTORIES: Mapping[str, Callable[[Any], None]] = {
     "a party believes a log from before the close": vote_by_a_log_from_before_the_close,
+    "a party ignores vetoes off the log": veto_off_the_log,
     "a party forgets a veto in a crash": veto_and_crash,
     "a party uses nonces again": ask_for_another_share_of_the_same_commitments,
     "a party signs a second licence": log_a_ballot_late_and_ask_again,

@@ -211,7 +211,7 @@ def _bug(claim: str, *rules: str, **kinds: Any) -> Bug:
 VOTE_BUGS: Final[Mapping[str, Bug]] = {
     "a party skips the review of the vote": _bug("S1|S2", "cast", "sign", daemon=Credulous),
     "a party believes a log from before the close": _bug("S2", daemon=Timeless),
-    "a party ignores vetoes off the log": _bug("S2", "veto", "sign", daemon=Deaf),
+    "a party ignores vetoes off the log": _bug("S2", daemon=Deaf),
     "a party forgets a veto in a crash": _bug("S2", daemon=Careless),
     "a party loses its disk": _bug("S3", "cast", "crash", keeps_journal=False),
     "a party uses nonces again": _bug("S3: a nonce", daemon=Reusing),

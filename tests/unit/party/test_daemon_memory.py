@@ -1,6 +1,6 @@
 """What a party said and was told binds it in the next life of its daemon and in the next epoch (VN-14.3).
 
-Found by ``tests/property/test_council_machine.py``, and kept here as the shortest histories of each.
+The shortest histories in the world of ``tests/property/test_council_machine.py`` in which it once did not.
 """
 
 from __future__ import annotations

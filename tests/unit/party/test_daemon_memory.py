@@ -1,6 +1,6 @@
 """What a party said and was told binds it in the next life of its daemon and in the next epoch (VN-14.3).
 
-Found by ``tests/property/test_council_machine.py``, and kept here as the shortest histories of each.
+The shortest histories in the world of ``tests/property/test_council_machine.py`` in which it once did not.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def test_whoever_withdrew_signs_again_once_the_log_holds_that_it_consents_again(
 
 
 def amend(run: TenureMachine) -> None:
-    run.amend(("p1", "p2"), is_enacted=True)
+    run.amend((0, 1), is_enacted=True)
     assert run.hall.treaty.statement.epoch == 2
     for party in PARTIES:
         run.hall.show(party, run.find_size(0))
@@ -94,7 +94,7 @@ def test_a_party_restarts_with_a_withdrawal_of_an_epoch_after_the_first(
     amend(run)
     withdraw(run, "p3", told={"p1"})
     for _ in range(1, epochs):
-        run.amend(("p1", "p2"), is_enacted=True)
+        run.amend((0, 1), is_enacted=True)
     assert run.hall.treaty.statement.epoch == 1 + epochs
     run.hall.restart("p1")
     assert not is_ready_to_sign_the_next_lease(run, "p1")

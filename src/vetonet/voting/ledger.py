@@ -12,6 +12,7 @@ from typing import Final
 
 from vetonet.crypto.statement import Signed, peek, read_unverified
 from vetonet.errors import EpochError, ProtocolError, RefusedError
+from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import Ballot, open_ballot
 from vetonet.policy.ceremony import PUBLIC_KINDS
 from vetonet.policy.lease import Lease, open_lease
@@ -22,8 +23,9 @@ from vetonet.policy.proposal import Proposal
 from vetonet.policy.standing import Consent, open_consent
 from vetonet.policy.succession import verify_succession
 from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.units import Milliseconds
 from vetonet.voting.ceremony_register import CeremonyRegister
-from vetonet.voting.machine import begin, open_outcome, step
+from vetonet.voting.machine import Outcome, begin, open_outcome, step
 from vetonet.voting.state import BallotReceived, OutcomeLogged, Voting
 from vetonet.voting.tenure import step as step_tenure
 from vetonet.voting.tenure_state import ConsentStated, LeaseLogged, SuspensionLogged, Tenure
@@ -82,6 +84,19 @@ class Ledger:
             raise ProtocolError(msg, clause="VN-14.2")
         return tenure
 
+    def open_vote(self, data: bytes, leaf_index: int, *, now: Milliseconds) -> Outcome:
+        """Return the vote on a proposal or motion that came in, as ``machine.begin`` does.
+
+        Raises:
+            ProtocolError, VerificationError: the rules of VN-5 say no, or it is an emergency suspension of a
+                run that had one which nobody confirmed (VN-14.4).
+        """
+        vote, effects = begin(data, leaf_index, self.treaty, self.licensed, now=now)
+        motion = vote.matter.statement
+        if isinstance(motion, Motion) and motion.action is ActionClass.EMERGENCY_SUSPENSION:
+            _verify_emergency(motion, self.find_tenure(motion.subject_digest))
+        return vote, effects
+
     def with_tenure(self, tenure: Tenure) -> Ledger:
         """Return the ledger with this licence's life in place of what it held."""
         return replace(self, tenures={**self.tenures, tenure.digest: tenure})
@@ -111,7 +126,7 @@ class Ledger:
         resolution = self.find_amendment(successor)
         history = [treaty.statement for treaty in (*self.predecessors, self.treaty)]
         verify_succession(history, successor.statement, resolution.statement.action)
-        tenures = {digest: replace(tenure, treaty=successor) for digest, tenure in self.tenures.items()}
+        tenures = {digest: tenure.with_treaty(successor) for digest, tenure in self.tenures.items()}
         predecessors = (*self.predecessors, self.treaty)
         return replace(self, treaty=successor, predecessors=predecessors, tenures=tenures)
 
@@ -160,8 +175,15 @@ def _read_matter(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
         msg = f"{matter.statement.TYPE} {matter.payload_digest.hex()[:16]} stands twice in the log"
         raise ProtocolError(msg, clause="VN-11.3")
     # Nobody can tell from the log when in its window a proposal came, so the window's start stands for it.
-    vote, _ = begin(data, leaf_index, ledger.treaty, ledger.licensed, now=matter.statement.opens_ms)
+    vote, _ = ledger.open_vote(data, leaf_index, now=matter.statement.opens_ms)
     return ledger.with_vote(vote)
+
+
+def _verify_emergency(motion: Motion, tenure: Tenure) -> None:
+    if tenure.is_emergency_spent:
+        run = motion.subject_digest.hex()[:16]
+        why = f"run {run} had an emergency suspension that nobody confirmed; move suspension-confirmation"
+        raise RefusedError(why, culprit=motion.mover, clause="VN-14.4")
 
 
 def _read_ballot(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:

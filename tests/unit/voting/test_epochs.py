@@ -19,6 +19,8 @@ from vetonet.policy.treaty import Treaty
 from vetonet.units import MS_PER_HOUR
 from vetonet.voting.machine import derive, step
 from vetonet.voting.state import Phase, TimePassed
+from vetonet.voting.tenure import find_obstacle
+from vetonet.voting.tenure_state import TenurePhase
 
 ROSTER: Final = ("p1", "p2", "p3")
 AMENDING: Final = {ActionClass.AMEND_RULES: Quorum.of_threshold(2, ROSTER)}
@@ -166,3 +168,31 @@ def test_a_licence_lives_on_and_needs_leases_of_the_new_epoch() -> None:
     assert run.tenure.lease.statement.epoch == 2
     run.tick(compute_signable_ms(run.licence, 2))
     assert run.tenure.number == 2
+
+
+def test_a_lease_in_the_making_is_begun_anew_under_the_next_treaty() -> None:
+    # VN-16.8: shares under two treaties would never come together, and an honest signer would be blamed.
+    run = begin()
+    now = compute_signable_ms(run.licence, 1)
+    run.tick(now)
+    run.commit("p1", now)
+    amend(run)
+    assert (run.tenure.phase, run.tenure.signing) == (TenurePhase.WAITING, None)
+    run.tick(now)
+    for party in ("p1", "p2"):
+        run.commit(party, now)
+    for party in ("p1", "p2"):
+        run.share(party, now)
+    assert run.tenure.lease is not None
+    assert run.tenure.lease.statement.epoch == 2
+
+
+def test_a_run_whose_operator_the_next_treaty_does_not_name_gets_no_lease_and_stops_nobody() -> None:
+    # VN-14.3
+    run = begin()
+    successor = write_successor(run.council, operators=run.council.treaty.statement.operators[1:])
+    decide(run, compute_digest(successor))
+    run.log(sign_by_all(run.council, successor))
+    now = compute_signable_ms(run.licence, 1)
+    assert run.tick(now) == ()
+    assert find_obstacle(run.tenure, now) == "op1 is no operator of the treaty in force"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,7 +14,7 @@ from vetonet.crypto.statement import peek
 from vetonet.party.ballot_box import BallotBox
 from vetonet.party.daemon import PartyDaemon
 from vetonet.party.duty import Agreed, Duty
-from vetonet.party.grants import Grants
+from vetonet.party.grants import MAX_UNSPENT, Grants
 from vetonet.party.logview import LogView
 from vetonet.party.memory import Task
 from vetonet.party.withdrawals import Withdrawals
@@ -134,13 +135,14 @@ class Careless(CarelessDaemon):
 
 class _ReusingGrants(Grants):
     def sign_shares(self, task: Task, attempt: int, **asked: Any) -> tuple[GroupShare, ...]:
-        held = self._nonces.get(task, {})
-        secrets = {seat: bytes(nonces._unspent[0]) for seat, nonces in held.items() if nonces._unspent}
+        held = tuple(self._nonces.get(task, ()))
+        every = [nonces for pairs in held for nonces in pairs.values() if nonces._unspent]
+        secrets = [bytes(nonces._unspent[0]) for nonces in every]
         self._memory._burnt.clear()
         shares = super().sign_shares(task, attempt, **asked)
-        for seat, secret in secrets.items():
-            held[seat]._unspent[:] = [bytearray(secret)]
-        self._nonces[task] = held
+        for nonces, secret in zip(every, secrets, strict=True):
+            nonces._unspent[:] = [bytearray(secret)]
+        self._nonces[task] = deque(held, maxlen=MAX_UNSPENT)
         return shares
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vetonet.crypto.statement import Signed, peek, read_unverified
-from vetonet.errors import EpochError, ProtocolError, RefusedError
+from vetonet.errors import EpochError, ExpiredError, ProtocolError, RefusedError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import Ballot, open_ballot
 from vetonet.policy.ceremony import PUBLIC_KINDS
-from vetonet.policy.lease import Lease, open_lease
+from vetonet.policy.lease import Lease, compute_signable_ms, open_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
 from vetonet.policy.motion import AMENDING, SUSPENDING, Motion, Resolution
@@ -104,26 +104,33 @@ class Ledger:
     def find_amendment(self, successor: Signed[Treaty]) -> Signed[Resolution]:
         """Return the resolution that puts a treaty in force in place of the present one (VN-16.7).
 
+        Where that was decided more than once, it is the resolution that lapses last.
+
         Raises:
             RefusedError: nobody decided that under the treaty in force.
         """
+        found: list[Signed[Resolution]] = []
         for vote in self.votes.values():
             resolution = vote.resolution
             is_current = vote.treaty.payload_digest == self.treaty.payload_digest
             if resolution is None or not is_current or resolution.statement.action not in AMENDING:
                 continue
             if resolution.statement.subject_digest == successor.payload_digest:
-                return resolution
-        digest = successor.payload_digest.hex()[:16]
-        raise RefusedError(f"no resolution of this log puts treaty {digest} in force", clause="VN-16.7")
+                found.append(resolution)
+        if not found:
+            digest = successor.payload_digest.hex()[:16]
+            raise RefusedError(f"no resolution of this log puts treaty {digest} in force", clause="VN-16.7")
+        return max(found, key=lambda resolution: resolution.statement.ends_ms)
 
     def with_treaty(self, successor: Signed[Treaty]) -> Ledger:
         """Return the ledger under another treaty; licences live on under it, votes under the old one end.
 
         Raises:
             RefusedError: nobody decided that, or it is no successor of the treaty in force (VN-16).
+            ExpiredError: the log itself shows that the resolution has lapsed.
         """
         resolution = self.find_amendment(successor)
+        _verify_not_lapsed(resolution.statement, compute_shown_ms(self))
         history = [treaty.statement for treaty in (*self.predecessors, self.treaty)]
         verify_succession(history, successor.statement, resolution.statement.action)
         tenures = {digest: tenure.with_treaty(successor) for digest, tenure in self.tenures.items()}
@@ -140,6 +147,31 @@ class Ledger:
 
     def _is_undecided(self, digest: bytes) -> bool:
         return digest not in self.votes or self.votes[digest].outcome is None
+
+
+def compute_shown_ms(ledger: Ledger) -> Milliseconds:
+    """Return the latest time that was over, as the log tells it, when its newest leaf came; 0 for none.
+
+    A vote is logged when its window has begun; a quorum signs its outcome, by its own clocks, when that is
+    over, and a lease when it is due. What one party states alone, as in a ballot, does not count: with it any
+    party could run the time of the others out.
+    """
+    matters = ((vote.matter.statement, vote.outcome) for vote in ledger.votes.values())
+    voted = (asked.opens_ms if outcome is None else asked.closes_ms for asked, outcome in matters)
+    tenures = ((tenure.licence.statement, tenure.lease) for tenure in ledger.tenures.values())
+    leased = (
+        compute_signable_ms(licence, lease.statement.number)
+        for licence, lease in tenures
+        if lease is not None
+    )
+    return max((*voted, *leased), default=0)
+
+
+def _verify_not_lapsed(resolution: Resolution, shown_ms: Milliseconds) -> None:
+    """A reader has no clock: only what the log shows makes a late treaty an inconsistent record."""
+    if shown_ms >= resolution.ends_ms:
+        msg = f"a treaty whose resolution lapsed at {resolution.ends_ms}; the log shows that it is {shown_ms}"
+        raise ExpiredError(msg, clause="VN-16.7")
 
 
 def read_leaf(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:

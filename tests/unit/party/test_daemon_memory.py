@@ -101,6 +101,19 @@ def test_a_party_restarts_with_a_withdrawal_of_an_epoch_after_the_first(
     assert not is_ready_to_sign_the_next_lease(run, "p1")
 
 
+def test_a_run_goes_on_though_its_due_lease_was_signed_under_the_treaty_before(run: TenureMachine) -> None:
+    """VN-16.8: a refresh of key shares between two shares of one lease must stop no run."""
+    run.wait_for_lease()
+    run.renew_by(("p1", "p2"), run.find_size(0), 0, is_logged=False)
+    (given, *_) = [given for given in run.hall.given if given.task.lease == 2]
+    amend(run)
+    run.renew_by(("p1", "p2"), run.find_size(0), 0, is_logged=True)
+    assert run.tenure.lease is not None
+    assert run.tenure.lease.statement.number == 2
+    assert run.tenure.lease.statement.treaty_digest != given.task.treaty_digest
+    assert all(not run.hall.daemons[party].refusals for party in ("p1", "p2"))
+
+
 def test_a_withdrawal_that_the_log_never_took_is_made_anew_in_the_next_epoch(run: TenureMachine) -> None:
     """Else a coordinator that keeps it back until the treaty is amended has silenced the party for good."""
     old = withdraw(run, "p3")

@@ -130,7 +130,7 @@ class Careless(CarelessDaemon):
         if peek(data).kind == Ballot.TYPE:
             self._box.add(data, self._view.ledger, self._clock())
         else:
-            self._withdrawals.add(data)
+            self._withdrawals.add(data, self._view.ledger)
 
 
 class _ReusingGrants(Grants):

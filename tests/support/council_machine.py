@@ -435,7 +435,8 @@ class TenureMachine(ConclaveMachine):
         if tenure is None or number > count_leases(tenure.licence.statement):
             return
         lease = derive_lease(self.hall.ledgers[size].treaty, tenure.licence, number)
-        session = self.hold(Task(digest=self.digest, lease=number), lease, signers, size)
+        task = Task(digest=self.digest, lease=number, treaty_digest=lease.treaty_digest)
+        session = self.hold(task, lease, signers, size)
         if is_logged and self.publish(session) and session is not None:
             self.offer_outcome(session)
 

@@ -101,6 +101,7 @@ class Votes:
         await self._store(records)
         history.adopt(records, ledger=ledger)
         self._announce_growth()
+        self._bulletin.end_epoch()
         return place
 
     async def collect(

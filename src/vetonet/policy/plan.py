@@ -13,8 +13,9 @@ from vetonet.policy.action import IMPOSSIBLE, REQUIRED, ActionClass
 from vetonet.policy.band import Band, BandRule, verify_bands
 from vetonet.policy.expression import MAX_PARTIES
 from vetonet.policy.quorum import Choice, Decision, Quorum, Recusal
+from vetonet.policy.treaty import MAX_GROUPS, list_leaves
 from vetonet.policy.witnessing import compute_smallest_quorum
-from vetonet.units import MAX_DURATION_MS, MS_PER_HOUR, Flop, Milliseconds
+from vetonet.units import MAX_DURATION_MS, MS_PER_HOUR, MS_PER_S, Flop, Milliseconds
 
 MAX_OPERATORS: Final = 256
 MAX_MAKERS: Final = 32
@@ -254,6 +255,10 @@ def find_time_faults(times: Mapping[str, Milliseconds], actions: set[ActionClass
     for key, duration in times.items():
         if not (0 if key in can_be_zero else 1) <= duration <= MAX_DURATION_MS:
             yield Fault(where=("times", key), reason=f"expected {key} above zero, and of at most 366 days")
+    lease = times.get("lease", 0)
+    if lease % MS_PER_S:
+        reason = f"expected a lease of whole seconds, as witnesses state time, got {lease} ms"
+        yield Fault(where=("times", "lease"), reason=reason)
     is_suspending = ActionClass.EMERGENCY_SUSPENSION in actions
     if is_suspending and times.get("suspension") == 0:
         reason = "expected a suspension time, because there is an emergency-suspension, got none"
@@ -300,6 +305,21 @@ def find_action_faults(party_ids: tuple[str, ...], actions: Actions) -> Iterator
         for party in (stranger for stranger in quorum.parties if stranger not in party_ids):
             reason = f"expected parties of the roster, got {party!r}"
             yield Fault(where=("action", action.value), reason=reason)
+    yield from find_group_faults(actions)
+
+
+def find_group_faults(actions: Actions) -> Iterator[Fault]:
+    """Yield that there are too many different thresholds, each of which gets a group of keys (VN-3.2)."""
+    count = len(list_leaves(quorum for _, quorum in actions))
+    if count <= MAX_GROUPS:
+        return
+    first = next(
+        action
+        for number, (action, _) in enumerate(actions, start=1)
+        if len(list_leaves(quorum for _, quorum in actions[:number])) > MAX_GROUPS
+    )
+    reason = f"expected at most {MAX_GROUPS} different thresholds in all actions, got {count}"
+    yield Fault(where=("action", first.value), reason=reason)
 
 
 def _find_unwritable(part: Record, where: Where) -> Iterator[Fault]:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_text_input
-from vetonet.cli.output import format_duration, print_line
-from vetonet.cli.treaties import print_actions
+from vetonet.cli.output import print_line
+from vetonet.cli.treaties import print_actions, print_times
 from vetonet.cli.treaty_options import MAX_PARTIES
 from vetonet.cli.treaty_text import describe_quorum
 from vetonet.party.preset import list_presets, read_preset
@@ -84,5 +84,4 @@ def print_plan(plan: TreatyPlan) -> None:
     print_line()
     for band in plan.bands:
         print_line(f"from {band.floor_flop:.3g} FLOP on: {band.rule.value} ({band.name})")
-    times = ", ".join(f"{name} {format_duration(ms)}" for name, ms in plan.times.items() if ms)
-    print_line(f"times: {times}")
+    print_times(plan.times)

@@ -13,7 +13,7 @@ from vetonet.policy.action import IMPOSSIBLE, REQUIRED, ActionClass
 from vetonet.policy.band import Band, BandRule, verify_bands
 from vetonet.policy.expression import MAX_PARTIES
 from vetonet.policy.quorum import Choice, Decision, Quorum, Recusal
-from vetonet.policy.treaty import MAX_GROUPS, list_leaves
+from vetonet.policy.treaty import MAX_GROUPS, Terms, list_leaves
 from vetonet.policy.witnessing import compute_smallest_quorum
 from vetonet.units import MAX_DURATION_MS, MS_PER_HOUR, MS_PER_S, Flop, Milliseconds
 
@@ -161,15 +161,7 @@ class TreatyPlan:
     @property
     def times(self) -> Mapping[str, Milliseconds]:
         """Every duration, by its key in a file."""
-        return {
-            "window": self.window_ms,
-            "signing": self.signing_ms,
-            "report-interval": self.report_interval_ms,
-            "report-grace": self.report_grace_ms,
-            "lease": self.lease_ms,
-            "suspension": self.suspension_ms,
-            "refresh": self.refresh_ms,
-        }
+        return list_times(self)
 
     @property
     def witnessing(self) -> tuple[int, int]:
@@ -191,6 +183,19 @@ class TreatyPlan:
             for operator, party in self.operators
             if party is not None and not _can_grant_without(quorum, party)
         )
+
+
+def list_times(timed: Terms | TreatyPlan) -> Mapping[str, Milliseconds]:
+    """Return every duration that a plan, a charter or a treaty has, by its key in a file."""
+    return {
+        "window": timed.window_ms,
+        "signing": timed.signing_ms,
+        "report-interval": timed.report_interval_ms,
+        "report-grace": timed.report_grace_ms,
+        "lease": timed.lease_ms,
+        "suspension": timed.suspension_ms,
+        "refresh": timed.refresh_ms,
+    }
 
 
 def compute_witnessing(count: int, max_colluding: int | None, witness_quorum: int | None) -> tuple[int, int]:

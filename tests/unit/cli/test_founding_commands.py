@@ -69,7 +69,17 @@ def test_the_charter_shows_its_digest_and_thresholds(council: Council) -> None:
     ]
     said = call("treaty", "show", council.charter)
     assert "a charter, not founded yet" in said.out
+    assert (shown["lease_ms"], shown["suspension_ms"], shown["refresh_ms"]) == (3_600_000, 0, 0)
     assert compute_digest(terms).hex() in said.out
+
+
+def test_a_charter_and_its_plan_say_the_same_times(council: Council) -> None:
+    expected = (
+        "times: window 1 h, signing 30 s, report-interval 10 min, report-grace 5 min, lease 1 h, "
+        "suspension none, refresh none"
+    )
+    for path in (council.charter, council.root / "draft.toml"):
+        assert expected in call("treaty", "show", path).out.splitlines()
 
 
 def test_every_party_is_handed_the_same_charter(council: Council) -> None:

@@ -43,7 +43,9 @@ def test_a_founded_treaty_says_what_was_asked_for(
         ("lab", "Bravo"),
         ("free", None),
     ]
-    assert shown["window_ms"] == 90_000
+    times = ("window", "signing", "report_interval", "report_grace", "lease", "suspension", "refresh")
+    expected = [90_000, 30_000, 600_000, 300_000, 86_400_000, 0, 0]
+    assert [shown[f"{name}_ms"] for name in times] == expected
 
 
 def test_a_treaty_is_shown_in_words(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +53,10 @@ def test_a_treaty_is_shown_in_words(directory: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "5.5e21 FLOP up to 1e26" in shown
     assert "operator of Bravo" in shown
+    assert (
+        "times: window 1 min 30 s, signing 30 s, report-interval 10 min, report-grace 5 min, lease 1 d, "
+        "suspension none, refresh none\n"
+    ) in shown
     assert read_treaty(directory).payload_digest.hex() in shown
 
 

@@ -178,7 +178,9 @@ def test_nobody_but_a_party_hands_in_a_successor(role: Role, name: str, error: t
     async def main() -> None:
         async with run_coordinator(council, MemoryJournal(), ManualClock()) as coordinator:
             with pytest.raises(error):
-                await coordinator.amend_treaty(council.treaty.data, request_id="x", caller=identify(role, name))
+                await coordinator.amend_treaty(
+                    council.treaty.data, request_id="x", caller=identify(role, name)
+                )
             assert coordinator.view.tree_size == 1
 
     asyncio.run(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vetonet.cli.output import format_duration, format_flop, print_line, print_table
+from vetonet.cli.output import format_duration, print_line, print_table
 from vetonet.cli.treaty_text import describe_quorum, list_quorum_clauses
 from vetonet.crypto.statement import Signed, compute_digest
 from vetonet.policy.action import ActionClass
@@ -16,7 +16,7 @@ from vetonet.policy.treaty import Terms, Treaty
 from vetonet.policy.witnessing import compute_overlap
 from vetonet.tlog.cosignature import WitnessKey
 from vetonet.tlog.policy import LogPolicy
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, spell_flop
 
 
 def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _print_terms(terms: Terms, groups: list[tuple[str, str, str]]) -> None:
     print_actions(((rule.action, rule.quorum) for rule in terms.actions), list_roster(terms))
     print_times(list_times(terms))
     print_line()
-    ceilings = [format_flop(band.floor_flop) for band in terms.bands[1:]] + ["no limit"]
+    ceilings = [spell_flop(band.floor_flop) for band in terms.bands[1:]] + ["no limit"]
     print_table(
         ("total of a run and its linked runs", "rule"), list(map(_to_band_row, terms.bands, ceilings))
     )
@@ -167,7 +167,7 @@ def _print_terms(terms: Terms, groups: list[tuple[str, str, str]]) -> None:
 
 def _to_band_row(band: Band, ceiling: str) -> tuple[str, str]:
     rules = {"free": "needs no licence", "licensed": "needs a licence", "forbidden": "nobody may license it"}
-    span = f"{format_flop(band.floor_flop)} FLOP up to {ceiling}"
+    span = f"{spell_flop(band.floor_flop)} FLOP up to {ceiling}"
     return span, rules[band.rule.value]
 
 

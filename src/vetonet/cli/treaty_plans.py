@@ -15,6 +15,7 @@ from vetonet.party.preset import list_presets, read_preset
 from vetonet.party.toml_reading import MAX_FILE_CHARS
 from vetonet.party.treaty_file import TreatyFileError, read_treaty_text
 from vetonet.policy.plan import TreatyPlan
+from vetonet.units import spell_flop
 
 SUFFIX: Final = ".toml"
 
@@ -83,5 +84,5 @@ def print_plan(plan: TreatyPlan) -> None:
     print_actions(plan.actions, plan.party_ids)
     print_line()
     for band in plan.bands:
-        print_line(f"from {band.floor_flop:.3g} FLOP on: {band.rule.value} ({band.name})")
+        print_line(f"from {spell_flop(band.floor_flop)} FLOP on: {band.rule.value} ({band.name})")
     print_times(plan.times)

@@ -11,22 +11,23 @@ from vetonet.encoding.record import Record
 from vetonet.errors import EncodingError
 from vetonet.policy.action import IMPOSSIBLE, REQUIRED, ActionClass
 from vetonet.policy.band import Band, BandRule, verify_bands
+from vetonet.policy.default_times import (
+    DEFAULT_LEASE_MS,
+    DEFAULT_REPORT_GRACE_MS,
+    DEFAULT_REPORT_INTERVAL_MS,
+    DEFAULT_SIGNING_MS,
+    DEFAULT_WINDOW_MS,
+)
 from vetonet.policy.expression import MAX_PARTIES
 from vetonet.policy.quorum import Choice, Decision, Quorum, Recusal
 from vetonet.policy.treaty import MAX_GROUPS, Terms, list_leaves
 from vetonet.policy.witnessing import compute_smallest_quorum
-from vetonet.units import MAX_DURATION_MS, MS_PER_HOUR, MS_PER_S, Flop, Milliseconds
+from vetonet.units import MAX_DURATION_MS, MS_PER_S, Flop, Milliseconds
 
 MAX_OPERATORS: Final = 256
 MAX_MAKERS: Final = 32
 MAX_BANDS: Final = 16
 MAX_NAME: Final = 128
-
-DEFAULT_WINDOW_MS: Final = MS_PER_HOUR
-DEFAULT_SIGNING_MS: Final = 30_000
-DEFAULT_REPORT_INTERVAL_MS: Final = 10 * 60_000
-DEFAULT_REPORT_GRACE_MS: Final = 5 * 60_000
-DEFAULT_LEASE_MS: Final = MS_PER_HOUR
 
 PARTIES: Final = "parties"
 MAKERS: Final = "makers"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import grpc
 
 from support.world import NOW_MS, make_council
+from vetonet.cli.party_home import explain_silence
 from vetonet.cli.party_status import describe_status, say_lacking, say_refusal
 from vetonet.crypto.statement import Signed
 from vetonet.party.status import PartyStatus, ProposalStatus, Refusal, describe_vote
@@ -13,6 +17,7 @@ from vetonet.policy.quorum import Choice
 from vetonet.tlog.log import Log
 from vetonet.units import format_time
 from vetonet.voting.ledger import Ledger, read_leaves
+from vetonet.wire.status import RpcError
 
 COUNCIL = make_council(3, 2, ("p1",))
 PROPOSAL = COUNCIL.sign_proposal()
@@ -60,3 +65,13 @@ def test_a_refusal_says_which_lease_was_to_be_signed_or_none_for_the_licence() -
     told = PartyStatus(party_id="p1", epoch=1, checkpoint=b"", proposals=(), refusals=(licence, lease))
     shown = describe_status(told, COUNCIL.treaty.statement)["refusals"]
     assert [entry["lease"] for entry in shown] == [None, 3]
+
+
+def test_only_ones_own_daemon_is_to_be_started_on_ones_own_home() -> None:
+    away = RpcError("away", code=grpc.StatusCode.UNAVAILABLE)
+    own = explain_silence(away, "P1", "127.0.0.1:1", Path("h1"))
+    assert own.message == "no daemon of P1 answers at 127.0.0.1:1; start it with `vetonet party run h1`"
+    other = explain_silence(away, "P2", "127.0.0.1:2", None)
+    assert other.message == (
+        "no daemon of P2 answers at 127.0.0.1:2; P2 has to start it, or give its --address"
+    )

@@ -202,7 +202,7 @@ def test_the_rules_know_every_class_of_action_but_the_impossible_one() -> None:
     motion, resolution = MOTION.statement.to_item(), RESOLUTION.statement.to_item()
     for action in ActionClass:
         (refuse if action in IMPOSSIBLE else judge)("action-rule", rule | {1: action.value})
-        is_movable = action in MOVABLE and action not in IMPOSSIBLE
+        is_movable = action in MOVABLE
         (judge if is_movable else refuse)("motion", motion | {4: action.value})
         (judge if is_movable else refuse)("resolution", resolution | {3: action.value})
     refuse("action-rule", rule | {1: "anything"})

@@ -119,6 +119,7 @@ def test_a_withdrawal_that_the_coordinator_drops_binds_the_signers_that_it_reach
         refusals = await hall.renew(proposal)
         assert {"p1", "p2"} <= refusals.keys()
         assert all("consent is not kept" in refusals[name] for name in ("p1", "p2"))
+        assert {refusal.lease for refusal in hall.daemons["p1"].refusals} == {1}
         with pytest.raises(NotFoundError):
             await read_number(hall, proposal)
 

@@ -211,6 +211,10 @@ def test_a_daemon_that_is_killed_after_its_vote_does_not_vote_again_and_signs(fl
     silent = call("party", "status", *fleet.home("P3"))
     assert (silent.code, silent.err.count("\n")) == (Exit.INCONCLUSIVE, 1)
     assert "no daemon of P3 answers" in silent.err
+    assert "vetonet party run" in silent.err
+    asked = call("party", "status", *fleet.home("P1"), "--of", "P3", "--address", fleet.addresses["P3"])
+    assert "no daemon of P3 answers" in asked.err
+    assert "vetonet party run" not in asked.err
     risen = fleet.start_party("P3")
     fleet.await_phase(name, "licensed")
     wait_until(lambda: f"{name}: licensed" in risen.lines, "P3 saw the licence")

@@ -114,7 +114,8 @@ def find_ports(count: int) -> list[str]:
 def _found(fleet: _Fleet) -> None:
     from vetonet.cli.directory import write_directory
     from vetonet.cli.founding import found_treaty
-    from vetonet.policy.plan import DEFAULT_SIGNING_MS, TreatyPlan
+    from vetonet.policy.default_times import DEFAULT_SIGNING_MS
+    from vetonet.policy.plan import TreatyPlan
 
     ids = tuple(seat.party_id for seat in fleet.seats)
     plan = TreatyPlan.of_threshold(

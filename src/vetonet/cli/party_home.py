@@ -136,12 +136,21 @@ async def reach_daemon(
     try:
         yield client
     except RpcError as error:
-        raise _explain_silence(error, name, place, home.root) from error
+        own_root = home.root if name == settings.party_id else None
+        raise explain_silence(error, name, place, own_root) from error
     finally:
         await client.close()
 
 
-def _explain_silence(error: RpcError, name: str, place: str, root: Path) -> Failure:
+def explain_silence(error: RpcError, name: str, place: str, own_root: Path | None) -> Failure:
+    """Return why a daemon gave no answer, and what to do; ``own_root`` is the home that it should run on.
+
+    Args:
+        error: how the call ended.
+        name: whose daemon.
+        place: where it was asked.
+        own_root: the caller's home where the daemon is its own, None where only its party can start it.
+    """
     from grpc import StatusCode
 
     if error.code is StatusCode.DEADLINE_EXCEEDED:
@@ -149,5 +158,9 @@ def _explain_silence(error: RpcError, name: str, place: str, root: Path) -> Fail
         hint = "what it signed it sends by itself; see `vetonet party status`"
     else:
         said = f"no daemon of {name} answers at {place}"
-        hint = f"start it with `vetonet party run {root}`"
+        hint = (
+            f"start it with `vetonet party run {own_root}`"
+            if own_root is not None
+            else f"{name} has to start it, or give its --address"
+        )
     return Failure(f"{said}; {hint}", code=Exit.INCONCLUSIVE, reason="rpc")

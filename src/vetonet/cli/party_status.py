@@ -15,7 +15,7 @@ from vetonet.units import format_time
 
 if TYPE_CHECKING:
     from vetonet.party.home import Home
-    from vetonet.party.status import LicenceStatus, PartyStatus, ProposalStatus, ShortfallView
+    from vetonet.party.status import LicenceStatus, PartyStatus, ProposalStatus, Refusal, ShortfallView
     from vetonet.policy.treaty import Treaty
 
 SHORT_HEX_CHARS = 16
@@ -73,7 +73,14 @@ def describe_status(told: PartyStatus, treaty: Treaty) -> dict[str, Any]:
         "licences": [_describe_licence(entry) for entry in told.licences],
         "undelivered": list(told.undelivered),
         "refusals": [
-            {"at_ms": e.at_ms, "name": e.name, "attempt": e.attempt, "reason": e.reason, "why": e.why}
+            {
+                "at_ms": e.at_ms,
+                "name": e.name,
+                "lease": e.lease or None,
+                "attempt": e.attempt,
+                "reason": e.reason,
+                "why": e.why,
+            }
             for e in told.refusals
         ],
     }
@@ -145,12 +152,18 @@ def _print_status(told: PartyStatus, treaty: Treaty) -> None:
     if told.undelivered:
         print_line(f"not told directly yet: {', '.join(told.undelivered)}")
     for refusal in told.refusals:
-        print_line(f"{format_time(refusal.at_ms)}  did not sign {refusal.name}: {refusal.why}")
+        print_line(say_refusal(refusal))
 
 
 def _to_row(entry: LicenceStatus) -> tuple[str, str, str, str]:
     lease = f"{entry.lease} until {format_time(entry.lease_ends_ms)}" if entry.lease else "none yet"
     return (str(entry.licence_id), entry.name, lease, entry.obstacle or "none")
+
+
+def say_refusal(refusal: Refusal) -> str:
+    """Return when a party did not sign what, and why, in one line."""
+    what = f"lease {refusal.lease} of {refusal.name}" if refusal.lease else refusal.name
+    return f"{format_time(refusal.at_ms)}  did not sign {what}: {refusal.why}"
 
 
 def say_lacking(entry: ProposalStatus) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vetonet.cli.output import format_duration, format_flop, print_line, print_table
+from vetonet.cli.output import format_duration, print_line, print_table
 from vetonet.cli.treaty_text import describe_quorum, list_quorum_clauses
 from vetonet.crypto.statement import Signed, compute_digest
 from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band
+from vetonet.policy.plan import list_times
 from vetonet.policy.quorum import Quorum
 from vetonet.policy.treaty import Terms, Treaty
 from vetonet.policy.witnessing import compute_overlap
 from vetonet.tlog.cosignature import WitnessKey
 from vetonet.tlog.policy import LogPolicy
+from vetonet.units import Milliseconds, spell_flop
 
 
 def describe_treaty(signed: Signed[Treaty]) -> dict[str, Any]:
@@ -67,10 +69,7 @@ def _describe_terms(terms: Terms) -> dict[str, Any]:
             {"id": e.endorser_id, "root_key_id": e.root_key.key_id.hex(), "attester_kind": e.attester_kind}
             for e in terms.endorsers
         ],
-        "window_ms": terms.window_ms,
-        "signing_ms": terms.signing_ms,
-        "report_interval_ms": terms.report_interval_ms,
-        "report_grace_ms": terms.report_grace_ms,
+        **{f"{key.replace('-', '_')}_ms": duration for key, duration in list_times(terms).items()},
         "log_origin": terms.log_origin,
         "log_key_id": terms.log_key.key_id.hex(),
         "log_vkey": LogPolicy.under(terms).log_key.to_vkey(),
@@ -98,6 +97,15 @@ def describe_witnessing(terms: Terms) -> str:
 def list_roster(terms: Terms) -> tuple[str, ...]:
     """Return the parties' ids in order."""
     return tuple(party.party_id for party in terms.parties)
+
+
+def print_times(times: Mapping[str, Milliseconds]) -> None:
+    """Print every duration in one line, by its key in a treaty's file."""
+    print_line(f"times: {', '.join(f'{key} {_spell_time(times[key])}' for key in times)}")
+
+
+def _spell_time(duration: Milliseconds) -> str:
+    return format_duration(duration) if duration else "none"
 
 
 def print_actions(actions: Iterable[tuple[ActionClass, Quorum]], roster: tuple[str, ...]) -> None:
@@ -144,12 +152,9 @@ def print_charter(terms: Terms) -> None:
 def _print_terms(terms: Terms, groups: list[tuple[str, str, str]]) -> None:
     print_line()
     print_actions(((rule.action, rule.quorum) for rule in terms.actions), list_roster(terms))
-    print_line(
-        f"a vote lasts at most {format_duration(terms.window_ms)}; chips report every "
-        f"{format_duration(terms.report_interval_ms)}, at most {format_duration(terms.report_grace_ms)} late"
-    )
+    print_times(list_times(terms))
     print_line()
-    ceilings = [format_flop(band.floor_flop) for band in terms.bands[1:]] + ["no limit"]
+    ceilings = [spell_flop(band.floor_flop) for band in terms.bands[1:]] + ["no limit"]
     print_table(
         ("total of a run and its linked runs", "rule"), list(map(_to_band_row, terms.bands, ceilings))
     )
@@ -162,7 +167,7 @@ def _print_terms(terms: Terms, groups: list[tuple[str, str, str]]) -> None:
 
 def _to_band_row(band: Band, ceiling: str) -> tuple[str, str]:
     rules = {"free": "needs no licence", "licensed": "needs a licence", "forbidden": "nobody may license it"}
-    span = f"{format_flop(band.floor_flop)} FLOP up to {ceiling}"
+    span = f"{spell_flop(band.floor_flop)} FLOP up to {ceiling}"
     return span, rules[band.rule.value]
 
 

@@ -25,7 +25,14 @@ from vetonet.cli.treaty_commands import diff, power, presets, print_mistakes
 from vetonet.cli.treaty_draft import draft
 from vetonet.cli.treaty_founding import founding
 from vetonet.cli.treaty_succeed import succeed
-from vetonet.units import Rng
+from vetonet.policy.default_times import (
+    DEFAULT_LEASE_MS,
+    DEFAULT_REPORT_GRACE_MS,
+    DEFAULT_REPORT_INTERVAL_MS,
+    DEFAULT_SIGNING_MS,
+    DEFAULT_WINDOW_MS,
+)
+from vetonet.units import Rng, spell_duration
 
 if TYPE_CHECKING:
     from vetonet.policy.plan import TreatyPlan
@@ -102,12 +109,19 @@ def treaty() -> None:
     type=click.IntRange(min=1),
     help="So many of them must cosign the log (k), with 2k - n > f.  [default: the fewest that allows]",
 )
-@click.option("--window", "window_ms", type=DURATION, default="1h", show_default=True, help="Longest vote.")
+@click.option(
+    "--window",
+    "window_ms",
+    type=DURATION,
+    default=spell_duration(DEFAULT_WINDOW_MS),
+    show_default=True,
+    help="Longest vote.",
+)
 @click.option(
     "--lease",
     "lease_ms",
     type=DURATION,
-    default="24h",
+    default=spell_duration(DEFAULT_LEASE_MS),
     show_default=True,
     help="A run stops so soon after consent to it ends.",
 )
@@ -115,7 +129,7 @@ def treaty() -> None:
     "--signing",
     "signing_ms",
     type=DURATION,
-    default="30s",
+    default=spell_duration(DEFAULT_SIGNING_MS),
     show_default=True,
     help="For one signing attempt.",
 )
@@ -123,7 +137,7 @@ def treaty() -> None:
     "--report-interval",
     "report_interval_ms",
     type=DURATION,
-    default="10m",
+    default=spell_duration(DEFAULT_REPORT_INTERVAL_MS),
     show_default=True,
     help="Chips report so often.",
 )
@@ -131,7 +145,7 @@ def treaty() -> None:
     "--report-grace",
     "report_grace_ms",
     type=DURATION,
-    default="5m",
+    default=spell_duration(DEFAULT_REPORT_GRACE_MS),
     show_default=True,
     help="A report may be so late.",
 )

@@ -121,12 +121,12 @@ def power(
 def _find_quorum(path: Path | None, preset: str | None, action: str) -> Quorum:
     from vetonet.cli.directory import read_treaty, read_treaty_file
     from vetonet.cli.treaty_plans import is_plan, read_plan
-    from vetonet.policy.action import ActionClass
+    from vetonet.policy.action import IMPOSSIBLE, ActionClass
 
     try:
         wanted = ActionClass(action)
     except ValueError:
-        known = ", ".join(ActionClass)
+        known = ", ".join(possible for possible in ActionClass if possible not in IMPOSSIBLE)
         raise Failure(f"--action: expected one of {known}, got {action!r}") from None
     if path is None or is_plan(path):
         decided = dict(read_plan(preset, path).actions)

@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_text_input
-from vetonet.cli.output import format_duration, print_line
-from vetonet.cli.treaties import print_actions
+from vetonet.cli.output import print_line
+from vetonet.cli.treaties import print_actions, print_times
 from vetonet.cli.treaty_options import MAX_PARTIES
 from vetonet.cli.treaty_text import describe_quorum
 from vetonet.party.preset import list_presets, read_preset
 from vetonet.party.toml_reading import MAX_FILE_CHARS
 from vetonet.party.treaty_file import TreatyFileError, read_treaty_text
 from vetonet.policy.plan import TreatyPlan
+from vetonet.units import spell_flop
 
 SUFFIX: Final = ".toml"
 
@@ -83,6 +84,5 @@ def print_plan(plan: TreatyPlan) -> None:
     print_actions(plan.actions, plan.party_ids)
     print_line()
     for band in plan.bands:
-        print_line(f"from {band.floor_flop:.3g} FLOP on: {band.rule.value} ({band.name})")
-    times = ", ".join(f"{name} {format_duration(ms)}" for name, ms in plan.times.items() if ms)
-    print_line(f"times: {times}")
+        print_line(f"from {spell_flop(band.floor_flop)} FLOP on: {band.rule.value} ({band.name})")
+    print_times(plan.times)

@@ -194,6 +194,7 @@ class Duty:
                 attempt=asked.attempt,
                 reason=error.reason,
                 why=str(error),
+                lease=asked.lease,
             )
         )
 

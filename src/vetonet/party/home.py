@@ -237,11 +237,7 @@ def read_home_treaty(root: Path) -> Signed[Treaty]:
     Raises:
         ConfigError: no home, or another treaty.
     """
-    path = root / TREATY_FILE
-    if not path.exists():
-        raise ConfigError(
-            f"{root}: expected a party's home with {TREATY_FILE}; make one with `vetonet party init`"
-        )
+    path = _find_part(root, TREATY_FILE)
     data = _read(path, Treaty.MAX_BYTES)
     try:
         treaty = open_treaty(data)
@@ -253,13 +249,25 @@ def read_home_treaty(root: Path) -> Signed[Treaty]:
     return treaty
 
 
+def _find_part(root: Path, name: str) -> Path:
+    """Return where a home has a file without which it is none: a treaty's directory has a treaty, too.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    path = root / name
+    if not path.exists():
+        raise ConfigError(f"{root}: expected a party's home with {name}; make one with `vetonet party init`")
+    return path
+
+
 def read_home_settings(root: Path, treaty: Signed[Treaty]) -> HomeSettings:
     """Return the addresses in a home; needs no secret.
 
     Raises:
-        ConfigError: missing, or with mistakes.
+        ConfigError: no home, or with mistakes.
     """
-    path = root / SETTINGS_FILE
+    path = _find_part(root, SETTINGS_FILE)
     roster = _list_parties((treaty, *read_successors(root)))
     if (root / CARD_FILE).exists():  # who came later is on the roster of a treaty that may not be there yet
         roster |= {Card.from_text(_read_text(root / CARD_FILE, MAX_CARD_BYTES)).party_id}

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from vetonet.errors import ConfigError
 from vetonet.party.toml_lines import TomlMistakes, TomlPath, parse_toml
+from vetonet.party.toml_reading import spell_value
 from vetonet.units import show
 from vetonet.wire.address import parse_address
 
@@ -73,7 +74,7 @@ def parse_settings(text: str, name: str, *, roster: Collection[str]) -> HomeSett
         roster: ids of the treaty's parties.
 
     Raises:
-        ConfigError: anything in it is unknown, malformed or missing, one line for each mistake.
+        ConfigError: anything in it is unknown, malformed or missing; every mistake with its line.
     """
     document, mistakes = parse_toml(text, name), TomlMistakes(text, name)
     for key in document:
@@ -84,7 +85,7 @@ def parse_settings(text: str, name: str, *, roster: Collection[str]) -> HomeSett
     witness = document.get("witness-listen")
     witness_listen = None if witness is None else _read_address(mistakes, ("witness-listen",), witness)
     others = set(roster) - {words["party"]}
-    if words["party"] not in roster:
+    if words["party"] and words["party"] not in roster:
         mistakes.add(("party",), f"expected a party of the treaty, got {show(words['party'])}")
     peers = _read_peers(mistakes, document.get("peers", {}), others)
     mistakes.refuse()
@@ -117,16 +118,24 @@ def parse_peer(text: str, others: Collection[str]) -> tuple[str, str]:
 def _read_word(mistakes: TomlMistakes, path: TomlPath, value: object) -> str:
     if isinstance(value, str) and value and value.isprintable():
         return value
-    mistakes.add(path, f"expected a {path[-1]} in quotes")
+    mistakes.add(path, f"expected a {path[-1]} in quotes, got {_spell(value)}")
     return ""
 
 
 def _read_address(mistakes: TomlMistakes, path: TomlPath, value: object) -> str:
+    if not isinstance(value, str):
+        mistakes.add(path, f"{path[-1]}: expected HOST:PORT in quotes, got {_spell(value)}")
+        return ""
     try:
-        return parse_address(value if isinstance(value, str) else "")
+        return parse_address(value)
     except ValueError as error:
         mistakes.add(path, f"{path[-1]}: {error}")
         return ""
+
+
+def _spell(value: object) -> str:
+    """Return a value that came, or that none did: TOML has no null."""
+    return "nothing" if value is None else spell_value(value)
 
 
 def _read_peers(mistakes: TomlMistakes, table: Any, others: Collection[str]) -> dict[str, str]:

@@ -159,7 +159,7 @@ def parse_rules(
 
     Raises:
         ConfigError: anything in it is unknown, ambiguous or missing: ``name:line: what was expected and what
-            came``, one line for each mistake.
+            came``, for each mistake.
     """
     document, mistakes = parse_toml(text, name), TomlMistakes(text, name)
     known = _Known(

@@ -35,6 +35,7 @@ class Refusal:
         attempt: which signing attempt.
         reason: the error's stable code.
         why: one line for people.
+        lease: the number of the lease that was to be signed, 0 for the licence or resolution itself.
     """
 
     at_ms: Milliseconds
@@ -42,6 +43,7 @@ class Refusal:
     attempt: int
     reason: str
     why: str
+    lease: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +203,7 @@ def status_message(status: PartyStatus) -> party_pb2.PartyStatus:
                 attempt=entry.attempt,
                 reason=entry.reason,
                 why=entry.why,
+                lease=entry.lease,
             )
             for entry in status.refusals
         ],
@@ -221,7 +224,7 @@ def read_status(message: party_pb2.PartyStatus) -> PartyStatus:
         licences=tuple(map(_read_licence, message.licences)),
         undelivered=tuple(message.undelivered),
         refusals=tuple(
-            Refusal(at_ms=e.at_ms, name=e.name, attempt=e.attempt, reason=e.reason, why=e.why)
+            Refusal(at_ms=e.at_ms, name=e.name, attempt=e.attempt, reason=e.reason, why=e.why, lease=e.lease)
             for e in message.refusals
         ),
     )

@@ -93,11 +93,11 @@ class TomlMistakes:
         """Nothing was wrong.
 
         Raises:
-            ConfigError: something was; one line a mistake, in the order of the file.
+            ConfigError: something was; every mistake with its line, in the order of the file.
         """
         if self._found:
             ordered = sorted(self._found, key=lambda mistake: mistake[0])
-            raise ConfigError("\n".join(f"{self._name}:{line}: {what}" for line, what in ordered))
+            raise ConfigError("; ".join(f"{self._name}:{line}: {what}" for line, what in ordered))
 
 
 def _refuse(name: str, line: int, what: str, cause: Exception) -> NoReturn:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from vetonet.errors import ConfigError
-from vetonet.party.toml_reading import Document, Mistake, TooManyMistakesError, spell_value
+from vetonet.party.toml_reading import Document, Mistake, TooManyMistakesError
 from vetonet.party.treaty_quorums import QuorumReading, read_word
 from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band, BandRule
@@ -184,7 +184,7 @@ class _Reading:
         try:
             return parse_duration(text)
         except ValueError as error:
-            self._document.refuse(("times", key), f"{error}, got {spell_value(text)}")
+            self._document.refuse(("times", key), str(error))
             return None
 
     def _read_witnesses(self) -> tuple[int | None, int | None]:

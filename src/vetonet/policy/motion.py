@@ -9,15 +9,15 @@ from typing import ClassVar, Final
 from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, bstr, member, one_of, tstr, uint
 from vetonet.errors import RefusedError
-from vetonet.policy.action import REQUIRED, ActionClass
+from vetonet.policy.action import IMPOSSIBLE, REQUIRED, ActionClass
 from vetonet.policy.consent import open_decided
 from vetonet.policy.licence import LEAF_INDICES, MAX_LEAF_INDEX
 from vetonet.policy.proposal import verify_treaty_reference
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_TIME_MS, MS_PER_S, Milliseconds
 
-MOVABLE: Final = tuple(action for action in ActionClass if action not in REQUIRED)
-"""Runs are proposed by operators and leases follow from licences; everything else is moved by a party."""
+MOVABLE: Final = tuple(action for action in ActionClass if action not in {*REQUIRED, *IMPOSSIBLE})
+"""Runs are proposed by operators and leases follow from licences; a party moves what else can be decided."""
 
 SUSPENDING: Final = frozenset({ActionClass.EMERGENCY_SUSPENSION, ActionClass.SUSPENSION_CONFIRMATION})
 """What stops a run that holds a licence; the subject is its proposal."""

@@ -11,21 +11,23 @@ from vetonet.encoding.record import Record
 from vetonet.errors import EncodingError
 from vetonet.policy.action import IMPOSSIBLE, REQUIRED, ActionClass
 from vetonet.policy.band import Band, BandRule, verify_bands
+from vetonet.policy.default_times import (
+    DEFAULT_LEASE_MS,
+    DEFAULT_REPORT_GRACE_MS,
+    DEFAULT_REPORT_INTERVAL_MS,
+    DEFAULT_SIGNING_MS,
+    DEFAULT_WINDOW_MS,
+)
 from vetonet.policy.expression import MAX_PARTIES
 from vetonet.policy.quorum import Choice, Decision, Quorum, Recusal
+from vetonet.policy.treaty import MAX_GROUPS, Terms, list_leaves
 from vetonet.policy.witnessing import compute_smallest_quorum
-from vetonet.units import MAX_DURATION_MS, MS_PER_HOUR, Flop, Milliseconds
+from vetonet.units import MAX_DURATION_MS, MS_PER_S, Flop, Milliseconds
 
 MAX_OPERATORS: Final = 256
 MAX_MAKERS: Final = 32
 MAX_BANDS: Final = 16
 MAX_NAME: Final = 128
-
-DEFAULT_WINDOW_MS: Final = MS_PER_HOUR
-DEFAULT_SIGNING_MS: Final = 30_000
-DEFAULT_REPORT_INTERVAL_MS: Final = 10 * 60_000
-DEFAULT_REPORT_GRACE_MS: Final = 5 * 60_000
-DEFAULT_LEASE_MS: Final = MS_PER_HOUR
 
 PARTIES: Final = "parties"
 MAKERS: Final = "makers"
@@ -160,15 +162,7 @@ class TreatyPlan:
     @property
     def times(self) -> Mapping[str, Milliseconds]:
         """Every duration, by its key in a file."""
-        return {
-            "window": self.window_ms,
-            "signing": self.signing_ms,
-            "report-interval": self.report_interval_ms,
-            "report-grace": self.report_grace_ms,
-            "lease": self.lease_ms,
-            "suspension": self.suspension_ms,
-            "refresh": self.refresh_ms,
-        }
+        return list_times(self)
 
     @property
     def witnessing(self) -> tuple[int, int]:
@@ -190,6 +184,19 @@ class TreatyPlan:
             for operator, party in self.operators
             if party is not None and not _can_grant_without(quorum, party)
         )
+
+
+def list_times(timed: Terms | TreatyPlan) -> Mapping[str, Milliseconds]:
+    """Return every duration that a plan, a charter or a treaty has, by its key in a file."""
+    return {
+        "window": timed.window_ms,
+        "signing": timed.signing_ms,
+        "report-interval": timed.report_interval_ms,
+        "report-grace": timed.report_grace_ms,
+        "lease": timed.lease_ms,
+        "suspension": timed.suspension_ms,
+        "refresh": timed.refresh_ms,
+    }
 
 
 def compute_witnessing(count: int, max_colluding: int | None, witness_quorum: int | None) -> tuple[int, int]:
@@ -254,6 +261,10 @@ def find_time_faults(times: Mapping[str, Milliseconds], actions: set[ActionClass
     for key, duration in times.items():
         if not (0 if key in can_be_zero else 1) <= duration <= MAX_DURATION_MS:
             yield Fault(where=("times", key), reason=f"expected {key} above zero, and of at most 366 days")
+    lease = times.get("lease", 0)
+    if lease % MS_PER_S:
+        reason = f"expected a lease of whole seconds, as witnesses state time, got {lease} ms"
+        yield Fault(where=("times", "lease"), reason=reason)
     is_suspending = ActionClass.EMERGENCY_SUSPENSION in actions
     if is_suspending and times.get("suspension") == 0:
         reason = "expected a suspension time, because there is an emergency-suspension, got none"
@@ -300,6 +311,21 @@ def find_action_faults(party_ids: tuple[str, ...], actions: Actions) -> Iterator
         for party in (stranger for stranger in quorum.parties if stranger not in party_ids):
             reason = f"expected parties of the roster, got {party!r}"
             yield Fault(where=("action", action.value), reason=reason)
+    yield from find_group_faults(actions)
+
+
+def find_group_faults(actions: Actions) -> Iterator[Fault]:
+    """Yield that there are too many different thresholds, each of which gets a group of keys (VN-3.2)."""
+    count = len(list_leaves(quorum for _, quorum in actions))
+    if count <= MAX_GROUPS:
+        return
+    first = next(
+        action
+        for number, (action, _) in enumerate(actions, start=1)
+        if len(list_leaves(quorum for _, quorum in actions[:number])) > MAX_GROUPS
+    )
+    reason = f"expected at most {MAX_GROUPS} different thresholds in all actions, got {count}"
+    yield Fault(where=("action", first.value), reason=reason)
 
 
 def _find_unwritable(part: Record, where: Where) -> Iterator[Fault]:

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import Signed, peek
-from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
+from vetonet.errors import ConfigError, RefusedError, StorageError, UnknownPartyError, VetonetError
 from vetonet.policy.ballot import open_ballot
 from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
@@ -128,7 +128,7 @@ class Coordinator:
 
         Args:
             journal: closed by ``close``; nobody else appends to it.
-            treaty_bytes: the treaty in force as its parties signed it.
+            treaty_bytes: the founding treaty as its parties signed it; the journal says what followed it.
             log_key: signs checkpoints; the one that the treaty names.
             publishing: which witnesses are asked to cosign them, and how often.
             clock: milliseconds since the Unix epoch.
@@ -266,7 +266,7 @@ class Coordinator:
             caller: who sent it, or None where there are no certificates.
 
         Raises:
-            WrongIdentityError: the caller is no party.
+            WrongIdentityError, UnknownPartyError: the caller is no party of the present treaty or the other.
             EncodingError, InvalidSignatureError: not a treaty that all its parties signed.
             RefusedError, ExpiredError: nobody decided that, or it is no successor.
             RequestConflictError: the request id was used for something else.
@@ -274,8 +274,7 @@ class Coordinator:
             WitnessQuorumError: it is logged and in force, but cannot be proven yet; retry.
         """
         arrived, successor = self._clock(), open_treaty(data)
-        if caller is not None:
-            require_caller(caller, Role.PARTY, caller.name)
+        _require_party(caller, self.treaty.statement, successor.statement)
         request = Request.over(request_id, "amend treaty", (data,))
         return await self.prove(await self._turns.run(self._votes.amend(successor, request, arrived)))
 
@@ -419,9 +418,7 @@ class Coordinator:
             StorageError: they could not be made durable.
         """
         arrived = self._clock()
-        if caller is not None:
-            require_caller(caller, Role.PARTY, caller.name)
-            self.treaty.statement.find_party_by_id(caller.name)
+        _require_party(caller, self.treaty.statement)
         _require_batch(statements)
         request = Request.over(request_id, "record ceremony", statements)
         return await self._turns.run(self._recording.log(statements, request, arrived))
@@ -482,6 +479,21 @@ class Coordinator:
         self._history.adopt(records)
         for digest in self._votes.docket.take_published():  # watchers learn of a licence now, and not before
             self.bulletin.post(digest, Changed())
+
+
+def _require_party(caller: Identity | None, *treaties: Treaty) -> None:
+    """The caller is a party of one of these treaties; without certificates (None) only signatures count.
+
+    Raises:
+        WrongIdentityError: its certificate is no party's.
+        UnknownPartyError: none of them names it.
+    """
+    if caller is None:
+        return
+    require_caller(caller, Role.PARTY, caller.name)  # the role; the name is the certificate's own
+    if not any(caller.name == party.party_id for treaty in treaties for party in treaty.parties):
+        msg = f"expected a party of the treaty as the caller, got {caller.name!r}"
+        raise UnknownPartyError(msg, culprit=caller.name, clause="VN-13.1")
 
 
 def _require_batch(statements: Sequence[bytes]) -> None:

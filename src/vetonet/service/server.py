@@ -131,7 +131,7 @@ async def serve_coordinator(
 
     Args:
         directory: the data directory, which must exist.
-        treaty_bytes: the treaty in force.
+        treaty_bytes: the founding treaty; the journal says what followed it.
         log_key: signs checkpoints.
         publishing: which witnesses are asked to cosign them, and how often.
         settings: where and how to listen.

@@ -403,6 +403,7 @@ class RefusalStatus(message.Message):
     ATTEMPT_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     WHY_FIELD_NUMBER: builtins.int
+    LEASE_FIELD_NUMBER: builtins.int
     at_ms: builtins.int
     name: builtins.str
     """The proposal's name, as asked for."""
@@ -410,6 +411,8 @@ class RefusalStatus(message.Message):
     reason: builtins.str
     """The error's stable code."""
     why: builtins.str
+    lease: builtins.int
+    """The lease that was to be signed, 0 for the licence or resolution itself."""
     def __init__(
         self,
         *,
@@ -418,9 +421,10 @@ class RefusalStatus(message.Message):
         attempt: builtins.int = ...,
         reason: builtins.str = ...,
         why: builtins.str = ...,
+        lease: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "attempt", b"attempt", "name", b"name", "reason", b"reason", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "attempt", b"attempt", "lease", b"lease", "name", b"name", "reason", b"reason", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -13,6 +13,7 @@ from vetonet.errors import (
     StorageError,
     VetonetError,
 )
+from vetonet.party.toml_lines import TomlMistakes
 from vetonet.storage import CorruptJournalError, LockedJournalError
 from vetonet.wire.errors import NotFoundError, WrongIdentityError
 from vetonet.wire.status import RpcError
@@ -79,3 +80,14 @@ def test_a_server_that_is_away_is_told_without_the_words_of_grpc(monkeypatch: py
     said = to_failure(RpcError("the server cannot be reached: ipv4:127.0.0.1:1: refused")).message
     assert said.startswith("the server cannot be reached; see that")
     assert "ipv4" not in said
+
+
+def test_several_mistakes_of_a_file_stay_apart_on_one_line() -> None:
+    mistakes = TomlMistakes("a = 1\nb = 2\n", "rules.toml")
+    mistakes.add(("b",), "expected 3, got 2")
+    mistakes.add(("a",), "expected 2, got 1")
+    with pytest.raises(ConfigError) as caught:
+        mistakes.refuse()
+    assert (
+        to_failure(caught.value).message == "rules.toml:1: expected 2, got 1; rules.toml:2: expected 3, got 2"
+    )

@@ -69,7 +69,33 @@ def test_the_charter_shows_its_digest_and_thresholds(council: Council) -> None:
     ]
     said = call("treaty", "show", council.charter)
     assert "a charter, not founded yet" in said.out
+    assert (shown["lease_ms"], shown["suspension_ms"], shown["refresh_ms"]) == (3_600_000, 0, 0)
     assert compute_digest(terms).hex() in said.out
+
+
+def test_a_charter_and_its_plan_say_the_same_times(council: Council) -> None:
+    expected = (
+        "times: window 1 h, signing 30 s, report-interval 10 min, report-grace 5 min, lease 1 h, "
+        "suspension none, refresh none"
+    )
+    for path in (council.charter, council.root / "draft.toml"):
+        assert expected in call("treaty", "show", path).out.splitlines()
+
+
+def test_a_floor_is_spelled_exactly_before_and_after_there_are_keys(council: Council, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    text = (council.root / "draft.toml").read_text(encoding="utf-8")
+    plan.write_text(text.replace("from-flop = 1e24", "from-flop = 1.23456789e24"), encoding="utf-8")
+    assert "from 1.23456789e24 FLOP on: licensed" in call("treaty", "show", plan).out
+    assert call("treaty", "new", "--out", tmp_path / "trial", "--file", plan).code == 0
+    assert "0 FLOP up to 1.23456789e24" in call("treaty", "show", tmp_path / "trial").out
+
+
+def test_power_offers_no_class_that_nobody_can_decide(council: Council) -> None:
+    ended = call("treaty", "power", council.root / "draft.toml", "--action", "nothing")
+    assert ended.code == 2
+    assert "roster-change" in ended.err
+    assert "remove-baseline" not in ended.err
 
 
 def test_every_party_is_handed_the_same_charter(council: Council) -> None:

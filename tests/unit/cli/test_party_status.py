@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+
 from support.world import NOW_MS, make_council
-from vetonet.cli.party_status import describe_status, say_lacking
+from vetonet.cli.party_home import explain_silence
+from vetonet.cli.party_status import describe_status, say_lacking, say_refusal
 from vetonet.crypto.statement import Signed
-from vetonet.party.status import PartyStatus, ProposalStatus, describe_vote
+from vetonet.party.status import PartyStatus, ProposalStatus, Refusal, describe_vote
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice
 from vetonet.tlog.log import Log
+from vetonet.units import format_time
 from vetonet.voting.ledger import Ledger, read_leaves
+from vetonet.wire.status import RpcError
 
 COUNCIL = make_council(3, 2, ("p1",))
 PROPOSAL = COUNCIL.sign_proposal()
@@ -47,3 +55,23 @@ def test_a_status_without_a_checkpoint_says_so_and_one_with_it_is_verified() -> 
         "tree_size": 1,
         "root": log.root_hash().hex(),
     }
+
+
+def test_a_refusal_says_which_lease_was_to_be_signed_or_none_for_the_licence() -> None:
+    licence = Refusal(at_ms=NOW_MS, name="proposals/x", attempt=1, reason="refused", why="no", lease=0)
+    lease = replace(licence, lease=3)
+    assert say_refusal(licence) == f"{format_time(NOW_MS)}  did not sign proposals/x: no"
+    assert say_refusal(lease) == f"{format_time(NOW_MS)}  did not sign lease 3 of proposals/x: no"
+    told = PartyStatus(party_id="p1", epoch=1, checkpoint=b"", proposals=(), refusals=(licence, lease))
+    shown = describe_status(told, COUNCIL.treaty.statement)["refusals"]
+    assert [entry["lease"] for entry in shown] == [None, 3]
+
+
+def test_only_ones_own_daemon_is_to_be_started_on_ones_own_home() -> None:
+    away = RpcError("away", code=grpc.StatusCode.UNAVAILABLE)
+    own = explain_silence(away, "P1", "127.0.0.1:1", Path("h1"))
+    assert own.message == "no daemon of P1 answers at 127.0.0.1:1; start it with `vetonet party run h1`"
+    other = explain_silence(away, "P2", "127.0.0.1:2", None)
+    assert other.message == (
+        "no daemon of P2 answers at 127.0.0.1:2; P2 has to start it, or give its --address"
+    )

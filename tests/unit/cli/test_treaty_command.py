@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from vetonet.cli import main
 from vetonet.cli.directory import load_any, load_coordinator, load_operator, load_party, read_treaty
 from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.treaty import treaty
 from vetonet.errors import ConfigError
 from vetonet.policy.ballot import VetoReason
+from vetonet.policy.plan import TreatyPlan
 from vetonet.policy.quorum import Choice
+from vetonet.units import parse_duration
 from vetonet.wire.identity import Role
 
 
@@ -43,7 +47,9 @@ def test_a_founded_treaty_says_what_was_asked_for(
         ("lab", "Bravo"),
         ("free", None),
     ]
-    assert shown["window_ms"] == 90_000
+    times = ("window", "signing", "report_interval", "report_grace", "lease", "suspension", "refresh")
+    expected = [90_000, 30_000, 600_000, 300_000, 3_600_000, 0, 0]
+    assert [shown[f"{name}_ms"] for name in times] == expected
 
 
 def test_a_treaty_is_shown_in_words(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +57,20 @@ def test_a_treaty_is_shown_in_words(directory: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "5.5e21 FLOP up to 1e26" in shown
     assert "operator of Bravo" in shown
+    assert (
+        "times: window 1 min 30 s, signing 30 s, report-interval 10 min, report-grace 5 min, lease 1 h, "
+        "suspension none, refresh none\n"
+    ) in shown
     assert read_treaty(directory).payload_digest.hex() in shown
+
+
+def test_the_options_leave_open_the_times_that_a_plan_does() -> None:
+    defaults = {field.name: field.default for field in fields(TreatyPlan) if field.name.endswith("_ms")}
+    options = {option.name: option for option in treaty.commands["new"].params}
+    shared = [name for name in defaults if name in options]
+    assert len(shared) == 5
+    for name in shared:
+        assert parse_duration(str(options[name].default)) == defaults[name]
 
 
 def test_every_secret_is_its_owners_alone(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +141,14 @@ def test_a_home_that_lacks_anything_is_refused(name: str, home: Path) -> None:
         open_home(home, UNLOCK, SeededRng(b"x"))
 
 
+def test_a_folder_with_a_treaty_that_is_no_home_is_told_apart_from_a_file_that_is_lost(home: Path) -> None:
+    # The directory of `vetonet treaty new` has a treaty and a trust root, too.
+    (home / "party.toml").unlink()
+    expected = f"{home}: expected a party's home with party.toml; make one with `vetonet party init`"
+    with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
+        open_home(home, UNLOCK, SeededRng(b"x"))
+
+
 @pytest.mark.parametrize("missing", ["statement-key", "witness-key", "tls-key"])
 def test_a_key_store_that_lacks_a_secret_is_refused(missing: str, home: Path) -> None:
     KeyStore.open(home / "keystore", UNLOCK).erase(missing)
@@ -190,12 +199,14 @@ def test_settings_are_read_as_they_are_written() -> None:
     ("old", "new", "said"),
     [
         ('party = "p1"', 'party = "p9"', "party.toml:2: expected a party of the treaty"),
-        ('party = "p1"', "", "expected a party in quotes"),
+        ('party = "p1"', "", "expected a party in quotes, got nothing"),
+        ('party = "p1"', "party = 1", "party.toml:2: expected a party in quotes, got 1"),
+        ('listen = "127.0.0.1:0"', "listen = 1", "party.toml:5: listen: expected HOST:PORT in quotes, got 1"),
         ('listen = "127.0.0.1:0"', 'listen = "127.0.0.1"', "party.toml:5: listen: expected HOST:PORT"),
         ('listen = "127.0.0.1:0"', 'listens = "127.0.0.1:0"', "expected one of party, trust-domain"),
         ('p2 = "127.0.0.1:7452"', 'p1 = "127.0.0.1:7452"', "expected another party of the treaty, got 'p1'"),
         ('p2 = "127.0.0.1:7452"', 'p4 = "127.0.0.1:7452"', "expected another party of the treaty, got 'p4'"),
-        ('p2 = "127.0.0.1:7452"', "p2 = 7452", "p2: expected HOST:PORT"),
+        ('p2 = "127.0.0.1:7452"', "p2 = 7452", "p2: expected HOST:PORT in quotes, got 7452"),
         ("[peers]", "", "expected one of party, trust-domain"),
     ],
 )

@@ -59,7 +59,7 @@ def refusals(text: str, **known: object) -> list[str]:
     """The mistakes told of a file, without its name."""
     with pytest.raises(ConfigError) as caught:
         parse_rules(text, "rules.toml", **known)  # type: ignore[arg-type]
-    lines = str(caught.value).split("\n")
+    lines = str(caught.value).split("; ")
     assert all(line.startswith("rules.toml:") for line in lines)
     return [line.removeprefix("rules.toml:") for line in lines]
 
@@ -297,7 +297,7 @@ def test_any_text_is_rules_or_refused(text: str) -> None:
     try:
         assert isinstance(parse_rules(text, "x"), Rules)
     except ConfigError as error:
-        lines = str(error).split("\n")
+        lines = str(error).split("; ")
         assert [line for line in lines if not line.startswith("x:")] == []
 
 

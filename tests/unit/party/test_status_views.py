@@ -100,7 +100,9 @@ def make_status() -> PartyStatus:
             ),
         ),
         undelivered=("p3",),
-        refusals=(Refusal(at_ms=NOW_MS, name="proposals/x", attempt=1, reason="refused", why="because"),),
+        refusals=(
+            Refusal(at_ms=NOW_MS, name="proposals/x", attempt=1, reason="refused", why="because", lease=3),
+        ),
     )
 
 

@@ -76,6 +76,20 @@ def test_a_small_treaty_is_read() -> None:
     assert plan.times["report-grace"] == plan.times["refresh"] == plan.times["suspension"] == 0
 
 
+def test_a_lease_of_half_a_second_is_a_mistake_on_its_line() -> None:
+    # Witnesses state whole seconds, so no treaty can have such a lease (VN-14.1).
+    text = TEXT.replace('lease = "24h"', 'lease = "1500ms"')
+    line = text[: text.index("lease =")].count("\n") + 1
+    expected = "expected a lease of whole seconds, as witnesses state time, got 1500 ms"
+    assert list_reasons(text) == [f"{line}: {expected}"]
+
+
+def test_a_duration_that_is_none_says_once_what_came() -> None:
+    (reason,) = list_reasons(TEXT.replace('"7d"', '"x"'))
+    assert reason.endswith("such as 90s, 10m, 1h or 30d, got 'x'")
+    assert reason.count("got") == 1
+
+
 def test_counts_of_flop_are_exact() -> None:
     # As a float 1e23 would be 8,388,608 less, and a run of exactly 1e23 in the wrong band.
     assert read_treaty_text(TEXT).bands[1].floor_flop == 10**23

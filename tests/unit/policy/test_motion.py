@@ -66,10 +66,12 @@ def test_a_partys_motion_opens() -> None:
     assert (find_action(MOTION), describe_sponsor(MOTION)) == (PATCH, "p1")
 
 
-def test_runs_and_leases_cannot_be_moved() -> None:
+def test_runs_leases_and_what_is_impossible_cannot_be_moved() -> None:
     # VN-5.6: a run has an operator, a ceiling and a band; a motion has none of them.
-    assert set(ActionClass) - set(MOVABLE) == {ActionClass.RUN_GRANT, ActionClass.LEASE_RENEWAL}
-    for action in (ActionClass.RUN_GRANT, ActionClass.LEASE_RENEWAL):
+    # VN-4.6: what no treaty can have decided, nobody moves either.
+    unmovable = {ActionClass.RUN_GRANT, ActionClass.LEASE_RENEWAL, ActionClass.REMOVE_BASELINE}
+    assert set(ActionClass) - set(MOVABLE) == unmovable
+    for action in unmovable:
         with pytest.raises(ValueError, match="that a party can move"):
             replace(MOTION, action=action)
     assert set(MOVABLE) >= SUSPENDING | AMENDING

@@ -8,7 +8,7 @@ import pytest
 
 from vetonet.policy.action import IMPOSSIBLE, REQUIRED, ActionClass
 from vetonet.policy.band import Band, BandRule
-from vetonet.policy.expression import Threshold
+from vetonet.policy.expression import AnyOf, Threshold
 from vetonet.policy.plan import PlanError, TreatyPlan, Where
 from vetonet.policy.quorum import Quorum, Recusal
 from vetonet.units import MAX_DURATION_MS
@@ -60,6 +60,7 @@ def test_a_plan_keeps_what_it_is_told() -> None:
         ({"bands": (Band(name="x" * 33, floor_flop=0, rule=BandRule.FREE),)}, ("band", 0), "32 characters"),
         ({"window_ms": 0}, ("times", "window"), "above zero"),
         ({"lease_ms": 0}, ("times", "lease"), "above zero"),
+        ({"lease_ms": 1_500}, ("times", "lease"), "whole seconds, as witnesses state time, got 1500 ms"),
         ({"refresh_ms": -1}, ("times", "refresh"), "above zero"),
         ({"signing_ms": MAX_DURATION_MS + 1}, ("times", "signing"), "366 days"),
         ({"suspension_ms": 1}, ("times", "suspension"), "no suspension time"),
@@ -112,6 +113,25 @@ def test_a_treaty_among_nobody_is_refused() -> None:
         make_plan(party_ids=())
 
 
+def test_more_different_thresholds_than_a_treaty_has_groups_are_refused_at_the_first_too_many() -> None:
+    # VN-3.2
+    roster = tuple(f"P{number}" for number in range(40))
+    actions = tuple(
+        (action, make_many_leaves(roster, first))
+        for action, first in zip((*REQUIRED, ActionClass.AMEND_RULES), (1, 17, 33), strict=True)
+    )
+    make_plan(party_ids=roster, actions=actions[:2], operators=(("op1", "P0"),))  # exactly 32
+    with pytest.raises(PlanError, match="at most 32 different thresholds in all actions, got 40") as caught:
+        make_plan(party_ids=roster, actions=actions, operators=(("op1", "P0"),))
+    assert [fault.where for fault in caught.value.faults] == [("action", "amend-rules")]
+
+
+def make_many_leaves(roster: tuple[str, ...], first: int) -> Quorum:
+    thresholds = range(first, min(first + 16, 41))
+    parts = tuple(Threshold(min_grants=n, electorate=roster, weights=(), minority=True) for n in thresholds)
+    return Quorum(expression=AnyOf(parts=parts), veto_holders=(), min_ballots=0, recusal=Recusal.GRANTS)
+
+
 def test_every_reason_is_given_at_once() -> None:
     with pytest.raises(PlanError) as caught:
         make_plan(name="", bands=(), window_ms=0, actions=(), witness_quorum=1)
@@ -159,11 +179,11 @@ def test_the_plain_plan_takes_bands_and_times() -> None:
         is_minority=True,
         licensed_flop=10**21,
         forbidden_flop=10**24,
-        lease_ms=5,
+        lease_ms=5_000,
         **fields,
     )
     assert [band.rule for band in plan.bands] == list(BandRule)
-    assert plan.lease_ms == 5
+    assert plan.lease_ms == 5_000
     with pytest.raises(ValueError, match="threshold from 2 to 3"):
         TreatyPlan.of_threshold(party_ids=ROSTER, min_grants=1, licensed_flop=1, **fields)
 

@@ -11,7 +11,7 @@ from support.coordination import CLOSE_MS, ManualClock, identify, name_of, run_c
 from support.signers import commit, submit
 from support.world import Council, make_council
 from vetonet.crypto.statement import Signed, sign, sign_jointly
-from vetonet.errors import ConfigError, RefusedError
+from vetonet.errors import ConfigError, RefusedError, UnknownPartyError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, Threshold
 from vetonet.policy.motion import Motion
@@ -194,5 +194,42 @@ def test_nobody_is_named_to_the_watchers_of_another_treaty() -> None:
             )
             assert coordinator.treaty.payload_digest == subject
             assert [notice.news for notice in coordinator.bulletin.list_after(0)] == [Changed()]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "error"),
+    [
+        (Role.PARTY, "p9", UnknownPartyError),
+        (Role.OPERATOR, "op1", WrongIdentityError),
+        (Role.OPERATOR, "p1", WrongIdentityError),
+    ],
+)
+def test_nobody_but_a_party_hands_in_a_successor(role: Role, name: str, error: type[Exception]) -> None:
+    # VN-13.1, VN-16
+    council = found()
+
+    async def main() -> None:
+        async with run_coordinator(council, MemoryJournal(), ManualClock()) as coordinator:
+            with pytest.raises(error):
+                await coordinator.amend_treaty(
+                    council.treaty.data, request_id="x", caller=identify(role, name)
+                )
+            assert coordinator.view.tree_size == 1
+
+    asyncio.run(main())
+
+
+def test_a_party_of_the_present_or_of_the_next_treaty_may_hand_in_a_successor() -> None:
+    # VN-16: both get as far as the question whether anybody decided it.
+    council, larger = found(), make_council(4, 2)
+
+    async def main() -> None:
+        async with run_coordinator(council, MemoryJournal(), ManualClock()) as coordinator:
+            for name in ("p1", "p4"):
+                caller = identify(Role.PARTY, name)
+                with pytest.raises(RefusedError):
+                    await coordinator.amend_treaty(larger.treaty.data, request_id=name, caller=caller)
 
     asyncio.run(main())

@@ -293,13 +293,21 @@ class ConclaveMachine(RuleBasedStateMachine):
             if isinstance(effect, LicenceAccepted | LeaseAccepted):
                 decided = session.statement
                 assert isinstance(decided, Licence | Lease)
-                is_of_now = decided.epoch == epoch
-                lives_on = isinstance(decided, Licence) and decided.epoch < epoch
-                assert is_of_now or lives_on, "EPOCH: the chip took what is of another epoch"
+                lives_on = isinstance(decided, Licence) and self.is_logged_in_its_epoch(decided, session)
+                assert decided.epoch == epoch or lives_on, "EPOCH: the chip took what is of another epoch"
             if isinstance(effect, LicenceAccepted):
                 digest = session.task.digest
                 self.taken[digest] = self.taken.get(digest, 0) + 1
                 assert self.taken[digest] == 1, "S3: the chip took two licences of a proposal"
+
+    def is_logged_in_its_epoch(self, licence: Licence, session: Session) -> bool:
+        """Whether the log holds it, and the treaty of the next epoch behind it."""
+        ledger, place = self.hall.ledger, self.hall.find_leaf(session.data or b"")
+        treaties = [*ledger.predecessors, ledger.treaty]
+        ends = [
+            self.hall.find_leaf(each.data) for each in treaties if each.statement.epoch == licence.epoch + 1
+        ]
+        return place is not None and any(end is not None and place < end for end in ends)
 
 
 class VoteMachine(ConclaveMachine):

@@ -351,29 +351,6 @@ def require_participant(caller: Identity | None, roster: Collection[str]) -> Ide
     return caller
 
 
-async def serve_ceremony(
-    driver: CeremonyDriver, address: str, *, credential: Credential | None
-) -> BoundServer:
-    """Return a running server of this ceremony; ``stop`` it when done.
-
-    Args:
-        driver: the party's ceremony.
-        address: ``host:port``; port 0 for one that is free.
-        credential: the party's, or None for plaintext, which only a loopback address may have.
-
-    Raises:
-        ConfigError: the address cannot be listened on.
-        WrongIdentityError: the certificate is another participant's.
-    """
-    return await serve_desk(
-        driver,
-        driver.plan.party_ids,
-        address,
-        credential=credential,
-        max_message_bytes=driver.plan.max_message_bytes,
-    )
-
-
 async def serve_desk(
     desk: OwnedDesk,
     roster: Iterable[str],

@@ -136,9 +136,14 @@ def test_members_are_replaced_by_cards_alone(trial: Path) -> None:
     made = call("party", "card", root / "P6", "--party", "P6", "--key-file", root / "P6.key")
     assert made.code == Exit.OK, made.err
     card = root / "P6" / "card.json"
-    for text in ("P5", f"P9={card}", f"P5={trial / 'treaty.cbor'}"):
+    for text, said in (
+        ("P5", "ID=CARD, got 'P5'"),
+        (f"P9={card}", "P9"),
+        (f"P5={trial / 'treaty.cbor'}", ""),
+    ):
         refused = call("treaty", "succeed", "--dir", trial, "--replace", text, "--out", root / "no")
         assert refused.code not in {Exit.OK, Exit.BUG}
+        assert said in refused.err
         assert not (root / "no").exists()
     drawn = call(
         *("treaty", "succeed", "--dir", trial, "--replace", f"P5={card}", "--out", root / "next", "--json")

@@ -16,6 +16,7 @@ from support.ceremony_daemons import (
     make_driver,
     play_out,
     reserve_address,
+    serve_ceremony,
     take_part,
 )
 from support.world import make_council
@@ -29,7 +30,7 @@ from vetonet.errors import (
     UnknownPartyError,
     VetonetError,
 )
-from vetonet.party.ceremony import CeremonyDriver, serve_ceremony
+from vetonet.party.ceremony import CeremonyDriver
 from vetonet.party.peer import PeerClient, serve_party
 from vetonet.party.views import PartyStatus
 from vetonet.policy.ceremony import CeremonyEcho, CeremonyShares
@@ -136,7 +137,7 @@ def test_who_is_still_at_an_aborted_attempt_is_waited_for() -> None:
 
 @contextlib.asynccontextmanager
 async def one_server(driver: CeremonyDriver) -> AsyncIterator[str]:
-    bound = await serve_ceremony(driver, LOOPBACK, credential=credential_of(driver.party_id))
+    bound = await serve_ceremony(driver, LOOPBACK, driver.party_id)
     try:
         yield bound.address
     finally:
@@ -200,7 +201,7 @@ def test_what_is_no_statement_of_the_ceremony_is_refused() -> None:
 def test_a_certificate_of_another_party_serves_no_ceremony() -> None:
     async def scenario() -> None:
         with pytest.raises(WrongIdentityError):
-            await serve_ceremony(make_driver(CAST, "p1"), LOOPBACK, credential=credential_of("p2"))
+            await serve_ceremony(make_driver(CAST, "p1"), LOOPBACK, "p2")
         with pytest.raises(ValueError, match="a peer for each of"):
             await make_driver(CAST, "p1").run({})
 

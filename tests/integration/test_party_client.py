@@ -13,7 +13,7 @@ from support.assembly import POLICY, Assembly, assemble
 from support.coordination import enrol_chip, sign_batch
 from support.world import make_council
 from vetonet.crypto.rng import SeededRng
-from vetonet.errors import EncodingError, EpochError, InvalidSignatureError, ProofError, VetonetError
+from vetonet.errors import EncodingError, InvalidSignatureError, ProofError, VetonetError
 from vetonet.party.calls import CallPolicy
 from vetonet.party.client import CoordinatorClient
 from vetonet.policy.treaty import Treaty
@@ -66,8 +66,6 @@ def test_a_client_takes_no_other_treaty_for_its_own() -> None:
     async def scenario(hall: Assembly) -> None:
         other = make_council(rng=SeededRng(b"other"))
         async with stranger(hall, other.treaty) as client:
-            with pytest.raises(EpochError):
-                await client.fetch_treaty()
             with pytest.raises(InvalidSignatureError):
                 await client.get_checkpoint()
             await hall.propose()
@@ -160,7 +158,7 @@ def test_a_client_takes_nobody_else_for_the_coordinator() -> None:
         )
         async with client:
             with pytest.raises(RpcError):
-                await client.fetch_treaty()
+                await client.get_checkpoint()
 
     play(scenario, has_certificates=True)
 

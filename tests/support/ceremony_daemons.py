@@ -10,12 +10,13 @@ from typing import Any
 from support.ceremony import Cast
 from support.coordination import make_authority, read_real_time
 from vetonet.crypto.rng import SeededRng
-from vetonet.party.ceremony import CEREMONY_POLICY, CeremonyDriver, Keeping, serve_ceremony
+from vetonet.party.ceremony import CEREMONY_POLICY, CeremonyDriver, Keeping, serve_desk
 from vetonet.party.peer import connect_peers
 from vetonet.voting.ceremony_state import Finish
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError
 from vetonet.wire.identity import Role
 from vetonet.wire.pki import Credential
+from vetonet.wire.serving import BoundServer
 
 LOOPBACK = "127.0.0.1:0"
 PATIENCE_S = 30.0
@@ -69,13 +70,25 @@ def reserve_address() -> str:
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
+async def serve_ceremony(driver: CeremonyDriver, address: str, name: str) -> BoundServer:
+    """Return a running server of this one ceremony with this certificate; ``stop`` it when done."""
+    plan = driver.plan
+    return await serve_desk(
+        driver,
+        plan.party_ids,
+        address,
+        credential=credential_of(name),
+        max_message_bytes=plan.max_message_bytes,
+    )
+
+
 async def take_part(
     driver: CeremonyDriver, addresses: Mapping[str, str], *, wait_s: float = 0.0
 ) -> Finish | CeremonyAbortedError:
     """Return how the ceremony ended for one daemon that came up after ``wait_s``."""
     await asyncio.sleep(wait_s)
     name = driver.party_id
-    bound = await serve_ceremony(driver, addresses[name], credential=credential_of(name))
+    bound = await serve_ceremony(driver, addresses[name], name)
     others = {other: address for other, address in addresses.items() if other != name}
     rng = SeededRng(b"calls").spawn(name)
     peers = connect_peers(others, credential=credential_of(name), rng=rng, policy=CEREMONY_POLICY)

@@ -11,6 +11,7 @@ import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.output import examples, json_option, print_json, print_line
+from vetonet.cli.parameters import show
 from vetonet.cli.session import directory_option
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _parse(text: str) -> tuple[str, Card]:
 
     name, _, path = text.partition("=")
     if not name or not path:
-        raise Failure("--replace: expected ID=CARD")
+        raise Failure(f"--replace: expected ID=CARD, got {show(text)}")
     return name, read_card(Path(path))
 
 

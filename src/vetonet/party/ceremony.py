@@ -351,23 +351,6 @@ def require_participant(caller: Identity | None, roster: Collection[str]) -> Ide
     return caller
 
 
-async def serve_ceremony(
-    driver: CeremonyDriver, address: str, *, credential: Credential | None
-) -> BoundServer:
-    """Return a running server of this ceremony; ``stop`` it when done.
-
-    Raises:
-        ConfigError, WrongIdentityError: as ``serve_desk``.
-    """
-    return await serve_desk(
-        driver,
-        driver.plan.party_ids,
-        address,
-        credential=credential,
-        max_message_bytes=driver.plan.max_message_bytes,
-    )
-
-
 async def serve_desk(
     desk: OwnedDesk,
     roster: Iterable[str],

@@ -26,10 +26,6 @@ class CeremonyHall:
             raise ValueError("the ceremony is held here already")
         self._drivers[ceremony] = driver
 
-    def dismiss(self, driver: CeremonyDriver) -> None:
-        """The ceremony is held here no longer."""
-        self._drivers.pop(driver.plan.compute_digest(), None)
-
     @property
     def party_id(self) -> str:
         """Whose it is."""

@@ -29,7 +29,7 @@ from vetonet.party.views import (
 from vetonet.policy.lease import open_lease
 from vetonet.policy.licence import open_licence
 from vetonet.policy.matter import read_treaty_reference
-from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.policy.treaty import Treaty
 from vetonet.tlog.policy import LogPolicy, verify_cosigned
 from vetonet.tlog.proof import LogProof, verify_log_proof
 from vetonet.units import Rng
@@ -121,23 +121,6 @@ class CoordinatorClient:
     async def __aexit__(self, *exc_info: object) -> None:
         """The channel is closed."""
         await self.close()
-
-    async def fetch_treaty(self) -> Signed[Treaty]:
-        """Return the treaty in force at the coordinator, having found it to be ours.
-
-        Raises:
-            EpochError: it is another.
-            VetonetError: as every call.
-        """
-        answer = await self._caller.call(self._coordinator.GetTreaty, coordinator_pb2.GetTreatyRequest())
-        served = open_treaty(answer.statement)
-        if served.payload_digest != self._treaty.payload_digest:
-            msg = (
-                f"the coordinator serves treaty {served.payload_digest.hex()[:16]}, "
-                f"ours is {self._treaty.payload_digest.hex()[:16]}"
-            )
-            raise EpochError(msg)
-        return served
 
     def adopt(self, treaty: Signed[Treaty]) -> None:
         """Another treaty is in force; what was made under earlier ones is still read."""

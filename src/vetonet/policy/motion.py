@@ -59,7 +59,8 @@ class Motion(Statement):
         if self.action not in MOVABLE:
             raise ValueError(f"expected an action that a party can move, got {self.action}")
         if not self.opens_ms < self.closes_ms < self.ends_ms:
-            raise ValueError("expected opens < closes < ends")
+            got = f"{self.opens_ms}, {self.closes_ms}, {self.ends_ms}"
+            raise ValueError(f"expected opens < closes < ends in ms, got {got}")
         if self.closes_ms % MS_PER_S:
             raise ValueError("expected the vote to close on a whole second, as witnesses state time")
 
@@ -111,8 +112,9 @@ def open_motion(data: bytes, treaty: Signed[Treaty]) -> Signed[Motion]:
             f"a motion of {motion.mover!r} signed by {signer_id!r}", culprit=signer_id, clause="VN-5.6"
         )
     terms.find_quorum(motion.action)
-    if motion.closes_ms - motion.opens_ms > terms.window_ms:
-        msg = f"expected a voting window of at most {terms.window_ms} ms"
+    window_ms = motion.closes_ms - motion.opens_ms
+    if window_ms > terms.window_ms:
+        msg = f"expected a voting window of at most {terms.window_ms} ms, got {window_ms} ms"
         raise RefusedError(msg, culprit=signer_id, clause="VN-5.3")
     lasting = motion.ends_ms - motion.closes_ms
     if motion.action is ActionClass.EMERGENCY_SUSPENSION and lasting > terms.suspension_ms:

@@ -59,8 +59,8 @@ class Proposal(Statement):
     def __post_init__(self) -> None:
         """Refuse windows that end before they begin and ceilings that do not fit together (VN-5.1)."""
         if not self.opens_ms < self.closes_ms <= self.starts_ms < self.ends_ms:
-            msg = "expected opens < closes <= starts < ends"
-            raise ValueError(msg)
+            got = f"{self.opens_ms}, {self.closes_ms}, {self.starts_ms}, {self.ends_ms}"
+            raise ValueError(f"expected opens < closes <= starts < ends in ms, got {got}")
         if self.starts_ms % 1000 or self.ends_ms % 1000 or self.closes_ms % 1000:
             msg = "expected closes, starts and ends on whole seconds: a licence states them so (RFC 8392)"
             raise ValueError(msg)
@@ -113,8 +113,9 @@ def open_proposal(data: bytes, treaty: Signed[Treaty]) -> Signed[Proposal]:
     if proposal.operator_id != signer_id:
         msg = f"a proposal of {proposal.operator_id!r} signed by {signer_id!r}"
         raise RefusedError(msg, culprit=signer_id, clause="VN-5.2")
-    if proposal.closes_ms - proposal.opens_ms > treaty.statement.window_ms:
-        msg = f"expected a voting window of at most {treaty.statement.window_ms} ms"
+    window_ms = proposal.closes_ms - proposal.opens_ms
+    if window_ms > treaty.statement.window_ms:
+        msg = f"expected a voting window of at most {treaty.statement.window_ms} ms, got {window_ms} ms"
         raise RefusedError(msg, culprit=proposal.operator_id, clause="VN-5.3")
     return signed
 

@@ -65,7 +65,6 @@ class _Question(NamedTuple):
     proposal: Proposal
     linked_flop: Flop
     band: str
-    action: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +118,7 @@ class Conditions:
             raise ValueError(msg)
 
     def are_met(self, question: _Question) -> bool:
-        """Whether every condition holds for what is asked."""
+        """Whether every condition holds for the run that is asked for."""
         proposal, total = question.proposal, question.linked_flop
         return (
             (self.below_flop is None or total < self.below_flop)
@@ -132,7 +131,7 @@ class Conditions:
             and (self.at_least_devices is None or proposal.device_count >= self.at_least_devices)
             and (self.run_longer_than_ms is None or _duration_of(proposal) > self.run_longer_than_ms)
             and (self.has_lineage is None or bool(proposal.lineage) is self.has_lineage)
-            and question.action in (self.actions or (RUN_GRANT,))
+            and RUN_GRANT in (self.actions or (RUN_GRANT,))
         )
 
     def are_met_by_motion(self, action: str) -> bool:
@@ -215,14 +214,13 @@ class Rules:
             msg = f"rule {later + 1} never decides: rule {earlier + 1} holds wherever it does"
             raise ValueError(msg)
 
-    def decide(self, proposal: Proposal, *, linked_flop: Flop, band: str, action: str = RUN_GRANT) -> Ruling:
+    def decide(self, proposal: Proposal, *, linked_flop: Flop, band: str) -> Ruling:
         """Return what the first rule that holds says, or the default.
 
         Args:
             proposal: the run in question, as its operator signed it.
             linked_flop: its total with that of all linked runs; see ``compute_linked_flop``.
             band: the name of the treaty's band for that total.
-            action: the action class that is decided.
 
         Raises:
             ValueError: the total is less than the proposal's own, so it is not the linked one.
@@ -230,7 +228,7 @@ class Rules:
         if linked_flop < proposal.total_flop:
             msg = f"expected a linked total of at least the run's own, got {linked_flop}"
             raise ValueError(msg)
-        question = _Question(proposal=proposal, linked_flop=linked_flop, band=band, action=action)
+        question = _Question(proposal=proposal, linked_flop=linked_flop, band=band)
         for number, rule in enumerate(self.rules, start=1):
             if rule.when.are_met(question):
                 return Ruling(answer=rule.answer, number=number, rule=rule)

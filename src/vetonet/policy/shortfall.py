@@ -29,11 +29,6 @@ class Shortfall:
         if self.seats < 1 or not set(self.parties) <= set(self.leaf.electorate):
             raise ValueError("expected at least one seat that is missing, and parties of the electorate")
 
-    @property
-    def can_be_met(self) -> bool:
-        """Whether those that have not voted hold enough seats together."""
-        return self.leaf.count_seats(frozenset(self.parties)) >= self.seats
-
 
 def list_shortfalls(
     quorum: Quorum, choices: Mapping[str, Choice], recused: AbstractSet[str] = frozenset()

@@ -82,7 +82,11 @@ def test_runs_leases_and_what_is_impossible_cannot_be_moved() -> None:
     [
         pytest.param({"opens_ms": MOTION.closes_ms}, "opens < closes", id="a window that is never open"),
         pytest.param({"closes_ms": MOTION.opens_ms - 1}, "opens < closes", id="a window backwards"),
-        pytest.param({"ends_ms": MOTION.closes_ms}, "closes < ends", id="lapsed when decided"),
+        pytest.param(
+            {"ends_ms": MOTION.closes_ms},
+            f"closes < ends in ms, got {MOTION.opens_ms}, {MOTION.closes_ms}, {MOTION.closes_ms}$",
+            id="lapsed when decided",
+        ),
     ],
 )
 def test_a_motion_with_times_out_of_order_is_refused(changes: dict[str, Any], reason: str) -> None:
@@ -127,9 +131,10 @@ def test_a_motion_that_nobody_can_decide_is_not_even_voted_on(action: ActionClas
 
 def test_a_motion_open_for_longer_than_the_treaty_allows_is_refused() -> None:
     # VN-5.3
-    longest = NOW_MS + TREATY.statement.window_ms
+    window = TREATY.statement.window_ms
+    longest = NOW_MS + window
     COUNCIL.move("p1", PATCH, closes_ms=longest, ends_ms=longest + 1)
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RefusedError, match=f"at most {window} ms, got {window + 1_000} ms") as caught:
         COUNCIL.move("p1", PATCH, closes_ms=longest + 1_000, ends_ms=longest + 2_000)
     assert (caught.value.culprit, caught.value.clause) == ("p1", "VN-5.3")
 

@@ -29,7 +29,9 @@ from vetonet.policy.rules import Rules
 from vetonet.policy.standing import Standing
 from vetonet.tlog.fork import LogForkedError
 from vetonet.tlog.proof import LogProof
-from vetonet.units import MS_PER_S, Clock
+from vetonet.units import MS_PER_S, Clock, format_time
+from vetonet.voting.ledger import Ledger
+from vetonet.voting.share_age import compute_refresh_due_ms
 from vetonet.wire.convert import parse_proposal_name, proposal_name
 from vetonet.wire.status import RpcError
 
@@ -217,6 +219,7 @@ class Envoy:
         """The log's news is told; what was signed and is in no log goes out again; the rules are followed."""
         status, ledger = self._daemon.get_status(), self._daemon.ledger
         self._news.tell(status, ledger)
+        self._tell_age(ledger)
         resolved = deliberate(self._rules, ledger, self.party_id, self._clock(), signed=self._daemon.signed)
         for resolve in resolved:
             name = proposal_name(resolve.digest)
@@ -226,6 +229,13 @@ class Envoy:
             *(self._repeat(entry) for entry in again),
             *(self._vote(resolve) for resolve in resolved if resolve.digest not in self._speaking),
         )
+
+    def _tell_age(self, ledger: Ledger) -> None:
+        """Key shares that are older than the treaty allows are told of, once (VN-16.9)."""
+        due_ms = compute_refresh_due_ms(ledger)
+        if due_ms is not None and self._clock() >= due_ms:
+            advice = "see `vetonet treaty succeed --refresh`"
+            self._news.tell_once("refresh", f"key shares were to be new by {format_time(due_ms)}: {advice}")
 
     async def _vote(self, resolve: Resolve) -> None:
         """The ballot that the rules give is in the log, or it is said why not."""

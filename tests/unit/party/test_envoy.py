@@ -371,3 +371,15 @@ def test_news_under_a_treaty_that_is_not_known_yet_sends_the_daemon_to_the_log()
         asyncio.run(envoy.run())
     assert len(envoy.get_status().proposals) == 1
     assert not any("away" in line for line in world.lines)
+
+
+def test_key_shares_that_are_too_old_are_told_of_once() -> None:
+    # VN-16.9
+    world = World(make_council(refresh_ms=MS_PER_HOUR))
+    proposal = world.council.sign_proposal()
+    world.bench.log.append(proposal.data)
+    asyncio.run(world.look(world.start(ASKING), 2))
+    assert said(world, "key shares were to be new") == 0
+    world.clock.now = proposal.statement.opens_ms + MS_PER_HOUR
+    asyncio.run(world.look(world.start(ASKING), 2))
+    assert said(world, "key shares were to be new") == 1

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 import vetonet
 from support.ceremony import Table, make_cast
+from support.charters import hold_ceremonies, make_founded
 from support.histories import make_history
 from support.witnessed_log import NAMES, SIGNING_KEY, make_cosigned, make_log, make_policy
 from support.world import make_council
@@ -51,6 +52,7 @@ from vetonet.tlog.proof_file import ProofFile, verify_proof_file
 from vetonet.tlog.receipt import build_receipt, verify_receipt
 from vetonet.tlog.witness import Conflict
 from vetonet.voting.ceremony_transcript import CeremonyTranscript
+from vetonet.voting.founding_log import choose_leaves, gather_founding, gather_spoilt, list_statements
 from vetonet.voting.ledger import Ledger, read_leaf
 
 CORE = (
@@ -156,6 +158,7 @@ EXAMPLES: dict[str, bytes] = {
     "request to a witness": HISTORY.body(3, 7),
     "conflict": Conflict(known=HISTORY.sign(7), request=HISTORY.fork(2).ask(7, 7)).to_bytes(),
 }
+FOUNDED, FOUNDING_LEAVES = make_founded().treaty, list_statements(hold_ceremonies())
 OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "treaty": (open_treaty, TREATY.data),
     "proposal": (lambda data: open_proposal(data, TREATY), PROPOSAL.data),
@@ -202,6 +205,16 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     ),
     "log policy": (read_policy, write_policy(LOG_POLICY, urls={"w1.example": "https://w1.example/"})),
     "ceremony": (CeremonyTranscript.begin(CAST.plan).add, ROUND1_OF_CEREMONY),
+    "ceremony leaf": (lambda data: read_leaf(Ledger(treaty=FOUNDED), 1, data), FOUNDING_LEAVES[0]),
+    "founding in a log": (
+        lambda data: gather_founding(FOUNDED.statement, (data, *FOUNDING_LEAVES)),
+        FOUNDING_LEAVES[1],
+    ),
+    "spoilt ceremonies in a log": (
+        lambda data: gather_spoilt(FOUNDED.statement.to_terms(), (data, *FOUNDING_LEAVES[1:])),
+        FOUNDING_LEAVES[0],
+    ),
+    "leaves of a ceremony": (lambda data: choose_leaves((data,)), FOUNDING_LEAVES[2]),
     "cbor": (partial(cbor.from_bytes, max_bytes=4096), TREATY.statement.to_bytes()),
 }
 

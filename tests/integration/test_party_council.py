@@ -68,12 +68,16 @@ async def is_licensed(hall: Assembly, proposal: Signed[Proposal]) -> bool:
     return True
 
 
-async def wait_until_licensed(hall: Assembly, proposal: Signed[Proposal]) -> None:
-    name = proposal_name(proposal.payload_digest)
+async def wait_until_licensed(hall: Assembly, proposal: Signed[Proposal]) -> list[CulpritsNamed]:
+    """Return who was named until then."""
+    name, named = proposal_name(proposal.payload_digest), list[CulpritsNamed]()
     async with contextlib.aclosing(hall.operator.watch(name)) as events:
         async for event in events:
-            if isinstance(event, ProposalUpdated) and event.proposal.phase is Phase.LICENSED:
-                return
+            if isinstance(event, CulpritsNamed):
+                named.append(event)
+            elif isinstance(event, ProposalUpdated) and event.proposal.phase is Phase.LICENSED:
+                break
+    return named
 
 
 class ForgetsVetoes(Coordinator):
@@ -614,9 +618,9 @@ def test_daemons_that_run_by_themselves_outlast_a_signer_that_commits_and_stays_
         await hall.commit(committing, ["p1", "p2", "p3", "p4"])
         assert (await hall.asked(proposal)).signers == ("p1", "p2", "p3")
         running = [asyncio.create_task(hall.daemons[name].run()) for name in ("p2", "p3", "p4")]
+        watching = asyncio.create_task(wait_until_licensed(hall, proposal))
         await hall.pass_deadline(proposal)
-        await wait_until_licensed(hall, proposal)
-        named = [event for event in await hall.see(proposal) if isinstance(event, CulpritsNamed)]
+        named = await watching
         assert "p1" in {name for event in named for name in event.party_ids}
         for task in running:
             task.cancel()

@@ -43,8 +43,7 @@ from vetonet.tlog.add_checkpoint import AddCheckpoint
 from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.cosignature import cosign
 from vetonet.tlog.log import Log
-from vetonet.tlog.note import NoteSignature
-from vetonet.tlog.policy import LogPolicy, assemble_cosigned
+from vetonet.tlog.note import NoteSignature, SignedNote
 from vetonet.tlog.witness import WitnessState, judge_checkpoint
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Flop, Milliseconds, Precision
 from vetonet.voting.ledger import Ledger, read_leaf
@@ -172,6 +171,7 @@ class Conclave:
     known_ms: dict[tuple[bytes, str], Milliseconds] = field(default_factory=dict)
     witnesses: dict[str, WitnessState] = field(default_factory=dict)
     lines: dict[int, dict[str, NoteSignature]] = field(default_factory=dict)
+    places: dict[bytes, int] = field(default_factory=dict)
     heads: dict[int, bytes] = field(default_factory=dict)
     witnessed_ms: dict[int, Milliseconds] = field(default_factory=dict)
     pool: dict[tuple[str, str, int], frost.SigningCommitments] = field(default_factory=dict)
@@ -244,12 +244,12 @@ class Conclave:
             following = read_leaf(self.ledger, self.log.tree_size, data)
         except VetonetError:
             return False
-        self.log.append(data)
+        self.places[data] = self.log.append(data)
         self.ledgers.append(following)
         return True
 
     def find_leaf(self, data: bytes) -> int | None:
-        return next((n for n in range(self.log.tree_size) if self.log.leaf(n) == data), None)
+        return self.places.get(data)
 
     def witness(self, names: Iterable[str] = PARTIES, back: int = 0) -> None:
         """These witnesses are asked to cosign the log, or as it was some leaves ago."""
@@ -295,8 +295,8 @@ class Conclave:
 
     def _assemble(self, size: int) -> bytes:
         signed = sign_checkpoint(self.log.checkpoint(size), self.council.log_key)
-        policy = LogPolicy.under(self.treaty.statement)
-        return assemble_cosigned(signed, self.lines[size].values(), policy).data
+        lines = tuple(self.lines[size][name] for name in PARTIES)
+        return SignedNote(text=signed.note.text, signatures=(*signed.note.signatures, *lines)).to_bytes()
 
     def find_witnessed_ms(self, leaf_index: int | None) -> Milliseconds | None:
         """Return since when a leaf is under a checkpoint that all witnesses vouch for."""

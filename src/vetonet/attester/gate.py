@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from vetonet.attester.log_gate import judge_logged
 from vetonet.attester.state import ChipState, LeaseInUse, LicenceOffered, Phase, Refused, WorkRequested
 from vetonet.crypto.merkle import compute_leaf_hash, verify_inclusion
-from vetonet.crypto.statement import Signed
+from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.errors import (
     EncodingError,
     EpochError,
@@ -52,7 +52,7 @@ def judge_licence(
 ) -> tuple[Signed[Licence], Checkpoint] | Refused:
     """Return a licence that holds for this chip with the checkpoint that shows it, or why it does not."""
     try:
-        signed = open_licence(offer.data, state.treaty)
+        signed = open_licence(offer.data, _find_treaty(state, offer))
     except tuple(_OPENING) as error:
         return Refused(reason=_OPENING[type(error)], detail=str(error))
     for reason, rule in LICENCE_RULES:
@@ -77,6 +77,25 @@ def judge_work(state: ChipState, request: WorkRequested, now: Milliseconds) -> R
         except RefusedError as error:
             return Refused(reason=reason, detail=str(error))
     return None
+
+
+def _find_treaty(state: ChipState, offer: LicenceOffered) -> Signed[Treaty]:
+    """Return the treaty that the licence names, where the chip obeyed it, or the present one (VN-16.8)."""
+    named = read_unverified(offer.data, Licence).treaty_digest
+    found = (past.signed for past in state.past if past.signed.payload_digest == named)
+    return next(found, state.treaty)
+
+
+def _verify_in_its_epoch(
+    state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds
+) -> None:
+    """Whoever kept the shares of an epoch that is over signs nothing new with them."""
+    del now
+    ends = (past.end_leaf_index for past in state.past if past.signed.payload_digest == licence.treaty_digest)
+    place, end = offer.log_proof.leaf_index, next(ends, None)
+    if end is not None and place >= end:
+        detail = f"a licence of epoch {licence.epoch} at leaf {place}; that epoch ended at leaf {end}"
+        raise RefusedError(detail, clause="VN-12.2")
 
 
 def _verify_not_expired(state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds) -> None:
@@ -211,6 +230,7 @@ def _licence_for(state: ChipState, request: WorkRequested) -> Licence | None:
 
 
 LICENCE_RULES: Final[tuple[tuple[str, LicenceRule], ...]] = (
+    ("wrong-epoch", _verify_in_its_epoch),
     ("licence-expired", _verify_not_expired),
     ("licence-replayed", _verify_unused),
     ("licence-superseded", _verify_newer),

@@ -5,35 +5,53 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from vetonet.attester.state import ChipState, LeaseOffered, LicenceOffered, Refused, TreatyAmended
-from vetonet.crypto.merkle import ConsistencyProof, compute_leaf_hash, verify_consistency, verify_inclusion
+from vetonet.crypto.merkle import (
+    ConsistencyProof,
+    InclusionProof,
+    compute_leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 from vetonet.errors import EncodingError, InvalidSignatureError, ProofError, WitnessQuorumError
 from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.tlog.policy import verify_cosigned
+from vetonet.tlog.proof import LogProof
 
 Offer: TypeAlias = LicenceOffered | LeaseOffered | TreatyAmended
 """What is handed in with the proof that it is logged."""
 
 
 def judge_logged(state: ChipState, offer: Offer, *, after: int) -> Checkpoint | Refused:
-    """Return the checkpoint that shows an offer to be in the log behind a leaf, or why none does."""
+    """Return the checkpoint that shows an offer to be in the log behind a leaf, or why none does.
+
+    Of a treaty it shows the resolution, and behind that the treaty: that one was decided is not yet that the
+    log took it.
+    """
     checkpoint = _judge_signatures(state, offer.log_proof.checkpoint)
     if isinstance(checkpoint, Refused):
         return checkpoint
-    proof = offer.log_proof
     try:
-        verify_inclusion(
-            leaf_hash=compute_leaf_hash(offer.data),
-            leaf_index=proof.leaf_index,
-            tree_size=checkpoint.tree_size,
-            proof=proof.hashes,
-            root_hash=checkpoint.root_hash,
-        )
+        _verify_placed(offer.data, offer.log_proof, checkpoint, after=after)
+        if isinstance(offer, TreatyAmended):
+            _verify_placed(offer.treaty, offer.inclusion, checkpoint, after=offer.log_proof.leaf_index)
     except ProofError as error:
         return Refused(reason="not-in-log", detail=str(error))
-    if proof.leaf_index <= after:
-        detail = f"it stands at leaf {proof.leaf_index}, not after leaf {after}, on which it rests"
-        return Refused(reason="not-in-log", detail=detail)
     return _judge_extension(state, checkpoint, offer.consistency)
+
+
+def _verify_placed(
+    leaf: bytes, proof: LogProof | InclusionProof, checkpoint: Checkpoint, *, after: int
+) -> None:
+    """The only size of the tree that counts is the checkpoint's: a proof does not bind its own."""
+    verify_inclusion(
+        leaf_hash=compute_leaf_hash(leaf),
+        leaf_index=proof.leaf_index,
+        tree_size=checkpoint.tree_size,
+        proof=proof.hashes,
+        root_hash=checkpoint.root_hash,
+    )
+    if proof.leaf_index <= after:
+        raise ProofError(f"it stands at leaf {proof.leaf_index}, not after leaf {after}, on which it rests")
 
 
 def judge_checkpoint(

@@ -52,7 +52,6 @@ from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import sign
 from vetonet.errors import UnexpectedEventError
 from vetonet.policy.lease import Lease
-from vetonet.tlog.policy import LogPolicy
 from vetonet.units import Flop, Milliseconds
 
 
@@ -169,17 +168,12 @@ def _take_lease(state: ChipState, event: LeaseOffered, now: Milliseconds) -> Out
 
 def _take_treaty(state: ChipState, event: TreatyAmended, now: Milliseconds) -> Outcome:
     """The next epoch begins for this chip; its licence stays in use, and needs leases of it (VN-12.7)."""
-    judged = judge_amendment(state, event, now)
+    judged = judge_amendment(state, event)
     if isinstance(judged, Refused):
         return state, (judged,)
     treaty, checkpoint = judged
-    following = replace(
-        state,
-        treaty=treaty,
-        log_policy=LogPolicy.under(treaty.statement),
-        checkpoint=checkpoint,
-        latest_ms=now,
-    )
+    amended = state.with_treaty(treaty, event.inclusion.leaf_index)
+    following = replace(amended, checkpoint=checkpoint, latest_ms=now)
     adopted = TreatyAdopted(epoch=treaty.statement.epoch)
     return following, (CheckpointTrusted(checkpoint=checkpoint), adopted)
 

@@ -34,11 +34,11 @@ REFUSALS: Final = frozenset(
         "resolution-malformed",
         "resolution-forged",
         "other-resolution",
-        "resolution-lapsed",
         "treaty-malformed",
         "treaty-unsigned",
         "epoch-skipped",
         "log-replaced",
+        "no-successor",
         # work
         "unknown-precision",
         "licence-required",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from vetonet.attestation.report import NO_DIGEST, DebugStatus
 from vetonet.attester.models import ChipModel
@@ -19,6 +19,9 @@ from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.tlog.policy import LogPolicy
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Flop, Milliseconds, Precision, WorkloadClass
+
+MAX_PAST_TREATIES: Final = 16
+"""How many treaties a chip remembers; licences of one before them it takes no more."""
 
 
 class Phase(StrEnum):
@@ -106,6 +109,19 @@ class LicenceInUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastTreaty:
+    """A treaty that this chip obeyed before; licences of its epoch live on (VN-16.8).
+
+    Attributes:
+        signed: as its parties signed it.
+        end_leaf_index: where the log holds the treaty that replaced it.
+    """
+
+    signed: Signed[Treaty]
+    end_leaf_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What the open interval is for; a report tells of one job, so another one needs another interval.
 
@@ -133,6 +149,7 @@ class ChipState:
 
     Attributes:
         treaty: what the chip enforces.
+        past: the newest treaties that it enforced before, oldest first.
         log_policy: what a checkpoint must have under that treaty.
         model: its public facts.
         certificate: its device certificate (DER).
@@ -159,6 +176,7 @@ class ChipState:
     certificate: bytes = field(repr=False)
     device_key: SigningKey = field(repr=False)
     firmware_digest: bytes
+    past: tuple[PastTreaty, ...] = field(default=(), repr=False)
     debug_status: DebugStatus = DebugStatus.DISABLED_PERMANENTLY
     phase: Phase = Phase.OFF
     alias_key: SigningKey | None = field(default=None, repr=False)
@@ -180,6 +198,12 @@ class ChipState:
     def ueid(self) -> bytes:
         """The identity of the chip, which follows from its device key."""
         return self.device_key.public_key.ueid
+
+    def with_treaty(self, treaty: Signed[Treaty], leaf_index: int) -> ChipState:
+        """Return the chip under the treaty that the log holds at this leaf; what was before, it remembers."""
+        past = (*self.past, PastTreaty(signed=self.treaty, end_leaf_index=leaf_index))
+        policy = LogPolicy.under(treaty.statement)
+        return replace(self, treaty=treaty, log_policy=policy, past=past[-MAX_PAST_TREATIES:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,12 +262,14 @@ class TreatyAmended:
         treaty: signed by all its parties.
         data: the resolution that puts it in force, signed by the quorum of the treaty before.
         log_proof: that the resolution is a leaf of the log.
+        inclusion: that the treaty is a later leaf, under the checkpoint of ``log_proof``.
         consistency: that the checkpoint of ``log_proof``, where newer, extends the newest one known.
     """
 
     treaty: bytes = field(repr=False)
     data: bytes = field(repr=False)
     log_proof: LogProof = field(repr=False)
+    inclusion: InclusionProof = field(repr=False)
     consistency: ConsistencyProof | None = None
 
 

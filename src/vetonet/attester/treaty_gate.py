@@ -17,11 +17,11 @@ from vetonet.errors import (
     VetonetError,
 )
 from vetonet.policy.motion import AMENDING, Resolution, open_resolution
+from vetonet.policy.succession import verify_succession
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.tlog.checkpoint import Checkpoint
-from vetonet.units import Milliseconds
 
-TreatyRule: TypeAlias = Callable[[Treaty, Resolution, Signed[Treaty], Milliseconds], None]
+TreatyRule: TypeAlias = Callable[[ChipState, Resolution, Signed[Treaty]], None]
 
 _OPENING: Final[Mapping[type[VetonetError], str]] = {
     EncodingError: "resolution-malformed",
@@ -36,10 +36,12 @@ _OPENING_TREATY: Final[Mapping[type[VetonetError], str]] = {
 }
 
 
-def judge_amendment(
-    state: ChipState, event: TreatyAmended, now: Milliseconds
-) -> tuple[Signed[Treaty], Checkpoint] | Refused:
-    """Return the treaty that is in force from now on and the checkpoint that shows it, or why it is not."""
+def judge_amendment(state: ChipState, event: TreatyAmended) -> tuple[Signed[Treaty], Checkpoint] | Refused:
+    """Return the treaty that is in force from now on and the checkpoint that shows it, or why it is not.
+
+    Whether its resolution had lapsed is judged where the log takes a treaty: what the log holds is in force,
+    however late a chip hears of it (VN-16.7).
+    """
     try:
         resolution = _open_resolution(event.data, state.treaty).statement
     except tuple(_OPENING) as error:
@@ -50,7 +52,7 @@ def judge_amendment(
         return Refused(reason=_OPENING_TREATY[type(error)], detail=str(error))
     for reason, rule in TREATY_RULES:
         try:
-            rule(state.treaty.statement, resolution, amended, now)
+            rule(state, resolution, amended)
         except RefusedError as error:
             return Refused(reason=reason, detail=str(error))
     checkpoint = judge_logged(state, event, after=resolution.ballot_leaf_indices[-1])
@@ -65,39 +67,31 @@ def _open_resolution(data: bytes, treaty: Signed[Treaty]) -> Signed[Resolution]:
     return open_resolution(data, treaty, action)
 
 
-def _verify_subject(
-    present: Treaty, resolution: Resolution, amended: Signed[Treaty], now: Milliseconds
-) -> None:
-    del present, now
+def _verify_subject(state: ChipState, resolution: Resolution, amended: Signed[Treaty]) -> None:
+    del state
     if resolution.subject_digest != amended.payload_digest:
         detail = f"the resolution puts another treaty in force than {amended.payload_digest.hex()[:16]}"
         raise RefusedError(detail, clause="VN-12.7")
 
 
-def _verify_not_lapsed(
-    present: Treaty, resolution: Resolution, amended: Signed[Treaty], now: Milliseconds
-) -> None:
-    del present, amended
-    if now >= resolution.ends_ms:
-        raise RefusedError(f"a resolution that lapsed at {resolution.ends_ms}", clause="VN-12.7")
+def _verify_next_epoch(state: ChipState, resolution: Resolution, amended: Signed[Treaty]) -> None:
+    del resolution
+    epoch, present = amended.statement.epoch, state.treaty.statement.epoch
+    if epoch != present + 1:
+        raise RefusedError(f"a treaty of epoch {epoch} after epoch {present}", clause="VN-12.7")
 
 
-def _verify_next_epoch(
-    present: Treaty, resolution: Resolution, amended: Signed[Treaty], now: Milliseconds
-) -> None:
-    del resolution, now
-    epoch = amended.statement.epoch
-    if epoch != present.epoch + 1:
-        raise RefusedError(f"a treaty of epoch {epoch} after epoch {present.epoch}", clause="VN-12.7")
-
-
-def _verify_same_log(
-    present: Treaty, resolution: Resolution, amended: Signed[Treaty], now: Milliseconds
-) -> None:
+def _verify_same_log(state: ChipState, resolution: Resolution, amended: Signed[Treaty]) -> None:
     """What the chip believes of the log stays true only where the log and its witnesses stay."""
-    del resolution, now
-    if _describe_log(present) != _describe_log(amended.statement):
+    del resolution
+    if _describe_log(state.treaty.statement) != _describe_log(amended.statement):
         raise RefusedError("a treaty with another log, or other witnesses of it", clause="VN-12.7")
+
+
+def _verify_succession(state: ChipState, resolution: Resolution, amended: Signed[Treaty]) -> None:
+    """A quorum may change what its class of action may change, for chips as for the log (VN-16)."""
+    history = [*(past.signed.statement for past in state.past), state.treaty.statement]
+    verify_succession(history, amended.statement, resolution.action)
 
 
 def _describe_log(treaty: Treaty) -> tuple[object, ...]:
@@ -107,8 +101,8 @@ def _describe_log(treaty: Treaty) -> tuple[object, ...]:
 
 TREATY_RULES: Final[tuple[tuple[str, TreatyRule], ...]] = (
     ("other-resolution", _verify_subject),
-    ("resolution-lapsed", _verify_not_lapsed),
     ("epoch-skipped", _verify_next_epoch),
     ("log-replaced", _verify_same_log),
+    ("no-successor", _verify_succession),
 )
 """What another treaty must satisfy once all signatures hold, in this order; then, the log must show it."""

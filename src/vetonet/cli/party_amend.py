@@ -41,9 +41,9 @@ def amend(
 ) -> None:
     """Put the treaty in force that the council decided on, and erase the key shares that it supersedes.
 
-    Whoever comes first has the treaty logged; for the others it is in force already. Key shares are erased
-    from HOME once the log itself shows that. A running daemon still holds the old ones in memory until it is
-    started again. Exits with 1 where nothing was decided.
+    Whoever comes first has the treaty logged, and what was signed to make its groups; for the others it is in
+    force already. Key shares are erased from HOME once the log itself shows that. A running daemon still
+    holds the old ones in memory until it is started again. Exits with 1 where nothing was decided.
     """
     from vetonet.cli.directory import read_treaty_file
     from vetonet.party.home import keep_successor
@@ -76,6 +76,7 @@ async def _put_in_force(home: Home, given: Signed[Treaty] | None) -> tuple[Signe
         VetonetError: the log cannot be read, or the coordinator refuses.
     """
     from vetonet.cli.present import read_ledger, reading
+    from vetonet.party.succession_home import list_recorded
 
     known = (*home.successors, *(() if given is None else (given,)))
     async with reading(to_member(home), home.settings.coordinator) as (client, ledger):
@@ -83,7 +84,9 @@ async def _put_in_force(home: Home, given: Signed[Treaty] | None) -> tuple[Signe
             decided = _find_decided(ledger, known)
             if decided is not None:
                 await client.amend_treaty(decided.data)
-                return (await read_ledger(client, home.treaty)).treaty, True
+                in_force = (await read_ledger(client, home.treaty)).treaty
+                await client.record_ceremony(list_recorded(home.root, in_force.statement.epoch))
+                return in_force, True
         if ledger.treaty.payload_digest in {treaty.payload_digest for treaty in known}:
             return ledger.treaty, False
     message = "the log holds no decision on a treaty that is known here; see `vetonet move roster-change`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,14 @@ from vetonet.cli.session import directory_option
 
 if TYPE_CHECKING:
     from vetonet.party.card import Card
-    from vetonet.policy.treaty import Terms
+    from vetonet.policy.treaty import Terms, Treaty
 
 
 @click.command(
-    epilog=examples("vetonet treaty succeed --dir council --replace P5=P6/card.json --out next"),
+    epilog=examples(
+        "vetonet treaty succeed --dir council --replace P5=P6/card.json --out next",
+        "vetonet treaty succeed --dir council --refresh --out next",
+    ),
 )
 @directory_option
 @click.option(
@@ -31,37 +35,40 @@ if TYPE_CHECKING:
 @click.option(
     "--replace",
     "replaced",
-    required=True,
     multiple=True,
     metavar="ID=CARD",
     help="The member that leaves, and the card of the party that takes its place; repeat.",
 )
+@click.option("--refresh", is_flag=True, help="Nobody comes or leaves: everybody gets new key shares.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="A new or empty folder for the result."
 )
 @json_option
 def succeed(
-    *, directory: Path, path: Path | None, replaced: tuple[str, ...], out: Path, as_json: bool
+    *,
+    directory: Path,
+    path: Path | None,
+    replaced: tuple[str, ...],
+    refresh: bool,
+    out: Path,
+    as_json: bool,
 ) -> None:
     """Make the charter of a council in which new parties take the places of members; all else stays.
 
+    With --refresh all members stay and their key shares are dealt anew, so that old ones are of no use.
     Newcomers get their certificates here; hand each its folder below --out, and the charter to all.
     """
     from vetonet.cli.directory import read_treaty, read_treaty_file
     from vetonet.cli.files import require_empty
     from vetonet.cli.treaties import describe_charter, print_charter
-    from vetonet.policy.replacement import replace_members
-    from vetonet.policy.treaty import Party
 
+    if refresh == bool(replaced):
+        raise Failure("expected --refresh, or --replace for each member that leaves")
     founding = read_treaty(directory)
     present = founding if path is None else read_treaty_file(path)
     cards = dict(map(_parse, replaced))
     require_empty(out)
-    newcomers = {name: Party(party_id=card.party_id, key=card.statement_key) for name, card in cards.items()}
-    try:
-        terms = replace_members(present.statement, newcomers)
-    except ValueError as error:
-        raise Failure(f"--replace: {error}") from error
+    terms = _draw_up(present.statement, cards)
     _write(out, directory, terms, list(cards.values()), founding.data)
     if as_json:
         print_json({"directory": str(out), **describe_charter(terms)})
@@ -69,6 +76,24 @@ def succeed(
     print_charter(terms)
     print_line()
     print_line(f"written to {out}; hand {out / 'parties'}/ID to each newcomer, the charter to everybody")
+
+
+def _draw_up(present: Treaty, cards: Mapping[str, Card]) -> Terms:
+    """Return the next charter.
+
+    Raises:
+        Failure: these cannot take these places.
+    """
+    from vetonet.policy.replacement import plan_next_epoch, replace_members
+    from vetonet.policy.treaty import Party
+
+    if not cards:
+        return plan_next_epoch(present)
+    newcomers = {name: Party(party_id=card.party_id, key=card.statement_key) for name, card in cards.items()}
+    try:
+        return replace_members(present, newcomers)
+    except ValueError as error:
+        raise Failure(f"--replace: {error}") from error
 
 
 def _parse(text: str) -> tuple[str, Card]:

@@ -2,7 +2,8 @@
 
 Storage is bounded. On a proposal that is known, each party's first ballot of each choice is kept, so that no
 flood of grants crowds out a veto. Ballots may come before their proposal does; of those each party has a
-small allowance of its own, so that nobody uses up another's.
+small allowance of its own, so that nobody uses up another's. What was taken counts towards it for as long as
+a window may be open, even if it expired, because a veto that was taken is on the disk for good.
 """
 
 from __future__ import annotations
@@ -102,9 +103,22 @@ class BallotBox:
         An unfavourable tally lets nothing go: a coordinator could log withheld grants later.
         """
         settled = {
-            digest: _settle(slots, ledger.votes.get(digest), now) for digest, slots in self._slots.items()
+            digest: self._settle_early(slots, now) if vote is None else _settle(slots, vote, now)
+            for digest, slots in self._slots.items()
+            for vote in (ledger.votes.get(digest),)
         }
         self._slots = {digest: slots for digest, slots in settled.items() if slots}
+
+    def _settle_early(
+        self, slots: Mapping[Slot, DirectBallot], now: Milliseconds
+    ) -> dict[Slot, DirectBallot]:
+        """An early ballot's room is free again once it expired and a longest window has gone by."""
+        window_ms = self._treaty.statement.window_ms
+        return {
+            slot: direct
+            for slot, direct in slots.items()
+            if now < max(direct.ballot.statement.expires_ms, direct.received_ms + window_ms)
+        }
 
     def _require_allowance(self, party_id: str, ledger: Ledger) -> None:
         early = (slots for digest, slots in self._slots.items() if digest not in ledger.votes)
@@ -113,11 +127,7 @@ class BallotBox:
             raise RefusedError(msg, culprit=party_id)
 
 
-def _settle(
-    slots: Mapping[Slot, DirectBallot], vote: Voting | None, now: Milliseconds
-) -> dict[Slot, DirectBallot]:
-    if vote is None:
-        return {slot: direct for slot, direct in slots.items() if now < direct.ballot.statement.expires_ms}
+def _settle(slots: Mapping[Slot, DirectBallot], vote: Voting, now: Milliseconds) -> dict[Slot, DirectBallot]:
     if is_over(vote, now):
         return {}
     return {slot: direct for slot, direct in slots.items() if _is_in_time(direct, vote)}

@@ -198,11 +198,13 @@ class PartyDaemon:
             EncodingError, VerificationError, ProtocolError: it is not one that can count.
             StorageError: it could not be made durable, so nobody may count on it.
         """
-        now = self._clock()
+        now, ledger = self._clock(), self._view.ledger
         if peek(data).kind == Consent.TYPE:
-            self._memory.keep_direct(self._withdrawals.add(data).data, now)
+            withdrawal = self._withdrawals.add(data, ledger)
+            if withdrawal is not None:
+                self._memory.keep_direct(withdrawal.data, now)
             return
-        kept = self._box.add(data, self._view.ledger, now)
+        kept = self._box.add(data, ledger, now)
         if kept.ballot.statement.choice is Choice.VETO:
             self._memory.keep_direct(kept.ballot.data, now)
 

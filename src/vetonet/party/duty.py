@@ -180,7 +180,7 @@ class Duty:
             now=self._clock(),
         )
         return Agreed(
-            task=Task(digest=vote.digest, lease=number),
+            task=Task(digest=vote.digest, lease=number, treaty_digest=lease.treaty_digest),
             action=ActionClass.LEASE_RENEWAL,
             statement=lease,
             consenting=frozenset(list_consenting(view.ledger.find_tenure(vote.digest))),
@@ -215,8 +215,10 @@ def find_vote(ledger: Ledger, name: str) -> Voting:
 
 
 def is_done(task: Task, ledger: Ledger, now: Milliseconds) -> bool:
-    """Whether nothing can come of a signature any more: of a vote's, or of a lease's (VN-14.1)."""
+    """Whether nothing can come of a signature any more: of a vote's, or of a lease's (VN-14.1, VN-16.8)."""
     vote = ledger.votes.get(task.digest)
     if vote is None:
         return False
-    return now >= vote.matter.statement.ends_ms if task.lease else is_over(vote, now)
+    if not task.lease:
+        return is_over(vote, now)
+    return task.treaty_digest != ledger.treaty.payload_digest or now >= vote.matter.statement.ends_ms

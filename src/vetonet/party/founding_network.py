@@ -68,6 +68,14 @@ class _Made:
     key_shares: tuple[frost.KeyShare, ...] = field(default=(), repr=False)
 
 
+def _verify_place(parties: Iterable[Party], party_id: str, signing_key: SigningKey) -> frozenset[str]:
+    """Return who takes part, this party with this key among them."""
+    keys = {party.party_id: party.key for party in parties}
+    if keys.get(party_id) != signing_key.public_key:
+        raise UnknownPartyError(f"no party {party_id[:64]!r} with this key takes part", culprit=party_id)
+    return frozenset(keys)
+
+
 class FoundingDriver:
     """One party's founding at work; serves the others from the start, and acts once ``run``."""
 
@@ -106,10 +114,8 @@ class FoundingDriver:
         """
         self._plans, parties, position = _find_part(terms, attempt, taking_over)
         self._taking_over = taking_over
-        if {party.party_id: party.key for party in parties}.get(party_id) != signing_key.public_key:
-            raise UnknownPartyError(f"no party {party_id[:64]!r} with this key takes part", culprit=party_id)
+        self.roster: Final = _verify_place(parties, party_id, signing_key)
         self.party_id: Final = party_id
-        self.roster: Final = frozenset(party.party_id for party in parties)
         held = [plan for plan in self._plans if isinstance(plan, CeremonyPlan)]
         self.max_message_bytes: Final = max((plan.max_message_bytes for plan in held), default=0)
         self._terms, self._signing_key = terms, signing_key

@@ -167,6 +167,7 @@ class Grants:
         given = GivenShare(
             digest=task.digest,
             lease=task.lease,
+            treaty_digest=task.treaty_digest,
             attempt=attempt,
             statement_digest=compute_digest(statement),
             commitments=tuple(nonces[seat].commitments for seat in mine),

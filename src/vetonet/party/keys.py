@@ -34,7 +34,11 @@ _SHARE_END: Final = "-----END VETONET KEY SHARE-----\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SeatShare:
-    """The key share of one seat: which group of the treaty it is in, and the secret."""
+    """The key share of one seat: which group it was dealt for, and the secret.
+
+    Attributes:
+        group: the group's index in the treaty of that epoch; a later treaty may count its groups otherwise.
+    """
 
     group: int
     share: frost.KeyShare = field(repr=False)
@@ -61,14 +65,15 @@ class PartySecrets:
         """Return the key shares of this party's seats under a treaty: index of the group, and participant.
 
         Of several that are held, such as those of an earlier epoch, only the one counts that the treaty's
-        group commits to; a seat whose share was lost is left out.
+        group commits to; a seat whose share was lost is left out. The index under which a share was dealt
+        says nothing: groups stand in order of first mention, and an amendment may change that (VN-16.5).
         """
         return {
             (group.index, int(seat)): held.share
             for group in treaty.all_groups
             for seat in group.list_seats(self.party_id)
             for held in self.key_shares
-            if held.seat == (group.index, int(seat)) and _is_share_of(held.share, group, seat)
+            if _is_share_of(held.share, group, seat)
         }
 
     def save(self, directory: Path) -> None:
@@ -130,7 +135,8 @@ def verify_secrets(secrets: PartySecrets, treaty: Signed[Treaty]) -> None:
 
 
 def _is_share_of(share: frost.KeyShare, group: Group, seat: frost.Identifier) -> bool:
-    return group.package.compute_verifying_share(seat) == share.verifying_share
+    is_seat = share.identifier == seat
+    return is_seat and group.package.compute_verifying_share(seat) == share.verifying_share
 
 
 def encode_signing_key(key: SigningKey) -> bytes:
@@ -197,7 +203,7 @@ def _list_share_files(directory: Path) -> list[Path]:
 
 
 def _load_share(path: Path) -> SeatShare:
-    """Return the share in a file; which group it is in, its name says, and the treaty says whether it is."""
+    """Return the share in a file; its name says which group it was dealt for, the treaty which counts."""
     digits = path.stem.split("-")[2]
     if not digits.isascii() or not digits.isdigit() or len(digits) > MAX_GROUP_DIGITS:
         raise ConfigError(f"{path}: expected the name of a key share to hold the number of its group")

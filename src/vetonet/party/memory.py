@@ -9,7 +9,7 @@ and one message with a nonce. No secret goes in: nonces live in memory only, and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from vetonet.crypto import frost
@@ -37,10 +37,18 @@ _COMMITMENTS: Final = parsed(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is to be signed: the licence or resolution of a vote (lease 0), or a lease of a licence."""
+    """What is to be signed: the licence or resolution of a vote (lease 0), or a lease of a licence.
+
+    Attributes:
+        digest: of the proposal or motion.
+        lease: the number of the lease, 0 for the licence or resolution.
+        treaty_digest: under which treaty a lease is: licences live on through a change of epoch and need
+            leases of the new one (VN-16.8). None for the licence: of a proposal there is one, ever.
+    """
 
     digest: bytes
     lease: int = 0
+    treaty_digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +56,7 @@ class GivenShare(Record):
     """That a share of a statement is about to leave, and which nonces are burnt for it.
 
     Attributes:
-        digest, lease: the task.
+        digest, lease, treaty_digest: the task; a record of before treaties were named has none for a lease.
         statement_digest: what is signed.
         commitments: to the nonces that are burnt.
     """
@@ -58,6 +66,12 @@ class GivenShare(Record):
     attempt: int = member(3, uint(MAX_ATTEMPTS))
     statement_digest: bytes = member(4, DIGEST)
     commitments: tuple[frost.SigningCommitments, ...] = member(5, many(_COMMITMENTS, minimum=1, maximum=255))
+    treaty_digest: bytes | None = member(6, DIGEST, optional=True)
+
+    @property
+    def task(self) -> Task:
+        """What the statement was signed for."""
+        return Task(digest=self.digest, lease=self.lease, treaty_digest=self.treaty_digest)
 
 
 class PartyMemory:
@@ -144,20 +158,28 @@ class PartyMemory:
             RefusedError: another statement of the same task was signed, or a nonce is burnt already (VN-7.3).
             StorageError: it could not be made durable.
         """
-        task = Task(digest=given.digest, lease=given.lease)
-        if self._signed.get(task, given.statement_digest) != given.statement_digest:
+        if self._list_signed(given.task) - {given.statement_digest}:
+            what = f"lease {given.lease}" if given.lease else "licence"
             msg = (
-                f"no signature share: another licence of proposal {given.digest.hex()[:16]} was signed before"
+                f"no signature share: another {what} of proposal {given.digest.hex()[:16]} was signed before"
             )
             raise RefusedError(msg, clause="VN-7.3")
         nonces = {commitments.to_bytes() for commitments in given.commitments}
         if nonces & self._burnt or len(nonces) < len(given.commitments):
             raise RefusedError("no signature share: a nonce is burnt already", clause="VN-7.3")
         self._append(SHARE, given.to_bytes(), now)
-        self._note(task, given, nonces)
+        self._note(given, nonces)
 
-    def _note(self, task: Task, given: GivenShare, nonces: set[bytes]) -> None:
-        self._signed[task] = given.statement_digest
+    def _list_signed(self, task: Task) -> set[bytes]:
+        """Return what was signed of a task: one, if any.
+
+        A record of a lease that names no treaty is of before they did: it binds in every epoch, as it did.
+        """
+        tasks = {task, replace(task, treaty_digest=None)}
+        return {self._signed[known] for known in tasks if known in self._signed}
+
+    def _note(self, given: GivenShare, nonces: set[bytes]) -> None:
+        self._signed[given.task] = given.statement_digest
         self._burnt |= nonces
 
     def _append(self, kind: str, payload: bytes, now: Milliseconds) -> None:
@@ -177,7 +199,7 @@ class PartyMemory:
             elif record.kind == SHARE:
                 given = GivenShare.from_bytes(record.payload)
                 nonces = {commitments.to_bytes() for commitments in given.commitments}
-                self._note(Task(digest=given.digest, lease=given.lease), given, nonces)
+                self._note(given, nonces)
             else:
                 raise StorageError(f"expected records of a party, got one of kind {record.kind}")
         except VetonetError as error:

@@ -7,15 +7,16 @@ from typing import Final
 
 from vetonet.crypto import frost
 from vetonet.crypto.statement import Signed
-from vetonet.errors import ConfigError
+from vetonet.errors import ConfigError, EncodingError
 from vetonet.party.founding_ports import Derived
 from vetonet.party.home import ATTEMPT_SHARE, Home, keep_successor, list_named_shares, name_share
 from vetonet.party.keys import PartySecrets, SeatShare
 from vetonet.party.keystore import KeyStore
-from vetonet.party.secret_files import write_secret
-from vetonet.policy.founding import Position
+from vetonet.party.secret_files import read_secret, translated, write_secret
+from vetonet.policy.founding import FoundingRecord, Position
 from vetonet.policy.treaty import Treaty
 from vetonet.voting.ceremony_state import Keep
+from vetonet.voting.founding_log import choose_leaves
 
 BEGUN: Final = "ceremony-begun-{name}"
 RECORD_FILE: Final = "succession-{epoch}-{attempt}.cbor"
@@ -75,6 +76,24 @@ class SuccessionMemory:
             ConfigError: it cannot be written.
         """
         return keep_successor(self._root, treaty)
+
+
+def list_recorded(root: Path, epoch: int) -> tuple[bytes, ...]:
+    """Return what a home kept of what was signed for the groups of the treaty of this epoch, to be logged.
+
+    Raises:
+        ConfigError: a record cannot be read, or is none.
+        RefusedError: a statement is too large for a leaf.
+    """
+    statements: list[bytes] = []
+    for path in sorted(root.glob(RECORD_FILE.format(epoch=epoch, attempt="*"))):
+        try:
+            with translated(path):
+                kept = FoundingRecord.from_bytes(read_secret(path, max_bytes=FoundingRecord.MAX_BYTES))
+            statements += (data for shown in kept.transcripts for data in shown.statements)
+        except EncodingError as error:
+            raise ConfigError(f"{path}: expected the record of a change of members: {error}") from error
+    return choose_leaves(statements)
 
 
 def begin_once(store: KeyStore, digest: bytes, attempt: int) -> None:

@@ -5,13 +5,15 @@ A coordinator's word on phases and tallies is a convenience; a party decides by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from vetonet.crypto.statement import Signed
+from vetonet.encoding.record import tstr
 from vetonet.errors import EncodingError
 from vetonet.party.status import PartyStatus, ProposalStatus, read_status, status_message
+from vetonet.policy.expression import MAX_PARTIES
 from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 MAX_REASON_CHARS: Final = 128
+_PARTY_ID: Final = tstr(64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +165,13 @@ class SigningAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CulpritsNamed:
-    """The coordinator names who spoilt an attempt at the signature."""
+    """The coordinator names who spoilt an attempt at the signature.
+
+    Attributes:
+        name: the proposal's resource name.
+        party_ids: whom it names; they need not be on the roster any more, and nothing follows from it.
+        reason: what it says of them.
+    """
 
     sequence: int
     name: str
@@ -207,9 +216,11 @@ def read_proposal(message: resources_pb2.Proposal, treaty: Signed[Treaty]) -> Pr
 def read_event(message: coordinator_pb2.ProposalEvent, treaty: Signed[Treaty]) -> WatchEvent:
     """Return what a watch brought, about proposals that have names and parties that are on the roster.
 
+    Who is said to have spoilt an attempt may have left it since, and is told of all the same.
+
     Raises:
         EncodingError: an event that this version does not know, or a malformed one.
-        UnknownPartyError: it names somebody who is not on the roster.
+        UnknownPartyError: it asks something of, or shows a ballot of, somebody who is not on the roster.
         ProtocolError, VerificationError: it shows a proposal that is none under this treaty.
     """
     match message.WhichOneof("event"):
@@ -221,7 +232,7 @@ def read_event(message: coordinator_pb2.ProposalEvent, treaty: Signed[Treaty]) -
         case "signing_requested":
             return _read_signing(message.sequence, message.signing_requested, treaty.statement)
         case "culprits_named":
-            return _read_culprits(message.sequence, message.culprits_named, treaty.statement)
+            return _read_culprits(message.sequence, message.culprits_named)
         case "heartbeat":
             return Heartbeat(sequence=message.sequence)
     msg = "an event of a kind that this version does not know"
@@ -258,14 +269,14 @@ def _read_committing(
     )
 
 
-def _read_culprits(sequence: int, message: coordinator_pb2.CulpritsNamed, treaty: Treaty) -> CulpritsNamed:
+def _read_culprits(sequence: int, message: coordinator_pb2.CulpritsNamed) -> CulpritsNamed:
     if not message.reason.isprintable() or len(message.reason) > MAX_REASON_CHARS:
         msg = f"expected a printable reason of at most {MAX_REASON_CHARS} characters"
         raise EncodingError(msg)
     return CulpritsNamed(
         sequence=sequence,
         name=_read_name(message.name),
-        party_ids=_read_parties(message.party_ids, treaty),
+        party_ids=_read_told(message.party_ids),
         reason=message.reason,
     )
 
@@ -273,6 +284,13 @@ def _read_culprits(sequence: int, message: coordinator_pb2.CulpritsNamed, treaty
 def _read_name(name: str) -> str:
     convert.parse_proposal_name(name)
     return name
+
+
+def _read_told(party_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return these ids, each such as a roster can hold: they are shown as they are and decide nothing."""
+    if len(party_ids) > MAX_PARTIES:
+        raise EncodingError(f"expected at most {MAX_PARTIES} ids of parties, got {len(party_ids)}")
+    return tuple(map(_PARTY_ID.from_item, party_ids))
 
 
 def _read_parties(party_ids: Iterable[str], treaty: Treaty) -> tuple[str, ...]:

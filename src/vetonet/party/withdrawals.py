@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from vetonet.crypto.statement import Signed
@@ -15,6 +14,13 @@ MAX_RUNS: Final = 1_024
 """From how many runs that the log does not show yet a withdrawal is kept, of each party.
 
 An allowance of its own, so that nobody uses up the room that another's withdrawal needs.
+"""
+
+MAX_AHEAD: Final = 16
+"""How far the number of a withdrawal may be above that of its party's last word in the log.
+
+An honest party is at most one ahead of the log, and a reader may be a little behind it. So what a party can
+have kept on others' disks of one run is bounded by what the log itself holds.
 """
 
 
@@ -32,19 +38,32 @@ class Withdrawals:
         """Only withdrawals under this treaty are taken from now on; those that were taken still bind."""
         self._treaty = treaty
 
-    def add(self, data: bytes) -> Signed[Consent]:
-        """Return the statement that was handed over, kept where it is newer than the one before.
+    def add(self, data: bytes, ledger: Ledger) -> Signed[Consent] | None:
+        """Return the withdrawal that is kept now: the one that was handed over, if it is newer than before.
+
+        None where the log holds it, or a newer word. What is returned must be durable before anybody counts
+        on it, and is the same for everything that is no news: so no flood of it fills a disk.
+
+        Args:
+            data: a signed statement, from whomever.
+            ledger: what the log says so far.
 
         Raises:
             EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: not one of this treaty.
-            RefusedError: it withdraws nothing, or its party handed over too many already.
+            RefusedError: it withdraws nothing, its party handed over too many already, or its number is far
+                ahead of the log.
         """
         consent, key = self._open(data)
+        logged, number = _find_logged(ledger, key), consent.statement.number
+        if number <= logged:
+            return None
+        if number > logged + MAX_AHEAD:
+            msg = f"withdrawal {number} of {key[1]}, whose last word in the log has number {logged}"
+            raise RefusedError(msg, culprit=key[1], clause="VN-14.2")
         kept = sum(party_id == key[1] for _, party_id in self._newest)
         if key not in self._newest and kept >= MAX_RUNS:
             raise RefusedError(f"{MAX_RUNS} withdrawals of {key[1]} are kept already", culprit=key[1])
-        self._keep(key, consent)
-        return consent
+        return self._keep(key, consent)
 
     def restore(self, data: bytes) -> None:
         """A withdrawal that this party kept before it restarted, or made itself, binds it.
@@ -65,10 +84,12 @@ class Withdrawals:
         party_id = self._treaty.statement.find_party(consent.signer).party_id
         return consent, (consent.statement.proposal_digest, party_id)
 
-    def _keep(self, key: tuple[bytes, str], consent: Signed[Consent]) -> None:
+    def _keep(self, key: tuple[bytes, str], consent: Signed[Consent]) -> Signed[Consent]:
+        """Return the newest of the party from the run; of two with one number, the first."""
         known = self._newest.get(key)
         if known is None or known.statement.number < consent.statement.number:
             self._newest[key] = consent
+        return self._newest[key]
 
     def list_on(self, digest: bytes) -> tuple[Signed[Consent], ...]:
         """Return the withdrawals from one run."""
@@ -77,12 +98,14 @@ class Withdrawals:
     def settle(self, ledger: Ledger) -> None:
         """What the log holds as well, or newer, is let go."""
         self._newest = {
-            key: consent for key, consent in self._newest.items() if not _is_logged(ledger, key, consent)
+            key: consent
+            for key, consent in self._newest.items()
+            if _find_logged(ledger, key) < consent.statement.number
         }
 
 
-def _is_logged(ledger: Ledger, key: tuple[bytes, str], consent: Signed[Consent]) -> bool:
+def _find_logged(ledger: Ledger, key: tuple[bytes, str]) -> int:
+    """Return the number of a party's last word on a run in the log, 0 where it said nothing yet."""
     tenure = ledger.tenures.get(key[0])
-    standings: Mapping[str, Signed[Consent]] = {} if tenure is None else tenure.standings
-    known = standings.get(key[1])
-    return known is not None and known.statement.number >= consent.statement.number
+    said = None if tenure is None else tenure.standings.get(key[1])
+    return 0 if said is None else said.statement.number

@@ -48,6 +48,11 @@ def replace_members(present: Treaty, newcomers: Mapping[str, Party]) -> Terms:
     )
 
 
+def plan_next_epoch(present: Treaty) -> Terms:
+    """Return the charter of a refresh: only the epoch is new, so every group is dealt anew (VN-15.8)."""
+    return replace(present.to_terms(), epoch=present.epoch + 1)
+
+
 def _rename_quorum(quorum: Quorum, names: Mapping[str, str]) -> Quorum:
     return replace(
         quorum,

@@ -80,7 +80,7 @@ def plan_succession(
     *,
     without: AbstractSet[str] = frozenset(),
 ) -> Succession:
-    """Return what there is to do for a change of the roster.
+    """Return what there is to do for a change of the roster; where no seats change, it is a refresh of all.
 
     Members that leave deal only where the others are too few: they decide by their ballots, and can hold up
     nothing else.
@@ -119,10 +119,11 @@ def _plan_groups(
     attempt: int,
     without: AbstractSet[str],
 ) -> tuple[GroupPlan, ...]:
+    is_refresh = all(sources[leaf].leaf == leaf for leaf in terms.leaves)
     leavers = {p.party_id for p in present.statement.parties} - {p.party_id for p in terms.parties}
     return tuple(
         source.package
-        if leaf == source.leaf and index == source.index
+        if not is_refresh and leaf == source.leaf and index == source.index
         else plan_resharing(
             present,
             source.index,

@@ -58,6 +58,7 @@ class Bulletin:
         """
         self._last = incarnation << _INCARNATION_BITS
         self._notices: dict[Hashable, Notice] = {}
+        self._named: dict[bytes, list[NameCulprits]] = {}
         self._posted = asyncio.Event()
         self._is_closed = False
 
@@ -75,7 +76,8 @@ class Bulletin:
         """Every watcher of the proposal learns this."""
         self._last += 1
         key = (proposal_digest, _kind_of(news))
-        self._notices.pop(key, None)
+        if self._notices.pop(key, None) is None and isinstance(news, NameCulprits):
+            self._named.setdefault(proposal_digest, []).append(news)
         self._notices[key] = Notice(sequence=self._last, proposal_digest=proposal_digest, news=news)
         self._wake()
 
@@ -87,7 +89,12 @@ class Bulletin:
     def announce_signing(
         self, digest: bytes, lease: int, effects: Iterable[Effect], *, is_over: bool
     ) -> None:
-        """Every watcher learns what the signers are asked for, and who spoilt an attempt."""
+        """Every watcher learns what the signers are asked for, and who spoilt an attempt.
+
+        Where signing is over, whoever was named before is named no longer; only whom its end names still is.
+        """
+        if is_over:
+            self._retract_culprits(digest)
         for effect in effects:
             if isinstance(effect, NameCulprits):
                 self.post(digest, effect)
@@ -102,6 +109,19 @@ class Bulletin:
         """Nobody is asked to sign anything about this proposal any more."""
         for kind in (RequestCommitments, SigningRound):
             self._notices.pop((proposal_digest, kind.__name__), None)
+
+    def end_epoch(self) -> None:
+        """Nobody is asked for anything, or named, under a treaty that is in force no longer (VN-16.8).
+
+        Whoever was may be on no roster that a watcher knows, so it could not read the notice.
+        """
+        for digest in {notice.proposal_digest for notice in self._notices.values()}:
+            self.retract_round(digest)
+            self._retract_culprits(digest)
+
+    def _retract_culprits(self, proposal_digest: bytes) -> None:
+        for named in self._named.pop(proposal_digest, ()):
+            del self._notices[proposal_digest, named]
 
     def list_after(self, sequence: int, proposal_digest: bytes | None = None) -> tuple[Notice, ...]:
         """Return what was posted after ``sequence`` on one proposal, or on all, oldest first."""

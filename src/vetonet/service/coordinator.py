@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import Signed, peek
-from vetonet.errors import ConfigError, RefusedError, StorageError, UnknownPartyError
+from vetonet.errors import ConfigError, RefusedError, StorageError, UnknownPartyError, VetonetError
 from vetonet.policy.ballot import open_ballot
 from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
@@ -438,7 +438,7 @@ class Coordinator:
         """Every vote and lease that is due has moved on: windows closed, leases begun, the silent replaced.
 
         Raises:
-            StorageError: a vote could not move on; the others did, and the next tick tries again.
+            VetonetError: a vote could not move on; the others did, and the next tick tries again.
         """
         now, failure = self._clock(), None
         needed_ms = max(self._votes.docket.find_needed_ms(now), self._leasing.find_needed_ms(now))
@@ -446,12 +446,12 @@ class Coordinator:
         for digest in self._votes.docket.list_due(now, self.publisher.witnessed_ms):
             try:
                 await self._turns.run(self._votes.advance(digest, self._votes.let_time_pass, now))
-            except StorageError as error:
+            except VetonetError as error:
                 failure = error
         for digest in self._leasing.list_ready(now, self.publisher.witnessed_ms):
             try:
                 await self._turns.run(self._leasing.tick(digest, now))
-            except StorageError as error:
+            except VetonetError as error:
                 failure = error
         if failure is not None:
             raise failure

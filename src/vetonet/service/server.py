@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from vetonet.crypto.keys import SigningKey
-from vetonet.errors import StorageError
+from vetonet.errors import VetonetError
 from vetonet.service.coordinator import Coordinator
 from vetonet.service.publishing import Publishing
 from vetonet.service.servicers import CoordinatorServicer, LogServicer
@@ -180,14 +180,14 @@ async def _suspend_when_stuck(coordinator: Coordinator, bound: BoundServer) -> N
 
 
 async def _tick_for_ever(coordinator: Coordinator, interval_s: float) -> None:
-    """Look at the clock for ever; a journal that fails is told once, until it works again."""
+    """Look at the clock for ever; a journal or a vote that fails is told once, until all work again."""
     is_failing = False
     while True:
         await asyncio.sleep(interval_s)
         try:
             await coordinator.tick()
             is_failing = False
-        except StorageError as error:
+        except VetonetError as error:
             if not is_failing:
-                _logger.warning("votes cannot move on until the journal works again: %s", error)
+                _logger.warning("a vote or lease cannot move on, the next look tries again: %s", error)
             is_failing = True

@@ -21,7 +21,7 @@ from vetonet.service.public_view import PublicView
 from vetonet.service.request import Request
 from vetonet.storage.journal import Record
 from vetonet.units import Milliseconds
-from vetonet.voting.machine import begin, step
+from vetonet.voting.machine import step
 from vetonet.voting.signing import GroupShare
 from vetonet.voting.state import Effect, Event, Phase, SharesReceived, TimePassed, Voting
 
@@ -72,8 +72,7 @@ class Votes:
             return earlier
         if self._view.has_name(digest):
             raise RefusedError("another proposal has the same name; draw another serial")
-        treaty, licensed = history.ledger.treaty, history.ledger.licensed
-        vote, effects = begin(data, history.log.tree_size, treaty, licensed, now=now)
+        vote, effects = history.ledger.open_vote(data, history.log.tree_size, now=now)
         await self._carry_out(vote, effects, now, unbound)
         self._view.name_proposal(digest)
         return vote
@@ -102,6 +101,7 @@ class Votes:
         await self._store(records)
         history.adopt(records, ledger=ledger)
         self._announce_growth()
+        self._bulletin.end_epoch()
         return place
 
     async def collect(

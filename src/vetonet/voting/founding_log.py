@@ -115,6 +115,15 @@ def gather_spoilt(terms: Terms, leaves: Iterable[bytes]) -> tuple[SpoiltCeremony
     return tuple(spoilt)
 
 
+def gather_ceremony(plan: CeremonyPlan, leaves: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return what a log's leaves hold of the ceremony of a plan that the reader has, such as a handover's.
+
+    ``read_group`` judges it. As in a founding, nothing after everybody's word that it is done counts.
+    """
+    logged = _choose_own(plan, _group_by_plan(leaves).get(plan.compute_digest(), ()))
+    return tuple(_until_complete(plan, logged))[:MAX_TRANSCRIPT]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LoggedCeremony:
     """What a log holds of one ceremony of a charter."""
@@ -132,9 +141,7 @@ def _find_ceremonies(terms: Terms, leaves: Iterable[bytes]) -> Iterator[_LoggedC
         if not unclaimed:
             return
         for group, plan in enumerate(plan_ceremonies(terms, attempt)):
-            logged = unclaimed.pop(plan.compute_digest(), ())
-            transcript = CeremonyTranscript.begin(plan)
-            statements = tuple(data for data in logged if _belongs(transcript, data))
+            statements = _choose_own(plan, unclaimed.pop(plan.compute_digest(), ()))
             if statements:
                 yield _LoggedCeremony(attempt=attempt, group=group, plan=plan, statements=statements)
 
@@ -149,6 +156,11 @@ def _group_by_plan(leaves: Iterable[bytes]) -> dict[bytes, Sequence[bytes]]:
         except EncodingError:
             continue  # a log holds much else
     return {digest: tuple(dict.fromkeys(statements)) for digest, statements in found.items()}
+
+
+def _choose_own(plan: CeremonyPlan, logged: Sequence[bytes]) -> tuple[bytes, ...]:
+    transcript = CeremonyTranscript.begin(plan)
+    return tuple(data for data in logged if _belongs(transcript, data))
 
 
 def _belongs(transcript: CeremonyTranscript, data: bytes) -> bool:

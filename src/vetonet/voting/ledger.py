@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vetonet.crypto.statement import Signed, peek, read_unverified
-from vetonet.errors import EpochError, ProtocolError, RefusedError
+from vetonet.errors import EpochError, ExpiredError, ProtocolError, RefusedError
+from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import Ballot, open_ballot
 from vetonet.policy.ceremony import PUBLIC_KINDS
-from vetonet.policy.lease import Lease, open_lease
+from vetonet.policy.lease import Lease, compute_signable_ms, open_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.matter import open_matter
 from vetonet.policy.motion import AMENDING, SUSPENDING, Motion, Resolution
@@ -22,8 +23,9 @@ from vetonet.policy.proposal import Proposal
 from vetonet.policy.standing import Consent, open_consent
 from vetonet.policy.succession import verify_succession
 from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.units import Milliseconds
 from vetonet.voting.ceremony_register import CeremonyRegister
-from vetonet.voting.machine import begin, open_outcome, step
+from vetonet.voting.machine import Outcome, begin, open_outcome, step
 from vetonet.voting.state import BallotReceived, OutcomeLogged, Voting
 from vetonet.voting.tenure import step as step_tenure
 from vetonet.voting.tenure_state import ConsentStated, LeaseLogged, SuspensionLogged, Tenure
@@ -82,6 +84,19 @@ class Ledger:
             raise ProtocolError(msg, clause="VN-14.2")
         return tenure
 
+    def open_vote(self, data: bytes, leaf_index: int, *, now: Milliseconds) -> Outcome:
+        """Return the vote on a proposal or motion that came in, as ``machine.begin`` does.
+
+        Raises:
+            ProtocolError, VerificationError: the rules of VN-5 say no, or it is an emergency suspension of a
+                run that had one which nobody confirmed (VN-14.4).
+        """
+        vote, effects = begin(data, leaf_index, self.treaty, self.licensed, now=now)
+        motion = vote.matter.statement
+        if isinstance(motion, Motion) and motion.action is ActionClass.EMERGENCY_SUSPENSION:
+            _verify_emergency(motion, self.find_tenure(motion.subject_digest))
+        return vote, effects
+
     def with_tenure(self, tenure: Tenure) -> Ledger:
         """Return the ledger with this licence's life in place of what it held."""
         return replace(self, tenures={**self.tenures, tenure.digest: tenure})
@@ -89,29 +104,36 @@ class Ledger:
     def find_amendment(self, successor: Signed[Treaty]) -> Signed[Resolution]:
         """Return the resolution that puts a treaty in force in place of the present one (VN-16.7).
 
+        Where that was decided more than once, it is the resolution that lapses last.
+
         Raises:
             RefusedError: nobody decided that under the treaty in force.
         """
+        found: list[Signed[Resolution]] = []
         for vote in self.votes.values():
             resolution = vote.resolution
             is_current = vote.treaty.payload_digest == self.treaty.payload_digest
             if resolution is None or not is_current or resolution.statement.action not in AMENDING:
                 continue
             if resolution.statement.subject_digest == successor.payload_digest:
-                return resolution
-        digest = successor.payload_digest.hex()[:16]
-        raise RefusedError(f"no resolution of this log puts treaty {digest} in force", clause="VN-16.7")
+                found.append(resolution)
+        if not found:
+            digest = successor.payload_digest.hex()[:16]
+            raise RefusedError(f"no resolution of this log puts treaty {digest} in force", clause="VN-16.7")
+        return max(found, key=lambda resolution: resolution.statement.ends_ms)
 
     def with_treaty(self, successor: Signed[Treaty]) -> Ledger:
         """Return the ledger under another treaty; licences live on under it, votes under the old one end.
 
         Raises:
             RefusedError: nobody decided that, or it is no successor of the treaty in force (VN-16).
+            ExpiredError: the log itself shows that the resolution has lapsed.
         """
         resolution = self.find_amendment(successor)
+        _verify_not_lapsed(resolution.statement, compute_shown_ms(self))
         history = [treaty.statement for treaty in (*self.predecessors, self.treaty)]
         verify_succession(history, successor.statement, resolution.statement.action)
-        tenures = {digest: replace(tenure, treaty=successor) for digest, tenure in self.tenures.items()}
+        tenures = {digest: tenure.with_treaty(successor) for digest, tenure in self.tenures.items()}
         predecessors = (*self.predecessors, self.treaty)
         return replace(self, treaty=successor, predecessors=predecessors, tenures=tenures)
 
@@ -125,6 +147,31 @@ class Ledger:
 
     def _is_undecided(self, digest: bytes) -> bool:
         return digest not in self.votes or self.votes[digest].outcome is None
+
+
+def compute_shown_ms(ledger: Ledger) -> Milliseconds:
+    """Return the latest time that was over, as the log tells it, when its newest leaf came; 0 for none.
+
+    A vote is logged when its window has begun; a quorum signs its outcome, by its own clocks, when that is
+    over, and a lease when it is due. What one party states alone, as in a ballot, does not count: with it any
+    party could run the time of the others out.
+    """
+    matters = ((vote.matter.statement, vote.outcome) for vote in ledger.votes.values())
+    voted = (asked.opens_ms if outcome is None else asked.closes_ms for asked, outcome in matters)
+    tenures = ((tenure.licence.statement, tenure.lease) for tenure in ledger.tenures.values())
+    leased = (
+        compute_signable_ms(licence, lease.statement.number)
+        for licence, lease in tenures
+        if lease is not None
+    )
+    return max((*voted, *leased), default=0)
+
+
+def _verify_not_lapsed(resolution: Resolution, shown_ms: Milliseconds) -> None:
+    """A reader has no clock: only what the log shows makes a late treaty an inconsistent record."""
+    if shown_ms >= resolution.ends_ms:
+        msg = f"a treaty whose resolution lapsed at {resolution.ends_ms}; the log shows that it is {shown_ms}"
+        raise ExpiredError(msg, clause="VN-16.7")
 
 
 def read_leaf(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
@@ -160,8 +207,15 @@ def _read_matter(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
         msg = f"{matter.statement.TYPE} {matter.payload_digest.hex()[:16]} stands twice in the log"
         raise ProtocolError(msg, clause="VN-11.3")
     # Nobody can tell from the log when in its window a proposal came, so the window's start stands for it.
-    vote, _ = begin(data, leaf_index, ledger.treaty, ledger.licensed, now=matter.statement.opens_ms)
+    vote, _ = ledger.open_vote(data, leaf_index, now=matter.statement.opens_ms)
     return ledger.with_vote(vote)
+
+
+def _verify_emergency(motion: Motion, tenure: Tenure) -> None:
+    if tenure.is_emergency_spent:
+        run = motion.subject_digest.hex()[:16]
+        why = f"run {run} had an emergency suspension that nobody confirmed; move suspension-confirmation"
+        raise RefusedError(why, culprit=motion.mover, clause="VN-14.4")
 
 
 def _read_ballot(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:

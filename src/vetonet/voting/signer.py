@@ -86,8 +86,11 @@ def review_lease(
         RefusedError: a rule of VN-14.3 says no; the message says which.
     """
     tenure = ledger.find_tenure(digest)
+    roster = {party.key: party.party_id for party in tenure.treaty.statement.parties}
     for consent in direct:
-        voter = tenure.treaty.statement.find_party(consent.signer).party_id
+        voter = roster.get(consent.signer)
+        if voter is None:
+            continue  # it left: what the log never held of it binds nobody under this treaty
         known = tenure.standings.get(voter)
         if known is None or known.statement.number < consent.statement.number:
             tenure = replace(tenure, standings={**tenure.standings, voter: consent})

@@ -21,7 +21,7 @@ from vetonet.policy.lease import (
 )
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.standing import Standing
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, format_time
 from vetonet.voting.signing import (
     Blame,
     Signing,
@@ -95,15 +95,28 @@ def list_consenting(state: Tenure) -> tuple[str, ...]:
 
 def find_obstacle(state: Tenure, now: Milliseconds) -> str | None:
     """Return why no lease may be signed at ``now``, in one line, or None where one may (VN-14.3, VN-14.4)."""
-    quorum = state.treaty.statement.find_quorum(ActionClass.LEASE_RENEWAL)
-    decision = quorum.decide(list_standing(state), recused=state.recused, is_closed=True)
-    if decision is not Decision.GRANTED:
+    if not state.has_operator:
+        return f"{state.proposal.statement.operator_id} is no operator of the treaty in force"
+    if not _is_consent_kept(state):
         withdrawn = [p for p, s in state.standings.items() if s.statement.standing is Standing.WITHDRAWN]
         return f"consent is not kept: {', '.join(sorted(withdrawn)) or 'nobody'} withdrew"
     stopped = [s for s in state.suspensions if s.starts_ms <= now < s.ends_ms]
     if stopped:
-        return f"the run is suspended until {max(s.ends_ms for s in stopped)}"
+        return f"the run is suspended until {format_time(max(s.ends_ms for s in stopped))}"
     return None
+
+
+def _is_consent_kept(state: Tenure) -> bool:
+    """Return whether the quorum for renewals grants, also if whoever withdrew had never voted.
+
+    A withdrawal is a ballot too: where a quorum asks for so many ballots, it must not complete them.
+    """
+    quorum, standing = state.treaty.statement.find_quorum(ActionClass.LEASE_RENEWAL), list_standing(state)
+    silent = {party: choice for party, choice in standing.items() if choice is not Choice.VETO}
+    return all(
+        quorum.decide(choices, recused=state.recused, is_closed=True) is Decision.GRANTED
+        for choices in (standing, silent)
+    )
 
 
 def find_due_number(state: Tenure, now: Milliseconds) -> int | None:
@@ -141,6 +154,11 @@ def _suspend(state: Tenure, event: SuspensionLogged, now: Milliseconds) -> Tenur
         ends_ms=decided.ends_ms,
         is_emergency=decided.action is ActionClass.EMERGENCY_SUSPENSION,
     )
+    if stop.is_emergency and state.is_emergency_spent:
+        return (
+            state,
+            EFFECTS_NONE,
+        )  # two motions were open at once; else emergencies in a row need no confirmation
     following = replace(state, suspensions=(*state.suspensions, stop))
     return _drop_if_obstructed(following, now), EFFECTS_NONE
 

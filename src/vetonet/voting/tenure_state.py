@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -73,9 +73,27 @@ class Tenure:
         return self.proposal.payload_digest
 
     @property
+    def has_operator(self) -> bool:
+        """Whether the treaty in force still knows who runs it: an amendment may have taken it out."""
+        operators = self.treaty.statement.operators
+        return any(operator.operator_id == self.proposal.statement.operator_id for operator in operators)
+
+    @property
     def recused(self) -> frozenset[str]:
         """The operator's own party."""
+        if not self.has_operator:
+            return frozenset()
         return find_recused(self.proposal.statement, self.treaty.statement)
+
+    @property
+    def is_emergency_spent(self) -> bool:
+        """Whether the newest suspension was an emergency's: nobody confirmed it since (VN-14.4)."""
+        return bool(self.suspensions) and self.suspensions[-1].is_emergency
+
+    def with_treaty(self, treaty: Signed[Treaty]) -> Tenure:
+        """Return the same life under another treaty; a lease in the making is begun anew (VN-16.8)."""
+        phase = TenurePhase.WAITING if self.phase is TenurePhase.RENEWING else self.phase
+        return replace(self, treaty=treaty, phase=phase, number=0, signing=None, retry_ms=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,6 +212,7 @@ def test_boot_counts_rise() -> None:
 
 
 def test_two_alias_keys_for_one_boot_are_equivocation() -> None:
+    """One identity under two keys (keylime #1820)."""
     registry = make_registry()
     registry.read_alias(endorse())
     with pytest.raises(EquivocationError) as caught:

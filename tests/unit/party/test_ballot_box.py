@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from support.world import Council, make_council
@@ -100,6 +102,30 @@ def test_early_ballots_of_one_party_are_bounded_and_leave_room_for_others(
     box.add(council.sign_ballot("p2", proposal).data, empty, opens)
     box.settle(empty, proposal.statement.ends_ms)
     box.add(council.sign_ballot("p1", proposal).data, empty, opens)
+
+
+def test_ballots_that_expire_at_once_do_not_free_the_room_that_they_took(
+    council: Council, box: BallotBox, empty: Ledger, proposal: Signed[Proposal]
+) -> None:
+    """Each veto that was taken stays on the disk: a peer must not have its room back by the minute."""
+    opens, window_ms = proposal.statement.opens_ms, council.treaty.statement.window_ms
+
+    def flood(now: int) -> int:
+        taken = 0
+        for _ in range(MAX_EARLY_BALLOTS + 1):
+            strange = council.sign_ballot(
+                "p1", proposal, Choice.VETO, proposal_digest=council.rng(32), expires_ms=opens + 1
+            )
+            with contextlib.suppress(RefusedError):
+                box.add(strange.data, empty, now)
+                taken += 1
+        return taken
+
+    assert flood(opens) == MAX_EARLY_BALLOTS
+    box.settle(empty, opens + window_ms - 1)
+    assert flood(opens + window_ms - 1) == 0
+    box.settle(empty, opens + window_ms)
+    assert flood(opens + window_ms) == MAX_EARLY_BALLOTS
 
 
 def test_an_unfavourable_tally_lets_no_veto_go(

@@ -1,6 +1,6 @@
 """What a party said and was told binds it in the next life of its daemon and in the next epoch (VN-14.3).
 
-Found by ``tests/property/test_council_machine.py``, and kept here as the shortest histories of each.
+The shortest histories in the world of ``tests/property/test_council_machine.py`` in which it once did not.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import pytest
 from support.conclave import PARTIES, Conclave
 from support.council_machine import TenureMachine
 from vetonet.crypto.statement import read_unverified, sign
-from vetonet.errors import RefusedError
+from vetonet.errors import RefusedError, StorageError
 from vetonet.party.memory import Task
-from vetonet.party.withdrawals import MAX_RUNS, Withdrawals
+from vetonet.party.withdrawals import MAX_AHEAD, MAX_RUNS, Withdrawals
 from vetonet.policy.ballot import VetoReason
 from vetonet.policy.quorum import Choice
 from vetonet.policy.standing import Consent, Standing
+from vetonet.storage import MemoryJournal
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_whoever_withdrew_signs_again_once_the_log_holds_that_it_consents_again(
 
 
 def amend(run: TenureMachine) -> None:
-    run.amend(("p1", "p2"), is_enacted=True)
+    run.amend((0, 1), is_enacted=True)
     assert run.hall.treaty.statement.epoch == 2
     for party in PARTIES:
         run.hall.show(party, run.find_size(0))
@@ -94,10 +95,23 @@ def test_a_party_restarts_with_a_withdrawal_of_an_epoch_after_the_first(
     amend(run)
     withdraw(run, "p3", told={"p1"})
     for _ in range(1, epochs):
-        run.amend(("p1", "p2"), is_enacted=True)
+        run.amend((0, 1), is_enacted=True)
     assert run.hall.treaty.statement.epoch == 1 + epochs
     run.hall.restart("p1")
     assert not is_ready_to_sign_the_next_lease(run, "p1")
+
+
+def test_a_run_goes_on_though_its_due_lease_was_signed_under_the_treaty_before(run: TenureMachine) -> None:
+    """VN-16.8: a refresh of key shares between two shares of one lease must stop no run."""
+    run.wait_for_lease()
+    run.renew_by(("p1", "p2"), run.find_size(0), 0, is_logged=False)
+    (given, *_) = [given for given in run.hall.given if given.task.lease == 2]
+    amend(run)
+    run.renew_by(("p1", "p2"), run.find_size(0), 0, is_logged=True)
+    assert run.tenure.lease is not None
+    assert run.tenure.lease.statement.number == 2
+    assert run.tenure.lease.statement.treaty_digest != given.task.treaty_digest
+    assert all(not run.hall.daemons[party].refusals for party in ("p1", "p2"))
 
 
 def test_a_withdrawal_that_the_log_never_took_is_made_anew_in_the_next_epoch(run: TenureMachine) -> None:
@@ -113,24 +127,74 @@ def test_a_withdrawal_that_the_log_never_took_is_made_anew_in_the_next_epoch(run
 
 def test_no_party_uses_up_the_room_that_another_partys_withdrawal_needs(run: TenureMachine) -> None:
     """One party's withdrawals from runs that nobody knows leave room for everybody else's."""
-    box = Withdrawals(run.hall.treaty)
+    box, ledger = Withdrawals(run.hall.treaty), run.hall.ledger
     for serial in range(MAX_RUNS):
-        box.add(draft(run.hall, "p2", serial.to_bytes(32, "big")))
+        box.add(draft(run.hall, "p2", serial.to_bytes(32, "big")), ledger)
     with pytest.raises(RefusedError, match="withdrawals"):
-        box.add(draft(run.hall, "p2", b"\xff" * 32))
-    box.add(draft(run.hall, "p3", run.digest))
+        box.add(draft(run.hall, "p2", b"\xff" * 32), ledger)
+    box.add(draft(run.hall, "p3", run.digest), ledger)
     assert len(box.list_on(run.digest)) == 1
 
 
-def draft(hall: Conclave, party: str, digest: bytes) -> bytes:
+def test_withdrawals_that_are_no_news_take_no_room_on_a_disk(run: TenureMachine) -> None:
+    run.hall.show("p1", run.find_size(0))
+    daemon, journal = run.hall.daemons["p1"], run.hall.journals["p1"]
+    before = journal.size()
+    for delay in range(20):
+        daemon.receive_ballot(draft(run.hall, "p3", run.digest, delay=delay))
+    assert journal.size() == before + 1
+    run.hall.restart("p1")
+    run.hall.daemons["p1"].receive_ballot(draft(run.hall, "p3", run.digest, delay=21))
+    assert journal.size() == before + 1
+
+
+def test_a_withdrawal_that_the_log_holds_takes_no_room_on_a_disk(run: TenureMachine) -> None:
+    assert run.hall.append(withdraw(run, "p3"))
+    run.hall.witness()
+    run.hall.show("p1", run.find_size(0))
+    before = run.hall.journals["p1"].size()
+    run.hall.daemons["p1"].receive_ballot(draft(run.hall, "p3", run.digest, delay=1))
+    assert run.hall.journals["p1"].size() == before
+
+
+def test_a_withdrawal_that_could_not_be_kept_is_kept_when_it_comes_again(
+    run: TenureMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may count on what is in memory alone."""
+    run.hall.show("p1", run.find_size(0))
+    daemon, journal = run.hall.daemons["p1"], run.hall.journals["p1"]
+    before, data = journal.size(), draft(run.hall, "p3", run.digest)
+
+    def fail(_: object, records: object) -> tuple[int, ...]:
+        del records
+        raise StorageError("no room")
+
+    with monkeypatch.context() as full:
+        full.setattr(MemoryJournal, "append", fail)
+        with pytest.raises(StorageError):
+            daemon.receive_ballot(data)
+    daemon.receive_ballot(data)
+    assert journal.size() == before + 1
+
+
+def test_no_withdrawal_is_taken_whose_number_is_far_ahead_of_the_log(run: TenureMachine) -> None:
+    """Else one party fills every disk with ever higher numbers."""
+    box, ledger = Withdrawals(run.hall.treaty), run.hall.ledger
+    box.add(draft(run.hall, "p3", run.digest, number=MAX_AHEAD), ledger)
+    with pytest.raises(RefusedError, match="last word in the log has number 0") as caught:
+        box.add(draft(run.hall, "p3", run.digest, number=MAX_AHEAD + 1), ledger)
+    assert (caught.value.culprit, caught.value.clause) == ("p3", "VN-14.2")
+
+
+def draft(hall: Conclave, party: str, digest: bytes, *, number: int = 1, delay: int = 0) -> bytes:
     treaty = hall.treaty
     said = Consent(
         treaty_digest=treaty.payload_digest,
         epoch=treaty.statement.epoch,
         proposal_digest=digest,
-        number=1,
+        number=number,
         standing=Standing.WITHDRAWN,
-        stated_ms=hall.now,
+        stated_ms=hall.now + delay,
         reason=VetoReason.SCALE,
     )
     return sign(said, hall.council.party_keys[party])

@@ -12,7 +12,7 @@ from support.coordination import ManualClock, read_real_time
 from support.world import NOW_MS, Council, make_council
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed
-from vetonet.errors import RefusedError, UnexpectedEventError, VetonetError
+from vetonet.errors import EpochError, RefusedError, UnexpectedEventError, VetonetError
 from vetonet.party.daemon import PartyDaemon
 from vetonet.party.envoy import Envoy
 from vetonet.party.keys import PartySecrets
@@ -348,3 +348,26 @@ def test_the_party_itself_orders_its_daemon() -> None:
         assert (ballot.choice, ballot.reason) == (Choice.VETO, VetoReason.SCALE)
 
     asyncio.run(main())
+
+
+class NewsOfAnotherTreaty(Bench):
+    """A coordinator that tells of a vote under a treaty that the client has not seen in force yet."""
+
+    async def watch(self, name: str = "", *, resume_sequence: int = 0) -> AsyncGenerator[WatchEvent, None]:
+        del name
+        if resume_sequence < 0:
+            yield Heartbeat(sequence=1)
+        raise EpochError("a proposal under treaty 00, which this client does not know")
+
+
+def test_news_under_a_treaty_that_is_not_known_yet_sends_the_daemon_to_the_log() -> None:
+    # VN-16.8
+    world = World()
+    world.bench = NewsOfAnotherTreaty(world.council, world.bench.log, world.clock)
+    world.propose()
+    envoy = world.start(ASKING)
+    assert envoy.get_status().proposals == ()
+    with pytest.raises(EnoughError):
+        asyncio.run(envoy.run())
+    assert len(envoy.get_status().proposals) == 1
+    assert not any("away" in line for line in world.lines)

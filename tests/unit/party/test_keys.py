@@ -25,6 +25,8 @@ from vetonet.party.keys import (
 from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, Threshold
 from vetonet.policy.quorum import Quorum
+from vetonet.policy.succession import verify_succession
+from vetonet.policy.treaty import Treaty
 
 SHARE_FILE = KEY_SHARE_FILE.format(group=0, participant=1)
 FILES = (SHARE_FILE, PARTY_ID_FILE, STATEMENT_KEY_FILE)
@@ -188,6 +190,26 @@ def found_two_groups() -> Council:
     return make_council(quorums={ActionClass.RUN_GRANT: quorum})
 
 
+def found_three_and_four() -> Council:
+    """Return a council where three of five grant runs, and four amend the rules."""
+    four = Quorum.of_threshold(4, tuple(f"p{number}" for number in range(1, 6)))
+    return make_council(5, 3, quorums={ActionClass.AMEND_RULES: four})
+
+
+@pytest.fixture
+def amended() -> Treaty:
+    """The treaty of three and four after four are to grant runs: the same groups, in the other order."""
+    present = found_three_and_four().treaty.statement
+    (four,) = (rule.quorum for rule in present.actions if rule.action is ActionClass.AMEND_RULES)
+    actions = tuple(
+        replace(rule, quorum=four) if rule.action is ActionClass.RUN_GRANT else rule
+        for rule in present.actions
+    )
+    successor = replace(present, epoch=2, actions=actions, groups=present.groups[::-1])
+    verify_succession([present], successor, ActionClass.AMEND_RULES)
+    return successor
+
+
 def test_the_shares_of_all_seats_come_back(tmp_path: Path) -> None:
     secrets = secrets_of(found_two_groups(), "p1")
     secrets.save(tmp_path)
@@ -206,12 +228,22 @@ def test_secrets_without_a_seats_share_are_refused() -> None:
             verify_secrets(replace(secrets, key_shares=rest), council.treaty)
 
 
-def test_shares_in_one_anothers_place_are_refused() -> None:
-    council = found_two_groups()
-    secrets = secrets_of(council, "p1")
-    moved = [replace(held, group=1 - held.group) for held in secrets.key_shares]
-    with pytest.raises(ConfigError, match="holds no key share"):
-        verify_secrets(replace(secrets, key_shares=tuple(moved)), council.treaty)
+def test_an_amendment_that_moves_the_groups_leaves_every_party_its_shares(amended: Treaty) -> None:
+    # VN-16.5: the group that comes first is the one that the rules mention first.
+    council = found_three_and_four()
+    for party_id in council.party_ids:
+        secrets = secrets_of(council, party_id)
+        verify_secrets(secrets, replace(council.treaty, statement=amended))
+        before, after = secrets.find_shares(council.treaty.statement), secrets.find_shares(amended)
+        assert {group: after[1 - group, seat] for group, seat in before} == {
+            group: share for (group, _), share in before.items()
+        }
+
+
+def test_a_share_counts_for_no_other_seat_of_its_group() -> None:
+    council = found_three_and_four()
+    wrong = replace(secrets_of(council, "p1"), party_id="p2", statement_key=council.party_keys["p2"])
+    assert wrong.find_shares(council.treaty.statement) == {}
 
 
 @pytest.mark.parametrize("group", ["x", "-1", "", "1e3", "1234567", "\u0661"])

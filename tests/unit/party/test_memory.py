@@ -39,10 +39,12 @@ def given(
     lease: int = 0,
     attempt: int = 0,
     digest: bytes = DIGEST,
+    treaty: bytes | None = None,
 ) -> GivenShare:
     return GivenShare(
         digest=digest,
         lease=lease,
+        treaty_digest=treaty,
         attempt=attempt,
         statement_digest=statement,
         commitments=commitments() if nonces is None else nonces,
@@ -94,6 +96,28 @@ def test_another_statement_of_the_same_task_is_refused(memories: Memories) -> No
         assert caught.value.clause == "VN-7.3"
     memories().keep_share(given(OTHER, lease=1), NOW_MS)
     memories().keep_share(given(OTHER, digest=b"\x03" * 32), NOW_MS)
+
+
+FIRST, SECOND = b"\x04" * 32, b"\x05" * 32
+"""Digests of two treaties."""
+
+
+def test_a_lease_is_signed_once_under_each_treaty(memories: Memories) -> None:
+    # VN-14.3, VN-16.8: the statement of the next epoch is another, and the run needs it.
+    memories().keep_share(given(LICENCE, lease=1, treaty=FIRST), NOW_MS)
+    memories().keep_share(given(OTHER, lease=1, treaty=SECOND), NOW_MS)
+    for statement, treaty in ((OTHER, FIRST), (LICENCE, SECOND)):
+        with pytest.raises(RefusedError, match="another lease 1 of proposal") as caught:
+            memories().keep_share(given(statement, lease=1, treaty=treaty), NOW_MS)
+        assert caught.value.clause == "VN-7.3"
+
+
+def test_a_lease_that_was_kept_before_treaties_were_named_binds_under_each(memories: Memories) -> None:
+    memories().keep_share(given(LICENCE, lease=1), NOW_MS)
+    for treaty in (FIRST, SECOND):
+        with pytest.raises(RefusedError, match="another lease 1"):
+            memories().keep_share(given(OTHER, lease=1, treaty=treaty), NOW_MS)
+        memories().keep_share(given(LICENCE, lease=1, treaty=treaty), NOW_MS)
 
 
 def test_a_nonce_that_is_burnt_is_burnt_for_everything(memories: Memories) -> None:

@@ -25,7 +25,7 @@ from vetonet.party.home import (
     read_successors,
 )
 from vetonet.party.home_settings import HomeSettings
-from vetonet.party.keys import PartySecrets, SeatShare
+from vetonet.party.keys import PartySecrets, SeatShare, verify_secrets
 from vetonet.party.keystore import KEY_STORE_FILE, KeyFile, KeyStore
 from vetonet.party.succession_home import SuccessionMemory, begin_once, erase_superseded, keep_repaired
 from vetonet.policy.founding import FoundingRecord, Position
@@ -130,6 +130,17 @@ def test_a_share_of_a_group_that_the_next_treaty_keeps_is_not_erased(home: Path)
     opened, store = open_home(home, UNLOCK, SeededRng(b"again")), open_store(home)
     kept = replace(COUNCIL.treaty.statement, epoch=2)
     assert erase_superseded(opened, store, kept) == ()
+
+
+def test_a_share_whose_group_stands_elsewhere_in_the_next_treaty_is_not_erased(home: Path) -> None:
+    # VN-16.5: an amendment keeps the groups, and may mention them in another order.
+    store = open_store(home)
+    (held,) = COUNCIL.key_shares["p1"]
+    store.put("key-share-7-1-epoch-1", held.share.to_bytes())
+    store.erase("key-share-0-1-epoch-1")
+    opened = open_home(home, UNLOCK, SeededRng(b"again"))
+    assert erase_superseded(opened, store, replace(COUNCIL.treaty.statement, epoch=2)) == ()
+    verify_secrets(opened.secrets, COUNCIL.treaty)
 
 
 def test_a_repaired_share_is_kept_only_if_the_treaty_commits_to_it(home: Path) -> None:

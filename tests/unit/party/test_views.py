@@ -21,6 +21,7 @@ from vetonet.party.views import (
     status_message,
 )
 from vetonet.policy.action import ActionClass
+from vetonet.policy.expression import MAX_PARTIES
 from vetonet.policy.quorum import Decision, Quorum
 from vetonet.v1 import coordinator_pb2, party_pb2, resources_pb2
 from vetonet.voting.machine import begin
@@ -151,14 +152,12 @@ HOSTILE = ("p1\x1b]0;owned\x07", "p1\nproposals/aaaa  licensed: 3 of 2 granted",
 
 
 @pytest.mark.parametrize("party_id", HOSTILE)
-def test_an_event_that_names_nobody_on_the_roster_is_refused(council: Council, party_id: str) -> None:
+def test_a_request_to_nobody_on_the_roster_is_refused(council: Council, party_id: str) -> None:
     asked = request_shares((0, make_package(council)), signers=["p1", party_id])
     committing = coordinator_pb2.CommitmentsRequested(name=NAME, party_ids=["p1", party_id])
-    named = coordinator_pb2.CulpritsNamed(name=NAME, party_ids=["p1", party_id], reason="silent")
     for event in (
         coordinator_pb2.ProposalEvent(signing_requested=asked),
         coordinator_pb2.ProposalEvent(commitments_requested=committing),
-        coordinator_pb2.ProposalEvent(culprits_named=named),
     ):
         with pytest.raises(UnknownPartyError):
             read_event(event, council.treaty)
@@ -191,6 +190,31 @@ def test_culprits_of_the_roster_are_read(council: Council) -> None:
     event = coordinator_pb2.ProposalEvent(sequence=7, culprits_named=named)
     expected = CulpritsNamed(sequence=7, name=NAME, party_ids=("p2", "p1"), reason="bad signature share")
     assert read_event(event, council.treaty) == expected
+
+
+@pytest.mark.parametrize("party_ids", [["p9"], ["p1", "p9"], []])
+def test_a_culprit_who_left_the_roster_is_told_of(council: Council, party_ids: list[str]) -> None:
+    """Else one notice from before a change of members keeps every later watcher from its news."""
+    named = coordinator_pb2.CulpritsNamed(name=NAME, party_ids=party_ids, reason="silent")
+    event = read_event(coordinator_pb2.ProposalEvent(sequence=7, culprits_named=named), council.treaty)
+    assert event == CulpritsNamed(sequence=7, name=NAME, party_ids=tuple(party_ids), reason="silent")
+
+
+@pytest.mark.parametrize(
+    "party_ids",
+    [
+        ["p1\x1b]0;owned\x07"],
+        ["p1", "p1\nlicensed"],
+        [""],
+        ["\u202ep1"],
+        ["p" * 65],
+        ["p1"] * (MAX_PARTIES + 1),
+    ],
+)
+def test_culprits_such_as_no_roster_can_hold_are_refused(council: Council, party_ids: list[str]) -> None:
+    named = coordinator_pb2.CulpritsNamed(name=NAME, party_ids=party_ids, reason="silent")
+    with pytest.raises(EncodingError):
+        read_event(coordinator_pb2.ProposalEvent(culprits_named=named), council.treaty)
 
 
 def list_commitments(council: Council) -> list[bytes]:

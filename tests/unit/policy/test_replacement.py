@@ -14,7 +14,7 @@ from vetonet.errors import RefusedError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.ceremony import CeremonyPlan
 from vetonet.policy.quorum import Quorum
-from vetonet.policy.replacement import replace_members
+from vetonet.policy.replacement import plan_next_epoch, replace_members
 from vetonet.policy.succession import verify_succession
 from vetonet.policy.succession_plan import Succession, plan_succession
 from vetonet.policy.treaty import Party, Terms
@@ -90,6 +90,17 @@ def test_a_group_whose_seats_stay_is_kept_and_every_other_is_dealt_to_its_new_se
             assert entry.handover is not None
             assert (entry.seats, entry.handover.package) == (leaf.seats, group.package)
     assert any(not isinstance(entry, CeremonyPlan) for entry in succession.plans)
+
+
+def test_in_a_refresh_every_group_is_dealt_anew_to_the_seats_that_it_has() -> None:
+    # VN-15.8
+    terms = plan_next_epoch(TREATY)
+    succession = plan(terms)
+    assert terms.leaves == TREATY.leaves
+    assert len(list_ceremonies(succession)) == len(TREATY.leaves)
+    for entry, group in zip(list_ceremonies(succession), TREATY.all_groups, strict=True):
+        assert entry.handover is not None
+        assert (entry.seats, entry.handover.package) == (group.leaf.seats, group.package)
 
 
 def test_who_leaves_takes_no_part_unless_the_others_are_too_few() -> None:

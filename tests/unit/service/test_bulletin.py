@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vetonet.service.bulletin import Bulletin, Changed
+from vetonet.voting.signing import RequestCommitments
 from vetonet.voting.state import NameCulprits
 
 A, B = b"a" * 32, b"b" * 32
@@ -26,6 +27,49 @@ def test_each_spoilt_attempt_stays_news() -> None:
     for name in ("p1", "p2"):
         bulletin.post(A, NameCulprits(party_ids=(name,), reason="silent"))
     assert len(bulletin.list_after(0)) == 2
+
+
+def name_culprit(party_id: str) -> NameCulprits:
+    return NameCulprits(party_ids=(party_id,), reason="silent")
+
+
+def list_named(bulletin: Bulletin, digest: bytes = A) -> list[str]:
+    """Whom a watcher that comes now is told of."""
+    news = [notice.news for notice in bulletin.list_after(0, digest)]
+    return [name for named in news if isinstance(named, NameCulprits) for name in named.party_ids]
+
+
+def test_whoever_was_named_is_named_until_signing_is_over() -> None:
+    bulletin = Bulletin(1)
+    bulletin.announce_signing(A, 1, (name_culprit("p1"),), is_over=False)
+    bulletin.announce_signing(B, 1, (name_culprit("p3"),), is_over=False)
+    seen = bulletin.last_sequence
+    bulletin.announce_signing(A, 1, (name_culprit("p2"),), is_over=True)
+    assert [notice.news for notice in bulletin.list_after(seen)] == [name_culprit("p2")]
+    assert list_named(bulletin) == ["p2"]  # with whom it ended: nobody else would hear of it
+    bulletin.announce_signing(A, 2, (), is_over=True)
+    assert (list_named(bulletin), list_named(bulletin, B)) == ([], ["p3"])
+
+
+def test_whoever_is_named_again_is_named_once_and_let_go_once() -> None:
+    bulletin = Bulletin(1)
+    for _ in range(2):
+        bulletin.announce_signing(A, 1, (name_culprit("p1"),), is_over=False)
+    assert list_named(bulletin) == ["p1"]
+    for _ in range(2):
+        bulletin.announce_signing(A, 1, (), is_over=True)
+    assert list_named(bulletin) == []
+
+
+def test_another_treaty_leaves_how_things_stand_and_nothing_that_was_asked_or_told() -> None:
+    # VN-16.8: whoever was asked or named may be on no roster that a watcher knows.
+    bulletin = Bulletin(1)
+    asked = RequestCommitments(attempt=0, party_ids=("p1",), deadline_ms=1)
+    for digest in (A, B):
+        bulletin.post(digest, Changed())
+        bulletin.announce_signing(digest, 0, (name_culprit("p1"), asked), is_over=False)
+    bulletin.end_epoch()
+    assert [notice.news for notice in bulletin.list_after(0)] == [Changed(), Changed()]
 
 
 def test_one_proposal_is_listed_alone() -> None:

@@ -10,17 +10,19 @@ import pytest
 from support.coordination import CLOSE_MS, ManualClock, identify, name_of, run_coordinator
 from support.signers import commit, submit
 from support.world import Council, make_council
-from vetonet.crypto.statement import Signed, sign
+from vetonet.crypto.statement import Signed, sign, sign_jointly
 from vetonet.errors import ConfigError, RefusedError, UnknownPartyError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, Threshold
 from vetonet.policy.motion import Motion
 from vetonet.policy.quorum import Choice, Quorum
+from vetonet.policy.treaty import open_treaty
+from vetonet.service.bulletin import Changed
 from vetonet.service.coordinator import Coordinator
 from vetonet.storage.memory import MemoryJournal
 from vetonet.tlog.proof import verify_log_proof
 from vetonet.voting.ledger import Ledger, read_leaves
-from vetonet.voting.state import Phase, Voting
+from vetonet.voting.state import NameCulprits, Phase, Voting
 from vetonet.wire.errors import NotFoundError, WrongIdentityError
 from vetonet.wire.identity import Role
 
@@ -36,8 +38,14 @@ def found() -> Council:
     return make_council(3, 2, quorums={PATCH: quorum})
 
 
-async def move(coordinator: Coordinator, council: Council, *granting: str) -> Signed[Motion]:
-    motion = council.move("p1", PATCH)
+async def move(
+    coordinator: Coordinator,
+    council: Council,
+    *granting: str,
+    action: ActionClass = PATCH,
+    subject_digest: bytes = bytes(32),
+) -> Signed[Motion]:
+    motion = council.move("p1", action, subject_digest=subject_digest)
     await coordinator.create_proposal(motion.data, request_id="move", caller=identify(Role.PARTY, "p1"))
     for party_id in granting:
         ballot = council.sign_ballot(party_id, motion, Choice.GRANT)
@@ -159,6 +167,33 @@ def test_a_journal_under_other_rules_is_refused() -> None:
         with pytest.raises(ConfigError, match="another treaty"):
             async with run_coordinator(make_council(3, 2), journal, ManualClock()):
                 pass
+
+    asyncio.run(main())
+
+
+def test_nobody_is_named_to_the_watchers_of_another_treaty() -> None:
+    # VN-16.8
+    amend = ActionClass.AMEND_RULES
+    council, clock = make_council(3, 2, quorums={amend: Quorum.of_threshold(2, ROSTER)}), ManualClock()
+    draft = replace(council.treaty.statement, epoch=2, name="Amended Treaty")
+    successor = open_treaty(sign_jointly(draft, tuple(council.party_keys.values())))
+
+    async def main() -> None:
+        async with run_coordinator(council, MemoryJournal(), clock) as coordinator:
+            subject = successor.payload_digest
+            motion = await move(coordinator, council, "p1", "p2", action=amend, subject_digest=subject)
+            clock.now = CLOSE_MS
+            await coordinator.tick()
+            vote = await commit(coordinator, council, find(coordinator, motion), "p1", "p2")
+            for party_id in ("p1", "p2"):
+                await submit(coordinator, council, party_id, vote)
+            await coordinator.get_licence(motion.payload_digest[:16])
+            coordinator.bulletin.post(vote.digest, NameCulprits(party_ids=("p3",), reason="silent"))
+            await coordinator.amend_treaty(
+                successor.data, request_id="amend", caller=identify(Role.PARTY, "p1")
+            )
+            assert coordinator.treaty.payload_digest == subject
+            assert [notice.news for notice in coordinator.bulletin.list_after(0)] == [Changed()]
 
     asyncio.run(main())
 

@@ -12,7 +12,7 @@ from support.charters import Charter, hold_ceremonies, make_charter, make_founde
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import read_unverified, sign
 from vetonet.errors import EncodingError, InvalidSignatureError, RefusedError, UnknownPartyError, VetonetError
-from vetonet.policy.ceremony import CeremonyDone, CeremonyEcho, CeremonyShares
+from vetonet.policy.ceremony import CeremonyDisclosure, CeremonyDone, CeremonyEcho, CeremonyShares
 from vetonet.policy.treaty import Party, Treaty
 from vetonet.voting import ceremony_register
 from vetonet.voting.ceremony_register import CeremonyRegister
@@ -62,6 +62,12 @@ def test_a_statement_of_a_stranger_is_refused() -> None:
     # VN-15.11
     with pytest.raises(UnknownPartyError):
         log(echo(key=make_key("stranger")))
+
+
+def test_what_a_stranger_signed_may_be_disclosed_by_a_party() -> None:
+    # VN-15.11
+    shown = CeremonyDisclosure(ceremony=bytes(32), statements=(echo(key=make_key("stranger")),))
+    log(sign(shown, CHARTER.keys["p1"]))
 
 
 @pytest.mark.parametrize("place", [-1, 40, 150])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
-from support.ceremony import Table, make_key
+from support.ceremony import Cast, Table, make_key, make_refresh, make_repair, make_resharing
 from support.charters import Charter, hold_ceremonies, make_charter, seat
 from vetonet.crypto.statement import sign
 from vetonet.errors import EncodingError, RefusedError
@@ -17,7 +17,13 @@ from vetonet.policy.treaty import Treaty
 from vetonet.tlog.log import MAX_LEAF_BYTES
 from vetonet.voting.ceremony_transcript import CeremonyAbortedError
 from vetonet.voting.founding import judge_spoilt, read_group, verify_founding
-from vetonet.voting.founding_log import choose_leaves, gather_founding, gather_spoilt, list_statements
+from vetonet.voting.founding_log import (
+    choose_leaves,
+    gather_ceremony,
+    gather_founding,
+    gather_spoilt,
+    list_statements,
+)
 
 CHARTER: Charter = make_charter()
 TERMS = CHARTER.terms
@@ -151,6 +157,21 @@ def test_a_log_that_lacks_a_word_has_a_ceremony_without_a_group_and_no_culprit()
 
 def test_a_ceremony_that_gave_its_group_is_none_that_was_spoilt() -> None:
     assert gather_spoilt(TERMS, LEAVES) == ()
+
+
+@pytest.mark.parametrize("make_cast", [make_resharing, make_refresh, make_repair])
+def test_a_handover_is_judged_from_the_log_by_whoever_has_its_plan(make_cast: Callable[[], Cast]) -> None:
+    # VN-15.11, VN-15.8
+    cast = make_cast()
+    assert cast.plan.handover is not None
+    transcript = Table.seat(cast).run().finishes["p1"].transcript
+    leaves = (*LEAVES, *choose_leaves(transcript))
+    for ordered in in_other_orders(leaves):
+        group = read_group(cast.plan, gather_ceremony(cast.plan, ordered))
+        assert group.group_public_key == cast.plan.handover.package.group_public_key
+    with pytest.raises(CeremonyAbortedError):
+        read_group(cast.plan, gather_ceremony(cast.plan, leaves[:-1]))
+    assert gather_ceremony(cast.plan, LEAVES) == ()
 
 
 def test_what_is_sealed_is_never_a_leaf() -> None:

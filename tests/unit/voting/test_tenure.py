@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -14,6 +15,7 @@ from vetonet.policy.lease import compute_lead_ms, compute_period_ms, compute_sig
 from vetonet.policy.quorum import Quorum
 from vetonet.policy.standing import Standing
 from vetonet.units import MS_PER_HOUR
+from vetonet.voting.machine import derive
 from vetonet.voting.signer import review_lease
 from vetonet.voting.signing import RequestCommitments, RequestShares
 from vetonet.voting.state import AppendLeaf
@@ -239,6 +241,48 @@ def test_an_emergency_suspension_longer_than_the_treaty_allows_is_refused() -> N
         run.suspend(ActionClass.EMERGENCY_SUSPENSION, start, start + terms.suspension_ms + 1)
 
 
+def test_an_emergency_suspension_after_one_that_nobody_confirmed_is_refused() -> None:
+    # VN-14.4: emergencies in a row would be a suspension without the quorum that confirms one.
+    run = begin()
+    start = run.licence.not_before_ms
+    run.suspend(ActionClass.EMERGENCY_SUSPENSION, start, start + 3_000)
+    with pytest.raises(RefusedError, match="nobody confirmed") as caught:
+        run.suspend(ActionClass.EMERGENCY_SUSPENSION, start + 3_000, start + 6_000)
+    assert caught.value.culprit == "p1"
+    run.suspend(ActionClass.SUSPENSION_CONFIRMATION, start + 3_000, start + 4_000)
+    run.suspend(ActionClass.EMERGENCY_SUSPENSION, start + 5_000, start + 6_000)
+    assert find_obstacle(run.tenure, start + 5_500) is not None
+
+
+def test_of_two_emergency_motions_that_were_open_at_once_the_second_has_no_effect() -> None:
+    # VN-14.4
+    run = begin()
+    start = run.licence.not_before_ms
+    motions = [
+        run.council.move(
+            "p1",
+            ActionClass.EMERGENCY_SUSPENSION,
+            subject_digest=run.digest,
+            opens_ms=start - 60_000,
+            closes_ms=start + late,
+            ends_ms=start + late + 3_000,
+        )
+        for late in (0, 3_000)
+    ]
+    for motion in motions:
+        run.log(motion.data)
+    for motion in motions:
+        ends_ms = motion.statement.ends_ms
+        run.log(run.council.sign_ballot("p1", motion, cast_ms=start - 60_000, expires_ms=ends_ms).data)
+        run.log(
+            run.council.sign_by(
+                derive(run.ledger.find(motion.payload_digest)), ("p1",), motion.statement.action
+            )
+        )
+    assert find_obstacle(run.tenure, start + 2_999) is not None
+    assert find_obstacle(run.tenure, start + 3_001) is None
+
+
 def test_the_suspension_of_a_run_without_a_licence_is_refused() -> None:
     # VN-5.6
     run = begin()
@@ -277,6 +321,27 @@ def test_a_withdrawal_that_is_older_than_what_the_log_holds_binds_nobody() -> No
     run.state(run.sign_consent("p2", Standing.GIVEN, number=2))
     now = signable(run, 1)
     review_lease(run.ledger, run.digest, 1, party_id="p1", direct=(old,), witnessed_ms=now, now=now)
+
+
+def test_the_withdrawal_of_a_party_that_left_binds_no_signer() -> None:
+    # VN-16.8: the log can never take it, so nothing would ever release the run.
+    run = begin()
+    stranger = replace(run.sign_consent("p2"), signers=(make_council(5).party_keys["p5"].public_key,))
+    now = signable(run, 1)
+    review_lease(run.ledger, run.digest, 1, party_id="p1", direct=(stranger,), witnessed_ms=now, now=now)
+
+
+def test_a_withdrawal_does_not_complete_the_ballots_that_a_quorum_asks_for() -> None:
+    # VN-14.3: a "no" must not become a "yes" because somebody else says no.
+    renewing = replace(Quorum.of_threshold(2, ROSTER), min_ballots=3)
+    council = make_council(lease_ms=LEASE_MS, quorums={ActionClass.LEASE_RENEWAL: renewing})
+    run = Tenancy.begin(council, ("p1", "p2"))
+    now = signable(run, 1)
+    assert find_obstacle(run.tenure, now) is not None
+    run.state(run.sign_consent("p3"))
+    assert find_obstacle(run.tenure, now) is not None
+    run.state(run.sign_consent("p3", Standing.GIVEN, number=2))
+    assert find_obstacle(run.tenure, now) is None
 
 
 def test_a_lease_in_the_log_without_consent_is_refused() -> None:

@@ -245,8 +245,8 @@ class Stage:
 
 
 def copy_treaty(stage: Stage, home: Path) -> None:
-    """The convener's folder is a treaty directory: it has the treaty that the parties signed."""
-    for name in ("treaty.cbor", "trust-root.json"):
+    """The convener's folder is a treaty directory: it has what the parties signed, and how it came about."""
+    for name in ("treaty.cbor", "trust-root.json", "founding.cbor"):
         shutil.copy(home / name, stage.directory / name)
 
 

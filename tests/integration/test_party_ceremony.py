@@ -34,10 +34,10 @@ from vetonet.party.ceremony import CeremonyDriver
 from vetonet.party.peer import PeerClient, serve_party
 from vetonet.party.views import PartyStatus
 from vetonet.policy.ceremony import CeremonyEcho, CeremonyShares
-from vetonet.voting.ceremony_replay import replay_transcript, verify_complaint
+from vetonet.voting.ceremony_replay import replay_transcript
 from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import CeremonyEffect, Complain, Finish, SendTo
-from vetonet.voting.ceremony_transcript import CeremonyAbortedError
+from vetonet.voting.ceremony_transcript import CeremonyAbortedError, CeremonyVerdict
 from vetonet.wire.errors import WrongIdentityError
 from vetonet.wire.identity import Role
 from vetonet.wire.pki import Credential
@@ -101,7 +101,9 @@ def test_a_daemon_that_deals_a_bad_share_is_named_by_everybody() -> None:
         complainer = drivers["p3"]
         assert isinstance(complainer, KeepsComplaint)
         public = drivers["p1"]._state.transcript.list_public()
-        assert verify_complaint(CAST.plan, public, complainer.complaint).culprits == ("p2",)
+        verdict = replay_transcript(CAST.plan, (*public, complainer.complaint))
+        assert isinstance(verdict, CeremonyVerdict)
+        assert verdict.culprits == ("p2",)
 
     play_out(scenario())
 

@@ -16,6 +16,7 @@ from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, InvalidSignatureError, ProofError, VetonetError
 from vetonet.party.calls import CallPolicy
 from vetonet.party.client import CoordinatorClient
+from vetonet.policy.quorum import Choice
 from vetonet.policy.treaty import Treaty
 from vetonet.service.coordinator import Coordinator
 from vetonet.tlog.log import Log
@@ -49,13 +50,13 @@ def test_statements_are_logged_one_by_one_or_together_with_proofs() -> None:
         terms: Treaty = hall.council.treaty.statement
         statements = [enrol_chip(hall.council).enrolment for _ in range(3)]
         policy = hall.daemons["p1"].view.policy
-        first = await hall.operator.append_statement(statements[0])
+        (first,) = await hall.operator.append_statements(statements[:1])
         together = await hall.operator.append_statements(statements)
         assert [proof.leaf_index for proof in together] == [1, 2, 3]
         for statement, proof in zip(statements, together, strict=True):
             assert verify_log_proof(statement, proof, policy).checkpoint.origin == terms.log_origin
         assert first.leaf_index == together[0].leaf_index
-        await hall.operator.append_statement(sign_batch(hall.council))
+        await hall.operator.append_statements([sign_batch(hall.council)])
         await hall.daemons["p1"].sync()
         assert hall.daemons["p1"].view.tree_size == 5
 
@@ -77,12 +78,12 @@ def test_a_client_takes_no_other_treaty_for_its_own() -> None:
 
 def test_a_receipt_for_another_leaf_is_no_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(hall: Assembly) -> None:
-        view = hall.coordinator.view
-        statement = enrol_chip(hall.council).enrolment
+        view, proposal = hall.coordinator.view, await hall.propose()
+        ballot = hall.council.sign_ballot("p1", proposal, Choice.GRANT)
         honest = view.prove
         monkeypatch.setattr(type(view), "prove", lambda _self, _index: honest(0))
         with pytest.raises(ProofError):
-            await hall.operator.append_statement(statement)
+            await hall.clients["p1"].cast_ballot(proposal.payload_digest, ballot.data)
 
     play(scenario)
 
@@ -90,13 +91,14 @@ def test_a_receipt_for_another_leaf_is_no_receipt(monkeypatch: pytest.MonkeyPatc
 def test_a_receipt_under_a_checkpoint_of_another_key_is_no_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(hall: Assembly) -> None:
         other = make_council(rng=SeededRng(b"other"))
-        statement = enrol_chip(hall.council).enrolment
-        log = Log(hall.council.treaty.statement.log_origin, [statement])
+        proposal = await hall.propose()
+        ballot = hall.council.sign_ballot("p1", proposal, Choice.GRANT)
+        log = Log(hall.council.treaty.statement.log_origin, [ballot.data])
         forged = other.sign_head(log)
         proof = LogProof(leaf_index=0, hashes=(), checkpoint=forged)
         monkeypatch.setattr(type(hall.coordinator.view), "prove", lambda _self, _index: proof)
         with pytest.raises(InvalidSignatureError):
-            await hall.operator.append_statement(statement)
+            await hall.clients["p1"].cast_ballot(proposal.payload_digest, ballot.data)
 
     play(scenario)
 

@@ -292,18 +292,6 @@ class CoordinatorClient:
                     raise (to_error(error) if isinstance(error, grpc.RpcError) else error) from error
             await self._caller.pause(failures)
 
-    async def append_statement(self, statement: bytes) -> LogProof:
-        """Return the proof, verified, that this statement is in the log.
-
-        Raises:
-            EncodingError, InvalidSignatureError, ProofError: the receipt does not hold: not logged.
-            VetonetError: the coordinator's refusal, or ``RpcError``.
-        """
-        request = log_pb2.AppendStatementRequest(
-            statement=statement, request_id=self._caller.generate_request_id()
-        )
-        return self._verified(statement, await self._caller.call(self._log.AppendStatement, request))
-
     async def append_statements(self, statements: Sequence[bytes]) -> tuple[LogProof, ...]:
         """Return the proof, verified, of each of these statements, all of them now in the log.
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vetonet.crypto import frost
-from vetonet.errors import EncodingError
-from vetonet.policy.ceremony import CeremonyComplaint, CeremonyDone, CeremonyPlan
+from vetonet.policy.ceremony import CeremonyDone, CeremonyPlan
 from vetonet.voting.ceremony_shares import judge_complaint
 from vetonet.voting.ceremony_transcript import (
     CeremonyAbortedError,
@@ -51,28 +50,3 @@ def replay_transcript(
     except CeremonyAbortedError as error:
         return error.verdict
     return package
-
-
-def verify_complaint(plan: CeremonyPlan, statements: Iterable[bytes], complaint: bytes) -> CeremonyVerdict:
-    """Return who lied: the dealers complained of, or the complainer.
-
-    Args:
-        plan: what was agreed before.
-        statements: everybody's round 1 and echo; more does no harm.
-        complaint: the signed complaint, which holds the shares and the key that opens them.
-
-    Raises:
-        EncodingError, UnknownPartyError, InvalidSignatureError, EpochError: something here is none of this
-            ceremony's.
-        CeremonyAbortedError: the complaint cannot be judged, because a round 1 or echo is missing, bad or
-            differs; the error's verdict says whose.
-    """
-    transcript = CeremonyTranscript.begin(plan)
-    for data in (*statements, complaint):
-        transcript = transcript.add(data)
-    committed = verify_commitments(transcript)
-    signer = transcript.find_signer(transcript.open(complaint))
-    signed = transcript.find(CeremonyComplaint, signer)
-    if signed is None:
-        raise EncodingError("expected a complaint")
-    return judge_complaint(transcript, signed, committed)

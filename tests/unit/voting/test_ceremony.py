@@ -26,7 +26,7 @@ from vetonet.policy.ceremony import (
     CeremonyStatement,
 )
 from vetonet.voting.ceremony import CEREMONY_TABLE, begin, step
-from vetonet.voting.ceremony_replay import replay_transcript, verify_complaint
+from vetonet.voting.ceremony_replay import replay_transcript
 from vetonet.voting.ceremony_shares import seal_secrets
 from vetonet.voting.ceremony_state import Broadcast, CeremonyPhase, MessageReceived, TimePassed
 from vetonet.voting.ceremony_transcript import CeremonyVerdict
@@ -276,7 +276,9 @@ def test_a_bad_share_names_its_dealer(alteration: Alteration, seed: int) -> None
     everybody_names(table, "p2")
     assert set(table.complaints) == {"p3"}
     public = table.states["p1"].transcript.list_public()
-    assert verify_complaint(CAST.plan, public, table.complaints["p3"]).culprits == ("p2",)
+    verdict = replay_transcript(CAST.plan, (*public, table.complaints["p3"]))
+    assert isinstance(verdict, CeremonyVerdict)
+    assert verdict.culprits == ("p2",)
 
 
 def test_a_bad_share_between_many_seats_names_its_dealer() -> None:

@@ -45,7 +45,7 @@ from vetonet.policy.handover_plan import plan_resharing
 from vetonet.policy.succession import verify_succession
 from vetonet.policy.treaty import Party
 from vetonet.voting.ceremony import begin, step
-from vetonet.voting.ceremony_replay import replay_transcript, verify_complaint
+from vetonet.voting.ceremony_replay import replay_transcript
 from vetonet.voting.ceremony_shares import open_secrets, seal_secrets
 from vetonet.voting.ceremony_state import Abort, Broadcast, Finish, Keep, MessageReceived
 from vetonet.voting.ceremony_transcript import CeremonyTranscript, CeremonyVerdict
@@ -299,7 +299,9 @@ def test_whoever_sends_a_bad_secret_is_named(
     everybody_names(table, liar)
     assert set(table.complaints) == {victim}
     public = table.states[victim].transcript.list_public()
-    assert verify_complaint(cast.plan, public, table.complaints[victim]).culprits == (liar,)
+    verdict = replay_transcript(cast.plan, (*public, table.complaints[victim]))
+    assert isinstance(verdict, CeremonyVerdict)
+    assert verdict.culprits == (liar,)
 
 
 def complaint_of(table: Table, name: str, data: bytes) -> bytes:

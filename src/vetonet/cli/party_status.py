@@ -144,7 +144,7 @@ def _print_status(told: PartyStatus, treaty: Treaty) -> None:
     print_line(f"{told.party_id}, epoch {told.epoch}: {seen}")
     if told.proposals:
         print_line()
-        rows = [(e.name, e.action, e.phase.value, say_lacking(e)) for e in told.proposals]
+        rows = [(e.name, e.action, e.phase_word, say_lacking(e)) for e in told.proposals]
         print_table(("vote", "about", "phase", "still lacks"), rows)
     if told.licences:
         print_line()

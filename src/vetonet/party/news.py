@@ -53,8 +53,7 @@ class News:
         if before is None and entry.phase is Phase.OPEN:
             self._say(f"{entry.name}: {_describe(_find(ledger, entry.name))}")
         elif before is not None and before is not entry.phase:
-            what = "adopted" if entry.phase is Phase.LICENSED and entry.action != "run-grant" else entry.phase
-            self._say(f"{entry.name}: {what}{_say_unlogged(entry)}")
+            self._say(f"{entry.name}: {entry.phase_word}{_say_unlogged(entry)}")
 
     def _tell_licence(self, entry: LicenceStatus) -> None:
         lease = self._leases.get(entry.name, 0 if self._started else entry.lease)

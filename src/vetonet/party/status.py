@@ -89,6 +89,12 @@ class ProposalStatus:
     missing_ballots: int = 0
     statement: bytes = field(default=b"", repr=False)
 
+    @property
+    def phase_word(self) -> str:
+        """The phase in a word for people: a motion that a quorum signed is adopted, not licensed."""
+        is_adopted = self.phase is Phase.LICENSED and self.action != ActionClass.RUN_GRANT.value
+        return "adopted" if is_adopted else self.phase.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceStatus:

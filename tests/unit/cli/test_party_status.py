@@ -17,6 +17,7 @@ from vetonet.policy.quorum import Choice
 from vetonet.tlog.log import Log
 from vetonet.units import format_time
 from vetonet.voting.ledger import Ledger, read_leaves
+from vetonet.voting.state import Phase
 from vetonet.wire.status import RpcError
 
 COUNCIL = make_council(3, 2, ("p1",))
@@ -43,6 +44,12 @@ def test_after_the_close_nobody_could_give_what_is_missing() -> None:
     closed = PROPOSAL.statement.closes_ms
     assert say_lacking(stand(closed, "p2")) == "1 more of 2 grants, which nobody could give"
     assert say_lacking(stand(closed, "p2", "p3")) == "nothing"
+
+
+def test_a_motion_that_was_signed_is_adopted_and_a_run_is_licensed() -> None:
+    signed = replace(stand(NOW_MS), phase=Phase.LICENSED)
+    assert signed.phase_word == "licensed"
+    assert replace(signed, action="roster-change").phase_word == "adopted"
 
 
 def test_a_status_without_a_checkpoint_says_so_and_one_with_it_is_verified() -> None:

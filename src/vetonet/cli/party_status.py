@@ -168,6 +168,8 @@ def say_refusal(refusal: Refusal) -> str:
 
 def say_lacking(entry: ProposalStatus) -> str:
     """Return what a vote still lacks in one line: ``1 of 2 grants from P2, P3; P2, P3 may vote``."""
+    if entry.phase_word == "vetoed":
+        return "nothing could help: it is vetoed"
     parts = [_say_shortfall(lacking) for lacking in entry.short]
     if entry.missing_ballots:
         parts.append(f"{entry.missing_ballots} more ballots")

@@ -17,6 +17,7 @@ MOST_LINES: Final = 10
 """Coalitions are named one by one up to here, and by kinds beyond."""
 MOST_NAMES: Final = 6
 """Members of a set are named one by one up to here; beyond, the first and the last stand for all."""
+_HOLD: Final = ("colluding party holds", "colluding parties hold")
 
 
 def print_power(quorum: Quorum, power: Power | EstimatedPower, losses: Losses | None) -> None:
@@ -193,10 +194,8 @@ def _iter_losses(losses: Losses) -> Iterator[str]:
         f"By rule, {_count(len(granting), 'party', 'parties')} can grant whatever the others do{unless}: "
         f"{{{', '.join(granting)}}}"
     )
-    yield (
-        f"By key, {_count(len(colluding), 'colluding party', 'colluding parties')} can license alone, "
-        f"breaking the rules: {{{', '.join(colluding)}}}"
-    )
+    hold = _count(len(colluding), *_HOLD)
+    yield f"By key, {hold} the keys to license, whatever the rules say: {{{', '.join(colluding)}}}"
     yield from map(_spell_override, losses.overrides)
 
 
@@ -233,10 +232,8 @@ def _spell_override(override: Override) -> str:
     holder, coalition = override.holder, override.coalition
     if coalition is None:
         return f"{holder} has a veto by rule and by key: nobody holds the keys to license over it"
-    return (
-        f"{holder} has a veto by rule only: {_count(len(coalition), 'colluding party', 'colluding parties')} "
-        f"hold the keys to license over it: {{{', '.join(coalition)}}}"
-    )
+    hold = _count(len(coalition), *_HOLD)
+    return f"{holder} has a veto by rule only: {hold} the keys to license over it: {{{', '.join(coalition)}}}"
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

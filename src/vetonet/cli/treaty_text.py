@@ -13,6 +13,8 @@ from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.blocking import compute_fewest_signers, list_key_vetoes
 from vetonet.policy.expression import AllOf, Expression, Threshold
+from vetonet.policy.game import is_exact
+from vetonet.policy.losses import compute_losses
 from vetonet.policy.plan import TreatyPlan
 from vetonet.policy.quorum import Denominator, Quorum, Recusal
 
@@ -57,6 +59,11 @@ def list_quorum_clauses(quorum: Quorum, roster: Sequence[str] = ()) -> list[str]
     if quorum.min_ballots:
         parts.append(f"at least {quorum.min_ballots} must have voted")
     parts.append("an absent or abstaining party counts as not granting")
+    outside = [party for party in roster if party not in quorum.parties]
+    if outside:
+        parts.append(
+            f"{_join(outside)} {'has' if len(outside) == 1 else 'have'} no say: no ballot of theirs counts"
+        )
     struck = "grant" if quorum.recusal is Recusal.GRANTS else "ballot"
     parts.append(f"the {struck} of the proposer's own party does not count")
     return parts
@@ -95,18 +102,30 @@ def _describe_vetoes(quorum: Quorum) -> Iterator[str]:
     if holders:
         free = [holder for holder in holders if holder not in keyed]
         yield f"veto by rule: {_join(holders)}{_each(holders)}, which honest signers do not sign over"
-        yield from _describe_limits(quorum.expression, free)
+        yield from _describe_limits(quorum, free)
     share = quorum.veto_share
     if share is not None:
         of = _DENOMINATORS[share.of]
-        yield f"vetoes of at least {share.numerator}/{share.denominator} of {of} end the vote, too"
+        yield f"vetoes of at least {share.numerator}/{share.denominator} of {of} end the vote as well"
     if not keyed and not holders and share is None:
         yield "nobody has a veto"
 
 
-def _describe_limits(expression: Expression, holders: Sequence[str]) -> Iterator[str]:
+def _count_overriding(quorum: Quorum, holders: Sequence[str]) -> list[int | None]:
+    """Return how many others it takes to sign over each of these vetoes, as `treaty power` counts them.
+
+    Of a quorum of too many different parties only the bound of ``compute_fewest_signers``.
+    """
+    if not is_exact(quorum):
+        return [compute_fewest_signers(quorum.expression, frozenset({holder})) for holder in holders]
+    coalitions = {override.holder: override.coalition for override in compute_losses(quorum).overrides}
+    found = [coalitions[holder] for holder in holders]
+    return [None if coalition is None else len(coalition) for coalition in found]
+
+
+def _describe_limits(quorum: Quorum, holders: Sequence[str]) -> Iterator[str]:
     """Yield what overcomes a veto by rule that is none by key: colluding signers."""
-    counts = [compute_fewest_signers(expression, frozenset({holder})) for holder in holders]
+    counts = _count_overriding(quorum, holders) if holders else []
     enough = [count for count in counts if count is not None]
     if enough:
         others = "others that ignore it" if min(enough) > 1 else "other that ignores it"

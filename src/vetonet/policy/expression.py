@@ -74,9 +74,9 @@ class Threshold(Record):
         lowest = 1 if self.minority else seats // 2 + 1
         if not lowest <= self.min_grants <= seats:
             unit = "seats" if self.weights else "parties"
-            raise ValueError(
-                f"expected a threshold from {lowest} to {seats} of {seats} {unit}, got {self.min_grants}"
-            )
+            expected = f"expected a threshold from {lowest} to {seats} of {seats} {unit}"
+            hint = "; half or fewer takes `minority`" if 0 < self.min_grants < lowest else ""
+            raise ValueError(f"{expected}, got {self.min_grants}{hint}")
 
     @property
     def seat_count(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_every_part_of_a_quorum_is_in_the_sentence() -> None:
         f"it takes the grants of (at least 2 of the 3 parties, and D), or {SEATS}",
         f"veto by rule: E, {RULED}",
         f"where E has {TAKES}",
-        "vetoes of at least 1/3 of the grants and vetoes cast, abstentions left out end the vote, too",
+        "vetoes of at least 1/3 of the grants and vetoes cast, abstentions left out end the vote as well",
         "at least 3 must have voted",
         SILENCE,
         "the ballot of the proposer's own party does not count",
@@ -135,7 +136,7 @@ def test_the_same_plan_has_no_differences() -> None:
             'veto = ["MemberA"]',
             "run-grant: was: veto by rule: MemberA, MemberB and MemberC",
         ),
-        ('veto = "council"', "", "run-grant: no longer: veto by rule"),
+        ('veto = "council"', "", "suspension-confirmation: no longer: veto by rule"),
         (
             "minority = true }",
             "minority = true }\nmin-ballots = 2",
@@ -174,3 +175,19 @@ def test_another_order_is_a_difference() -> None:
     )
     (line,) = diff_plans(plan_of("rfd-025"), new)
     assert line.startswith("security-patch: ")
+
+
+def test_what_overcomes_a_veto_is_what_treaty_power_counts_also_where_quorums_are_nested() -> None:
+    # The example of docs/power.md: two of the first part and two of the second, not the greater of both.
+    parts = (
+        Threshold(min_grants=2, electorate=("Alfa", "Bravo"), weights=(), minority=False),
+        Threshold(min_grants=2, electorate=("Lima", "Mike", "Nova"), weights=(), minority=False),
+    )
+    quorum = replace(Quorum.of_threshold(1, ("Zulu",)), expression=AllOf(parts=parts), veto_holders=("Zulu",))
+    assert "where Zulu has no more than that rule, it takes at least 4 others" in describe_quorum(quorum)
+
+
+def test_who_stands_in_no_part_of_a_quorum_has_no_say_and_is_named() -> None:
+    quorum = Quorum.of_threshold(2, ("A", "B", "C"))
+    assert "D has no say: no ballot of theirs counts" in describe_quorum(quorum, ("A", "B", "C", "D"))
+    assert "no say" not in describe_quorum(quorum, ("A", "B", "C"))

@@ -196,7 +196,10 @@ WRONG_QUORUMS = [
     ("quorum = {}", "got an empty table"),
     ("quorum = { threshold = 2 }", "either of (who counts) or weights (who counts how much), got neither"),
     ('quorum = { threshold = 2, of = "two", weights = { A = 2 } }', "got both"),
-    ('quorum = { threshold = 1, of = "parties" }', "expected a threshold from 2 to 3 of 3 parties, got 1"),
+    (
+        'quorum = { threshold = 1, of = "parties" }',
+        "2 to 3 of 3 parties, got 1; half or fewer takes `minority`",
+    ),
     ('quorum = { threshold = 9, of = "parties" }', "expected a threshold from 2 to 3 of 3 parties, got 9"),
     ('quorum = { threshold = "2", of = "parties" }', "threshold as a whole number, got '2'"),
     ('quorum = { threshold = true, of = "parties" }', "threshold as a whole number, got true"),

@@ -12,10 +12,11 @@ from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.output import examples, json_option, print_json, print_line, warn
 from vetonet.cli.party_home import enter, read_unlock, to_member, unlock_options
 from vetonet.cli.session import run_async
-from vetonet.errors import RefusedError
+from vetonet.errors import RefusedError, VetonetError
 
 if TYPE_CHECKING:
     from vetonet.crypto.statement import Signed
+    from vetonet.party.client import CoordinatorClient
     from vetonet.party.home import Home
     from vetonet.policy.treaty import Treaty
     from vetonet.voting.ledger import Ledger
@@ -76,7 +77,6 @@ async def _put_in_force(home: Home, given: Signed[Treaty] | None) -> tuple[Signe
         VetonetError: the log cannot be read, or the coordinator refuses.
     """
     from vetonet.cli.present import read_ledger, reading
-    from vetonet.party.succession_home import list_recorded
 
     known = (*home.successors, *(() if given is None else (given,)))
     async with reading(to_member(home), home.settings.coordinator) as (client, ledger):
@@ -84,13 +84,25 @@ async def _put_in_force(home: Home, given: Signed[Treaty] | None) -> tuple[Signe
             decided = _find_decided(ledger, known)
             if decided is not None:
                 await client.amend_treaty(decided.data)
-                in_force = (await read_ledger(client, home.treaty)).treaty
-                await client.record_ceremony(list_recorded(home.root, in_force.statement.epoch))
-                return in_force, True
+                following = await read_ledger(client, home.treaty)
+                await _record(client, home, following)
+                return following.treaty, True
         if ledger.treaty.payload_digest in {treaty.payload_digest for treaty in known}:
+            await _record(client, home, ledger)
             return ledger.treaty, False
     message = "the log holds no decision on a treaty that is known here; see `vetonet move roster-change`"
     raise Failure(message, code=Exit.NEGATIVE, reason="undecided")
+
+
+async def _record(client: CoordinatorClient, home: Home, ledger: Ledger) -> None:
+    """The log has what was signed to make the groups in force; a refusal keeps no old share alive."""
+    from vetonet.party.succession_home import list_unlogged
+
+    try:
+        if unlogged := list_unlogged(home.root, ledger):
+            await client.record_ceremony(unlogged)
+    except VetonetError as error:
+        warn(f"not all that was signed for this treaty is in the log (VN-15.11), run this again: {error}")
 
 
 def _find_decided(ledger: Ledger, known: tuple[Signed[Treaty], ...]) -> Signed[Treaty] | None:

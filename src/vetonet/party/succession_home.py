@@ -17,6 +17,7 @@ from vetonet.policy.founding import FoundingRecord, Position
 from vetonet.policy.treaty import Treaty
 from vetonet.voting.ceremony_state import Keep
 from vetonet.voting.founding_log import choose_leaves
+from vetonet.voting.ledger import Ledger
 
 BEGUN: Final = "ceremony-begun-{name}"
 RECORD_FILE: Final = "succession-{epoch}-{attempt}.cbor"
@@ -87,13 +88,24 @@ def list_recorded(root: Path, epoch: int) -> tuple[bytes, ...]:
     """
     statements: list[bytes] = []
     for path in sorted(root.glob(RECORD_FILE.format(epoch=epoch, attempt="*"))):
+        with translated(path):
+            data = read_secret(path, max_bytes=FoundingRecord.MAX_BYTES)
         try:
-            with translated(path):
-                kept = FoundingRecord.from_bytes(read_secret(path, max_bytes=FoundingRecord.MAX_BYTES))
+            kept = FoundingRecord.from_bytes(data)
             statements += (data for shown in kept.transcripts for data in shown.statements)
         except EncodingError as error:
             raise ConfigError(f"{path}: expected the record of a change of members: {error}") from error
     return choose_leaves(statements)
+
+
+def list_unlogged(root: Path, ledger: Ledger) -> tuple[bytes, ...]:
+    """Return what of it for the treaty in force the log lacks, as after a kill of whoever logged that.
+
+    Raises:
+        ConfigError, RefusedError: as ``list_recorded``.
+    """
+    recorded = list_recorded(root, ledger.treaty.statement.epoch)
+    return tuple(data for data in recorded if not ledger.ceremonies.holds(data))
 
 
 def begin_once(store: KeyStore, digest: bytes, attempt: int) -> None:

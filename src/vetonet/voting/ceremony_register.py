@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from vetonet.crypto.statement import Signed, open_statement, peek
+from vetonet.crypto.statement import Signed, compute_digest, open_statement, peek, read_unverified
 from vetonet.errors import EncodingError, RefusedError
 from vetonet.policy.ceremony import PUBLIC_KINDS, CeremonyStatement
 from vetonet.policy.treaty import MAX_GROUPS, Treaty
@@ -65,16 +65,31 @@ class CeremonyRegister:
             named={**register.named, signer: named},
         )
 
+    def holds(self, data: bytes) -> bool:
+        """Return whether the log has this statement of this signer already; nothing is verified.
+
+        Raises:
+            EncodingError: not a statement of a ceremony, or one whose content is sealed.
+        """
+        statement = read_unverified(data, _find_kind(data))
+        place = (statement.ceremony, peek(data).key_id or b"", statement.TYPE)
+        return compute_digest(statement) in self.logged.get(place, ())
+
     def _under(self, epoch: int) -> CeremonyRegister:
         """Another treaty brings ceremonies of its own, so its signers are counted anew."""
         return self if self.epoch == epoch else replace(self, epoch=epoch, named={})
 
 
-def _open_leaf(data: bytes, treaties: Sequence[Treaty]) -> Signed[CeremonyStatement]:
+def _find_kind(data: bytes) -> type[CeremonyStatement]:
     name = peek(data).kind
     kind = PUBLIC_KINDS.get(name)
     if kind is None:
         raise EncodingError(f"expected a statement of a ceremony that anybody may read, got a {name[:64]}")
+    return kind
+
+
+def _open_leaf(data: bytes, treaties: Sequence[Treaty]) -> Signed[CeremonyStatement]:
+    kind = _find_kind(data)
     keys = {party.key.key_id: party.key for treaty in treaties for party in treaty.parties}
     return open_statement(data, kind, keys)
 

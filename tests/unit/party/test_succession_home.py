@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.charters import hold_ceremonies, make_founded
 from support.world import make_council
 from vetonet.crypto import frost
 from vetonet.crypto.keys import generate_ed25519
@@ -27,10 +28,19 @@ from vetonet.party.home import (
 from vetonet.party.home_settings import HomeSettings
 from vetonet.party.keys import PartySecrets, SeatShare, verify_secrets
 from vetonet.party.keystore import KEY_STORE_FILE, KeyFile, KeyStore
-from vetonet.party.succession_home import SuccessionMemory, begin_once, erase_superseded, keep_repaired
+from vetonet.party.secret_files import write_secret
+from vetonet.party.succession_home import (
+    SuccessionMemory,
+    begin_once,
+    erase_superseded,
+    keep_repaired,
+    list_unlogged,
+)
 from vetonet.policy.founding import FoundingRecord, Position
 from vetonet.policy.treaty import Treaty
 from vetonet.voting.ceremony_state import Keep
+from vetonet.voting.founding_log import list_statements
+from vetonet.voting.ledger import Ledger, read_leaves
 from vetonet.wire.identity import Role
 from vetonet.wire.pki import generate_authority
 
@@ -212,3 +222,20 @@ def invite(folder: Path, card: Card) -> None:
     certificate = AUTHORITY.certify(card.request_pem, Role.PARTY, card.party_id, now=NOW)
     (folder / "tls-certificate.pem").write_bytes(certificate)
     (folder / "tls-authority.pem").write_bytes(AUTHORITY.certificate_pem)
+
+
+def test_what_a_killed_party_left_out_of_the_log_is_what_the_next_one_logs(tmp_path: Path) -> None:
+    # VN-15.11: whoever put the treaty in force may die before all that was signed for it is logged.
+    signed, kept = make_founded().treaty, hold_ceremonies()
+    leaves = list_statements(kept)
+    write_secret(tmp_path / "succession-1-2.cbor", kept.to_bytes())
+    ledger = read_leaves(Ledger(treaty=signed), enumerate((signed.data, *leaves[:5])))
+    assert set(list_unlogged(tmp_path, ledger)) == set(leaves[5:])
+    whole = read_leaves(Ledger(treaty=signed), enumerate((signed.data, *leaves)))
+    assert list_unlogged(tmp_path, whole) == ()
+
+
+def test_a_record_that_is_none_is_refused_by_its_name(tmp_path: Path) -> None:
+    write_secret(tmp_path / "succession-1-1.cbor", b"junk")
+    with pytest.raises(ConfigError, match=r"succession-1-1\.cbor: expected the record"):
+        list_unlogged(tmp_path, Ledger(treaty=make_founded().treaty))

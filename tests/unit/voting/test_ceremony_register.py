@@ -51,6 +51,14 @@ def test_every_statement_of_a_founding_is_a_leaf_that_every_reader_lets_in() -> 
     assert (ledger.votes, ledger.order) == ({}, ())
 
 
+def test_a_register_tells_what_it_holds_of_each_signer() -> None:
+    # VN-15.11: two echoes of one round 1 say the same; only their signers differ.
+    mine, theirs = echo(), echo(key=CHARTER.keys["p2"])
+    register = log(mine)
+    assert (register.holds(mine), register.holds(theirs), register.holds(echo(1))) == (True, False, False)
+    assert all(log(*LEAVES).holds(data) for data in LEAVES)
+
+
 def test_a_statement_that_stands_twice_is_refused() -> None:
     # VN-15.11
     with pytest.raises(RefusedError, match="stands in the log") as caught:

@@ -1,4 +1,4 @@
-"""The stable reason codes of attestation, and what each amounts to: missing evidence or a contradiction."""
+"""The stable reason codes of attestation, and what each amounts to."""
 
 from __future__ import annotations
 
@@ -9,41 +9,50 @@ from typing import Final
 
 
 class Finding(StrEnum):
-    """What a problem amounts to for whoever gives a verdict.
+    """What one look at evidence came to.
 
-    MISSING may still be cured by handing in what is absent; CONTRADICTION never is, because two things that
-    cannot both be true lie on the table.
+    MISSING and STALE may still be cured, by handing in what is absent or asking anew. MISMATCHED never is,
+    because two things that cannot both be true lie on the table; CONTRAINDICATED says that the thing itself
+    is bad, by the word of whoever would know: revoked, open to debuggers, tampered with.
     """
 
+    VERIFIED = "verified"
     MISSING = "missing"
-    CONTRADICTION = "contradiction"
+    STALE = "stale"
+    MISMATCHED = "mismatched"
+    CONTRAINDICATED = "contraindicated"
+
+    @property
+    def is_curable(self) -> bool:
+        """Whether better evidence of the same chip could still make it good."""
+        return self in {Finding.MISSING, Finding.STALE}
 
 
 REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
     {
         # the maker's certificate
-        "certificate-expired": Finding.CONTRADICTION,
-        "certificate-unusable": Finding.CONTRADICTION,
+        "certificate-expired": Finding.MISMATCHED,
+        "certificate-unusable": Finding.MISMATCHED,
         # one report against its chip
-        "wrong-device": Finding.CONTRADICTION,
-        "wrong-boot": Finding.CONTRADICTION,
-        "wrong-model": Finding.CONTRADICTION,
-        "unknown-firmware": Finding.CONTRADICTION,
-        "debug-enabled": Finding.CONTRADICTION,
+        "wrong-device": Finding.MISMATCHED,
+        "wrong-boot": Finding.MISMATCHED,
+        "wrong-model": Finding.MISMATCHED,
+        "unknown-firmware": Finding.MISMATCHED,
+        "debug-enabled": Finding.CONTRAINDICATED,
         "certificate-lapsed": Finding.MISSING,
         # a report against the peak rate of its chip
-        "impossible-rate": Finding.CONTRADICTION,
+        "impossible-rate": Finding.MISMATCHED,
         # the reports of one chip against each other
         "report-gap": Finding.MISSING,
-        "report-replayed": Finding.CONTRADICTION,
-        "report-fork": Finding.CONTRADICTION,
-        "report-reordered": Finding.CONTRADICTION,
+        "report-replayed": Finding.MISMATCHED,
+        "report-fork": Finding.MISMATCHED,
+        "report-reordered": Finding.MISMATCHED,
         "window-gap": Finding.MISSING,
-        "window-overlap": Finding.CONTRADICTION,
-        "meter-rollback": Finding.CONTRADICTION,
-        "boot-rollback": Finding.CONTRADICTION,
+        "window-overlap": Finding.MISMATCHED,
+        "meter-rollback": Finding.MISMATCHED,
+        "boot-rollback": Finding.MISMATCHED,
         # reports against the batch in the log
-        "batch-mismatch": Finding.CONTRADICTION,
+        "batch-mismatch": Finding.MISMATCHED,
     }
 )
 """Every reason code about evidence of a chip."""

@@ -38,7 +38,12 @@ class Claim(StrEnum):
     AGGREGATION = "aggregation"
 
 
-_FROM_FINDING: Final = {Finding.MISSING: Verdict.INCONCLUSIVE, Finding.CONTRADICTION: Verdict.VIOLATION}
+_FROM_FINDING: Final = {
+    Finding.MISSING: Verdict.INCONCLUSIVE,
+    Finding.STALE: Verdict.INCONCLUSIVE,
+    Finding.MISMATCHED: Verdict.VIOLATION,
+    Finding.CONTRAINDICATED: Verdict.VIOLATION,
+}
 
 REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
     {

@@ -235,7 +235,7 @@ def _work_unlicensed(state: ChipState, event: WorkRequested, now: Milliseconds) 
         left_flop=0 if floor_reason else _compute_left_allowance(state),
         left_ms=None if floor_reason or state.licence is None else state.licence.compute_lapse_ms() - now,
     )
-    following = replace(state, unlicensed_flop=state.unlicensed_flop + work.flop)
+    following = replace(state, meter=state.meter.count_unlicensed(work))
     reason = _STOP_REASONS.get(compute_phase(following, now + work.duration_ms), "allowance-spent")
     return _meter(following, event, work, floor_reason or reason, None, now=now)
 
@@ -249,7 +249,7 @@ _STOP_REASONS: Final[Mapping[Phase, str]] = {Phase.PAUSED: "lease-ended", Phase.
 
 def _compute_left_allowance(state: ChipState) -> Flop | None:
     allowance = find_allowance(state.treaty.statement)
-    return None if allowance is None else max(0, allowance - 1 - state.unlicensed_flop)
+    return None if allowance is None else max(0, allowance - 1 - state.meter.unlicensed_flop)
 
 
 def _meter(
@@ -266,7 +266,7 @@ def _meter(
     following = replace(
         state,
         phase=compute_phase(state, now + work.duration_ms),
-        cumulative_flop=state.cumulative_flop + work.flop,
+        meter=state.meter.count(work, event.precision, event.compute_tokens(work.flop)),
         interval_flop=state.interval_flop + work.flop,
         job=job if work.flop else state.job,
         latest_ms=now + work.duration_ms,

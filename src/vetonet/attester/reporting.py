@@ -34,4 +34,9 @@ def build_report(state: ChipState, event: IntervalEnded, end_ms: Milliseconds) -
         energy_j=compute_energy_j(state.interval_flop, peak=peak, tdp_w=state.model.tdp_w),
         out_of_set_bytes=event.out_of_set_bytes,
         firmware_digest=state.firmware_digest,
+        snapshots=(),
+        cumulative_tokens=state.meter.tokens,
+        cumulative_cycles=state.meter.cycles,
+        precision_flop=state.meter.count_in(job.precision),
+        tamper_count=0,
     )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from vetonet.attestation.report import NO_DIGEST, DebugStatus
+from vetonet.attester.meter import Meter
 from vetonet.attester.models import ChipModel
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
@@ -158,8 +159,7 @@ class ChipState:
         debug_status: its debug facilities (RFC 9711 section 4.2.9).
         alias_key: signs reports until the next start; None before the first.
         counter, previous_digest: number and digest of the newest report.
-        cumulative_flop: everything it ever computed.
-        unlicensed_flop: how much of that without a licence.
+        meter: what it counted in its life.
         last_licence_id: the highest id it ever accepted, or None.
         accepted: the proposals whose licences it accepted, by digest, and when each licence ends; those that
             ended are let go.
@@ -183,8 +183,7 @@ class ChipState:
     boot_count: int = 0
     counter: int = 0
     previous_digest: bytes = NO_DIGEST
-    cumulative_flop: Flop = 0
-    unlicensed_flop: Flop = 0
+    meter: Meter = field(default_factory=Meter)
     last_licence_id: int | None = None
     accepted: Mapping[bytes, Milliseconds] = field(default_factory=dict, repr=False)
     licence: LicenceInUse | None = None
@@ -198,6 +197,11 @@ class ChipState:
     def ueid(self) -> bytes:
         """The identity of the chip, which follows from its device key."""
         return self.device_key.public_key.ueid
+
+    @property
+    def cumulative_flop(self) -> Flop:
+        """Everything it ever computed."""
+        return self.meter.total_flop
 
     def with_treaty(self, treaty: Signed[Treaty], leaf_index: int) -> ChipState:
         """Return the chip under the treaty that the log holds at this leaf; what was before, it remembers."""
@@ -282,6 +286,7 @@ class WorkRequested:
         duration_ms: how long it may take.
         total_flop: the declared total of the whole job over all chips.
         licence_id: the licence to count it against, or None to run without one.
+        tokens: how many tokens the work puts out; only inference does.
     """
 
     flop: Flop
@@ -290,11 +295,18 @@ class WorkRequested:
     precision: Precision
     total_flop: Flop
     licence_id: int | None = None
+    tokens: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a request for nothing, and one that declares less than it asks for."""
+        """Refuse a request for nothing, one that declares less than it asks for, and tokens of training."""
+        if self.tokens < 0 or (self.tokens and self.workload is not WorkloadClass.INFERENCE):
+            raise ValueError("expected tokens of inference alone")
         if self.flop < 1 or self.duration_ms < 1 or self.total_flop < self.flop:
             raise ValueError("expected some work, some time and a declared total that holds the work")
+
+    def compute_tokens(self, done_flop: Flop) -> int:
+        """Return the tokens of so much of the work, rounded up: a cut request still put out its last one."""
+        return -(-self.tokens * done_flop // self.flop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

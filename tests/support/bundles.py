@@ -15,6 +15,7 @@ from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
 from vetonet.attestation.report import (
+    CYCLES_PER_MS,
     EAT_PROFILE,
     NO_DIGEST,
     ComputeReport,
@@ -24,7 +25,6 @@ from vetonet.attestation.report import (
     open_report,
 )
 from vetonet.attester.manufacture import SIMULATED
-from vetonet.attester.meter import CYCLES_PER_MS
 from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot

@@ -29,6 +29,8 @@ MAX_BATCH: Final = 2**32
 ENERGY_STEP_J: Final = 1_000
 NO_DIGEST: Final = bytes(32)
 MAX_SNAPSHOTS: Final = 8
+CYCLES_PER_MS: Final = 10**6
+"""The metering clock is a nominal one of 1 GHz: makers' core clocks differ and move, and say nothing here."""
 MAX_TAMPERS: Final = 2**32
 MAX_PLATFORM_BYTES: Final = 512
 CHUNK: Final = 512

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from vetonet.attester.holdings import LeaseInUse
 from vetonet.attester.log_gate import judge_logged
-from vetonet.attester.state import ChipState, LeaseInUse, LicenceOffered, Phase, Refused, WorkRequested
+from vetonet.attester.state import ChipState, LicenceOffered, Phase, Refused, WorkRequested
 from vetonet.crypto.merkle import compute_leaf_hash, verify_inclusion
 from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.errors import (
@@ -146,6 +147,12 @@ def _verify_below_band(state: ChipState, request: WorkRequested, now: Millisecon
         raise RefusedError(detail, clause="VN-12.1")
 
 
+def _verify_untampered(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    if request.licence_id is not None and state.phase is Phase.TAMPERED:
+        raise RefusedError("this chip noticed tampering and runs nothing licensed", clause="VN-17.13")
+
+
 def _verify_licence_held(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
     del now
     if request.licence_id is not None and request.licence_id != _held_id(state):
@@ -241,6 +248,7 @@ LICENCE_RULES: Final[tuple[tuple[str, LicenceRule], ...]] = (
 WORK_RULES: Final[tuple[tuple[str, WorkRule], ...]] = (
     ("unknown-precision", _verify_precision),
     ("licence-required", _verify_below_band),
+    ("tampered", _verify_untampered),
     ("no-licence", _verify_licence_held),
     ("licence-spent", _verify_licence_left),
     ("licence-not-started", _verify_licence_started),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from vetonet.attester.holdings import LicenceInUse
 from vetonet.attester.log_gate import judge_logged
-from vetonet.attester.state import ChipState, LeaseOffered, LicenceInUse, Refused
+from vetonet.attester.state import ChipState, LeaseOffered, Refused
 from vetonet.errors import (
     EncodingError,
     EpochError,

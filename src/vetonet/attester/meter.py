@@ -1,16 +1,13 @@
-"""What a chip counts over its whole life (VN-17.10); every counter only rises, and survives a loss of power."""
+"""What a chip counts over its whole life (VN-17.10); counters only rise, and survive a loss of power."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
+from vetonet.attestation.report import CYCLES_PER_MS
 from vetonet.attester.metering import Work
 from vetonet.units import Flop, Milliseconds, Precision
-
-CYCLES_PER_MS: Final = 10**6
-"""The metering clock is a nominal one of 1 GHz: makers' core clocks differ and move, and say nothing here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,10 +168,10 @@ def report_of(chip: ChipState, now: int, event: IntervalEnded | None = None) -> 
 
 def test_a_report_tells_what_the_interval_was() -> None:
     chip, _ = step(LEASED, FLEET.request(flop=10**18), LEASED.latest_ms)
-    chip, data = report_of(chip, chip.latest_ms, IntervalEnded(out_of_set_bytes=5))
+    chip, data = report_of(chip, chip.latest_ms, IntervalEnded())
     claims = FLEET.open(data).statement
     assert (claims.licence_id, claims.proposal_digest) == (LICENCE.licence_id, LICENCE.proposal_digest)
-    assert (claims.counter, claims.cumulative_flop, claims.out_of_set_bytes) == (2, 10**18, 5)
+    assert (claims.counter, claims.cumulative_flop, claims.out_of_set_bytes) == (2, 10**18, 0)
     assert claims.checkpoint_digest == FLEET.log.checkpoint().digest
     assert claims.challenge == compute_challenge(
         FLEET.council.treaty.payload_digest, claims.checkpoint_digest, claims.window_start_ms

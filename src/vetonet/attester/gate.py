@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from vetonet.attester.holdings import LeaseInUse
 from vetonet.attester.log_gate import judge_logged
-from vetonet.attester.state import ChipState, LicenceOffered, Phase, Refused, WorkRequested
+from vetonet.attester.state import ChipState, LicenceOffered, Phase, Refused, Sighting, WorkRequested
 from vetonet.crypto.merkle import compute_leaf_hash, verify_inclusion
 from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.errors import (
@@ -24,7 +24,6 @@ from vetonet.errors import (
 from vetonet.policy.band import BandRule
 from vetonet.policy.licence import Licence, open_licence
 from vetonet.policy.treaty import Treaty
-from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.units import Flop, Milliseconds
 
 LicenceRule: TypeAlias = Callable[[ChipState, Licence, LicenceOffered, Milliseconds], None]
@@ -50,19 +49,34 @@ def find_allowance(treaty: Treaty) -> Flop | None:
 
 def judge_licence(
     state: ChipState, offer: LicenceOffered, now: Milliseconds
-) -> tuple[Signed[Licence], Checkpoint] | Refused:
-    """Return a licence that holds for this chip with the checkpoint that shows it, or why it does not."""
+) -> tuple[Signed[Licence], Sighting] | Refused:
+    """Return a licence that holds for this chip with the checkpoint that shows it, or why it does not.
+
+    That checkpoint may tell that it is later than the chip's clock says: the licence must hold then too.
+    """
     try:
         signed = open_licence(offer.data, _find_treaty(state, offer))
     except tuple(_OPENING) as error:
         return Refused(reason=_OPENING[type(error)], detail=str(error))
+    refused = _apply_licence_rules(state, signed.statement, offer, now)
+    if refused is not None:
+        return refused
+    sighting = judge_logged(state, offer, after=signed.statement.licence_id)
+    if isinstance(sighting, Refused):
+        return sighting
+    later = _apply_licence_rules(state, signed.statement, offer, max(now, sighting.proven_ms))
+    return later or (signed, sighting)
+
+
+def _apply_licence_rules(
+    state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds
+) -> Refused | None:
     for reason, rule in LICENCE_RULES:
         try:
-            rule(state, signed.statement, offer, now)
+            rule(state, licence, offer, now)
         except VetonetError as error:
             return Refused(reason=reason, detail=str(error))
-    checkpoint = judge_logged(state, offer, after=signed.statement.licence_id)
-    return checkpoint if isinstance(checkpoint, Refused) else (signed, checkpoint)
+    return None
 
 
 def find_lease(state: ChipState, now: Milliseconds) -> LeaseInUse | None:

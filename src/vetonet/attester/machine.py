@@ -103,7 +103,7 @@ def _follow_log(state: ChipState, event: CheckpointSeen, now: Milliseconds) -> O
     judged = judge_checkpoint(state, event.data, event.consistency)
     if isinstance(judged, Refused):
         return state, (judged,)
-    return replace(state, checkpoint=judged, latest_ms=now), (CheckpointTrusted(checkpoint=judged),)
+    return state.with_sighting(judged, now), (CheckpointTrusted(checkpoint=judged.checkpoint),)
 
 
 def _take_licence(state: ChipState, event: LicenceOffered, now: Milliseconds) -> Outcome:
@@ -111,19 +111,18 @@ def _take_licence(state: ChipState, event: LicenceOffered, now: Milliseconds) ->
     judged = judge_licence(state, event, now)
     if isinstance(judged, Refused):
         return state, (judged,)
-    signed, checkpoint = judged
+    signed, sighting = judged
     licence, licence_id = signed.statement, signed.statement.licence_id
     lasting = {digest: ends_ms for digest, ends_ms in state.accepted.items() if ends_ms > now}
     following = replace(
-        state,
+        state.with_sighting(sighting, now),
         phase=Phase.LICENSED,
         licence=LicenceInUse(signed=signed),
         last_licence_id=licence_id,
         accepted=lasting | {licence.proposal_digest: licence.expires_ms},
-        checkpoint=checkpoint,
-        latest_ms=now,
     )
-    return following, (CheckpointTrusted(checkpoint=checkpoint), LicenceAccepted(licence_id=licence_id))
+    trusted = CheckpointTrusted(checkpoint=sighting.checkpoint)
+    return following, (trusted, LicenceAccepted(licence_id=licence_id))
 
 
 def _take_lease(state: ChipState, event: LeaseOffered, now: Milliseconds) -> Outcome:
@@ -131,10 +130,11 @@ def _take_lease(state: ChipState, event: LeaseOffered, now: Milliseconds) -> Out
     judged = judge_lease(state, event, now)
     if isinstance(judged, Refused):
         return state, (judged,)
-    used, checkpoint = judged
-    following = settle(replace(state, licence=used, checkpoint=checkpoint, latest_ms=now), now)
+    used, sighting = judged
+    shown = replace(state.with_sighting(sighting, now), licence=used)
+    following = settle(shown, shown.latest_ms)
     accepted = LeaseAccepted(licence_id=used.licence.licence_id, number=used.newest_number)
-    return following, (CheckpointTrusted(checkpoint=checkpoint), accepted)
+    return following, (CheckpointTrusted(checkpoint=sighting.checkpoint), accepted)
 
 
 def _take_treaty(state: ChipState, event: TreatyAmended, now: Milliseconds) -> Outcome:
@@ -142,11 +142,10 @@ def _take_treaty(state: ChipState, event: TreatyAmended, now: Milliseconds) -> O
     judged = judge_amendment(state, event)
     if isinstance(judged, Refused):
         return state, (judged,)
-    treaty, checkpoint = judged
-    amended = state.with_treaty(treaty, event.inclusion.leaf_index)
-    following = replace(amended, checkpoint=checkpoint, latest_ms=now)
+    treaty, sighting = judged
+    following = state.with_treaty(treaty, event.inclusion.leaf_index).with_sighting(sighting, now)
     adopted = TreatyAdopted(epoch=treaty.statement.epoch)
-    return following, (CheckpointTrusted(checkpoint=checkpoint), adopted)
+    return following, (CheckpointTrusted(checkpoint=sighting.checkpoint), adopted)
 
 
 def _report(state: ChipState, event: IntervalEnded, now: Milliseconds) -> Outcome:

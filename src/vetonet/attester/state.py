@@ -44,6 +44,14 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What a chip learns from a checkpoint: what the log holds, and that it is no earlier (VN-17.14)."""
+
+    checkpoint: Checkpoint
+    proven_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChipState:
     """One chip at one moment; all of it survives a loss of power.
 
@@ -112,6 +120,11 @@ class ChipState:
     def cumulative_flop(self) -> Flop:
         """Everything it ever computed."""
         return self.meter.total_flop
+
+    def with_sighting(self, sighting: Sighting, now: Milliseconds) -> ChipState:
+        """Return the chip after it was shown a checkpoint, whichever clock is ahead."""
+        latest_ms = max(now, sighting.proven_ms)
+        return replace(self, checkpoint=sighting.checkpoint, latest_ms=latest_ms)
 
     def with_treaty(self, treaty: Signed[Treaty], leaf_index: int) -> ChipState:
         """Return the chip under the treaty that the log holds at this leaf; what was before, it remembers."""

@@ -98,6 +98,20 @@ class OfKnownFirmware(SingleRule[Subject]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredAsEndorsed(SingleRule[Subject]):
+    """The report states the firmware that the chip measured before it released its key (DICE)."""
+
+    GOOD: ClassVar[str] = "measurement-endorsed"
+    PRAISE: ClassVar[str] = "states the firmware for which its key was endorsed"
+
+    def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
+        """Yield ``unknown-firmware`` where it states anything else."""
+        stated = evidence.claims.firmware_digest
+        if stated != evidence.alias.firmware_digest:
+            yield "unknown-firmware", f"states the firmware {stated.hex()[:16]}, its key is endorsed for another"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WithinCertificate(SingleRule[Subject]):
     """The chip's maker vouches for all the time that the report is about."""
 

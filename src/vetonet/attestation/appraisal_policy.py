@@ -50,9 +50,14 @@ class SingleRule(Generic[E]):
     def find_problems(self, evidence: E, /) -> Iterator[Found]:
         """Yield what is wrong."""
 
+    def praise(self, evidence: E, /) -> str:
+        """Return what is said of evidence that satisfies the rule."""
+        del evidence
+        return self.PRAISE
+
     def judge(self, evidence: E, /) -> Iterator[Judgement]:
         """Yield a judgement for each problem, or the good one."""
-        found = tuple(self.find_problems(evidence)) or ((self.GOOD, self.PRAISE),)
+        found = tuple(self.find_problems(evidence)) or ((self.GOOD, self.praise(evidence)),)
         for reason, detail in found:
             yield build_judgement(reason, detail)
 

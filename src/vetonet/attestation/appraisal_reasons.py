@@ -71,6 +71,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "certificate-expired": Meaning(Finding.MISMATCHED, _INSTANCE, UNKNOWN),
         "certificate-lapsed": Meaning(Finding.MISSING, _INSTANCE, UNKNOWN),
         "certificate-valid": Meaning(Finding.VERIFIED, _INSTANCE, AFFIRMED),
+        "certificate-current": Meaning(Finding.VERIFIED, _INSTANCE, AFFIRMED),
         "device-revoked": Meaning(Finding.CONTRAINDICATED, _INSTANCE, CONTRAINDICATED),
         "revocation-stale": Meaning(Finding.STALE, _INSTANCE, UNKNOWN),
         "revocation-missing": Meaning(Finding.MISSING, _INSTANCE, UNKNOWN),

@@ -87,7 +87,7 @@ def appraise_evidence(
     except AppraisalError as error:
         found = tuple(build_judgement(problem.reason, problem.detail) for problem in error.problems)
         return AttestationResult(judgements=found)
-    signed = build_judgement("evidence-signed", f"signed by {opened.name}, from the pinned root down")
+    signed = build_judgement("evidence-signed", f"is signed by {opened.name}, from the pinned root down")
     try:
         claims = ComputeReport.from_bytes(opened.report.payload)
     except EncodingError as error:

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
+from vetonet.attestation.identity import KIND_PREFIX
 from vetonet.crypto.keys import PublicKey
 from vetonet.errors import EncodingError, VetonetError
 
@@ -26,7 +27,7 @@ class MakerRoot:
         key: what signs its chips' certificates; nothing else of the certificate counts.
         name: what the certificate calls the maker.
         subject: DER of the certificate's whole subject, by which others' certificates name their issuer.
-        kind: what the maker says that its chips are, such as ``SIMULATED`` (organizational unit).
+        kind: what the maker says that its chips are, such as ``SIMULATED``.
     """
 
     key: PublicKey
@@ -77,11 +78,22 @@ def _read_root(certificate: x509.Certificate) -> MakerRoot:
     )
     return MakerRoot(
         key=PublicKey.from_bytes(spki),
-        name=_find(certificate.subject, NameOID.COMMON_NAME) or "a maker without a name",
+        name=_find_name(certificate.subject),
         subject=certificate.subject.public_bytes(),
-        kind=_find(certificate.subject, NameOID.ORGANIZATIONAL_UNIT_NAME) or UNNAMED_KIND,
+        kind=_find_kind(certificate.extensions),
     )
 
 
-def _find(name: x509.Name, oid: x509.ObjectIdentifier) -> str:
-    return next((str(attribute.value) for attribute in name.get_attributes_for_oid(oid)), "")
+def _find_name(subject: x509.Name) -> str:
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else "a maker without a name"
+
+
+def _find_kind(extensions: x509.Extensions) -> str:
+    """Return the kind that a root names among its alternative names, which a vetonet root does."""
+    for extension in extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            uris = extension.value.get_values_for_type(x509.UniformResourceIdentifier)
+            named = [uri.removeprefix(KIND_PREFIX) for uri in uris if uri.startswith(KIND_PREFIX)]
+            return named[0] if len(named) == 1 else UNNAMED_KIND
+    return UNNAMED_KIND

@@ -133,7 +133,7 @@ def appraise_psa(data: bytes, endorsements: PsaEndorsements, nonce: bytes) -> At
     if refusal is not None:
         return AttestationResult(judgements=(refusal,))
     name = f"instance {parsed.instance_id.hex()[:16]}"
-    signed = build_judgement("evidence-signed", f"signed by the endorsed key of {name}")
+    signed = build_judgement("evidence-signed", f"is signed by the endorsed key of {name}")
     references = endorsements.references.get(parsed.implementation_id, ())
     policy = AllOf(rules=(*PSA_RULES.rules, AnswersNonce(nonce=nonce), RunsKnown(references=tuple(references))))
     return AttestationResult(judgements=(signed, *policy.judge(parsed)))

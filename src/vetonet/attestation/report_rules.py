@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from vetonet.attestation.appraisal_policy import AllOf, Found, SingleRule
 from vetonet.attestation.enrolment import AliasEndorsement
@@ -158,7 +158,7 @@ class AnswersChallenge(SingleRule[Subject]):
 class CertifiedNow(SingleRule[Subject]):
     """The chip's certificate is valid at the time of the appraisal."""
 
-    GOOD: ClassVar[str] = "certificate-valid"
+    GOOD: ClassVar[str] = "certificate-current"
     PRAISE: ClassVar[str] = "comes with a certificate that is valid now"
 
     now: Milliseconds
@@ -182,6 +182,50 @@ class OfAcceptedKind(SingleRule[Subject]):
         """Yield ``kind-refused`` where nobody named it."""
         if evidence.kind not in self.kinds:
             yield "kind-refused", f"is by a chip of the kind {evidence.kind!r}, which nobody named"
+
+    def praise(self, evidence: Subject, /) -> str:
+        """Return which kind it is: SIMULATED means that its keys lie in software."""
+        return f"is by a chip of the kind {evidence.kind!r}, which is accepted by name"
+
+
+class Revocations(Protocol):
+    """What a maker says of the chips that it no longer vouches for, verified; for how long that is news."""
+
+    @property
+    def expires_ms(self) -> Milliseconds:
+        """From when on it is too old to tell."""
+        ...
+
+    def find_reason(self, ueid: bytes, /) -> str | None:
+        """Return why a chip is revoked, or None where it is not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRevoked(SingleRule[Subject]):
+    """The maker has not revoked the chip, by a list that is not too old: doubt means no.
+
+    Attributes:
+        revocations: the newest list of the chip's maker, or None where the verifier has none.
+        now: when it judges.
+    """
+
+    GOOD: ClassVar[str] = "not-revoked"
+    PRAISE: ClassVar[str] = "is by a chip that its maker has not revoked"
+
+    revocations: Revocations | None
+    now: Milliseconds
+
+    def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
+        """Yield ``revocation-missing``, ``revocation-stale`` and ``device-revoked``; the last whatever its age."""
+        if self.revocations is None:
+            yield "revocation-missing", "is by a chip of whose maker there is no revocation list"
+            return
+        if self.now >= self.revocations.expires_ms:
+            yield "revocation-stale", "can only be held against a revocation list that is too old"
+        reason = self.revocations.find_reason(evidence.certificate.device_key.ueid)
+        if reason is not None:
+            yield "device-revoked", f"is by a chip that its maker revoked ({reason})"
 
 
 REPORT_RULES: Final[AllOf[Subject]] = AllOf(

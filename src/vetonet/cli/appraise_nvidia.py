@@ -1,4 +1,4 @@
-"""``vetonet appraise nvidia-spdm``: what the evidence of real GPUs and switches is worth, from files alone."""
+"""``vetonet appraise nvidia-spdm``: the evidence of real GPUs and switches, from files alone."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ INSTALL: Final = "pip install 'vetonet[rim]'"
 @click.option(
     "--roots",
     type=click.Path(path_type=Path),
-    help="Certificates of the roots to trust, of chips and of manifests, in PEM. Without it: the maker's two root "
-    "keys, pinned in vetonet.",
+    help="Certificates of the roots to trust, of chips and of manifests, in PEM. Without it: the maker's "
+    "two root keys, pinned in vetonet.",
 )
 @click.option("--nonce", required=True, metavar="HEX", help="The 32 bytes that the chips were asked with.")
 @click.option(
@@ -69,8 +69,8 @@ def nvidia_spdm(
 ) -> int:
     """Appraise EVIDENCE, SPDM reports of GH100 GPUs or LS10 switches as the maker's tools save them.
 
-    Every entry is appraised and the worst decides. Exits with 0 for affirming, 1 for contraindicated, 3 for warning
-    or none (such as without the manifests of the versions that run), 4 if a file cannot be read.
+    Every entry is appraised and the worst decides. Exits with 0 for affirming, 1 for contraindicated, 3 for
+    warning or none (such as without the manifests of the versions that run), 4 if a file cannot be read.
     """
     from vetonet.attestation.spdm.appraise_spdm import SpdmExpectations, appraise_entries, merge_results
 

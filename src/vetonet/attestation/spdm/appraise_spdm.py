@@ -1,4 +1,4 @@
-"""What the evidence of real chips is worth (VN-17.16): numbered steps, every one taken, each leaving a judgement."""
+"""What the evidence of real chips is worth (VN-17.16): numbered steps, each of which leaves a judgement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vetonet.attestation.spdm.evidence_entry import EvidenceEntry
 from vetonet.attestation.spdm.manifest import SignedManifest, find_manifest_problems
 from vetonet.attestation.spdm.reasons import build_judgement
 from vetonet.crypto.keys import verify_ecdsa_raw
-from vetonet.errors import InvalidSignatureError
+from vetonet.errors import InvalidSignatureError, Problem
 from vetonet.units import Milliseconds
 
 _MAKER: Final = "NVIDIA"
@@ -112,23 +112,22 @@ def _judge_model(entry: EvidenceEntry) -> Iterator[Judgement]:
 
 
 def _judge_signature(entry: EvidenceEntry) -> Iterator[Judgement]:
-    """Step 3: the chip's key signed request and response, and nobody took them before.
+    """Step 3: the chip's key signed request and response.
 
-    Silicon emits both forms of s, so the twin of a signature verifies as well. It is the same evidence, which is
-    why evidence is known by what is signed.
+    Silicon emits both forms of s, so the twin of a signature verifies as well. It is the same evidence, which
+    is why evidence is known by what is signed.
     """
     report = entry.report
     try:
         verify_ecdsa_raw(entry.chain[0].key, report.signed_bytes, report.signature)
-        yield build_judgement(
-            "evidence-signed", f"{len(report.measurements)} measurements, signed by the chip's key"
-        )
+        count = len(report.measurements)
+        yield build_judgement("evidence-signed", f"{count} measurements, signed by the chip's key")
     except InvalidSignatureError as error:
         yield build_judgement("report-forged", f"not signed by the key of {entry.chain[0].name}: {error}")
 
 
 def _judge_nonce(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[Judgement]:
-    """Step 4: it answers this verifier's question, for the first time; what stands beside it agrees with it."""
+    """Step 4: it answers this verifier's question, for the first time; what stands beside it agrees."""
     report = entry.report
     if report.nonce != expected.nonce:
         yield build_judgement("nonce-stale", f"expected {expected.nonce.hex()}, got {report.nonce.hex()}")
@@ -149,7 +148,7 @@ def _judge_nonce(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[J
 
 
 def _judge_firmware_id(entry: EvidenceEntry) -> Iterator[Judgement]:
-    """Step 5: the firmware that the certificate is for is the one that reports, measured by the chip's boot ROM."""
+    """Step 5: the firmware that the certificate is for, measured by the chip's boot ROM, is what reports."""
     certified, reported = entry.chain[0].firmware_id, entry.report.opaque.firmware_id
     if certified is None:
         yield build_judgement("firmware-id-missing", "the chip's certificate names no firmware")
@@ -169,52 +168,54 @@ def _judge_firmware_id(entry: EvidenceEntry) -> Iterator[Judgement]:
 
 def _judge_manifests(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[Judgement]:
     """Step 6: every active measurement of the manifest of each part that runs is what the maker signed."""
-    device_root, opaque = entry.chain[-1].key, entry.report.opaque
-    trusted = list[SignedManifest]()
+    opaque, trusted = entry.report.opaque, list[SignedManifest]()
     versions = {"vbios": opaque.vbios_version}
     if entry.architecture.has_driver:
         versions["driver"] = opaque.driver_version
     for signed in expected.manifests:
-        problems = find_manifest_problems(signed, expected.roots, device_root, expected.now)
+        problems = find_manifest_problems(signed, expected.roots, entry.chain[-1].key, expected.now)
         if not problems:
             trusted.append(signed)
-        elif (
-            signed.manifest is None
-            or any(problem.reason == "rim-forged" for problem in problems)
-            or _fits_any(signed, entry, tuple(versions.values()))
-        ):
+        elif _concerns(signed, problems, entry, tuple(versions.values())):
             yield from (build_judgement(problem.reason, problem.detail) for problem in problems)
     for part, version in versions.items():
         yield from _judge_part(entry, part, version, trusted)
 
 
-def _fits_any(signed: SignedManifest, entry: EvidenceEntry, versions: tuple[str | None, ...]) -> bool:
-    """Whether a manifest is about a version that this chip runs."""
-    product = entry.architecture.product
-    return signed.manifest is not None and any(
-        version is not None and signed.manifest.fits(product, version) for version in versions
-    )
+def _concerns(
+    signed: SignedManifest,
+    problems: Sequence[Problem],
+    entry: EvidenceEntry,
+    versions: tuple[str | None, ...],
+) -> bool:
+    """Whether what ails a manifest matters here: forgery always does, the rest where it is of what runs."""
+    is_forged = any(problem.reason == "rim-forged" for problem in problems)
+    return is_forged or any(_fits(signed, entry, version) for version in versions)
+
+
+def _fits(signed: SignedManifest, entry: EvidenceEntry, version: str | None) -> bool:
+    """Whether a manifest is about this version on this chip."""
+    if signed.manifest is None or version is None:
+        return False
+    return signed.manifest.fits(entry.architecture.product, version)
 
 
 def _judge_part(
     entry: EvidenceEntry, part: str, version: str | None, trusted: Sequence[SignedManifest]
 ) -> Iterator[Judgement]:
     """Compare with the manifest of this version; of several, with the one that agrees best."""
-    fitting = [signed for signed in trusted if _fits_any(signed, entry, (version,))]
-    if not fitting:
-        others = (
-            ", ".join(sorted({signed.manifest.version for signed in trusted if signed.manifest})) or "none"
-        )
-        detail = (
-            f"no manifest of {part} {version} on {entry.architecture.product}; trusted ones are of: {others}"
-        )
-        yield build_judgement("rim-missing", detail)
-        return
     compared = [
         (signed.manifest.find_mismatches(entry.report.measurements), signed.name, signed.manifest)
-        for signed in fitting
-        if signed.manifest is not None
+        for signed in trusted
+        if signed.manifest is not None and _fits(signed, entry, version)
     ]
+    if not compared:
+        others = sorted({signed.manifest.version for signed in trusted if signed.manifest})
+        where = f"{part} {version} on {entry.architecture.product}"
+        yield build_judgement(
+            "rim-missing", f"no manifest of {where}; trusted ones are of: {', '.join(others) or 'none'}"
+        )
+        return
     mismatches, name, manifest = min(compared, key=lambda found: len(found[0]))
     for mismatch in mismatches:
         yield build_judgement("measurement-mismatched", f"{part} {version}, {mismatch}")

@@ -1,7 +1,7 @@
 """The file of evidence as the maker's tools write it: a list of entries in JSON, one for each chip.
 
-What an entry says beside the signed report (architecture, versions, nonce) is nobody's word; it must agree with
-the report. Fields that are not known here are passed over: nothing rests on them.
+What an entry says beside the signed report (architecture, versions, nonce) is nobody's word; it must agree
+with the report. Fields that are not known here are passed over: nothing rests on them.
 """
 
 from __future__ import annotations
@@ -85,8 +85,7 @@ def _read_entry(fields: object, place: int) -> EvidenceEntry:
     if not isinstance(fields, Mapping):
         raise EncodingError(f"entry {place}: expected an object")
     try:
-        if fields.get("version") != FORMAT_VERSION:
-            raise EncodingError(f"expected version {FORMAT_VERSION}, got {str(fields.get('version'))[:40]!r}")
+        _verify_version(fields)
         return EvidenceEntry(
             architecture=_read_architecture(fields),
             report=MeasurementReport.from_bytes(_read_base64(fields, "evidence")),
@@ -97,6 +96,12 @@ def _read_entry(fields: object, place: int) -> EvidenceEntry:
         )
     except EncodingError as error:
         raise EncodingError(f"entry {place}: {error}") from error
+
+
+def _verify_version(fields: Mapping[str, Any]) -> None:
+    found = fields.get("version")
+    if found != FORMAT_VERSION:
+        raise EncodingError(f"expected version {FORMAT_VERSION}, got {str(found)[:40]!r}")
 
 
 def parse_nonce(text: str) -> bytes:

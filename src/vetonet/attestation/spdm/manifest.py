@@ -1,13 +1,14 @@
 """Reference manifests: the values that the maker's firmware and driver must measure as, and the comparison.
 
-A manifest speaks of one version of one part. Which part that is follows from whose version it is: the driver's or
-the boot firmware's. Reading the signed XML is ``vetonet.attestation.spdm.manifest_xml``.
+A manifest speaks of one version of one part. Which part that is follows from whose version it is: the
+driver's or the boot firmware's. Reading the signed XML is ``vetonet.attestation.spdm.manifest_xml``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from vetonet.attestation.maker_root import MakerRoot
 from vetonet.attestation.spdm.certificate import Certificate
@@ -15,6 +16,9 @@ from vetonet.attestation.spdm.chain import find_chain_problems
 from vetonet.crypto.keys import PublicKey
 from vetonet.errors import Problem
 from vetonet.units import Milliseconds
+
+_TRANSLATED: Final = {"maker-unknown": "rim-untrusted", "certificate-expired": "rim-expired"}
+"""What ails the chain of a manifest, where that is not forgery."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +106,8 @@ def find_manifest_problems(
 ) -> tuple[Problem, ...]:
     """Return everything that keeps a manifest from being the maker's word.
 
-    The key of one chip that somebody got at must not vouch for firmware, so a manifest never rests on the root
-    that the chip's own certificate rests on.
+    The key of one chip that somebody got at must not vouch for firmware, so a manifest never rests on the
+    root that the chip's own certificate rests on.
 
     Args:
         signed: the manifest.
@@ -114,11 +118,10 @@ def find_manifest_problems(
     if signed.manifest is None:
         return (Problem(reason="rim-forged", detail=f"{signed.name}: {signed.fault}"),)
     apart = tuple(root for root in roots if root.key != device_root)
-    problems = find_chain_problems(signed.chain, apart, now)
-    translated = {"maker-unknown": "rim-untrusted", "certificate-expired": "rim-expired"}
     return tuple(
         Problem(
-            reason=translated.get(problem.reason, "rim-forged"), detail=f"{signed.name}: {problem.detail}"
+            reason=_TRANSLATED.get(problem.reason, "rim-forged"),
+            detail=f"{signed.name}: {problem.detail}",
         )
-        for problem in problems
+        for problem in find_chain_problems(signed.chain, apart, now)
     )

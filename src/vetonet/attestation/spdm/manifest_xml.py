@@ -1,8 +1,8 @@
 """Reads a reference manifest: a SWID tag (ISO/IEC 19770-2) in XML with an enveloped signature.
 
-Nothing outside the file is ever read and nothing in it expands: document types, entities, processing instructions
-and other encodings than UTF-8 are refused before the parser sees them. What is read is what the signature covers.
-The signature itself is judged by signxml, which is an extra of the package (``rim``).
+Nothing outside the file is ever read and nothing in it expands: document types, entities, processing
+instructions and other encodings than UTF-8 are refused before the parser sees them. What is read is what the
+signature covers. The signature itself is judged by signxml, which is an extra of the package (``rim``).
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def _read_chain(root: etree._Element) -> tuple[Certificate, ...]:
 def _verify_signature(data: bytes, signer: Certificate) -> etree._Element:
     """Return what the signature covers.
 
-    Whether the signer's certificate is anybody's, and valid now, is not asked here; signxml gets a time at which
-    it is.
+    Whether the signer's certificate is anybody's, and valid now, is not asked here; signxml gets a time at
+    which it is.
 
     Raises:
         VerificationError: the signature does not hold, or covers something else than the manifest.

@@ -1,4 +1,4 @@
-"""A measurement report as SPDM 1.1 spells it (DSP0274): the request, the response, and the signature over both.
+"""A measurement report as SPDM 1.1 spells it (DSP0274): request, response, and a signature over both.
 
 ::
 

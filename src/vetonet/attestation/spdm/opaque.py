@@ -1,7 +1,7 @@
 """The opaque data of a measurement report: the maker's own fields, each a type, a length and a value.
 
-DSP0274 leaves their content to the maker. The numbers and forms here are those of the maker's published verifier
-(nvtrust); fields that it does not name are kept and mean nothing.
+DSP0274 leaves their content to the maker. The numbers and forms here are those of the maker's published
+verifier (nvtrust); fields that it does not name are kept and mean nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Field(IntEnum):
 
 
 FEATURES: Final[Mapping[int, str]] = MappingProxyType({0: "SPT", 1: "MPT", 2: "PPCIE"})
-"""What a chip says of how it is joined to others: alone, several by protected NVLink, several by protected PCIe."""
+"""How a chip says that it is used: alone, among several, or with switches (the maker's names)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """The maker's two root keys, pinned: what is trusted where a verifier names no roots of its own.
 
-Keys, not certificates: a certificate of the same name with another key is nothing. Both are published with the
-maker's own verifier (github.com/NVIDIA/nvtrust, ``verifier_device_root.pem`` and ``verifier_RIM_root.pem`` under
-guest_tools/gpu_verifiers/local_gpu_verifier/src/verifier/certs); whoever wants to be sure compares them there.
+Keys, not certificates: a certificate of the same name with another key is nothing. Both are published with
+the maker's own verifier (github.com/NVIDIA/nvtrust, ``verifier_device_root.pem`` and
+``verifier_RIM_root.pem`` under guest_tools/gpu_verifiers/local_gpu_verifier/src/verifier/certs); whoever
+wants to be sure compares them there.
 """
 
 from __future__ import annotations

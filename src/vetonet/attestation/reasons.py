@@ -40,6 +40,14 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "unknown-firmware": Finding.MISMATCHED,
         "debug-enabled": Finding.CONTRAINDICATED,
         "certificate-lapsed": Finding.MISSING,
+        # what the secure element says on its own
+        "attester-kind-refused": Finding.MISMATCHED,
+        "attester-kind-unknown": Finding.MISSING,
+        "platform-missing": Finding.MISSING,
+        "platform-mismatched": Finding.MISMATCHED,
+        "platform-unexpected": Finding.MISMATCHED,
+        "counter-fork": Finding.MISMATCHED,
+        "counter-rollback": Finding.MISMATCHED,
         # a report against the peak rate of its chip
         "impossible-rate": Finding.MISMATCHED,
         # the reports of one chip against each other

@@ -26,6 +26,7 @@ UEID_BYTES: Final = 33
 MAX_MODEL_BYTES: Final = 32  # RFC 9711 section 4.2.4 limits hwmodel to this
 MAX_COUNTER: Final = 2**53
 MAX_BATCH: Final = 2**32
+MAX_COUNT_BYTES: Final = 512
 ENERGY_STEP_J: Final = 1_000
 NO_DIGEST: Final = bytes(32)
 CHUNK: Final = 512
@@ -60,6 +61,7 @@ class ComputeReport(Statement):
         energy_j: of the interval, rounded up to whole kilojoules: coarse on purpose.
         out_of_set_bytes: traffic of the interval with chips outside the licence's device set.
         firmware_digest: what the chip measured when it started.
+        platform: the secure element's own evidence of its count, or None (VN-17.1).
     """
 
     TYPE: ClassVar[str] = "compute-report"
@@ -83,6 +85,7 @@ class ComputeReport(Statement):
     energy_j: int = member(-70010, uint(2**48))
     out_of_set_bytes: int = member(-70011, uint(2**63))
     firmware_digest: bytes = member(-70012, DIGEST)
+    platform: bytes | None = member(-70019, bstr(1, MAX_COUNT_BYTES), optional=True)
 
     def __post_init__(self) -> None:
         """Refuse an empty interval, counter zero, half a licence, a predecessor of the first (VN-9.1)."""

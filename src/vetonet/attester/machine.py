@@ -20,7 +20,7 @@ from vetonet.attester.metering import (
     compute_licensed_work,
     compute_unlicensed_work,
 )
-from vetonet.attester.reporting import build_report
+from vetonet.attester.reporting import build_report, vouch_for_boot, vouch_for_report
 from vetonet.attester.state import (
     AliasEndorsed,
     CheckpointSeen,
@@ -109,22 +109,25 @@ def _settle(state: ChipState, now: Milliseconds) -> ChipState:
 def _start(state: ChipState, event: PowerCycled, now: Milliseconds) -> Outcome:
     """Each start has its own alias key, endorsed with what was measured; all else is kept (VN-8.4)."""
     is_first = state.phase is Phase.OFF
+    firmware_digest = event.firmware_digest or state.firmware_digest
+    alias_key = state.secure_element.start(firmware_digest, event.seed)
     following = replace(
         state,
         phase=Phase.UNLICENSED if is_first else state.phase,
-        alias_key=event.alias_key,
+        alias_key=alias_key,
         boot_count=state.boot_count + 1,
-        firmware_digest=event.firmware_digest or state.firmware_digest,
+        firmware_digest=firmware_digest,
         window_start_ms=now if is_first else state.window_start_ms,
         latest_ms=now,
     )
     endorsement = AliasEndorsement(
         ueid=state.ueid,
-        alias=event.alias_key.public_key,
+        alias=alias_key.public_key,
         boot_count=following.boot_count,
         firmware_digest=following.firmware_digest,
     )
-    return following, (AliasEndorsed(data=sign(endorsement, state.device_key)),)
+    vouched = vouch_for_boot(endorsement, state.secure_element)
+    return following, (AliasEndorsed(data=sign(vouched, state.secure_element)),)
 
 
 def _follow_log(state: ChipState, event: CheckpointSeen, now: Milliseconds) -> Outcome:
@@ -284,7 +287,8 @@ def _report(state: ChipState, event: IntervalEnded, now: Milliseconds) -> Outcom
     end_ms = now if lease is None else min(now, lease.ends_ms)
     if end_ms <= state.window_start_ms:
         return _refuse(state, "interval-empty", f"the interval began at {state.window_start_ms}")
-    data = sign(build_report(state, event, end_ms), _alias_key_of(state))
+    claims = vouch_for_report(build_report(state, event, end_ms), state.secure_element)
+    data = sign(claims, _alias_key_of(state))
     following = replace(
         _settle(state, now),
         counter=state.counter + 1,

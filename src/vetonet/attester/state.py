@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from vetonet.attestation.report import NO_DIGEST, DebugStatus
 from vetonet.attester.models import ChipModel
+from vetonet.attester.secure_element import SecureElement
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
@@ -153,7 +154,7 @@ class ChipState:
         log_policy: what a checkpoint must have under that treaty.
         model: its public facts.
         certificate: its device certificate (DER).
-        device_key: signs nothing but alias endorsements.
+        secure_element: keeps its device key, which signs nothing but alias endorsements.
         firmware_digest: what it measured when it started.
         debug_status: its debug facilities (RFC 9711 section 4.2.9).
         alias_key: signs reports until the next start; None before the first.
@@ -174,7 +175,7 @@ class ChipState:
     log_policy: LogPolicy = field(repr=False)
     model: ChipModel = field(repr=False)
     certificate: bytes = field(repr=False)
-    device_key: SigningKey = field(repr=False)
+    secure_element: SecureElement = field(repr=False)
     firmware_digest: bytes
     past: tuple[PastTreaty, ...] = field(default=(), repr=False)
     debug_status: DebugStatus = DebugStatus.DISABLED_PERMANENTLY
@@ -197,7 +198,7 @@ class ChipState:
     @property
     def ueid(self) -> bytes:
         """The identity of the chip, which follows from its device key."""
-        return self.device_key.public_key.ueid
+        return self.secure_element.public_key.ueid
 
     def with_treaty(self, treaty: Signed[Treaty], leaf_index: int) -> ChipState:
         """Return the chip under the treaty that the log holds at this leaf; what was before, it remembers."""
@@ -208,9 +209,14 @@ class ChipState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerCycled:
-    """The chip starts with a fresh alias key and measures its firmware; None where that did not change."""
+    """The chip starts with a fresh alias key and measures its firmware; None where that did not change.
 
-    alias_key: SigningKey = field(repr=False)
+    Attributes:
+        seed: 32 random bytes, for elements that draw none of their own.
+        firmware_digest: what it measures.
+    """
+
+    seed: bytes = field(repr=False)
     firmware_digest: bytes | None = None
 
 

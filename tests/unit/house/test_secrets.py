@@ -79,7 +79,7 @@ def test_a_founding_shows_none_of_its_secrets(founded: Founded) -> None:
 def test_a_chip_shows_none_of_its_keys(founded: Founded) -> None:
     chip = build_chip(founded)
     assert chip.alias_key is not None
-    assert_silent(repr(chip), [*list_secrets(chip.device_key), *list_secrets(chip.alias_key)])
+    assert_silent(repr(chip), [*list_secrets(chip.secure_element), *list_secrets(chip.alias_key)])
 
 
 def test_a_signers_nonces_and_a_founders_polynomial_are_not_shown(founded: Founded) -> None:

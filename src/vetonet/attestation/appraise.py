@@ -5,9 +5,10 @@ Both return every problem they find, with the reason codes of ``vetonet.attestat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
+from vetonet.attestation.counters import Fault, PrecisionLedger, compare_counters, find_overcount
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
 from vetonet.attestation.report import ComputeReport, DebugStatus, compute_report_digest
 from vetonet.crypto.statement import Signed
@@ -62,10 +63,12 @@ def appraise_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, .
     """
     problems: list[Problem] = []
     latest: Signed[ComputeReport] | None = None
+    ledger = PrecisionLedger()
     for report in reports:
         found = list(_find_first_gap(report) if latest is None else _follow(latest, report))
         problems += found
         if latest is None or report.statement.counter > latest.statement.counter:
+            problems += _tell_faults(report, ledger.follow(report.statement))
             latest = report
     return tuple(problems)
 
@@ -99,6 +102,9 @@ def _compare(
     # DISABLED (1) does not say that debugging was off when the keys were released; from 2 on it does.
     if claims.debug_status < DebugStatus.DISABLED_SINCE_BOOT:
         yield "debug-enabled", f"has debug status {claims.debug_status}, expected disabled since boot"
+    if claims.tamper_count:
+        yield "tampered", f"says that its chip noticed tampering {claims.tamper_count} times"
+    yield from find_overcount(claims)
 
 
 def _find_first_gap(report: Signed[ComputeReport]) -> Iterator[Problem]:
@@ -120,8 +126,7 @@ def _follow(latest: Signed[ComputeReport], report: Signed[ComputeReport]) -> Ite
     elif after.previous_digest != compute_report_digest(latest.data):
         yield _about(report, "report-fork", f"follows another report {before.counter} than the one there is")
     yield from _compare_windows(before, report)
-    if after.cumulative_flop < before.cumulative_flop:
-        yield _about(report, "meter-rollback", f"counts less than report {before.counter}")
+    yield from _tell_faults(report, compare_counters(before, after))
     if after.boot_count < before.boot_count:
         yield _about(report, "boot-rollback", f"is of an earlier boot than report {before.counter}")
 
@@ -140,6 +145,10 @@ def _compare_windows(before: ComputeReport, report: Signed[ComputeReport]) -> It
         yield _about(report, "window-overlap", f"starts before report {before.counter} ends")
     elif after.window_start_ms > before.window_end_ms and after.counter == before.counter + 1:
         yield _about(report, "window-gap", f"leaves out time after report {before.counter}")
+
+
+def _tell_faults(report: Signed[ComputeReport], faults: Iterable[Fault]) -> Iterator[Problem]:
+    return (_about(report, fault.reason, fault.detail) for fault in faults)
 
 
 def _about(report: Signed[ComputeReport], reason: str, detail: str) -> Problem:

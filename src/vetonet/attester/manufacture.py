@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from vetonet.attestation.enrolment import DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
 from vetonet.attestation.platform import SIMULATED
+from vetonet.attester.interlock import FixedSet, Interlock, plan_sets
 from vetonet.attester.machine import step
 from vetonet.attester.models import ChipModel
 from vetonet.attester.secure_element import SEED_BYTES, SecureElement, SoftwareElement
-from vetonet.attester.state import ChipState, Outcome, PowerCycled
+from vetonet.attester.state import ChipState, Outcome, Phase, PowerCycled
 from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa
 from vetonet.crypto.statement import Signed, sign_jointly
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.policy import LogPolicy
 from vetonet.units import Milliseconds, Rng
+
+SECRET_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +80,25 @@ def manufacture(
         model=model,
         certificate=certificate,
         secure_element=element,
+        secret=rng(SECRET_BYTES),
         firmware_digest=firmware_digest,
     )
+
+
+def bind_sets(chips: Sequence[ChipState]) -> tuple[ChipState, ...]:
+    """Return these chips with fixed sets burnt in: as few sets as hold them all, none for fewer than eight.
+
+    Raises:
+        ValueError: one of them was started already, or is in a set.
+    """
+    if any(chip.phase is not Phase.OFF or chip.interlock.fixed_set is not None for chip in chips):
+        raise ValueError("expected chips that never started and are in no set")
+    ordered, bound = sorted(chips, key=lambda chip: chip.ueid), list[ChipState]()
+    for size in plan_sets(len(ordered)):
+        members = ordered[len(bound) : len(bound) + size]
+        interlock = Interlock(fixed_set=FixedSet(ueids=tuple(chip.ueid for chip in members)))
+        bound += [replace(chip, interlock=interlock) for chip in members]
+    return tuple(bound or ordered)
 
 
 def describe(chip: ChipState, maker: Maker, *, owner: str, site: str) -> DeviceEnrolment:

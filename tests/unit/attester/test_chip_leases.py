@@ -302,7 +302,7 @@ def test_between_leases_everything_runs_at_one_percent_and_is_metered() -> None:
         WorkDone(flop=FLOOR * 3600, end_ms=START + PERIOD + HOUR),
         Throttled(reason="lease-lapsed", asked_flop=PEAK // 2 * 3600, allowed_flop=FLOOR * 3600),
     )
-    assert (chip.cumulative_flop, chip.unlicensed_flop) == (WORK + FLOOR * 3600, FLOOR * 3600)
+    assert (chip.cumulative_flop, chip.meter.unlicensed_flop) == (WORK + FLOOR * 3600, FLOOR * 3600)
 
 
 def test_small_work_is_at_the_full_rate_only_until_the_leases_end() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from support.fleet import LICENCE_LEAF, make_fleet, tell
 from support.world import deal_groups, make_council
+from vetonet.attester.holdings import PastTreaty
 from vetonet.attester.machine import step
 from vetonet.attester.state import (
     MAX_PAST_TREATIES,
@@ -17,7 +18,6 @@ from vetonet.attester.state import (
     IntervalEnded,
     LeaseOffered,
     LicenceOffered,
-    PastTreaty,
     Phase,
     PowerCycled,
     TreatyAdopted,

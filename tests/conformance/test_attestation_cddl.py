@@ -36,6 +36,10 @@ FREE, LICENSED = REPORTS[0].statement, REPORTS[1].statement
 EMITTED: dict[str, tuple[str, Statement]] = {
     "enrolment": ("device-enrolment", read_unverified(FLEET.enrolments[0], DeviceEnrolment)),
     "alias": ("alias-endorsement", read_unverified(FLEET.aliases[0], AliasEndorsement)),
+    "alias with a quote": (
+        "alias-endorsement",
+        replace(read_unverified(FLEET.aliases[0], AliasEndorsement), platform=b"quote"),
+    ),
     "retirement": (
         "device-retirement",
         DeviceRetirement(
@@ -53,6 +57,7 @@ EMITTED: dict[str, tuple[str, Statement]] = {
 }
 OPTIONAL = {
     "device-enrolment": {6},
+    "alias-endorsement": {5},
     "licensed-report": {-70018, -70019},
     "unlicensed-report": {-70018, -70019},
     "report-batch": {2},
@@ -120,6 +125,7 @@ def test_a_short_or_long_byte_string_does_not_fit(rule: str, statement: Statemen
         ("licensed-report", 259),
         ("unlicensed-report", 259),
         ("licensed-report", -70019),
+        ("alias-endorsement", 5),
     }
     for label, value in item.items():
         if isinstance(value, bytes) and (rule, label) not in free:

@@ -18,7 +18,7 @@ from vetonet.attester.interlock import TrafficRequested
 from vetonet.attester.lease_gate import judge_lease
 from vetonet.attester.log_gate import judge_checkpoint
 from vetonet.attester.phases import compute_phase, settle
-from vetonet.attester.reporting import build_report
+from vetonet.attester.reporting import build_report, vouch_for_boot, vouch_for_report
 from vetonet.attester.state import (
     AliasEndorsed,
     CheckpointSeen,
@@ -79,23 +79,26 @@ def step(state: ChipState, event: Event, now: Milliseconds) -> Outcome:
 def _start(state: ChipState, event: PowerCycled, now: Milliseconds) -> Outcome:
     """Each start has its own alias key, endorsed with what was measured; all else is kept (VN-8.4)."""
     is_first = state.phase is Phase.OFF
+    firmware_digest = event.firmware_digest or state.firmware_digest
+    alias_key = state.secure_element.start(firmware_digest, event.seed)
     following = replace(
         state,
         phase=compute_phase(state, now) if is_first else state.phase,
-        alias_key=event.alias_key,
+        alias_key=alias_key,
         boot_count=state.boot_count + 1,
-        firmware_digest=event.firmware_digest or state.firmware_digest,
+        firmware_digest=firmware_digest,
         snapshots=state.snapshots.begin(now, state.secret),
         window_start_ms=now if is_first else state.window_start_ms,
         latest_ms=now,
     )
     endorsement = AliasEndorsement(
         ueid=state.ueid,
-        alias=event.alias_key.public_key,
+        alias=alias_key.public_key,
         boot_count=following.boot_count,
         firmware_digest=following.firmware_digest,
     )
-    return following, (AliasEndorsed(data=sign(endorsement, state.device_key)),)
+    vouched = vouch_for_boot(endorsement, state.secure_element)
+    return following, (AliasEndorsed(data=sign(vouched, state.secure_element)),)
 
 
 def _follow_log(state: ChipState, event: CheckpointSeen, now: Milliseconds) -> Outcome:
@@ -157,7 +160,7 @@ def _report(state: ChipState, event: IntervalEnded, now: Milliseconds) -> Outcom
     snapshots, taken = state.snapshots.take_until(end_ms, state.secret)
     interlock, told_bytes = state.interlock.report(end_ms - state.window_start_ms)
     told = build_report(replace(state, snapshots=snapshots), event, end_ms, out_of_set_bytes=told_bytes)
-    data = sign(told, _alias_key_of(state))
+    data = sign(vouch_for_report(told, state.secure_element), _alias_key_of(state))
     following = replace(
         settle(state, now),
         snapshots=snapshots.hand_out(),

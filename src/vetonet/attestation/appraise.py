@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 
 from vetonet.attestation.counters import Fault, PrecisionLedger, compare_counters, find_overcount
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
-from vetonet.attestation.report import ComputeReport, DebugStatus, compute_report_digest
+from vetonet.attestation.report import ComputeReport, compute_report_digest
+from vetonet.attestation.report_rules import REPORT_RULES, Subject
 from vetonet.crypto.statement import Signed
 from vetonet.errors import AppraisalError, Problem
 
@@ -30,12 +31,18 @@ def appraise(
         alias: what that chip endorsed for the boot in question.
         reference_firmware: the digests that are accepted; by default the one of the enrolment.
     """
-    accepted = {device.enrolment.firmware_digest} if reference_firmware is None else reference_firmware
-    found = _compare(report, device, alias.statement, accepted)
-    culprit = device.enrolment.owner
-    where = f"report {report.statement.counter} of {device.ueid.hex()[:16]}"
+    enrolment = device.enrolment
+    subject = Subject(
+        report.statement,
+        report.signer,
+        alias.statement,
+        device.certificate,
+        (enrolment.hw_model,),
+        (enrolment.firmware_digest,) if reference_firmware is None else reference_firmware,
+    )
     return tuple(
-        Problem(reason=reason, detail=f"{where} {detail}", culprit=culprit) for reason, detail in found
+        Problem(reason=reason, detail=f"{_name(report)} {detail}", culprit=enrolment.owner)
+        for reason, detail in REPORT_RULES.find_problems(subject)
     )
 
 
@@ -80,31 +87,6 @@ def verify_chain(reports: Sequence[Signed[ComputeReport]]) -> None:
         AppraisalError: it does; ``problems`` says what.
     """
     _raise_problems(appraise_chain(reports))
-
-
-def _compare(
-    report: Signed[ComputeReport],
-    device: EnrolledDevice,
-    alias: AliasEndorsement,
-    accepted: AbstractSet[bytes],
-) -> Iterator[tuple[str, str]]:
-    claims = report.statement
-    if (claims.ueid, alias.ueid, report.signer) != (device.ueid, device.ueid, alias.alias):
-        yield "wrong-device", f"names device {claims.ueid.hex()[:16]} or is signed by another's alias key"
-    if claims.boot_count != alias.boot_count:
-        yield "wrong-boot", f"names boot {claims.boot_count}, its alias key is of boot {alias.boot_count}"
-    if claims.hw_model != device.enrolment.hw_model:
-        yield "wrong-model", f"is of another model than the enrolled {device.enrolment.model!r}"
-    if claims.firmware_digest not in accepted or claims.firmware_digest != alias.firmware_digest:
-        yield "unknown-firmware", f"measured unknown firmware {claims.firmware_digest.hex()[:16]}"
-    if not device.certificate.is_valid_during(claims.window_start_ms, claims.window_end_ms):
-        yield "certificate-lapsed", "is about a time for which its maker does not vouch"
-    # DISABLED (1) does not say that debugging was off when the keys were released; from 2 on it does.
-    if claims.debug_status < DebugStatus.DISABLED_SINCE_BOOT:
-        yield "debug-enabled", f"has debug status {claims.debug_status}, expected disabled since boot"
-    if claims.tamper_count:
-        yield "tampered", f"says that its chip noticed tampering {claims.tamper_count} times"
-    yield from find_overcount(claims)
 
 
 def _find_first_gap(report: Signed[ComputeReport]) -> Iterator[Problem]:
@@ -152,9 +134,11 @@ def _tell_faults(report: Signed[ComputeReport], faults: Iterable[Fault]) -> Iter
 
 
 def _about(report: Signed[ComputeReport], reason: str, detail: str) -> Problem:
-    claims = report.statement
-    where = f"report {claims.counter} of {claims.ueid.hex()[:16]}"
-    return Problem(reason=reason, detail=f"{where} {detail}", culprit=claims.ueid.hex())
+    return Problem(reason=reason, detail=f"{_name(report)} {detail}", culprit=report.statement.ueid.hex())
+
+
+def _name(report: Signed[ComputeReport]) -> str:
+    return f"report {report.statement.counter} of {report.statement.ueid.hex()[:16]}"
 
 
 def _raise_problems(problems: tuple[Problem, ...]) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from vetonet.cli.demo.chip_evidence import EVIDENCE_FILE, build_chip_files, spell_appraisal
 from vetonet.cli.demo.play import Play, Scene, begin
 from vetonet.cli.demo.scenes import SCENES
-from vetonet.cli.demo.stage import set_up
+from vetonet.cli.demo.stage import MAKER_ID, set_up
 from vetonet.cli.exits import Exit
 from vetonet.cli.files import make_folder, write_output
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, print_table, spell_command
@@ -37,6 +38,7 @@ class Performance:
     bundle: bytes
     result: ComplianceResult
     trust_root: TrustRoot
+    chip_files: Mapping[str, bytes]
 
     @property
     def is_as_expected(self) -> bool:
@@ -65,6 +67,8 @@ def demo(*, seed: int, out: Path | None, as_json: bool) -> None:
     bundle, trust_root = folder / BUNDLE_FILE, folder / TRUST_ROOT_FILE
     write_output(bundle, performance.bundle)
     write_output(trust_root, performance.trust_root.to_text().encode())
+    for name, content in performance.chip_files.items():
+        write_output(folder / name, content)
     if as_json:
         print_json(_to_plain(performance, bundle, trust_root))
     else:
@@ -98,6 +102,7 @@ async def _finish(play: Play, played: Sequence[Scene]) -> Performance:
         bundle=bundle.to_bytes(),
         result=play.judge(bundle),
         trust_root=play.stage.founded.trust_root,
+        chip_files=build_chip_files(bundle, play.stage.founded.makers[MAKER_ID]),
     )
 
 
@@ -111,6 +116,7 @@ def _to_plain(performance: Performance, bundle: Path, trust_root: Path) -> dict[
         "verdict": performance.result.verdict.value,
         "bundle": str(bundle),
         "trust_root": str(trust_root),
+        "chip_evidence": str(bundle.parent / EVIDENCE_FILE),
         "log_root": performance.result.root_hash.hex(),
         "tree_size": performance.result.tree_size,
     }
@@ -131,3 +137,4 @@ def _print(performance: Performance, bundle: Path, trust_root: Path) -> None:
     print_line(f"bundle:     {bundle}")
     print_line(f"trust root: {trust_root}")
     print_line(f"judge it yourself: {spell_command()} verify {bundle} --trust-root {trust_root}")
+    print_line(f"and one chip of it: {spell_appraisal(bundle.parent, performance.chip_files)}")

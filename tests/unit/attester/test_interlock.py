@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.bundles import altered, make_compliant_scene, make_scene
-from support.fleet import FIRMWARE, MODEL, make_fleet
+from support.firmware import FIRMWARE
+from support.fleet import MODEL, make_fleet
 from support.world import NOW_MS
 from vetonet.attestation.report import ComputeReport
 from vetonet.attester.interlock import (
@@ -38,8 +39,7 @@ SECOND = 1_000
 def make_set(size: int = MIN_SET) -> tuple[ChipState, ...]:
     rng = SeededRng(b"set")
     made = [
-        manufacture(MODEL, FLEET.maker, FLEET.council.treaty, rng, firmware_digest=FIRMWARE)
-        for _ in range(size)
+        manufacture(MODEL, FLEET.maker, FLEET.council.treaty, rng, firmware=FIRMWARE) for _ in range(size)
     ]
     return tuple(power_on(chip, rng, NOW_MS)[0] for chip in bind_sets(made))
 
@@ -179,8 +179,7 @@ def test_many_chips_fall_into_few_sets_of_allowed_sizes() -> None:
 def test_chips_are_bound_once_and_before_they_start() -> None:
     rng = SeededRng(b"few")
     made = [
-        manufacture(MODEL, FLEET.maker, FLEET.council.treaty, rng, firmware_digest=FIRMWARE)
-        for _ in range(MIN_SET)
+        manufacture(MODEL, FLEET.maker, FLEET.council.treaty, rng, firmware=FIRMWARE) for _ in range(MIN_SET)
     ]
     bound = bind_sets(made)
     assert {chip.interlock.fixed_set for chip in bound} == {

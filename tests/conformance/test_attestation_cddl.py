@@ -55,6 +55,10 @@ FREE, LICENSED = REPORTS[0].statement, REPORTS[1].statement
 EMITTED: dict[str, tuple[str, Record]] = {
     "enrolment": ("device-enrolment", read_unverified(FLEET.enrolments[0], DeviceEnrolment)),
     "alias": ("alias-endorsement", read_unverified(FLEET.aliases[0], AliasEndorsement)),
+    "alias with a quote": (
+        "alias-endorsement",
+        replace(read_unverified(FLEET.aliases[0], AliasEndorsement), platform=b"quote"),
+    ),
     "retirement": (
         "device-retirement",
         DeviceRetirement(
@@ -83,6 +87,7 @@ EMITTED: dict[str, tuple[str, Record]] = {
 }
 OPTIONAL = {
     "device-enrolment": {6},
+    "alias-endorsement": {5},
     "licensed-report": {-70018, -70019},
     "unlicensed-report": {-70018, -70019},
     "report-batch": {2},
@@ -214,6 +219,7 @@ def test_a_short_or_long_byte_string_does_not_fit(rule: str, statement: Record) 
         ("offline-licence", 1),
         ("offline-licence", 3),
         ("offline-licence", 5),
+        ("alias-endorsement", 5),
     }
     for label, value in item.items():
         if isinstance(value, bytes) and (rule, label) not in free:

@@ -14,6 +14,7 @@ from support.world import NOW_MS, Council, compute_device_set_root, make_council
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
+from vetonet.attestation.platform import SIMULATED
 from vetonet.attestation.report import (
     CYCLES_PER_MS,
     EAT_PROFILE,
@@ -24,7 +25,6 @@ from vetonet.attestation.report import (
     compute_report_digest,
     open_report,
 )
-from vetonet.attester.manufacture import SIMULATED
 from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot

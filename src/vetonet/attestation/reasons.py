@@ -41,6 +41,14 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "debug-enabled": Finding.CONTRAINDICATED,
         "tampered": Finding.CONTRAINDICATED,
         "certificate-lapsed": Finding.MISSING,
+        # what the secure element says on its own
+        "attester-kind-refused": Finding.MISMATCHED,
+        "attester-kind-unknown": Finding.MISSING,
+        "platform-missing": Finding.MISSING,
+        "platform-mismatched": Finding.MISMATCHED,
+        "platform-unexpected": Finding.MISMATCHED,
+        "counter-fork": Finding.MISMATCHED,
+        "counter-rollback": Finding.MISMATCHED,
         # a report against the peak rate of its chip
         "impossible-rate": Finding.MISMATCHED,
         "impossible-traffic": Finding.MISMATCHED,

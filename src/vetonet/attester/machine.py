@@ -18,7 +18,7 @@ from vetonet.attester.interlock import TrafficRequested
 from vetonet.attester.lease_gate import judge_lease
 from vetonet.attester.log_gate import judge_checkpoint
 from vetonet.attester.phases import compute_phase, settle
-from vetonet.attester.reporting import build_report
+from vetonet.attester.reporting import build_report, vouch_for_boot, vouch_for_report
 from vetonet.attester.state import (
     AliasEndorsed,
     CheckpointSeen,
@@ -41,7 +41,7 @@ from vetonet.attester.state import (
 )
 from vetonet.attester.tamper import TamperCounted, TamperDetected
 from vetonet.attester.treaty_gate import judge_amendment
-from vetonet.attester.working import do_work
+from vetonet.attester.working import run_work
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import sign
 from vetonet.errors import UnexpectedEventError
@@ -79,23 +79,26 @@ def step(state: ChipState, event: Event, now: Milliseconds) -> Outcome:
 def _start(state: ChipState, event: PowerCycled, now: Milliseconds) -> Outcome:
     """Each start has its own alias key, endorsed with what was measured; all else is kept (VN-8.4)."""
     is_first = state.phase is Phase.OFF
+    firmware_digest = event.firmware_digest or state.firmware_digest
+    alias_key = state.secure_element.start(firmware_digest, event.seed)
     following = replace(
         state,
         phase=compute_phase(state, now) if is_first else state.phase,
-        alias_key=event.alias_key,
+        alias_key=alias_key,
         boot_count=state.boot_count + 1,
-        firmware_digest=event.firmware_digest or state.firmware_digest,
+        firmware_digest=firmware_digest,
         snapshots=state.snapshots.begin(now, state.secret),
         window_start_ms=now if is_first else state.window_start_ms,
         latest_ms=now,
     )
     endorsement = AliasEndorsement(
         ueid=state.ueid,
-        alias=event.alias_key.public_key,
+        alias=alias_key.public_key,
         boot_count=following.boot_count,
         firmware_digest=following.firmware_digest,
     )
-    return following, (AliasEndorsed(data=sign(endorsement, state.device_key)),)
+    vouched = vouch_for_boot(endorsement, state.secure_element)
+    return following, (AliasEndorsed(data=sign(vouched, state.secure_element)),)
 
 
 def _follow_log(state: ChipState, event: CheckpointSeen, now: Milliseconds) -> Outcome:
@@ -157,7 +160,7 @@ def _report(state: ChipState, event: IntervalEnded, now: Milliseconds) -> Outcom
     snapshots, taken = state.snapshots.take_until(end_ms, state.secret)
     interlock, told_bytes = state.interlock.report(end_ms - state.window_start_ms)
     told = build_report(replace(state, snapshots=snapshots), event, end_ms, out_of_set_bytes=told_bytes)
-    data = sign(told, _alias_key_of(state))
+    data = sign(vouch_for_report(told, state.secure_element), _alias_key_of(state))
     following = replace(
         settle(state, now),
         snapshots=snapshots.hand_out(),
@@ -227,7 +230,7 @@ _ROWS: Final = (
         Phase.UNLICENSED,
         (LicenceOffered, _take_licence, _UNLICENSED | _LICENSED, "licence judged"),
         (LeaseOffered, _take_lease, _UNLICENSED, ""),
-        (WorkRequested, do_work, _UNLICENSED, "small work"),
+        (WorkRequested, run_work, _UNLICENSED, "small work"),
         (IntervalEnded, _report, _UNLICENSED, "report"),
         (TreatyAmended, _take_treaty, _UNLICENSED, ""),
         (CheckpointSeen, _follow_log, _UNLICENSED, ""),
@@ -239,7 +242,7 @@ _ROWS: Final = (
         Phase.LICENSED,
         (LicenceOffered, _take_licence, _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _LICENSED | _LEASED | _PAUSED, "lease judged"),
-        (WorkRequested, do_work, _LICENSED | _LEASED | _PAUSED | _SPENT, "small work, or its time has come"),
+        (WorkRequested, run_work, _LICENSED | _LEASED | _PAUSED | _SPENT, "small work, or its time has come"),
         (IntervalEnded, _report, _LICENSED | _LEASED | _PAUSED | _SPENT, "report"),
         (TreatyAmended, _take_treaty, _LICENSED, ""),
         (CheckpointSeen, _follow_log, _LICENSED, ""),
@@ -251,7 +254,7 @@ _ROWS: Final = (
         Phase.LEASED,
         (LicenceOffered, _take_licence, _LEASED | _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _LEASED | _PAUSED, "next lease judged"),
-        (WorkRequested, do_work, _LEASED | _PAUSED | _SPENT, "work until lease, budget or time is over"),
+        (WorkRequested, run_work, _LEASED | _PAUSED | _SPENT, "work until lease, budget or time is over"),
         (IntervalEnded, _report, _LEASED | _PAUSED | _SPENT, "report"),
         (TreatyAmended, _take_treaty, _LEASED, ""),
         (CheckpointSeen, _follow_log, _LEASED, ""),
@@ -263,7 +266,7 @@ _ROWS: Final = (
         Phase.PAUSED,
         (LicenceOffered, _take_licence, _PAUSED | _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _PAUSED | _LEASED, "next lease judged"),
-        (WorkRequested, do_work, _PAUSED | _LEASED | _SPENT, "floor rate, until its next lease begins"),
+        (WorkRequested, run_work, _PAUSED | _LEASED | _SPENT, "floor rate, until its next lease begins"),
         (IntervalEnded, _report, _PAUSED | _LEASED | _SPENT, "report"),
         (TreatyAmended, _take_treaty, _PAUSED, ""),
         (CheckpointSeen, _follow_log, _PAUSED, ""),
@@ -275,7 +278,7 @@ _ROWS: Final = (
         Phase.SPENT,
         (LicenceOffered, _take_licence, _SPENT | _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _SPENT, ""),
-        (WorkRequested, do_work, _SPENT, "floor rate"),
+        (WorkRequested, run_work, _SPENT, "floor rate"),
         (IntervalEnded, _report, _SPENT, "report"),
         (TreatyAmended, _take_treaty, _SPENT, ""),
         (CheckpointSeen, _follow_log, _SPENT, ""),
@@ -287,7 +290,7 @@ _ROWS: Final = (
         Phase.TAMPERED,
         (LicenceOffered, _refuse_tampered, _TAMPERED, ""),
         (LeaseOffered, _refuse_tampered, _TAMPERED, ""),
-        (WorkRequested, do_work, _TAMPERED, "floor rate"),
+        (WorkRequested, run_work, _TAMPERED, "floor rate"),
         (IntervalEnded, _report, _TAMPERED, "report"),
         (TreatyAmended, _take_treaty, _TAMPERED, ""),
         (CheckpointSeen, _follow_log, _TAMPERED, ""),

@@ -12,6 +12,7 @@ from vetonet.attester.holdings import Job, LicenceInUse, PastTreaty
 from vetonet.attester.interlock import DataSent, Interlock, TrafficRequested
 from vetonet.attester.meter import Meter
 from vetonet.attester.models import ChipModel
+from vetonet.attester.secure_element import SecureElement
 from vetonet.attester.snapshots import Snapshots, SnapshotTaken
 from vetonet.attester.tamper import TamperCounted, TamperDetected
 from vetonet.crypto.keys import SigningKey
@@ -64,7 +65,7 @@ class ChipState:
         log_policy: what a checkpoint must have under that treaty.
         model: its public facts.
         certificate: its device certificate (DER).
-        device_key: signs nothing but alias endorsements.
+        secure_element: keeps its device key, which signs nothing but alias endorsements.
         firmware_digest: what it measured when it started.
         debug_status: its debug facilities (RFC 9711 section 4.2.9).
         alias_key: signs reports until the next start; None before the first.
@@ -88,7 +89,7 @@ class ChipState:
     log_policy: LogPolicy = field(repr=False)
     model: ChipModel = field(repr=False)
     certificate: bytes = field(repr=False)
-    device_key: SigningKey = field(repr=False)
+    secure_element: SecureElement = field(repr=False)
     secret: bytes = field(repr=False)
     firmware_digest: bytes
     past: tuple[PastTreaty, ...] = field(default=(), repr=False)
@@ -114,7 +115,7 @@ class ChipState:
     @property
     def ueid(self) -> bytes:
         """The identity of the chip, which follows from its device key."""
-        return self.device_key.public_key.ueid
+        return self.secure_element.public_key.ueid
 
     @property
     def cumulative_flop(self) -> Flop:
@@ -135,9 +136,14 @@ class ChipState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerCycled:
-    """The chip starts with a fresh alias key and measures its firmware; None where that did not change."""
+    """The chip starts with a fresh alias key and measures its firmware; None where that did not change.
 
-    alias_key: SigningKey = field(repr=False)
+    Attributes:
+        seed: 32 random bytes, for elements that draw none of their own.
+        firmware_digest: what it measures.
+    """
+
+    seed: bytes = field(repr=False)
     firmware_digest: bytes | None = None
 
 

@@ -185,7 +185,13 @@ def test_a_broken_chain_has_its_reason_codes(make: Callable[[], Chain], expected
 
 def test_missing_evidence_is_told_apart_from_contradiction() -> None:
     missing = {reason for reason, finding in REASONS.items() if finding is Finding.MISSING}
-    assert missing == {"report-gap", "window-gap", "certificate-lapsed"}
+    assert missing == {
+        "report-gap",
+        "window-gap",
+        "certificate-lapsed",
+        "attester-kind-unknown",
+        "platform-missing",
+    }
 
 
 def test_every_reason_that_tests_expect_is_in_the_table() -> None:
@@ -206,7 +212,7 @@ def test_a_chain_goes_on_over_a_loss_of_power_in_the_middle_of_an_interval() -> 
     chip, reports = FLEET.run(CHIP, hours=1)
     alias = generate_ed25519(SeededRng(b"boot 2"))
     chip, _ = drive(chip, (FLEET.request(), chip.latest_ms))
-    chip, _ = drive(chip, (PowerCycled(alias_key=alias), chip.latest_ms + MS_PER_HOUR))
+    chip, _ = drive(chip, (PowerCycled(seed=alias.seed), chip.latest_ms + MS_PER_HOUR))
     _, effects = step(chip, IntervalEnded(), chip.latest_ms)
     (signed,) = [effect.data for effect in effects if isinstance(effect, ReportSigned)]
     report = open_report(signed, {alias.public_key.key_id: alias.public_key})

@@ -35,8 +35,6 @@ from vetonet.attester.state import (
     ReportSigned,
 )
 from vetonet.attester.tamper import TamperDetected
-from vetonet.crypto.keys import generate_ed25519
-from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import read_unverified
 from vetonet.encoding import cbor
 from vetonet.encoding.record import Record, compute_layout
@@ -138,7 +136,7 @@ EXTRAS: dict[str, Callable[[ChipState], Event]] = {
     ),
     "traffic": lambda _: TrafficRequested(size_bytes=10**12, duration_ms=MS_PER_HOUR),
     "checkpoint": lambda _: CheckpointSeen(data=BUSY.sign_head()),
-    "power": lambda chip: PowerCycled(alias_key=generate_ed25519(SeededRng(chip.counter.to_bytes(8, "big")))),
+    "power": lambda chip: PowerCycled(seed=chip.counter.to_bytes(32, "big")),
     "challenge": lambda _: IntervalEnded(challenge=bytes(range(32))),
     "tampering": lambda _: TamperDetected(),
 }

@@ -76,7 +76,8 @@ def appraise_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, .
         found = list(_find_first_gap(report) if latest is None else _follow(latest, report))
         problems += found
         if latest is None or report.statement.counter > latest.statement.counter:
-            problems += _tell_faults(report, ledger.follow(report.statement))
+            ledger, faults = ledger.follow(report.statement)
+            problems += _tell_faults(report, faults)
             latest = report
     return tuple(problems)
 

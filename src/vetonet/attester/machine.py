@@ -44,7 +44,7 @@ from vetonet.attester.state import (
 )
 from vetonet.attester.tamper import TamperCounted, TamperDetected
 from vetonet.attester.treaty_gate import judge_amendment
-from vetonet.attester.working import do_work
+from vetonet.attester.working import run_work
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import sign
 from vetonet.errors import UnexpectedEventError
@@ -249,7 +249,7 @@ _ROWS: Final = (
         Phase.UNLICENSED,
         (LicenceOffered, _take_licence, _UNLICENSED | _LICENSED, "licence judged"),
         (LeaseOffered, _take_lease, _UNLICENSED, ""),
-        (WorkRequested, do_work, _UNLICENSED, "small work"),
+        (WorkRequested, run_work, _UNLICENSED, "small work"),
         (IntervalEnded, _report, _UNLICENSED, "report"),
         (TreatyAmended, _take_treaty, _UNLICENSED, ""),
         (CheckpointSeen, _follow_log, _UNLICENSED, ""),
@@ -262,7 +262,7 @@ _ROWS: Final = (
         Phase.LICENSED,
         (LicenceOffered, _take_licence, _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _LICENSED | _LEASED | _PAUSED, "lease judged"),
-        (WorkRequested, do_work, _LICENSED | _LEASED | _PAUSED | _SPENT, "small work, or its time has come"),
+        (WorkRequested, run_work, _LICENSED | _LEASED | _PAUSED | _SPENT, "small work, or its time has come"),
         (IntervalEnded, _report, _LICENSED | _LEASED | _PAUSED | _SPENT, "report"),
         (TreatyAmended, _take_treaty, _LICENSED, ""),
         (CheckpointSeen, _follow_log, _LICENSED, ""),
@@ -275,7 +275,7 @@ _ROWS: Final = (
         Phase.LEASED,
         (LicenceOffered, _take_licence, _LEASED | _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _LEASED | _PAUSED, "next lease judged"),
-        (WorkRequested, do_work, _LEASED | _PAUSED | _SPENT, "work until lease, budget or time is over"),
+        (WorkRequested, run_work, _LEASED | _PAUSED | _SPENT, "work until lease, budget or time is over"),
         (IntervalEnded, _report, _LEASED | _PAUSED | _SPENT, "report"),
         (TreatyAmended, _take_treaty, _LEASED, ""),
         (CheckpointSeen, _follow_log, _LEASED, ""),
@@ -288,7 +288,7 @@ _ROWS: Final = (
         Phase.PAUSED,
         (LicenceOffered, _take_licence, _PAUSED | _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _PAUSED | _LEASED, "next lease judged"),
-        (WorkRequested, do_work, _PAUSED | _LEASED | _SPENT, "floor rate, until its next lease begins"),
+        (WorkRequested, run_work, _PAUSED | _LEASED | _SPENT, "floor rate, until its next lease begins"),
         (IntervalEnded, _report, _PAUSED | _LEASED | _SPENT, "report"),
         (TreatyAmended, _take_treaty, _PAUSED, ""),
         (CheckpointSeen, _follow_log, _PAUSED, ""),
@@ -301,7 +301,7 @@ _ROWS: Final = (
         Phase.SPENT,
         (LicenceOffered, _take_licence, _SPENT | _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _SPENT, ""),
-        (WorkRequested, do_work, _SPENT, "floor rate"),
+        (WorkRequested, run_work, _SPENT, "floor rate"),
         (IntervalEnded, _report, _SPENT, "report"),
         (TreatyAmended, _take_treaty, _SPENT, ""),
         (CheckpointSeen, _follow_log, _SPENT, ""),
@@ -314,7 +314,7 @@ _ROWS: Final = (
         Phase.TAMPERED,
         (LicenceOffered, _refuse_tampered, _TAMPERED, ""),
         (LeaseOffered, _refuse_tampered, _TAMPERED, ""),
-        (WorkRequested, do_work, _TAMPERED, "floor rate"),
+        (WorkRequested, run_work, _TAMPERED, "floor rate"),
         (IntervalEnded, _report, _TAMPERED, "report"),
         (TreatyAmended, _take_treaty, _TAMPERED, ""),
         (CheckpointSeen, _follow_log, _TAMPERED, ""),

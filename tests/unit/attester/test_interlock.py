@@ -19,6 +19,7 @@ from vetonet.attester.interlock import (
     MAX_SET,
     MIN_SET,
     OUTSIDE_BYTES_PER_S,
+    DataSent,
     FixedSet,
     Interlock,
     TrafficRequested,
@@ -26,7 +27,7 @@ from vetonet.attester.interlock import (
 )
 from vetonet.attester.machine import step
 from vetonet.attester.manufacture import bind_sets, manufacture, power_on
-from vetonet.attester.state import ChipState, DataSent, IntervalEnded, Phase, ReportSigned
+from vetonet.attester.state import ChipState, IntervalEnded, Phase, ReportSigned
 from vetonet.compliance.result import Verdict
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import read_unverified
@@ -144,10 +145,10 @@ def test_no_report_tells_of_more_than_its_time_allows_and_nothing_is_lost(life: 
     assert told + rest == sent
 
 
-@pytest.mark.parametrize("change", [{"size_bytes": 0}, {"duration_ms": 0}])
-def test_traffic_of_nothing_is_our_own_mistake(change: dict[str, int]) -> None:
+@pytest.mark.parametrize(("size_bytes", "duration_ms"), [(0, 1), (1, 0)])
+def test_traffic_of_nothing_is_our_own_mistake(size_bytes: int, duration_ms: int) -> None:
     with pytest.raises(ValueError, match="expected"):
-        TrafficRequested(**({"size_bytes": 1, "duration_ms": 1} | change))
+        TrafficRequested(size_bytes=size_bytes, duration_ms=duration_ms)
 
 
 def ueids(count: int) -> tuple[bytes, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
-from vetonet.attestation.counters import Fault, PrecisionLedger, compare_counters, find_overcount
+from vetonet.attestation.counters import Fault, PrecisionLedger, compare_counters
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
 from vetonet.attestation.report import ComputeReport, compute_report_digest
 from vetonet.attestation.report_rules import REPORT_RULES, Subject

@@ -16,6 +16,7 @@ from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet
 from vetonet.attestation.evidence_file import Evidence, OpenedEvidence, open_evidence
 from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.platform import VouchedByPlatform
 from vetonet.attestation.report import EAT_PROFILE, ComputeReport
 from vetonet.attestation.report_rules import (
     AnswersChallenge,
@@ -68,6 +69,7 @@ class Expectations:
                 WithinCertificate(),
                 CertifiedNow(now=self.now),
                 OfAcceptedKind(kinds=self.kinds),
+                VouchedByPlatform(),
                 OfKnownModel(),
                 DebuggingOff(),
                 Untampered(),

@@ -9,6 +9,7 @@ from typing import Final
 
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.challenge import compute_challenge
+from vetonet.attestation.platform import appraise_platform
 from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST, ComputeReport
 from vetonet.attester.interlock import OUTSIDE_BYTES_PER_S
 from vetonet.compliance.bundle import DeviceSet
@@ -138,6 +139,16 @@ def judge_genuineness(case: Case) -> Iterator[Problem]:
     for usage in case.evidence.iter_usages():
         alias = case.record.registry.find_alias(usage.report.signer.key_id)
         yield from appraise(usage.report, alias.device, alias.alias)
+    for chain in case.evidence.chains.values():
+        yield from _judge_platform(case, chain)
+
+
+def _judge_platform(case: Case, chain: Sequence[Usage]) -> Iterator[Problem]:
+    """The chips' secure elements say what their kinds must say, and count on with each report (VN-17.1)."""
+    registry = case.record.registry
+    signers = {usage.report.signer.key_id for usage in chain}
+    aliases = {key_id: registry.find_alias(key_id).alias for key_id in signers}
+    yield from appraise_platform([usage.report for usage in chain], chain[0].device, aliases)
 
 
 def judge_freshness(case: Case) -> Iterator[Problem]:

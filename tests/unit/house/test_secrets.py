@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vetonet.attester.secure_element import SoftwareElement
 from vetonet.attester.manufacture import Maker
 from vetonet.attester.models import find_chip_model
+from vetonet.attester.secure_element import SoftwareElement
 from vetonet.attester.state import ChipState
 from vetonet.cli.demo.stage import PLAN
 from vetonet.cli.founding import Founded, found_treaty

@@ -9,7 +9,7 @@ import struct
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from vetonet.errors import ConfigError, StorageError
 
@@ -113,7 +113,7 @@ class Swtpm:
         self._process.kill()
         self._process.wait()
 
-    def __enter__(self) -> Swtpm:
+    def __enter__(self) -> Self:
         """Return itself: ``stop`` comes at the end."""
         return self
 

@@ -268,7 +268,7 @@ def _translated(what: str) -> Iterator[None]:
 
 
 def _find_key(tss: Any, esys: Any) -> Any:
-    """Return the device key at its place, where it is made the first time: the same seed gives the same key."""
+    """Return the device key at its place; the first time it is made there."""
     if _holds(tss, esys, KEY_HANDLE):
         return esys.tr_from_tpmpublic(KEY_HANDLE)
     handle, *_ = esys.create_primary(None, _build_public(tss, KEY_ATTRIBUTES), tss.ESYS_TR.ENDORSEMENT)
@@ -278,7 +278,7 @@ def _find_key(tss: Any, esys: Any) -> Any:
 
 
 def _find_counter(tss: Any, esys: Any) -> Any:
-    """Return the counter at its place; one that is defined anew goes on above all that the TPM ever counted."""
+    """Return the counter at its place; defined anew it goes on above all that the TPM ever counted."""
     if _holds(tss, esys, COUNTER_INDEX):
         return esys.tr_from_tpmpublic(COUNTER_INDEX)
     public = tss.TPMS_NV_PUBLIC(

@@ -23,7 +23,6 @@ from vetonet.attester.state import (
     WorkDone,
 )
 from vetonet.attester.tamper import TamperCounted, TamperDetected
-from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.units import MS_PER_HOUR
 
@@ -88,8 +87,7 @@ def test_no_event_leads_out_of_it() -> None:
 
 def test_neither_power_nor_time_nor_the_log_ends_it() -> None:
     chip = tamper(leased())
-    key = generate_ed25519(SeededRng(b"boot"))
-    events = (PowerCycled(alias_key=key), CheckpointSeen(data=FLEET.sign_head()), IntervalEnded())
+    events = (PowerCycled(seed=b"b" * 32), CheckpointSeen(data=FLEET.sign_head()), IntervalEnded())
     for event in events:
         chip, _ = step(chip, event, chip.latest_ms + 100 * MS_PER_HOUR)
         assert (chip.phase, chip.tamper_count) == (Phase.TAMPERED, 1)

@@ -16,6 +16,7 @@ from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet
 from vetonet.attestation.evidence_file import Evidence, OpenedEvidence, open_evidence
 from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.platform import VouchedByPlatform
 from vetonet.attestation.reference_values import ReferenceValues, find_firmware_problems
 from vetonet.attestation.report import EAT_PROFILE, ComputeReport
 from vetonet.attestation.report_rules import (
@@ -69,6 +70,7 @@ class Expectations:
                 WithinCertificate(),
                 CertifiedNow(now=self.now),
                 OfAcceptedKind(kinds=self.kinds),
+                VouchedByPlatform(),
                 OfKnownModel(),
                 DebuggingOff(),
                 Untampered(),

@@ -47,8 +47,7 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "tampered": Finding.CONTRAINDICATED,
         "certificate-lapsed": Finding.MISSING,
         # what the secure element says on its own
-        "attester-kind-refused": Finding.MISMATCHED,
-        "attester-kind-unknown": Finding.MISSING,
+        "kind-unknown": Finding.MISSING,
         "platform-missing": Finding.MISSING,
         "platform-mismatched": Finding.MISMATCHED,
         "platform-unexpected": Finding.MISMATCHED,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import repeat
 from typing import Final
 
 from vetonet.attestation.firmware import Firmware, FirmwareComponent
@@ -16,6 +17,7 @@ from vetonet.attestation.report import compute_batch, open_reports
 from vetonet.attester.machine import step
 from vetonet.attester.manufacture import Maker, bind_sets, enrol, manufacture, power_on, publish_reference
 from vetonet.attester.models import ChipModel
+from vetonet.attester.secure_element import SecureElement
 from vetonet.attester.state import (
     AliasEndorsed,
     CheckpointSeen,
@@ -104,6 +106,7 @@ class Fleet:
         operator: Operator,
         treaty: Signed[Treaty],
         rng: Rng,
+        elements: Sequence[SecureElement] = (),
     ) -> Fleet:
         """Return a fleet that was just made and enrolled, and is still off.
 
@@ -113,11 +116,12 @@ class Fleet:
             maker: who made the chips and signs for them.
             operator: who owns the chips and signs for them.
             treaty: what the chips enforce.
-            rng: for their keys.
+            rng: for keys in software.
+            elements: one secure element for each chip, or none for keys in software.
         """
         chips, enrolments = [], []
-        for _ in range(count):
-            chip = manufacture(model, maker, treaty, rng, firmware=FIRMWARE)
+        for element in elements or repeat(None, count):
+            chip = manufacture(model, maker, treaty, rng, firmware=FIRMWARE, secure_element=element)
             owner = operator.operator_id
             enrolments.append(enrol(chip, maker, owner=owner, owner_key=operator.key, site=SITE))
             chips.append(chip)

@@ -188,7 +188,7 @@ def test_missing_evidence_is_told_apart_from_contradiction() -> None:
         "report-gap",
         "window-gap",
         "certificate-lapsed",
-        "attester-kind-unknown",
+        "kind-unknown",
         "platform-missing",
     }
 

@@ -70,7 +70,7 @@ async def grant_benchmark(play: Play) -> Scene:
     )
     decision, _ = await play.stage.close(proposal)
     if decision is not Decision.GRANTED:
-        return _benchmark_scene(str(decision).upper(), "no licence")
+        return _benchmark_scene(play, str(decision).upper(), "no licence")
     run, accepted = await _switch_on(play, proposal)
     await _run_benchmark(play, run)
     play.bundle = await play.stage.export([play.fleet.device_set], play.reports)
@@ -81,13 +81,15 @@ async def grant_benchmark(play: Play) -> Scene:
         f"{play.workload.duration_ms / 60_000:.0f} min under {run.lease} leases, "
         f"{len(play.reports):,} reports"
     )
-    return _benchmark_scene(f"LICENSED, {play.result.verdict}", detail)
+    return _benchmark_scene(play, f"LICENSED, {play.result.verdict}", detail)
 
 
-def _benchmark_scene(outcome: str, detail: str) -> Scene:
+def _benchmark_scene(play: Play, outcome: str, detail: str) -> Scene:
+    on_stage, of_run = play.fleet.size, play.workload.chips
+    which = f"{of_run} H100s" if on_stage == of_run else f"{on_stage} of its {of_run} H100s"
     return Scene(
         name="benchmark-405b",
-        title="A 405B benchmark run on 512 H100s (MLPerf v5.0) is granted and runs",
+        title=f"A 405B benchmark run on {which} (MLPerf v5.0) is granted and runs",
         expected="LICENSED, COMPLIANT",
         outcome=outcome,
         detail=detail,
@@ -286,7 +288,8 @@ async def _run_benchmark(play: Play, run: Run) -> None:
     """Meter and report the real run interval by interval; the last one ends with the licence."""
     intervals = list(iter_intervals(play.workload, INTERVAL_MS, anchor_ms=play.starts_ms))
     for number, interval in enumerate(intervals, start=1):
-        play.say(f"    interval {number} of {len(intervals)}: {interval.flop:.2e} FLOP")
+        flop = sum(interval.flop_of(index) for index in range(play.fleet.size))
+        play.say(f"    interval {number} of {len(intervals)}: {flop:.2e} FLOP")
         await renew(play, run, interval.start_ms)
         await show_checkpoint(play, interval.start_ms)
         work(play, run, interval.flop_of, start_ms=interval.start_ms, end_ms=interval.end_ms)

@@ -18,7 +18,6 @@ from support.chip_evidence import (
     OTHER_ALIAS,
     OTHER_DEVICE,
     OTHER_ROOT,
-    OUTDATED,
     YEAR_MS,
     ListedRevocations,
     certify,
@@ -27,14 +26,15 @@ from support.chip_evidence import (
     judge,
     make_claims,
     make_evidence,
+    make_reference,
     pin,
     report,
     report_raw,
 )
+from support.firmware import PATCHED, UNKNOWN
 from support.world import NOW_MS
 from vetonet.attestation.ear import AttestationResult, Judgement, Tier
 from vetonet.attestation.reasons import Finding
-from vetonet.attestation.reference_digests import RunsReferenceFirmware
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "appraisal.md"
 ROW = re.compile(
@@ -168,20 +168,14 @@ MATRIX: dict[str, Row] = {
         with_report(firmware_digest=bytes(32)),
         *("unknown-firmware", MISMATCHED, EXECUTABLES, 96, NO),
     ),
-    "no reference values": (
-        lambda: judge(expected=expect(rules=(RunsReferenceFirmware(references=()),))),
-        *("reference-missing", MISSING, EXECUTABLES, 33, MAYBE),
-    ),
     "bad component": (
         lambda: judge(
-            make_evidence(alias=endorse(firmware_digest=bytes(32)), report=report(firmware_digest=bytes(32)))
+            make_evidence(alias=endorse(firmware=UNKNOWN), report=report(firmware_digest=UNKNOWN.digest))
         ),
         *("component-mismatched", MISMATCHED, EXECUTABLES, 33, MAYBE),
     ),
     "old firmware": (
-        lambda: judge(
-            make_evidence(alias=endorse(firmware_digest=OUTDATED), report=report(firmware_digest=OUTDATED))
-        ),
+        lambda: judge(expected=expect(references=(make_reference(), make_reference(PATCHED, 2)))),
         *("component-outdated", STALE, EXECUTABLES, 32, MAYBE),
     ),
 }
@@ -204,9 +198,11 @@ def test_good_evidence_is_affirmed_and_every_rule_says_so() -> None:
         "certificate-valid",
         "certificate-current",
         "kind-accepted",
+        "platform-vouched",
         "model-recognised",
         "debug-disabled",
-        "measurement-endorsed",
+        "untampered",
+        "counters-agree",
         "firmware-recognised",
         "not-revoked",
     ]
@@ -215,6 +211,7 @@ def test_good_evidence_is_affirmed_and_every_rule_says_so() -> None:
         "configuration": 2,
         "executables": 2,
         "hardware": 2,
+        "sourced-data": 2,
     }
 
 

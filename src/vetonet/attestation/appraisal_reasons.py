@@ -96,7 +96,6 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "debug-disabled": Meaning(Finding.VERIFIED, _CONFIGURATION, AFFIRMED),
         # what it runs
         "unknown-firmware": Meaning(Finding.MISMATCHED, _EXECUTABLES, CONTRAINDICATED),
-        "measurement-endorsed": Meaning(Finding.VERIFIED, _EXECUTABLES, AFFIRMED),
         "reference-missing": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),
         "component-unknown": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),
         "component-missing": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),

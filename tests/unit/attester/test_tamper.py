@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from support.fleet import FIRMWARE, MODEL, PEAK, make_fleet, tell
+from support.firmware import FIRMWARE
+from support.fleet import MODEL, PEAK, make_fleet, tell
 from support.world import NOW_MS
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.report import MAX_TAMPERS
@@ -50,7 +51,7 @@ def test_tampering_is_noticed_in_every_phase_also_before_the_first_start(phase: 
 
 
 def test_a_chip_that_was_opened_before_its_first_start_starts_tampered() -> None:
-    made = manufacture(MODEL, FLEET.maker, CHIP.treaty, SeededRng(b"opened"), firmware_digest=FIRMWARE)
+    made = manufacture(MODEL, FLEET.maker, CHIP.treaty, SeededRng(b"opened"), firmware=FIRMWARE)
     chip, _ = power_on(tamper(made), SeededRng(b"on"), NOW_MS)
     assert chip.phase is Phase.TAMPERED
 

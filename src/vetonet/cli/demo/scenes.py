@@ -36,9 +36,11 @@ async def found(play: Play) -> Scene:
     """Seven parties have a treaty and a group key that no one of them holds; the chips are enrolled."""
     treaty = play.stage.founded.treaty.statement
     quorum = treaty.find_quorum(ActionClass.RUN_GRANT)
-    await play.stage.publish(play.fleet.enrolments)
+    await play.stage.publish([*play.fleet.endorsements, *play.fleet.enrolments])
     checkpoint = SignedCheckpoint.from_bytes(await play.stage.operator.get_checkpoint()).checkpoint
-    is_whole = checkpoint.tree_size == 1 + play.fleet.size and len(treaty.parties) == len(PARTY_IDS)
+    is_whole = checkpoint.tree_size == 1 + len(play.fleet.endorsements) + play.fleet.size and len(
+        treaty.parties
+    ) == len(PARTY_IDS)
     return Scene(
         name="found",
         title="Seven parties found a treaty; nobody holds the licensing key",

@@ -198,6 +198,7 @@ def test_good_evidence_is_affirmed_and_every_rule_says_so() -> None:
         "certificate-valid",
         "certificate-current",
         "kind-accepted",
+        "platform-vouched",
         "model-recognised",
         "debug-disabled",
         "untampered",

@@ -67,7 +67,7 @@ def make_event(action: tuple[Any, ...], number: int, now: int) -> Event:
         case ("report",):
             return IntervalEnded()
         case ("power",):
-            return PowerCycled(alias_key=KEYS[number])
+            return PowerCycled(seed=KEYS[number].seed)
     is_offer = action == ("offer",)
     return FLEET.offer(CHIP.ueid) if is_offer else CheckpointSeen(data=FLEET.sign_head())
 

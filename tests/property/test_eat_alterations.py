@@ -74,12 +74,20 @@ def twin_of_ed25519(data: bytes) -> bytes:
 
 def twin_of_certificate(data: bytes) -> bytes:
     """The certificate with n - s for s; the lengths around it grow by as much as that does."""
-    start = next(n for n in range(len(data) - 80, len(data)) if data[n] == 0x30 and len(data) - n == 2 + data[n + 1])
+    start = next(
+        n for n in range(len(data) - 80, len(data)) if data[n] == 0x30 and len(data) - n == 2 + data[n + 1]
+    )
     r, s = utils.decode_dss_signature(data[start:])
     signature = utils.encode_dss_signature(r, P256_ORDER - s)
     grown = len(signature) - (len(data) - start)
     outer = int.from_bytes(data[2:4], "big") + grown
-    return data[:2] + outer.to_bytes(2, "big") + data[4 : start - 2] + bytes([data[start - 2] + grown, 0]) + signature
+    return (
+        data[:2]
+        + outer.to_bytes(2, "big")
+        + data[4 : start - 2]
+        + bytes([data[start - 2] + grown, 0])
+        + signature
+    )
 
 
 def test_what_is_altered_below_is_affirmed_as_it_is() -> None:
@@ -121,7 +129,9 @@ ALTERED: dict[str, Callable[[], Evidence]] = {
     "the twin of the certificate's signature": lambda: replace(
         EVIDENCE, certificate=twin_of_certificate(EVIDENCE.certificate)
     ),
-    "the parts in each other's place": lambda: replace(EVIDENCE, report=EVIDENCE.alias, alias=EVIDENCE.report),
+    "the parts in each other's place": lambda: replace(
+        EVIDENCE, report=EVIDENCE.alias, alias=EVIDENCE.report
+    ),
 }
 
 

@@ -16,14 +16,16 @@ from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet
 from vetonet.attestation.evidence_file import Evidence, OpenedEvidence, open_evidence
 from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.platform import VouchedByPlatform
+from vetonet.attestation.reference_values import ReferenceValues, find_firmware_problems
 from vetonet.attestation.report import EAT_PROFILE, ComputeReport
 from vetonet.attestation.report_rules import (
     AnswersChallenge,
     CertifiedNow,
     CountersAgree,
     DebuggingOff,
-    MeasuredAsEndorsed,
     OfAcceptedKind,
+    OfKnownFirmware,
     OfKnownModel,
     OfThisBoot,
     OfThisChip,
@@ -47,14 +49,14 @@ class Expectations:
         challenge: what it asked with.
         now: when it judges.
         kinds: the kinds of attesters that it accepts.
-        models: the models that it knows, as reports name them.
-        rules: what else it asks: of firmware and revocation.
+        references: the reference values that it accepts, each verified.
+        rules: what else it asks, such as of revocation.
     """
 
     challenge: bytes
     now: Milliseconds
     kinds: frozenset[str]
-    models: tuple[bytes, ...]
+    references: tuple[ReferenceValues, ...]
     rules: tuple[Rule[Subject], ...] = ()
 
     @property
@@ -68,11 +70,12 @@ class Expectations:
                 WithinCertificate(),
                 CertifiedNow(now=self.now),
                 OfAcceptedKind(kinds=self.kinds),
+                VouchedByPlatform(),
                 OfKnownModel(),
                 DebuggingOff(),
                 Untampered(),
                 CountersAgree(),
-                MeasuredAsEndorsed(),
+                OfKnownFirmware(),
                 *self.rules,
             )
         )
@@ -107,10 +110,16 @@ def _build_subject(opened: OpenedEvidence, claims: ComputeReport, expected: Expe
         signer=opened.report.signer,
         alias=opened.alias.statement,
         certificate=opened.certificate,
-        models=expected.models,
-        firmware=(),
+        models=tuple(reference.model.encode("ascii", "replace") for reference in expected.references),
+        firmware=tuple(find_firmware_problems(opened.alias.statement.firmware, _select(claims, expected))),
         kind=opened.root.kind,
     )
+
+
+def _select(claims: ComputeReport, expected: Expectations) -> tuple[ReferenceValues, ...]:
+    """Return the reference values for the model that a chip names, or all: that it is of another, a rule says."""
+    model = claims.hw_model.decode("ascii", "replace")
+    return tuple(values for values in expected.references if values.model == model) or expected.references
 
 
 def _find_malformed(payload: bytes, detail: str) -> Iterator[Judgement]:

@@ -107,19 +107,18 @@ def _appraise_evidence(
     from vetonet.attestation.appraise_evidence import Expectations, appraise_evidence
     from vetonet.attestation.evidence_file import Evidence
     from vetonet.attestation.maker_root import read_maker_roots
-    from vetonet.attestation.reference_digests import RunsReferenceFirmware, open_reference_digests
+    from vetonet.attestation.reference_values import open_reference_values
 
     makers = _read(roots, "root certificates", read_maker_roots)
-    keys = [maker.key for maker in makers]
-    references = _read(
-        reference, "reference values by a given root", lambda data: open_reference_digests(data, keys)
+    keys = {maker.key.key_id: maker.key for maker in makers}
+    values = _read(
+        reference, "reference values by a given root", lambda data: open_reference_values(data, keys)
     )
     expected = Expectations(
         challenge=challenge,
         now=now,
         kinds=kinds or _list_kinds(makers),
-        models=(references.statement.model.encode(),),
-        rules=(RunsReferenceFirmware(references=(references.statement,)),),
+        references=(values.statement,),
     )
     return _read(
         evidence,

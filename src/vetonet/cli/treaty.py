@@ -97,7 +97,11 @@ def treaty() -> None:
     help="Who may propose; repeat.  [default: op1]",
 )
 @click.option(
-    "--maker", "maker_ids", type=NAME, multiple=True, help="A chip maker; repeat.  [default: maker1]"
+    "--maker",
+    "makers",
+    multiple=True,
+    metavar="NAME[:KIND]",
+    help="A chip maker, its attesters SIMULATED or of KIND, such as TPM2; repeat.  [default: maker1]",
 )
 @click.option(
     "--max-colluding",

@@ -18,7 +18,6 @@ from support.chip_evidence import (
     OTHER_ALIAS,
     OTHER_DEVICE,
     OTHER_ROOT,
-    OUTDATED,
     YEAR_MS,
     ListedRevocations,
     certify,
@@ -27,17 +26,20 @@ from support.chip_evidence import (
     judge,
     make_claims,
     make_evidence,
+    make_reference,
     pin,
     report,
     report_raw,
 )
+from support.firmware import PATCHED, UNKNOWN
 from support.world import NOW_MS
 from vetonet.attestation.ear import AttestationResult, Judgement, Tier
 from vetonet.attestation.reasons import Finding
-from vetonet.attestation.reference_digests import RunsReferenceFirmware
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "appraisal.md"
-ROW = re.compile(r"^\| ([^|`]+) \| `([a-z-]+)` \| ([a-z]+) \| ([a-z-]+) \| (\d+) \| ([a-z]+) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| ([^|`]+) \| `([a-z-]+)` \| ([a-z]+) \| ([a-z-]+) \| (\d+) \| ([a-z]+) \|$", re.MULTILINE
+)
 NONCES = make_claims().nonces
 
 Row = tuple[Callable[[], AttestationResult], str, Finding, str, int, Tier]
@@ -123,7 +125,9 @@ MATRIX: dict[str, Row] = {
         *("wrong-boot", MISMATCHED, INSTANCE, 97, NO),
     ),
     "expired certificate": (
-        lambda: judge(expected=expect(now=NOW_MS + 2 * YEAR_MS, revocations=ListedRevocations(expires_ms=2**44))),
+        lambda: judge(
+            expected=expect(now=NOW_MS + 2 * YEAR_MS, revocations=ListedRevocations(expires_ms=2**44))
+        ),
         *("certificate-expired", MISMATCHED, INSTANCE, 97, NO),
     ),
     "certificate that began after the report": (
@@ -131,7 +135,9 @@ MATRIX: dict[str, Row] = {
         *("certificate-lapsed", MISSING, INSTANCE, 97, NO),
     ),
     "revoked": (
-        lambda: judge(expected=expect(revocations=ListedRevocations(revoked={DEVICE.public_key.ueid: "tampered"}))),
+        lambda: judge(
+            expected=expect(revocations=ListedRevocations(revoked={DEVICE.public_key.ueid: "tampered"}))
+        ),
         *("device-revoked", BAD, INSTANCE, 96, NO),
     ),
     "stale revocation list": (
@@ -162,20 +168,14 @@ MATRIX: dict[str, Row] = {
         with_report(firmware_digest=bytes(32)),
         *("unknown-firmware", MISMATCHED, EXECUTABLES, 96, NO),
     ),
-    "no reference values": (
-        lambda: judge(expected=expect(rules=(RunsReferenceFirmware(references=()),))),
-        *("reference-missing", MISSING, EXECUTABLES, 33, MAYBE),
-    ),
     "bad component": (
         lambda: judge(
-            make_evidence(alias=endorse(firmware_digest=bytes(32)), report=report(firmware_digest=bytes(32)))
+            make_evidence(alias=endorse(firmware=UNKNOWN), report=report(firmware_digest=UNKNOWN.digest))
         ),
         *("component-mismatched", MISMATCHED, EXECUTABLES, 33, MAYBE),
     ),
     "old firmware": (
-        lambda: judge(
-            make_evidence(alias=endorse(firmware_digest=OUTDATED), report=report(firmware_digest=OUTDATED))
-        ),
+        lambda: judge(expected=expect(references=(make_reference(), make_reference(PATCHED, 2)))),
         *("component-outdated", STALE, EXECUTABLES, 32, MAYBE),
     ),
 }
@@ -198,9 +198,11 @@ def test_good_evidence_is_affirmed_and_every_rule_says_so() -> None:
         "certificate-valid",
         "certificate-current",
         "kind-accepted",
+        "platform-vouched",
         "model-recognised",
         "debug-disabled",
-        "measurement-endorsed",
+        "untampered",
+        "counters-agree",
         "firmware-recognised",
         "not-revoked",
     ]
@@ -209,6 +211,7 @@ def test_good_evidence_is_affirmed_and_every_rule_says_so() -> None:
         "configuration": 2,
         "executables": 2,
         "hardware": 2,
+        "sourced-data": 2,
     }
 
 

@@ -352,12 +352,12 @@ def test_work_under_one_lease_uses_nothing_of_another() -> None:
 def test_power_lost_in_the_middle_of_a_lease_brings_nothing_back() -> None:
     """VN-12.5: what was used of a lease survives, and so does its end."""
     chip, _ = step(leased(), FLEET.request(flop=3 * WORK), START)
-    chip, _ = step(chip, PowerCycled(alias_key=generate_ed25519(SeededRng(b"boot"))), START + HOUR)
+    chip, _ = step(chip, PowerCycled(seed=b"b" * 32), START + HOUR)
     chip, effects = step(chip, FLEET.lease_offer(1), START + HOUR)
     assert tell(effects) == ["lease-replayed"]
     chip, effects = step(chip, FLEET.request(flop=2 * WORK), START + HOUR)
     assert (tell(effects), chip.cumulative_flop) == (["lease-spent"], 4 * WORK)
-    slept, _ = step(leased(), PowerCycled(alias_key=generate_ed25519(SeededRng(b"boot"))), START + PERIOD)
+    slept, _ = step(leased(), PowerCycled(seed=b"b" * 32), START + PERIOD)
     assert tell(step(slept, FLEET.request(flop=WORK), START + PERIOD)[1]) == ["lease-ended"]
 
 

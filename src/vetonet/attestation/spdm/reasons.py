@@ -52,7 +52,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "rim-expired": Meaning(Finding.STALE, _EXECUTABLES, UNRECOGNIZED),
         "rim-missing": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),
         "measurement-mismatched": Meaning(Finding.MISMATCHED, _EXECUTABLES, CONTRAINDICATED),
-        "measurement-endorsed": COMMON["measurement-endorsed"],
+        "measurement-endorsed": Meaning(Finding.VERIFIED, _EXECUTABLES, AFFIRMED),
     }
 )
 """Every reason code that an appraisal of an SPDM report may give."""

@@ -1,4 +1,4 @@
-"""The secure element of kind TPM2 against swtpm: a whole TPM 2.0 made of software, a process for each chip."""
+"""The secure element of kind TPM2 against swtpm, a whole TPM 2.0 made of software; a process for each."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_one_state_directory_has_one_tpm_at_a_time(open_tpm: Open) -> None:
 
 
 def test_no_process_outlives_its_maker(tmp_path: Path) -> None:
-    channels = []
+    channels: list[object] = []
 
     def fail() -> None:
         with open_simulated_tpms(tmp_path, 2) as elements:

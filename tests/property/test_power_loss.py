@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.fleet import make_fleet, tell
-from support.power import Action, Fate, PowerLostError, Trial, list_fates
+from support.power import Action, Fate, Trial, list_fates
 from support.world import NOW_MS
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.registry import Registry
@@ -18,25 +19,23 @@ from vetonet.attestation.report import open_report
 from vetonet.attester.chip import Chip
 from vetonet.attester.machine import step
 from vetonet.attester.manufacture import manufacture
-from vetonet.attester.nonvolatile import Kept, write_kept
+from vetonet.attester.nonvolatile import HandedOut, Kept, write_kept
 from vetonet.attester.state import (
     ChipState,
-    Effect,
     Event,
     IntervalEnded,
     PowerCycled,
     TreatyAmended,
-    WorkDone,
 )
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import Signed, sign_jointly
-from vetonet.errors import VetonetError
+from vetonet.crypto.statement import sign_jointly
+from vetonet.errors import StorageError, VetonetError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.motion import Resolution
 from vetonet.policy.treaty import open_treaty
 from vetonet.storage.chip_store import _HEADER, ChipStore, _spell_header
-from vetonet.storage.flash import BLOCK_BYTES, FlashMemory
+from vetonet.storage.flash import BLOCK_BYTES
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import compute_log_proof
 from vetonet.units import MS_PER_HOUR
@@ -146,7 +145,11 @@ def find_flaws(trial: Trial, chip: Chip) -> list[str]:
     """What is wrong with a life, as everybody else sees it."""
     flaws = []
     steps = zip(trial.known, trial.known[1:], strict=False)
-    if any(low > high for before, after in steps for low, high in zip(progress(before), progress(after), strict=True)):
+    if any(
+        low > high
+        for before, after in steps
+        for low, high in zip(progress(before), progress(after), strict=True)
+    ):
         flaws.append("something fell")
     surplus = chip.state.cumulative_flop - trial.computed_flop
     if not 0 <= surplus <= WORK * len(trial.failures):
@@ -174,8 +177,13 @@ def _judge_reports(trial: Trial, chip: Chip) -> Iterator[str]:
     firmware = {bytes.fromhex("f1") * 32, bytes.fromhex("f2") * 32}
     for report in opened:
         known = registry.find_alias(report.signer.key_id)
-        yield from (found.reason for found in appraise(report, known.device, known.alias, reference_firmware=firmware))
-    if len(opened) != chip.state.counter or opened[-1].statement.cumulative_flop != chip.state.cumulative_flop:
+        yield from (
+            found.reason for found in appraise(report, known.device, known.alias, reference_firmware=firmware)
+        )
+    if (
+        len(opened) != chip.state.counter
+        or opened[-1].statement.cumulative_flop != chip.state.cumulative_flop
+    ):
         yield "reports"
 
 
@@ -190,7 +198,7 @@ def test_a_life_without_a_loss_of_power_counts_exactly_what_was_computed() -> No
 
 
 def sweep(**kinds: Any) -> Iterator[tuple[str, list[str]]]:
-    """Yield every moment of a life, for each fate of the writes in the balance, with what is wrong after it."""
+    """Yield every moment of a life and each fate of the writes in the balance, with what is wrong then."""
     plain, _ = live(**kinds)
     for index, name in enumerate(plain.moments):
         for fate in list_fates(plain.pending[index]):
@@ -207,11 +215,99 @@ def test_a_loss_of_power_at_any_moment_loses_nothing_and_counts_nothing_twice() 
     assert [found for found in sweep() if found[1]] == []
 
 
+def list_distinct() -> Iterator[int]:
+    """The first moment of each kind at which something durable waits to be handed out."""
+    seen = set[str]()
+    for index, name in enumerate(PLAIN.moments):
+        if name.startswith("hand out") and name not in seen:
+            seen.add(name)
+            yield index
+
+
 def test_a_second_loss_of_power_while_the_chip_starts_again_changes_nothing() -> None:
     """VN-17.15: a report that waits to be handed out waits over more than one start."""
-    for first in range(len(PLAIN.moments)):
+    for first in list_distinct():
         once, _ = live({first: Fate(kept=())})
         for second in range(first + 1, min(first + 14, len(once.moments))):
-            fate = Fate(kept=tuple(range(once.pending[second])))
-            trial, chip = live({first: Fate(kept=()), second: fate})
-            assert find_flaws(trial, chip) == []
+            for kept in ((), tuple(range(once.pending[second]))):
+                trial, chip = live({first: Fate(kept=()), second: Fate(kept=kept)})
+                assert find_flaws(trial, chip) == []
+
+
+class UnsyncedStore(ChipStore):
+    """Returns before what it wrote is durable."""
+
+    def _write(self, index: int, number: int, data: bytes) -> None:
+        self._flash.write(index, 0, b"")
+        for block, start in enumerate(range(0, len(data), BLOCK_BYTES), start=1):
+            self._flash.write(index, block, data[start : start + BLOCK_BYTES])
+        self._flash.write(index, 0, _spell_header(number, data))
+
+
+class HastyStore(ChipStore):
+    """Switches to a slot before its bytes are durable."""
+
+    def _write(self, index: int, number: int, data: bytes) -> None:
+        self._flash.write(index, 0, _spell_header(number, data))
+        self._flash.sync()
+        for block, start in enumerate(range(0, len(data), BLOCK_BYTES), start=1):
+            self._flash.write(index, block, data[start : start + BLOCK_BYTES])
+        self._flash.sync()
+
+
+class SingleStore(ChipStore):
+    """Writes over the only bytes it has."""
+
+    def _write(self, index: int, number: int, data: bytes) -> None:
+        del index
+        super()._write(0, number, data)
+
+
+class TrustingStore(HastyStore):
+    """Takes what stands behind a header for what the header was written for."""
+
+    def load(self) -> bytes | None:
+        with suppress(StorageError):
+            return super().load()
+        raws = [self._flash.read(index) for index in range(2)]
+        number, length, raw = max((*_HEADER.unpack(raw[: _HEADER.size])[1:3], raw) for raw in raws if raw)
+        del number
+        return raw[BLOCK_BYTES : BLOCK_BYTES + length]
+
+
+class LateChip(Chip):
+    """Counts after it computed: what a step led to is kept only when the next one begins."""
+
+    def _keep(self, following: ChipState, outbox: tuple[HandedOut, ...]) -> None:
+        state = self._state
+        if state is not None and state.boot_count == following.boot_count:
+            self._store.save(write_kept(Kept(state=state, outbox=self._outbox)))
+            self._state, self._outbox = following, outbox
+        else:
+            super()._keep(following, outbox)
+
+
+class ForgetfulChip(Chip):
+    """Hands nothing out twice, and so what the power cut off never."""
+
+    def _keep(self, following: ChipState, outbox: tuple[HandedOut, ...]) -> None:
+        del outbox
+        super()._keep(following, ())
+
+
+CARELESS = {
+    "returns before the sync": {"store_kind": UnsyncedStore},
+    "switches before the sync": {"store_kind": HastyStore},
+    "has one slot": {"store_kind": SingleStore},
+    "takes torn bytes": {"store_kind": TrustingStore},
+    "counts after computing": {"chip_kind": LateChip},
+    "keeps no outbox": {"chip_kind": ForgetfulChip},
+}
+
+
+@pytest.mark.parametrize("kinds", CARELESS.values(), ids=CARELESS)
+def test_the_sweep_finds_what_a_careless_chip_or_store_loses(kinds: dict[str, Any]) -> None:
+    """VN-17.15: a sweep that could not fail would show nothing."""
+    trial, chip = live(**kinds)
+    assert find_flaws(trial, chip) == []
+    assert any(flaws for _, flaws in sweep(**kinds))

@@ -13,7 +13,7 @@ from vetonet.attester.machine import step
 from vetonet.attester.nonvolatile import HandedOut, Kept, read_kept, write_kept
 from vetonet.attester.state import AliasEndorsed, ChipState, Effect, Event, PowerCycled, Refused, ReportSigned
 from vetonet.crypto.keys import SigningKey
-from vetonet.errors import StorageError
+from vetonet.errors import StorageError, UnexpectedEventError
 from vetonet.units import Milliseconds
 
 
@@ -105,6 +105,8 @@ class Chip:
         """
         if isinstance(event, PowerCycled):
             return self.start(event, now)
+        if self.state.alias_key is None:
+            raise UnexpectedEventError(f"a chip that was not started takes no {type(event).__name__}")
         following, effects = step(self.state, event, now)
         if following is not self.state:
             self._keep(following, _list_handed_out(effects))

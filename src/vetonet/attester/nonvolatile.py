@@ -121,7 +121,7 @@ def _list_codecs(element: SigningKey | None, treaties: Mapping[bytes, Signed[Tre
     return {
         ChipModel: Codec(_name_model, _find_model),
         SigningKey: Codec(_spell_key, lambda item: _find_key(item, element)),
-        SecureElement: Codec(_spell_key, lambda item: _find_element(item, element)),
+        SecureElement: Codec(_spell_key, lambda item: _find_key(item, element)),
         Signed[Treaty]: _TREATY,
         Signed[Licence]: parsed(lambda signed: signed.data, parse_licence, maximum=MAX_STATEMENT_BYTES),
     }
@@ -183,22 +183,12 @@ def _find_key(item: cbor.Item, element: SigningKey | None) -> SigningKey:
             return Ed25519SigningKey(seed=seed)
         case [str() as name, bytes() as scalar] if name in _SCALARS:
             return _derive_ecdsa(_SCALARS[name], scalar)
-        case _:
-            return _find_element_of(item, element)
-
-
-def _find_element(item: cbor.Item, element: SigningKey | None) -> SigningKey:
-    match item:
         case [str() as kind, str() as name, bytes() as scalar] if name in _SCALARS:
             return SoftwareElement(device_key=_derive_ecdsa(_SCALARS[name], scalar), kind=kind)
+        case _ if element is not None and element.public_key.to_bytes() == item:
+            return element
         case _:
-            return _find_element_of(item, element)
-
-
-def _find_element_of(item: cbor.Item, element: SigningKey | None) -> SigningKey:
-    if element is None or element.public_key.to_bytes() != item:
-        raise EncodingError("a state of a chip with another secure element")
-    return element
+            raise EncodingError("a state of a chip with another secure element")
 
 
 def _derive_ecdsa(curve: ec.EllipticCurve, scalar: bytes) -> EcdsaSigningKey:

@@ -94,7 +94,7 @@ def test_every_field_is_a_member_but_for_those_derived_or_left_out() -> None:
         ("either", ["Other"]),
         ("many", {}),
         ("many", [0]),
-        ("counts", [["red", 1], ["blue", 1]]),
+        ("counts", [["blue", 1], ["red", 1]]),
         ("counts", [["red", 1], ["red", 1]]),
         ("counts", [["green", 1]]),
         ("counts", [["red"]]),

@@ -108,7 +108,7 @@ def test_a_flipped_bit_behind_a_whole_header_is_damage_and_no_reason_to_take_old
 
 @pytest.mark.parametrize("offset", [0, 8, 16, 24, 60, 87])
 def test_a_header_that_does_not_hold_ends_no_save(offset: int) -> None:
-    """The same as a torn one; the bytes before it are whole, and whether they are the newest, reports show."""
+    """The same as a torn one; whether the bytes before it are the newest, the reports show."""
     flash = FlashMemory()
     save_all(flash, STATES[:2])
     flash.flip(1, offset)

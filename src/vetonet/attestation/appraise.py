@@ -5,11 +5,13 @@ Both return every problem they find, with the reason codes of ``vetonet.attestat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Sequence
 
+from vetonet.attestation.appraisal_policy import Found
+from vetonet.attestation.counters import Fault, PrecisionLedger, compare_counters
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
-from vetonet.attestation.report import ComputeReport, DebugStatus, compute_report_digest
+from vetonet.attestation.report import ComputeReport, compute_report_digest
+from vetonet.attestation.report_rules import REPORT_RULES, Subject
 from vetonet.crypto.statement import Signed
 from vetonet.errors import AppraisalError, Problem
 
@@ -19,7 +21,7 @@ def appraise(
     device: EnrolledDevice,
     alias: Signed[AliasEndorsement],
     *,
-    reference_firmware: AbstractSet[bytes] | None = None,
+    firmware: tuple[Found, ...] = (),
 ) -> tuple[Problem, ...]:
     """Return everything that is wrong with a report, given what its chip's endorsements say.
 
@@ -27,14 +29,21 @@ def appraise(
         report: opened, so its signature holds.
         device: the chip that must have made it.
         alias: what that chip endorsed for the boot in question.
-        reference_firmware: the digests that are accepted; by default the one of the enrolment.
+        firmware: what is wrong with the firmware of that boot, as ``find_firmware_problems`` says: once for
+            all its reports.
     """
-    accepted = {device.enrolment.firmware_digest} if reference_firmware is None else reference_firmware
-    found = _compare(report, device, alias.statement, accepted)
-    culprit = device.enrolment.owner
-    where = f"report {report.statement.counter} of {device.ueid.hex()[:16]}"
+    enrolment = device.enrolment
+    subject = Subject(
+        report.statement,
+        report.signer,
+        alias.statement,
+        device.certificate,
+        (enrolment.hw_model,),
+        firmware,
+    )
     return tuple(
-        Problem(reason=reason, detail=f"{where} {detail}", culprit=culprit) for reason, detail in found
+        Problem(reason=reason, detail=f"{_name(report)} {detail}", culprit=enrolment.owner)
+        for reason, detail in REPORT_RULES.find_problems(subject)
     )
 
 
@@ -43,14 +52,14 @@ def verify_report(
     device: EnrolledDevice,
     alias: Signed[AliasEndorsement],
     *,
-    reference_firmware: AbstractSet[bytes] | None = None,
+    firmware: tuple[Found, ...] = (),
 ) -> None:
     """Hold that ``appraise`` finds nothing wrong.
 
     Raises:
         AppraisalError: it does; ``problems`` says what.
     """
-    _raise_problems(appraise(report, device, alias, reference_firmware=reference_firmware))
+    _raise_problems(appraise(report, device, alias, firmware=firmware))
 
 
 def appraise_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, ...]:
@@ -62,10 +71,13 @@ def appraise_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, .
     """
     problems: list[Problem] = []
     latest: Signed[ComputeReport] | None = None
+    ledger = PrecisionLedger()
     for report in reports:
         found = list(_find_first_gap(report) if latest is None else _follow(latest, report))
         problems += found
         if latest is None or report.statement.counter > latest.statement.counter:
+            ledger, faults = ledger.follow(report.statement)
+            problems += _tell_faults(report, faults)
             latest = report
     return tuple(problems)
 
@@ -77,28 +89,6 @@ def verify_chain(reports: Sequence[Signed[ComputeReport]]) -> None:
         AppraisalError: it does; ``problems`` says what.
     """
     _raise_problems(appraise_chain(reports))
-
-
-def _compare(
-    report: Signed[ComputeReport],
-    device: EnrolledDevice,
-    alias: AliasEndorsement,
-    accepted: AbstractSet[bytes],
-) -> Iterator[tuple[str, str]]:
-    claims = report.statement
-    if (claims.ueid, alias.ueid, report.signer) != (device.ueid, device.ueid, alias.alias):
-        yield "wrong-device", f"names device {claims.ueid.hex()[:16]} or is signed by another's alias key"
-    if claims.boot_count != alias.boot_count:
-        yield "wrong-boot", f"names boot {claims.boot_count}, its alias key is of boot {alias.boot_count}"
-    if claims.hw_model != device.enrolment.hw_model:
-        yield "wrong-model", f"is of another model than the enrolled {device.enrolment.model!r}"
-    if claims.firmware_digest not in accepted or claims.firmware_digest != alias.firmware_digest:
-        yield "unknown-firmware", f"measured unknown firmware {claims.firmware_digest.hex()[:16]}"
-    if not device.certificate.is_valid_during(claims.window_start_ms, claims.window_end_ms):
-        yield "certificate-lapsed", "is about a time for which its maker does not vouch"
-    # DISABLED (1) does not say that debugging was off when the keys were released; from 2 on it does.
-    if claims.debug_status < DebugStatus.DISABLED_SINCE_BOOT:
-        yield "debug-enabled", f"has debug status {claims.debug_status}, expected disabled since boot"
 
 
 def _find_first_gap(report: Signed[ComputeReport]) -> Iterator[Problem]:
@@ -120,8 +110,7 @@ def _follow(latest: Signed[ComputeReport], report: Signed[ComputeReport]) -> Ite
     elif after.previous_digest != compute_report_digest(latest.data):
         yield _about(report, "report-fork", f"follows another report {before.counter} than the one there is")
     yield from _compare_windows(before, report)
-    if after.cumulative_flop < before.cumulative_flop:
-        yield _about(report, "meter-rollback", f"counts less than report {before.counter}")
+    yield from _tell_faults(report, compare_counters(before, after))
     if after.boot_count < before.boot_count:
         yield _about(report, "boot-rollback", f"is of an earlier boot than report {before.counter}")
 
@@ -142,10 +131,16 @@ def _compare_windows(before: ComputeReport, report: Signed[ComputeReport]) -> It
         yield _about(report, "window-gap", f"leaves out time after report {before.counter}")
 
 
+def _tell_faults(report: Signed[ComputeReport], faults: Iterable[Fault]) -> Iterator[Problem]:
+    return (_about(report, fault.reason, fault.detail) for fault in faults)
+
+
 def _about(report: Signed[ComputeReport], reason: str, detail: str) -> Problem:
-    claims = report.statement
-    where = f"report {claims.counter} of {claims.ueid.hex()[:16]}"
-    return Problem(reason=reason, detail=f"{where} {detail}", culprit=claims.ueid.hex())
+    return Problem(reason=reason, detail=f"{_name(report)} {detail}", culprit=report.statement.ueid.hex())
+
+
+def _name(report: Signed[ComputeReport]) -> str:
+    return f"report {report.statement.counter} of {report.statement.ueid.hex()[:16]}"
 
 
 def _raise_problems(problems: tuple[Problem, ...]) -> None:

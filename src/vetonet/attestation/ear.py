@@ -51,6 +51,9 @@ UNKNOWN: Final = 97
 CRYPTO_FAILED: Final = 99
 """Values of AR4SI section 2.3.4 that mean the same, or nearly, in every claim; 97 is "not recognised"."""
 
+EVERY_CLAIM: Final = "all"
+"""How a judgement about every claim is printed."""
+
 _MAX_VALUE: Final = 127
 _TIERS: Final = ((96, Tier.CONTRAINDICATED), (32, Tier.WARNING), (2, Tier.AFFIRMING))
 
@@ -75,14 +78,14 @@ class Judgement:
     Attributes:
         reason: its stable code, such as ``component-mismatched``.
         finding: verified, missing, stale, mismatched or contraindicated.
-        claim: which claim of the trust vector it speaks of.
+        claim: which claim of the trust vector it speaks of, or None: of every one, as where evidence is forged.
         value: the value it gives that claim (AR4SI).
         detail: one line for people.
     """
 
     reason: str
     finding: Finding
-    claim: TrustClaim
+    claim: TrustClaim | None
     value: int
     detail: str
 
@@ -112,13 +115,19 @@ class AttestationResult:
         """The worst value given to each claim; 0 where no rule spoke of it."""
         vector = dict.fromkeys(TrustClaim, NO_CLAIM)
         for judgement in self.judgements:
-            vector[judgement.claim] = _find_worse(vector[judgement.claim], judgement.value)
+            for claim in vector if judgement.claim is None else (judgement.claim,):
+                vector[claim] = _find_worse(vector[claim], judgement.value)
         return MappingProxyType(vector)
 
     @property
     def status(self) -> Tier:
         """The tier of the worst claim that a rule spoke of."""
         return max((find_tier(judgement.value) for judgement in self.judgements), key=_RANK.__getitem__)
+
+    @property
+    def worst_first(self) -> tuple[Judgement, ...]:
+        """All judgements, those that weigh most first."""
+        return tuple(sorted(self.judgements, key=lambda entry: _RANK[find_tier(entry.value)], reverse=True))
 
     @property
     def failed(self) -> tuple[Judgement, ...]:
@@ -134,7 +143,8 @@ class AttestationResult:
                 {
                     "reason": entry.reason,
                     "finding": entry.finding.value,
-                    "claim": entry.claim.value,
+                    "claim": EVERY_CLAIM if entry.claim is None else entry.claim.value,
+                    "value": entry.value,
                     "detail": entry.detail,
                 }
                 for entry in self.judgements

@@ -24,6 +24,7 @@ from vetonet.units import Milliseconds
 
 MAX_CERTIFICATE_BYTES: Final = 4096
 SERIAL_BYTES: Final = 16  # RFC 5280 section 4.1.2.2 allows 20; the first bit stays clear
+KIND_PREFIX: Final = "tag:vetonet.example,2026:attester-kind:"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ALGORITHMS: Final = {
@@ -157,13 +158,29 @@ def issue_device_certificate(
 
 
 def issue_root_certificate(
-    root: EcdsaSigningKey, *, endorser_id: str, not_before_ms: Milliseconds, not_after_ms: Milliseconds
+    root: EcdsaSigningKey,
+    *,
+    endorser_id: str,
+    not_before_ms: Milliseconds,
+    not_after_ms: Milliseconds,
+    attester_kind: str | None = None,
 ) -> bytes:
-    """Return the maker's self-signed root (DER): for other tools; the treaty pins only the key."""
+    """Return the maker's self-signed root (DER): for other tools; the treaty pins only the key.
+
+    Where the kind of attester that the maker vouches for is given, the certificate names it (see ``name_kind``).
+    """
     builder = _start(root.public_key, endorser_id, endorser_id, not_before_ms, not_after_ms)
+    if attester_kind is not None:
+        names = [x509.UniformResourceIdentifier(name_kind(attester_kind))]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_compute_key_usage(is_root=True), critical=True)
     return _sign(builder, root.public_key, root)
+
+
+def name_kind(attester_kind: str) -> str:
+    """Return the URI by which a root certificate says, among its alternative names, what its chips are."""
+    return KIND_PREFIX + attester_kind
 
 
 def _verify_form(parsed: x509.Certificate, data: bytes) -> Algorithm:

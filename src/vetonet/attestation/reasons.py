@@ -38,10 +38,24 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "wrong-boot": Finding.MISMATCHED,
         "wrong-model": Finding.MISMATCHED,
         "unknown-firmware": Finding.MISMATCHED,
+        "reference-missing": Finding.MISSING,
+        "component-unknown": Finding.MISSING,
+        "component-missing": Finding.MISSING,
+        "component-mismatched": Finding.MISMATCHED,
+        "component-outdated": Finding.STALE,
         "debug-enabled": Finding.CONTRAINDICATED,
+        "tampered": Finding.CONTRAINDICATED,
         "certificate-lapsed": Finding.MISSING,
+        # what the secure element says on its own
+        "kind-unknown": Finding.MISSING,
+        "platform-missing": Finding.MISSING,
+        "platform-mismatched": Finding.MISMATCHED,
+        "platform-unexpected": Finding.MISMATCHED,
+        "counter-fork": Finding.MISMATCHED,
+        "counter-rollback": Finding.MISMATCHED,
         # a report against the peak rate of its chip
         "impossible-rate": Finding.MISMATCHED,
+        "impossible-traffic": Finding.MISMATCHED,
         # the reports of one chip against each other
         "report-gap": Finding.MISSING,
         "report-replayed": Finding.MISMATCHED,
@@ -50,6 +64,7 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "window-gap": Finding.MISSING,
         "window-overlap": Finding.MISMATCHED,
         "meter-rollback": Finding.MISMATCHED,
+        "meter-mismatched": Finding.MISMATCHED,
         "boot-rollback": Finding.MISMATCHED,
         # reports against the batch in the log
         "batch-mismatch": Finding.MISMATCHED,

@@ -7,6 +7,7 @@ from typing import Final
 REFUSALS: Final = frozenset(
     {
         "clock-behind",
+        "tampered",
         # a checkpoint
         "checkpoint-malformed",
         "checkpoint-forged",
@@ -39,6 +40,12 @@ REFUSALS: Final = frozenset(
         "epoch-skipped",
         "log-replaced",
         "no-successor",
+        # other firmware, and a start with it
+        "reference-malformed",
+        "reference-forged",
+        "other-model",
+        "firmware-unapproved",
+        "firmware-rolled-back",
         # work
         "unknown-precision",
         "licence-required",

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import click
 
+from vetonet.attestation.vectors_eat import PublishedFile, iter_eat_cases
 from vetonet.crypto.frost import vectors as frost_vectors
 from vetonet.crypto.merkle import vectors as merkle_vectors
 from vetonet.crypto.vectors_cose import iter_sign1_cases
@@ -132,6 +133,23 @@ def read_json_or_log(path: Path) -> object:
         raise ConfigError(f"cannot read the log of {path.name}: {error}") from error
 
 
+def read_published(path: Path) -> object:
+    """Return a file together with a way to those around it, named from any folder above.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+
+    def find(name: str) -> bytes | None:
+        found = next((above / name for above in path.resolve().parents if (above / name).is_file()), None)
+        return None if found is None else found.read_bytes()
+
+    try:
+        return PublishedFile(path=PurePosixPath(path.resolve().as_posix()), data=path.read_bytes(), find=find)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path.name}: {error.strerror}") from error
+
+
 def _iter_frost_cases(document: object) -> Iterator[Case]:
     if not isinstance(document, Mapping):
         msg = "not recognised: a FROST vector is a JSON object"
@@ -150,6 +168,7 @@ SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
         "checkpoint": Suite(iter_cases=iter_checkpoint_cases, read=read_json),
         "tlog-proof": Suite(iter_cases=iter_tlog_proof_cases, read=read_json),
         "tiles": Suite(iter_cases=iter_tile_cases, patterns=("*.json", CHECKPOINT), read=read_json_or_log),
+        "eat": Suite(iter_cases=iter_eat_cases, patterns=("*.cbor", "*.cose", "*.json"), read=read_published),
         "witness": Suite(iter_cases=iter_witness_cases, patterns=("*.json", "*.txt"), read=read_json_or_text),
     }
 )

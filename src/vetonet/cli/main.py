@@ -72,6 +72,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             "verify": Entry(
                 target="vetonet.cli.verify:verify", summary="Judge a bundle offline: was everything licensed?"
             ),
+            "appraise": Entry(
+                target="vetonet.cli.appraise:appraise",
+                summary="Appraise one chip's evidence: what is it worth?",
+            ),
             "verify-evidence": Entry(
                 target="vetonet.cli.verify_evidence:verify_evidence",
                 summary="Judge evidence that a log signed two histories.",

@@ -61,6 +61,11 @@ SERIAL_BYTES: Final = 16
 @server_option
 @click.option("--total-flop", required=True, type=FLOP, help="Ceiling of the whole run: 5.5e21.")
 @click.option("--per-device-flop", type=FLOP, help="Ceiling of each chip.  [default: an even share]")
+@click.option(
+    "--offline-units",
+    type=COUNT,
+    help="Ceiling of each chip in units of 1e18 FLOP, in place of --per-device-flop: for chips offline.",
+)
 @click.option("--chips", type=COUNT, help="How many chips, made up for a trial; or give --device-set.")
 @click.option(
     "--device-set", type=click.Path(path_type=Path), help="The chips: a text file, one ueid in hex per line."
@@ -111,6 +116,7 @@ def propose(
     founded, later = load_operator(directory, operator_id), _read_later(options.pop("treaty_paths"))
     member = replace(founded, treaty=later[-1]) if later else founded
     chip_model = options.pop("chip_model")
+    options["per_device_flop"] = _choose_share(options["per_device_flop"], options.pop("offline_units"))
     proposal = _draw_up(member, **options)
     chip = _choose_chip(proposal.precision, chip_model)
     _warn_if_impossible(proposal, chip, is_named=chip_model is not None)
@@ -197,6 +203,15 @@ def _schedule(
         closes, begins = format_time(closes_ms), format_time(begins_ms)
         raise Failure(f"--start: the run cannot start before its vote closes ({closes}), got {begins}")
     return opens_ms, closes_ms, begins_ms
+
+
+def _choose_share(per_device_flop: Flop | None, offline_units: int | None) -> Flop | None:
+    """Return the ceiling of each chip that the user gave, in whatever unit, or None."""
+    from vetonet.policy.proposal import OFFLINE_UNIT_FLOP
+
+    if per_device_flop is not None and offline_units is not None:
+        raise Failure("expected --per-device-flop or --offline-units, not both")
+    return per_device_flop if offline_units is None else offline_units * OFFLINE_UNIT_FLOP
 
 
 def _require_ceilings(total_flop: Flop, per_device_flop: Flop, chips: int) -> None:

@@ -182,6 +182,27 @@ def open_statement(data: bytes, kind: type[S], keys: Keys) -> Signed[S]:
     return _read_verified(data, kind, key, parts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """The content of a statement whose signature holds, whatever its bytes spell."""
+
+    signer: PublicKey
+    payload: bytes = field(repr=False)
+
+
+def verify_statement(data: bytes, kind: type[Statement], keys: Keys) -> Verified:
+    """Return who signed a statement and its content as bytes: for telling what is wrong with signed content.
+
+    Raises:
+        EncodingError: another structure or type.
+        UnknownPartyError: the key id is not among ``keys``.
+        InvalidSignatureError: the signature does not verify.
+    """
+    key, parts = _split(data, kind, keys)
+    key.verify(parts.message, parts.signature)
+    return Verified(signer=key, payload=parts.payload)
+
+
 def open_statements(items: Sequence[bytes], kind: type[S], keys: Keys) -> list[Signed[S]]:
     """Return the statements in ``items``, in order, after verifying each; the first bad one ends it.
 

@@ -76,6 +76,23 @@ def from_bytes(data: bytes, *, max_bytes: int) -> Item:
     return value
 
 
+def from_foreign_bytes(data: bytes, *, max_bytes: int) -> Item:
+    """Return the value that others' bytes spell: as ``from_bytes``, but map keys may stand in any order.
+
+    For formats that do not demand one order, such as the tokens of other attesters; nothing of ours is read so.
+    No key stands twice, heads are the shortest and lengths definite, so what was read is all there was.
+
+    Raises:
+        EncodingError: as ``from_bytes``, the order of keys aside.
+    """
+    if len(data) > max_bytes:
+        raise EncodingError(f"expected at most {max_bytes} bytes of CBOR, got {len(data)}")
+    value = _loads(data)
+    if not _is_in_model(value, MAX_DEPTH) or _dumps(value) != data:
+        raise EncodingError("not CBOR that we read: a key twice, a longer head, or a value outside our model")
+    return value
+
+
 def compute_key_order(key: Item) -> bytes:
     """Return the bytes by which map keys are sorted: their own encoding (RFC 8949 section 4.2.1)."""
     return _dumps(key)
@@ -124,6 +141,19 @@ def _are_arranged(items: Iterable[Item], depth: int) -> bool:
         elif kind not in _ATOMS and not _is_arranged(item, depth):
             return False
     return True
+
+
+def _is_in_model(value: Item, depth: int) -> bool:
+    """Whether the value lies in the model, whatever the order of its map keys."""
+    kind = type(value)
+    if kind is int:
+        return bool(MIN_INTEGER <= value <= MAX_INTEGER)
+    if kind is dict:
+        inside = value.values()
+        return depth > 0 and all(map(_is_key, value)) and all(_is_in_model(v, depth - 1) for v in inside)
+    if kind is list:
+        return depth > 0 and all(_is_in_model(item, depth - 1) for item in value)
+    return kind in _ATOMS
 
 
 def _has_ordered_keys(mapping: dict[Item, Item]) -> bool:

@@ -1,0 +1,147 @@
+"""Appraise one chip's evidence against pinned roots, reference values and a challenge (VN-17.9).
+
+The order: who made it and who signed it, what was signed, and then every rule of the policy, whatever the others
+find. What is not authentic, or is no claims set of the profile, is contraindicated as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from vetonet.attestation.appraisal_policy import AllOf, Rule
+from vetonet.attestation.appraisal_reasons import build_judgement
+from vetonet.attestation.ear import AttestationResult, Judgement
+from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet
+from vetonet.attestation.evidence_file import Evidence, OpenedEvidence, open_evidence
+from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.platform import VouchedByPlatform
+from vetonet.attestation.reference_values import ReferenceValues, find_firmware_problems
+from vetonet.attestation.report import EAT_PROFILE, ComputeReport
+from vetonet.attestation.report_rules import (
+    AnswersChallenge,
+    CertifiedNow,
+    CountersAgree,
+    DebuggingOff,
+    OfAcceptedKind,
+    OfKnownFirmware,
+    OfKnownModel,
+    OfThisBoot,
+    OfThisChip,
+    Subject,
+    Untampered,
+    WithinCertificate,
+)
+from vetonet.encoding.record import compute_layout
+from vetonet.errors import AppraisalError, EncodingError
+from vetonet.units import Milliseconds
+
+NONCES: Final = 2
+"""A report answers a challenge and names a checkpoint: exactly two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectations:
+    """What a verifier brings of its own; nothing of it is ever taken from the evidence.
+
+    Attributes:
+        challenge: what it asked with.
+        now: when it judges.
+        kinds: the kinds of attesters that it accepts.
+        references: the reference values that it accepts, each verified.
+        rules: what else it asks, such as of revocation.
+    """
+
+    challenge: bytes
+    now: Milliseconds
+    kinds: frozenset[str]
+    references: tuple[ReferenceValues, ...]
+    rules: tuple[Rule[Subject], ...] = ()
+
+    @property
+    def policy(self) -> AllOf[Subject]:
+        """All that a report has to satisfy."""
+        return AllOf(
+            rules=(
+                AnswersChallenge(challenge=self.challenge),
+                OfThisChip(),
+                OfThisBoot(),
+                WithinCertificate(),
+                CertifiedNow(now=self.now),
+                OfAcceptedKind(kinds=self.kinds),
+                VouchedByPlatform(),
+                OfKnownModel(),
+                DebuggingOff(),
+                Untampered(),
+                CountersAgree(),
+                OfKnownFirmware(),
+                *self.rules,
+            )
+        )
+
+
+def appraise_evidence(
+    evidence: Evidence, roots: Sequence[MakerRoot], expected: Expectations
+) -> AttestationResult:
+    """Return what the evidence is worth.
+
+    Raises:
+        EncodingError: a part of it is not a report, an endorsement or a certificate at all.
+    """
+    try:
+        opened = open_evidence(evidence, roots)
+    except AppraisalError as error:
+        found = tuple(build_judgement(problem.reason, problem.detail) for problem in error.problems)
+        return AttestationResult(judgements=found)
+    signed = build_judgement("evidence-signed", f"is signed by {opened.name}, from the pinned root down")
+    try:
+        claims = ComputeReport.from_bytes(opened.report.payload)
+    except EncodingError as error:
+        wrong = tuple(_find_malformed(opened.report.payload, str(error)))
+        return AttestationResult(judgements=(signed, *wrong))
+    judged = expected.policy.judge(_build_subject(opened, claims, expected))
+    return AttestationResult(judgements=(signed, *judged))
+
+
+def _build_subject(opened: OpenedEvidence, claims: ComputeReport, expected: Expectations) -> Subject:
+    return Subject(
+        claims=claims,
+        signer=opened.report.signer,
+        alias=opened.alias.statement,
+        certificate=opened.certificate,
+        models=tuple(reference.model.encode("ascii", "replace") for reference in expected.references),
+        firmware=tuple(find_firmware_problems(opened.alias.statement.firmware, _select(claims, expected))),
+        kind=opened.root.kind,
+    )
+
+
+def _select(claims: ComputeReport, expected: Expectations) -> tuple[ReferenceValues, ...]:
+    """Return the reference values for the model that a chip names, or all: that it is of another, a rule says."""
+    model = claims.hw_model.decode("ascii", "replace")
+    return tuple(values for values in expected.references if values.model == model) or expected.references
+
+
+def _find_malformed(payload: bytes, detail: str) -> Iterator[Judgement]:
+    """Yield what keeps signed bytes from being a report of the profile; at least one judgement."""
+    try:
+        claims = ClaimsSet.from_bytes(payload)
+    except EncodingError as error:
+        yield build_judgement("claim-malformed", f"signed something that is no claims set: {error}")
+        return
+    found = tuple(_compare_to_profile(claims))
+    yield from found or (build_judgement("claim-malformed", f"signed claims that are no report: {detail}"),)
+
+
+def _compare_to_profile(claims: ClaimsSet) -> Iterator[Judgement]:
+    profile = claims.claims.get(PROFILE)
+    if profile is not None and profile != EAT_PROFILE:
+        yield build_judgement("profile-unknown", f"names the profile {str(profile)[:80]!r}")
+        return
+    for member in compute_layout(ComputeReport):
+        if member.label not in claims.claims and not member.optional:
+            yield build_judgement("claim-missing", f"lacks the claim {member.name} ({member.label})")
+    if NONCE in claims.claims and len(claims.nonces) != NONCES:
+        yield build_judgement(
+            "nonce-count", f"carries {len(claims.nonces)} nonces, expected a challenge and a checkpoint"
+        )

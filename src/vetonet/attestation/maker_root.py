@@ -1,0 +1,99 @@
+"""Makers' root certificates as a verifier pins them: a file of its own, never what comes with the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+from vetonet.attestation.identity import KIND_PREFIX
+from vetonet.crypto.keys import PublicKey
+from vetonet.errors import EncodingError, VetonetError
+
+MAX_ROOTS_BYTES: Final = 256 * 1024
+MAX_ROOTS: Final = 64
+UNNAMED_KIND: Final = "unnamed"
+_PEM: Final = b"-----BEGIN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakerRoot:
+    """A maker that a verifier trusts.
+
+    Attributes:
+        key: what signs its chips' certificates; nothing else of the certificate counts.
+        name: what the certificate calls the maker.
+        subject: DER of the certificate's whole subject, by which others' certificates name their issuer.
+        kind: what the maker says that its chips are, such as ``SIMULATED``.
+    """
+
+    key: PublicKey
+    name: str
+    subject: bytes
+    kind: str = UNNAMED_KIND
+
+
+def read_maker_roots(data: bytes) -> tuple[MakerRoot, ...]:
+    """Return the roots in a file: certificates in PEM, or a single one in DER.
+
+    Raises:
+        EncodingError: too large, none, too many, or one that is no certificate of an authority with a key of an
+            algorithm that vetonet has.
+    """
+    if len(data) > MAX_ROOTS_BYTES:
+        raise EncodingError(f"expected roots of at most {MAX_ROOTS_BYTES} bytes, got {len(data)}")
+    try:
+        is_text = data.lstrip().startswith(_PEM)
+        found = x509.load_pem_x509_certificates(data) if is_text else [x509.load_der_x509_certificate(data)]
+        if len(found) > MAX_ROOTS:
+            raise EncodingError(f"expected at most {MAX_ROOTS} roots, got {len(found)}")
+        return tuple(_read_root(certificate) for certificate in found)
+    except VetonetError:
+        raise
+    except Exception as error:  # any field may fail, when it is first read, with a class of its own
+        raise EncodingError(f"not root certificates in PEM or DER: {str(error)[:80]}") from error
+
+
+def read_issuer(certificate: bytes) -> bytes:
+    """Return DER of the name that a certificate gives its issuer; nobody vouches for it.
+
+    Raises:
+        EncodingError: not a certificate.
+    """
+    try:
+        return x509.load_der_x509_certificate(certificate).issuer.public_bytes()
+    except Exception as error:  # as above
+        raise EncodingError(f"not a certificate that can be read: {str(error)[:80]}") from error
+
+
+def _read_root(certificate: x509.Certificate) -> MakerRoot:
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    if not constraints.ca:
+        raise EncodingError("expected the certificate of an authority, got one that may sign no certificates")
+    spki = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return MakerRoot(
+        key=PublicKey.from_bytes(spki),
+        name=_find_name(certificate.subject),
+        subject=certificate.subject.public_bytes(),
+        kind=_find_kind(certificate.extensions),
+    )
+
+
+def _find_name(subject: x509.Name) -> str:
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else "a maker without a name"
+
+
+def _find_kind(extensions: x509.Extensions) -> str:
+    """Return the kind that a root names among its alternative names, which a vetonet root does."""
+    for extension in extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            uris = extension.value.get_values_for_type(x509.UniformResourceIdentifier)
+            named = [uri.removeprefix(KIND_PREFIX) for uri in uris if uri.startswith(KIND_PREFIX)]
+            return named[0] if len(named) == 1 else UNNAMED_KIND
+    return UNNAMED_KIND

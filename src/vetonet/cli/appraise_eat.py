@@ -1,0 +1,191 @@
+"""``vetonet appraise eat``: what one chip's evidence is worth, from files alone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.files import read_input
+from vetonet.cli.output import examples, json_option, print_json, print_line, print_table
+from vetonet.cli.parameters import TIME
+from vetonet.errors import EncodingError, VetonetError
+from vetonet.units import Milliseconds
+
+if TYPE_CHECKING:
+    from vetonet.attestation.ear import AttestationResult
+    from vetonet.attestation.maker_root import MakerRoot
+
+T = TypeVar("T")
+
+MAX_NONCE_BYTES: Final = 64
+MAX_ENDORSEMENT_BYTES: Final = 2**20
+STATUS_EXITS: Final[Mapping[str, Exit]] = {
+    "affirming": Exit.OK,
+    "contraindicated": Exit.NEGATIVE,
+    "warning": Exit.INCONCLUSIVE,
+    "none": Exit.INCONCLUSIVE,
+}
+
+
+@click.command(
+    name="eat",
+    epilog=examples(
+        "vetonet appraise eat demo/evidence.cbor --roots demo/roots.pem --reference demo/reference.cose "
+        '--nonce "$(cat demo/nonce.txt)"',
+        "vetonet appraise eat psa.cose --roots comid-ta.json --reference comid-refval.json --nonce 41... --json",
+    ),
+)
+@click.argument("evidence", type=click.Path(path_type=Path))
+@click.option(
+    "--roots",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Certificates of the makers' roots, PEM or DER. Get them from somebody you trust.",
+)
+@click.option(
+    "--reference",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The maker's signed reference values of its firmware.",
+)
+@click.option("--nonce", required=True, metavar="HEX", help="The challenge that the evidence must answer.")
+@click.option(
+    "--kind", "kinds", multiple=True, metavar="KIND", help="Accept only roots of this kind; repeatable."
+)
+@click.option("--now", "now_ms", type=TIME, metavar="TIME", help="Judge as of this time, instead of now.")
+@json_option
+def eat(
+    evidence: Path,
+    *,
+    roots: Path,
+    reference: Path,
+    nonce: str,
+    kinds: tuple[str, ...],
+    now_ms: Milliseconds | None,
+    as_json: bool,
+) -> int:
+    """Appraise EVIDENCE, one chip's report with its endorsements, or a PSA token.
+
+    Whoever made the file is not trusted: makers, reference values and challenge are yours. For a PSA token the
+    roots and the reference values are CoMID templates in JSON. Exits with 0 for affirming, 1 for contraindicated,
+    3 for warning or none, 4 if a file cannot be read.
+    """
+    challenge = _parse_nonce(nonce)
+    data = read_input(evidence, "evidence", maximum=MAX_ENDORSEMENT_BYTES)
+    given = read_input(roots, "roots", maximum=MAX_ENDORSEMENT_BYTES)
+    values = read_input(reference, "reference values", maximum=MAX_ENDORSEMENT_BYTES)
+    now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    from vetonet.attestation.psa import is_psa_token
+
+    if is_psa_token(data):
+        result = _appraise_psa((evidence, data), (roots, given), (reference, values), challenge)
+    else:
+        result = _appraise_evidence(
+            (evidence, data), (roots, given), (reference, values), challenge, frozenset(kinds), now
+        )
+    if as_json:
+        print_json(result.to_plain())
+    else:
+        _print(result)
+    return STATUS_EXITS[result.status]
+
+
+def _appraise_evidence(
+    evidence: tuple[Path, bytes],
+    roots: tuple[Path, bytes],
+    reference: tuple[Path, bytes],
+    challenge: bytes,
+    kinds: frozenset[str],
+    now: Milliseconds,
+) -> AttestationResult:
+    from vetonet.attestation.appraise_evidence import Expectations, appraise_evidence
+    from vetonet.attestation.evidence_file import Evidence
+    from vetonet.attestation.maker_root import read_maker_roots
+    from vetonet.attestation.reference_values import open_reference_values
+
+    makers = _read(roots, "root certificates", read_maker_roots)
+    keys = {maker.key.key_id: maker.key for maker in makers}
+    values = _read(
+        reference, "reference values by a given root", lambda data: open_reference_values(data, keys)
+    )
+    expected = Expectations(
+        challenge=challenge,
+        now=now,
+        kinds=kinds or _list_kinds(makers),
+        references=(values.statement,),
+    )
+    return _read(
+        evidence,
+        "evidence of one chip",
+        lambda data: appraise_evidence(Evidence.from_bytes(data), makers, expected),
+    )
+
+
+def _list_kinds(makers: tuple[MakerRoot, ...]) -> frozenset[str]:
+    """Return the kinds of the roots given: who names a root by its certificate names its kind with it."""
+    return frozenset(maker.kind for maker in makers)
+
+
+def _appraise_psa(
+    token: tuple[Path, bytes], roots: tuple[Path, bytes], reference: tuple[Path, bytes], nonce: bytes
+) -> AttestationResult:
+    from vetonet.attestation.psa import appraise_psa
+    from vetonet.attestation.psa_endorsements import read_psa_endorsements
+
+    documents = [_read(given, "a CoMID template in JSON", _parse_json) for given in (roots, reference)]
+    endorsements = _read(roots, "endorsements of PSA devices", lambda _: read_psa_endorsements(*documents))
+    return _read(token, "a PSA token", lambda data: appraise_psa(data, endorsements, nonce))
+
+
+def _parse_json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise EncodingError("not JSON") from error
+
+
+def _read(given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T]) -> T:
+    """Return what a file holds.
+
+    Raises:
+        Failure: with 4, it is not what it should be.
+    """
+    path, data = given
+    try:
+        return parse(data)
+    except VetonetError as error:
+        raise Failure(f"{path}: expected {what}: {error}", code=Exit.INVALID, reason=error.reason) from error
+
+
+def _parse_nonce(text: str) -> bytes:
+    try:
+        nonce = bytes.fromhex(text)
+    except ValueError:
+        nonce = b""
+    if not 1 <= len(nonce) <= MAX_NONCE_BYTES:
+        raise Failure(
+            f"expected --nonce as 1 to {MAX_NONCE_BYTES} bytes in hexadecimal; see what was asked with"
+        )
+    return nonce
+
+
+def _print(result: AttestationResult) -> None:
+    print_line(result.status.value)
+    print_line()
+    rows = [
+        (
+            entry.finding.value,
+            entry.reason,
+            "all" if entry.claim is None else entry.claim.value,
+            str(entry.value),
+            entry.detail,
+        )
+        for entry in result.worst_first
+    ]
+    print_table(("finding", "reason", "claim", "value", "the evidence"), rows, right=("value",))

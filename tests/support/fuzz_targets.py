@@ -1,0 +1,108 @@
+"""What guided fuzzing digs into: groups of parsers that meet strangers' bytes, with seeds made here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from support.chip_evidence import judge, make_claims, make_evidence, sign_payload
+from support.firmware import PATCHED, make_reference, sign_reference
+from support.world import make_council
+from vetonet.attestation.corim import Corim
+from vetonet.attestation.eat import ClaimsSet
+from vetonet.attestation.enrolment import AliasEndorsement
+from vetonet.attestation.evidence_file import Evidence
+from vetonet.attestation.identity import DeviceCertificate
+from vetonet.attestation.maker_root import read_maker_roots
+from vetonet.attestation.psa import read_psa_claims
+from vetonet.attestation.reference_values import ReferenceRegister, ReferenceValues
+from vetonet.attestation.report import ComputeReport
+from vetonet.crypto import cose
+from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
+from vetonet.encoding import cbor
+from vetonet.policy.ballot import Ballot
+from vetonet.policy.proposal import Proposal
+from vetonet.policy.treaty import Treaty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One group of parsers, and bytes that they take, to start from."""
+
+    parsers: tuple[Callable[[bytes], object], ...]
+    list_seeds: Callable[[], Iterator[bytes]]
+
+
+_COUNCIL: Final = make_council(2, 2, ("p1",))
+_TREATY: Final = _COUNCIL.treaty
+_MAX_BYTES: Final = 64 * 1024
+
+
+def _seed_cose() -> Iterator[bytes]:
+    proposal = _COUNCIL.sign_proposal()
+    yield from (_TREATY.data, proposal.data, proposal.data[1:], _COUNCIL.sign_ballot("p1", proposal).data)
+    yield cose.sign1_detached(b"payload", {1: -8}, {}, _COUNCIL.log_key)
+    yield b"\xa1\x01\x27"
+
+
+def _seed_eat() -> Iterator[bytes]:
+    evidence = make_evidence()
+    yield evidence.to_bytes()
+    yield from (evidence.report, evidence.alias, make_claims().to_bytes(), evidence.certificate)
+    yield bytes.fromhex("a20a48948f8860d13a463e190106f5")  # nonce and oemboot, as RFC 9711 has them
+
+
+def _judge_report(data: bytes) -> object:
+    """Let a chip's own key sign the bytes, so that they come as far as a bad chip's would."""
+    return judge(replace(make_evidence(), report=sign_payload(data)))
+
+
+def _seed_corim() -> Iterator[bytes]:
+    root = _COUNCIL.endorser_root
+    yield make_reference().corim.to_bytes()
+    yield make_reference(PATCHED, number=2).to_bytes()
+    yield sign_reference(root)
+
+
+def _read_reference(data: bytes) -> object:
+    return ReferenceRegister().read(data, _TREATY.statement.endorsers, 1)
+
+
+TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
+    {
+        "cose": Target(
+            parsers=(
+                lambda data: cbor.from_bytes(data, max_bytes=_MAX_BYTES),
+                cose.parse_header,
+                cose.parse_sign1,
+                lambda data: cose.parse_sign1(data, tagged=False),
+                cose.parse_detached_sign1,
+                cose.parse_sign,
+                peek,
+                lambda data: read_unverified(data, Proposal),
+                lambda data: open_statement(data, Ballot, _TREATY.statement.party_keys),
+                lambda data: open_joint_statement(data, Treaty, _TREATY.signers),
+            ),
+            list_seeds=_seed_cose,
+        ),
+        "eat": Target(
+            parsers=(
+                ClaimsSet.from_bytes,
+                ComputeReport.from_bytes,
+                AliasEndorsement.from_bytes,
+                read_psa_claims,
+                DeviceCertificate.from_bytes,
+                read_maker_roots,
+                _judge_report,
+                lambda data: judge(Evidence.from_bytes(data)),
+            ),
+            list_seeds=_seed_eat,
+        ),
+        "corim": Target(
+            parsers=(Corim.from_bytes, ReferenceValues.from_bytes, _read_reference),
+            list_seeds=_seed_corim,
+        ),
+    }
+)

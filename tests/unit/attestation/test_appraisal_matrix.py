@@ -1,0 +1,279 @@
+"""The matrix of appraisal outcomes: each thing that can be wrong has its own reason code, finding and status."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.chip_evidence import (
+    ALIAS,
+    CHALLENGE,
+    DEVICE,
+    LATER_MS,
+    OTHER_ALIAS,
+    OTHER_DEVICE,
+    OTHER_ROOT,
+    YEAR_MS,
+    ListedRevocations,
+    certify,
+    endorse,
+    expect,
+    judge,
+    make_claims,
+    make_evidence,
+    make_reference,
+    pin,
+    report,
+    report_raw,
+)
+from support.firmware import PATCHED, UNKNOWN
+from support.world import NOW_MS
+from vetonet.attestation.ear import AttestationResult, Judgement, Tier
+from vetonet.attestation.reasons import Finding
+
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "appraisal.md"
+ROW = re.compile(
+    r"^\| ([^|`]+) \| `([a-z-]+)` \| ([a-z]+) \| ([a-z-]+) \| (\d+) \| ([a-z]+) \|$", re.MULTILINE
+)
+NONCES = make_claims().nonces
+
+Row = tuple[Callable[[], AttestationResult], str, Finding, str, int, Tier]
+
+
+def with_report(**changes: Any) -> Callable[[], AttestationResult]:
+    return lambda: judge(make_evidence(report=report(**changes)))
+
+
+def with_claims(change: Callable[[dict[Any, Any]], object]) -> Callable[[], AttestationResult]:
+    return lambda: judge(make_evidence(report=report_raw(change)))
+
+
+def alter(data: bytes) -> bytes:
+    """The same with another last byte, which belongs to the signature."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+NO, MAYBE = Tier.CONTRAINDICATED, Tier.WARNING
+MISSING, STALE, MISMATCHED, BAD = (
+    Finding.MISSING,
+    Finding.STALE,
+    Finding.MISMATCHED,
+    Finding.CONTRAINDICATED,
+)
+INSTANCE, EXECUTABLES = "instance-identity", "executables"
+
+MATRIX: dict[str, Row] = {
+    "another key signed the report": (
+        lambda: judge(make_evidence(report=report(OTHER_ALIAS))),
+        *("signer-unknown", MISSING, "all", 99, NO),
+    ),
+    "the report was altered": (
+        lambda: judge(make_evidence(report=alter(report()))),
+        *("report-forged", MISMATCHED, "all", 99, NO),
+    ),
+    "another chip endorsed the boot's key": (
+        lambda: judge(make_evidence(alias=endorse(OTHER_DEVICE))),
+        *("alias-unendorsed", MISMATCHED, "all", 99, NO),
+    ),
+    "the endorsement was altered": (
+        lambda: judge(make_evidence(alias=alter(endorse()))),
+        *("alias-forged", MISMATCHED, "all", 99, NO),
+    ),
+    "unknown maker": (
+        lambda: judge(make_evidence(certificate=certify(root=OTHER_ROOT, name="another"))),
+        *("maker-unknown", MISSING, "all", 99, NO),
+    ),
+    "another root of the maker's name": (
+        lambda: judge(make_evidence(certificate=certify(root=OTHER_ROOT))),
+        *("certificate-forged", MISMATCHED, "all", 99, NO),
+    ),
+    "stale nonce": (
+        with_report(nonces=(bytes(32), NONCES[1])),
+        *("nonce-stale", STALE, "all", 99, NO),
+    ),
+    "one nonce": (
+        with_claims(lambda claims: claims.update({10: CHALLENGE})),
+        *("nonce-count", MISMATCHED, "all", 99, NO),
+    ),
+    "three nonces": (
+        with_claims(lambda claims: claims.update({10: [CHALLENGE, *NONCES]})),
+        *("nonce-count", MISMATCHED, "all", 99, NO),
+    ),
+    "missing claim": (
+        with_claims(lambda claims: claims.pop(263)),
+        *("claim-missing", MISSING, "all", 99, NO),
+    ),
+    "a claim of another type": (
+        with_claims(lambda claims: claims.update({263: "off"})),
+        *("claim-malformed", MISMATCHED, "all", 99, NO),
+    ),
+    "another profile": (
+        with_claims(lambda claims: claims.update({265: "tag:vetonet.example,2026:compute-report#0"})),
+        *("profile-unknown", MISMATCHED, "all", 99, NO),
+    ),
+    "bad instance": (
+        with_report(ueid=OTHER_DEVICE.public_key.ueid),
+        *("wrong-device", MISMATCHED, INSTANCE, 97, NO),
+    ),
+    "wrong boot": (
+        with_report(boot_count=make_claims().boot_count + 1),
+        *("wrong-boot", MISMATCHED, INSTANCE, 97, NO),
+    ),
+    "expired certificate": (
+        lambda: judge(
+            expected=expect(now=NOW_MS + 2 * YEAR_MS, revocations=ListedRevocations(expires_ms=2**44))
+        ),
+        *("certificate-expired", MISMATCHED, INSTANCE, 97, NO),
+    ),
+    "certificate that began after the report": (
+        lambda: judge(make_evidence(certificate=certify(not_before_ms=LATER_MS - 1000))),
+        *("certificate-lapsed", MISSING, INSTANCE, 97, NO),
+    ),
+    "revoked": (
+        lambda: judge(
+            expected=expect(revocations=ListedRevocations(revoked={DEVICE.public_key.ueid: "tampered"}))
+        ),
+        *("device-revoked", BAD, INSTANCE, 96, NO),
+    ),
+    "stale revocation list": (
+        lambda: judge(expected=expect(revocations=ListedRevocations(expires_ms=LATER_MS))),
+        *("revocation-stale", STALE, INSTANCE, 97, NO),
+    ),
+    "no revocation list": (
+        lambda: judge(expected=expect(revocations=None)),
+        *("revocation-missing", MISSING, INSTANCE, 97, NO),
+    ),
+    "wrong model": (
+        with_report(hw_model=b"NVIDIA H200 SXM"),
+        *("wrong-model", MISMATCHED, "hardware", 97, NO),
+    ),
+    "SIMULATED, which nobody named": (
+        lambda: judge(expected=expect(kinds=frozenset({"tpm2"}))),
+        *("kind-refused", MISMATCHED, "hardware", 96, NO),
+    ),
+    "debug on": (
+        with_report(debug_status=0),
+        *("debug-enabled", BAD, "configuration", 96, NO),
+    ),
+    "debug off, since when is not said": (
+        with_report(debug_status=1),
+        *("debug-enabled", BAD, "configuration", 96, NO),
+    ),
+    "unknown firmware": (
+        with_report(firmware_digest=bytes(32)),
+        *("unknown-firmware", MISMATCHED, EXECUTABLES, 96, NO),
+    ),
+    "bad component": (
+        lambda: judge(
+            make_evidence(alias=endorse(firmware=UNKNOWN), report=report(firmware_digest=UNKNOWN.digest))
+        ),
+        *("component-mismatched", MISMATCHED, EXECUTABLES, 33, MAYBE),
+    ),
+    "old firmware": (
+        lambda: judge(expected=expect(references=(make_reference(), make_reference(PATCHED, 2)))),
+        *("component-outdated", STALE, EXECUTABLES, 32, MAYBE),
+    ),
+}
+
+
+def find_failed(result: AttestationResult) -> Judgement:
+    (failed,) = {entry.reason: entry for entry in result.failed}.values()
+    return failed
+
+
+def test_good_evidence_is_affirmed_and_every_rule_says_so() -> None:
+    result = judge()
+    assert result.status is Tier.AFFIRMING
+    assert result.failed == ()
+    assert [entry.reason for entry in result.judgements] == [
+        "evidence-signed",
+        "nonce-fresh",
+        "chip-recognised",
+        "boot-recognised",
+        "certificate-valid",
+        "certificate-current",
+        "kind-accepted",
+        "model-recognised",
+        "debug-disabled",
+        "untampered",
+        "counters-agree",
+        "firmware-recognised",
+        "not-revoked",
+    ]
+    assert {claim.value: value for claim, value in result.trust_vector.items() if value} == {
+        "instance-identity": 2,
+        "configuration": 2,
+        "executables": 2,
+        "hardware": 2,
+        "sourced-data": 2,
+    }
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_each_outcome_has_its_reason_finding_claim_value_and_status(name: str) -> None:
+    make, reason, finding, claim, value, status = MATRIX[name]  # VN-17.9
+    result = make()
+    failed = find_failed(result)
+    told = "all" if failed.claim is None else failed.claim.value
+    assert (failed.reason, failed.finding, told, failed.value) == (reason, finding, claim, value)
+    assert result.status is status
+
+
+@pytest.mark.parametrize("name", [name for name, row in MATRIX.items() if row[3] == "all"])
+def test_what_is_not_authentic_or_not_fresh_makes_no_claim_good(name: str) -> None:
+    assert set(MATRIX[name][0]().trust_vector.values()) == {99}
+
+
+def test_no_rule_silences_another() -> None:
+    everything = report(
+        nonces=(bytes(32), NONCES[1]),
+        ueid=OTHER_DEVICE.public_key.ueid,
+        boot_count=9,
+        hw_model=b"?",
+        debug_status=0,
+        firmware_digest=bytes(32),
+    )
+    expected = expect(kinds=frozenset(), now=NOW_MS + 2 * YEAR_MS, revocations=None)
+    result = judge(make_evidence(report=everything), expected=expected)
+    assert [entry.reason for entry in result.failed] == [
+        "nonce-stale",
+        "wrong-device",
+        "wrong-boot",
+        "certificate-expired",
+        "kind-refused",
+        "wrong-model",
+        "debug-enabled",
+        "unknown-firmware",
+        "revocation-missing",
+    ]
+    assert {entry.finding for entry in result.failed} == set(Finding) - {Finding.VERIFIED}
+
+
+def test_a_chip_of_a_pinned_root_is_found_among_several() -> None:
+    assert judge(roots=(pin(OTHER_ROOT, "another"), pin())).status is Tier.AFFIRMING
+
+
+def test_several_claims_that_are_missing_are_told_one_by_one() -> None:
+    result = with_claims(lambda claims: [claims.pop(label) for label in (256, 263, -70001)])()
+    assert [entry.reason for entry in result.failed] == ["claim-missing"] * 3
+
+
+def test_a_key_of_another_chip_that_is_genuine_too_does_not_speak_for_this_one() -> None:
+    # The other chip endorses its own alias honestly, and reports with it in this one's name.
+    alias = endorse(OTHER_DEVICE, ueid=OTHER_DEVICE.public_key.ueid, alias=OTHER_ALIAS.public_key)
+    evidence = make_evidence(certificate=certify(OTHER_DEVICE), alias=alias, report=report(OTHER_ALIAS))
+    assert find_failed(judge(evidence)).reason == "wrong-device"
+    assert find_failed(judge(replace(evidence, report=report(ALIAS)))).reason == "signer-unknown"
+
+
+def test_the_document_holds_the_same_matrix() -> None:
+    rows = {name: tuple(cells) for name, *cells in ROW.findall(DOCUMENT.read_text(encoding="utf-8"))}
+    assert rows == {
+        name: (reason, finding.value, claim, str(value), status.value)
+        for name, (_, reason, finding, claim, value, status) in MATRIX.items()
+    }

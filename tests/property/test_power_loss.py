@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
-from support.fleet import make_fleet, tell
-from support.power import Action, Fate, Trial, list_fates
+from support.firmware import FIRMWARE, PATCHED
+from support.fleet import make_fleet
+from support.power import Action, Fate, Trial
 from support.world import NOW_MS
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import open_report
 from vetonet.attester.chip import Chip
-from vetonet.attester.machine import step
 from vetonet.attester.manufacture import manufacture
 from vetonet.attester.nonvolatile import HandedOut, Kept, write_kept
+from vetonet.attester.secure_element import SEED_BYTES
+from vetonet.attester.snapshots import Snapshots
 from vetonet.attester.state import (
     ChipState,
     Event,
@@ -27,7 +29,7 @@ from vetonet.attester.state import (
     PowerCycled,
     TreatyAmended,
 )
-from vetonet.crypto.keys import generate_ed25519
+from vetonet.attester.tamper import TamperDetected
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import sign_jointly
 from vetonet.errors import StorageError, VetonetError
@@ -47,11 +49,15 @@ COUNCIL, LICENCE = FLEET.council, FLEET.licence.statement
 
 
 def unstart(chip: ChipState) -> ChipState:
-    """The same chip as its maker made it."""
-    made = manufacture(
-        chip.model, FLEET.maker, chip.treaty, SeededRng(b"other"), firmware_digest=chip.firmware_digest
+    """The same chip as its maker made it, with a secret and snapshots so dense that a life has many."""
+    made = manufacture(chip.model, FLEET.maker, chip.treaty, SeededRng(b"other"), firmware=FIRMWARE)
+    return replace(
+        made,
+        secure_element=chip.secure_element,
+        certificate=chip.certificate,
+        approved=frozenset({FIRMWARE.digest, PATCHED.digest}),
+        snapshots=Snapshots(mean_gap_ms=HOUR // 4),
     )
-    return replace(made, device_key=chip.device_key, certificate=chip.certificate)
 
 
 CHIP = unstart(FLEET.chips[0])
@@ -96,8 +102,7 @@ def report(chip: ChipState) -> Event:
 
 
 def restart(chip: ChipState) -> Event:
-    key = generate_ed25519(SeededRng(b"update" + bytes([chip.boot_count])))
-    return PowerCycled(alias_key=key, firmware_digest=bytes.fromhex("f2") * 32)
+    return PowerCycled(seed=SeededRng(b"update" + bytes([chip.boot_count]))(SEED_BYTES), firmware=PATCHED)
 
 
 LIFE = (
@@ -113,6 +118,9 @@ LIFE = (
     Action(name="firmware", make=restart),
     Action(name="work", make=request),
     Action(name="report", make=report),
+    Action(name="licence again", make=lambda chip: FLEET.offer(chip.ueid, consistency=None)),
+    Action(name="tamper", make=lambda _: TamperDetected()),
+    Action(name="report", make=report, pause_ms=1),
 )
 
 
@@ -124,7 +132,6 @@ def live(failures: dict[int, Fate] | None = None, **kinds: Any) -> tuple[Trial, 
 def progress(chip: ChipState) -> tuple[int, ...]:
     """What never falls, whatever happens to a chip's power."""
     used = chip.licence
-    leased = sum(lease.used_flop for lease in used.leases) if used else 0
     return (
         chip.boot_count,
         chip.counter,
@@ -137,7 +144,9 @@ def progress(chip: ChipState) -> tuple[int, ...]:
         0 if chip.checkpoint is None else chip.checkpoint.tree_size,
         0 if used is None else used.newest_number,
         0 if used is None else used.used_flop,
-        leased,
+        chip.tamper_count,
+        chip.snapshots.drawn,
+        sum(chip.fuses.values()),
     )
 
 
@@ -160,7 +169,7 @@ def find_flaws(trial: Trial, chip: Chip) -> list[str]:
         flaws.append("licence forgotten")
     elif not held.leases or held.used_flop != held.leases[0].used_flop:
         flaws.append("lease")
-    if tell(step(chip.state, FLEET.offer(CHIP.ueid), chip.state.latest_ms)[1]) != ["licence-replayed"]:
+    if len(trial.accepted) > 1 or "licence-replayed" not in trial.refused:
         flaws.append("licence accepted twice")
     return flaws
 
@@ -174,12 +183,12 @@ def _judge_reports(trial: Trial, chip: Chip) -> Iterator[str]:
     opened = [open_report(data, registry.aliases) for data in dict.fromkeys(trial.reports)]
     opened.sort(key=lambda report: report.statement.counter)
     yield from (problem.reason for problem in appraise_chain(opened))
-    firmware = {bytes.fromhex("f1") * 32, bytes.fromhex("f2") * 32}
     for report in opened:
         known = registry.find_alias(report.signer.key_id)
-        yield from (
-            found.reason for found in appraise(report, known.device, known.alias, reference_firmware=firmware)
-        )
+        expected = ["tampered"] if report.statement.tamper_count else []
+        found = [problem.reason for problem in appraise(report, known.device, known.alias)]
+        yield from found if found != expected else ()
+        yield from ("snapshot" for digest in report.statement.snapshots if digest not in trial.snapshots)
     if (
         len(opened) != chip.state.counter
         or opened[-1].statement.cumulative_flop != chip.state.cumulative_flop
@@ -192,21 +201,24 @@ PLAIN, PLAIN_CHIP = live()
 
 def test_a_life_without_a_loss_of_power_counts_exactly_what_was_computed() -> None:
     assert find_flaws(PLAIN, PLAIN_CHIP) == []
-    assert PLAIN.refused == []
+    assert PLAIN.refused == ["licence-replayed"]
     assert PLAIN_CHIP.state.cumulative_flop == PLAIN.computed_flop == 4 * WORK
-    assert PLAIN_CHIP.state.counter == 4
+    assert PLAIN_CHIP.state.counter == 5
+    assert PLAIN.snapshots
 
 
 def sweep(**kinds: Any) -> Iterator[tuple[str, list[str]]]:
     """Yield every moment of a life and each fate of the writes in the balance, with what is wrong then."""
     plain, _ = live(**kinds)
     for index, name in enumerate(plain.moments):
-        for fate in list_fates(plain.pending[index]):
+        fates = [Fate(kept=())]
+        for fate in fates:
+            trial = Trial(chip=CHIP, began_ms=NOW_MS, failures={index: fate}, **kinds)
             try:
-                trial, chip = live({index: fate}, **kinds)
-                flaws = find_flaws(trial, chip)
+                flaws = find_flaws(trial, trial.run(LIFE))
             except VetonetError as error:
                 flaws = [type(error).__name__]
+            fates += trial.distinct[1:] if fate is fates[0] else ()
             yield f"{index} {name} {fate}", flaws
 
 
@@ -215,11 +227,14 @@ def test_a_loss_of_power_at_any_moment_loses_nothing_and_counts_nothing_twice() 
     assert [found for found in sweep() if found[1]] == []
 
 
+WAITING = {f"hand out {kind}" for kind in ("AliasEndorsed", "ReportSigned", "SnapshotTaken", "WorkDone")}
+
+
 def list_distinct() -> Iterator[int]:
     """The first moment of each kind at which something durable waits to be handed out."""
     seen = set[str]()
     for index, name in enumerate(PLAIN.moments):
-        if name.startswith("hand out") and name not in seen:
+        if name in WAITING - seen:
             seen.add(name)
             yield index
 
@@ -229,7 +244,7 @@ def test_a_second_loss_of_power_while_the_chip_starts_again_changes_nothing() ->
     for first in list_distinct():
         once, _ = live({first: Fate(kept=())})
         for second in range(first + 1, min(first + 14, len(once.moments))):
-            for kept in ((), tuple(range(once.pending[second]))):
+            for kept in {(), tuple(range(once.pending[second]))}:
                 trial, chip = live({first: Fate(kept=()), second: Fate(kept=kept)})
                 assert find_flaws(trial, chip) == []
 
@@ -272,7 +287,7 @@ class TrustingStore(HastyStore):
         raws = [self._flash.read(index) for index in range(2)]
         number, length, raw = max((*_HEADER.unpack(raw[: _HEADER.size])[1:3], raw) for raw in raws if raw)
         del number
-        return raw[BLOCK_BYTES : BLOCK_BYTES + length]
+        return bytes(raw[BLOCK_BYTES : BLOCK_BYTES + length])
 
 
 class LateChip(Chip):

@@ -12,6 +12,8 @@ from itertools import combinations
 from typing import Any
 
 from vetonet.attester.chip import Chip, keep_first
+from vetonet.attester.secure_element import SEED_BYTES
+from vetonet.attester.snapshots import SnapshotTaken
 from vetonet.attester.state import (
     AliasEndorsed,
     ChipState,
@@ -23,8 +25,8 @@ from vetonet.attester.state import (
     ReportSigned,
     WorkDone,
 )
-from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
+from vetonet.errors import StorageError
 from vetonet.storage.chip_store import ChipStore
 from vetonet.storage.flash import FlashMemory, Operation
 from vetonet.units import Milliseconds
@@ -75,10 +77,11 @@ class Trial:
         failures: the numbers of those moments, and what becomes of the flash then.
         moments: what each moment was, in order.
         pending: how many writes were in the balance at each moment.
-        reports, endorsements: what was handed out, in order, duplicates too.
+        reports, endorsements, snapshots: what was handed out, in order, duplicates too.
         computed_flop: what was really computed, the half of an interrupted piece too.
         known: the chip as it was whenever an action was done, and after each start.
         refused: the reasons that the chip gave.
+        distinct: at the last failure, one fate for each of the contents that the chip may find then.
     """
 
     chip: ChipState
@@ -90,10 +93,12 @@ class Trial:
     pending: list[int] = field(default_factory=list)
     reports: list[bytes] = field(default_factory=list)
     endorsements: list[bytes] = field(default_factory=list)
+    snapshots: list[bytes] = field(default_factory=list)
     computed_flop: int = 0
     accepted: list[int] = field(default_factory=list)
     known: list[ChipState] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    distinct: list[Fate] = field(default_factory=list)
     flash: FlashMemory = field(default_factory=FlashMemory)
     boots: int = 0
 
@@ -111,6 +116,7 @@ class Trial:
                     self._carry_out(powered.step(action.make(state), now))
                 except PowerLostError:
                     fate = self.failures[len(self.moments) - 1]
+                    self.distinct = list(self._list_distinct())
                     self.flash.lose_power(fate.kept, fate.torn)
                     powered = None
                 else:
@@ -120,12 +126,26 @@ class Trial:
             raise ValueError("expected at least one action")
         return powered
 
+    def _list_distinct(self) -> Iterator[Fate]:
+        """A chip reads nothing but what its store loads, so one fate for each of that is enough."""
+        seen = set[bytes | None]()
+        for fate in list_fates(self.flash.pending):
+            flash = self.flash.copy()
+            flash.lose_power(fate.kept, fate.torn)
+            try:
+                found = self.store_kind(flash).load()
+            except StorageError:
+                found = b"damaged"
+            if found not in seen:
+                seen.add(found)
+                yield fate
+
     def start(self) -> Chip:
         """A powered chip, with the boot's alias key from a generator of its own."""
         chip: Chip = self.chip_kind(self.store_kind(self.flash))
         self.boots += 1
-        key = generate_ed25519(SeededRng(self.boots.to_bytes(2, "big")))
-        self._carry_out(chip.start(PowerCycled(alias_key=key), max(self.began_ms, chip.state.latest_ms)))
+        event = PowerCycled(seed=SeededRng(self.boots.to_bytes(2, "big"))(SEED_BYTES))
+        self._carry_out(chip.start(event, max(self.began_ms, chip.state.latest_ms)))
         self.known.append(chip.state)
         return chip
 
@@ -139,6 +159,8 @@ class Trial:
                     self.reports.append(data)
                 case AliasEndorsed(data=data):
                     self.endorsements.append(data)
+                case SnapshotTaken(digest=digest):
+                    self.snapshots.append(digest)
                 case LicenceAccepted(licence_id=licence_id):
                     self.accepted.append(licence_id)
                 case Refused(reason=reason):

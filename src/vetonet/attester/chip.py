@@ -11,8 +11,9 @@ from typing import Final, Protocol
 
 from vetonet.attester.machine import step
 from vetonet.attester.nonvolatile import HandedOut, Kept, read_kept, write_kept
+from vetonet.attester.secure_element import SecureElement
+from vetonet.attester.snapshots import SnapshotTaken
 from vetonet.attester.state import AliasEndorsed, ChipState, Effect, Event, PowerCycled, Refused, ReportSigned
-from vetonet.crypto.keys import SigningKey
 from vetonet.errors import StorageError, UnexpectedEventError
 from vetonet.units import Milliseconds
 
@@ -56,7 +57,7 @@ class Chip:
 
     __slots__ = ("_outbox", "_state", "_store")
 
-    def __init__(self, store: StateStore, element: SigningKey | None = None) -> None:
+    def __init__(self, store: StateStore, element: SecureElement | None = None) -> None:
         """Read what the store holds; until ``start`` the chip does nothing.
 
         Raises:
@@ -92,7 +93,7 @@ class Chip:
         if _is_refused(effects):
             return effects
         # An endorsement of a boot in which nothing more was kept is of use to nobody.
-        waiting = tuple(effect for effect in self._outbox if isinstance(effect, ReportSigned))
+        waiting = tuple(effect for effect in self._outbox if not isinstance(effect, AliasEndorsed))
         self._keep(following, (*waiting, *_list_handed_out(effects)))
         return (*waiting, *effects)
 
@@ -119,7 +120,9 @@ class Chip:
 
 
 def _list_handed_out(effects: tuple[Effect, ...]) -> tuple[HandedOut, ...]:
-    return tuple(effect for effect in effects if isinstance(effect, AliasEndorsed | ReportSigned))
+    return tuple(
+        effect for effect in effects if isinstance(effect, AliasEndorsed | ReportSigned | SnapshotTaken)
+    )
 
 
 def _is_refused(effects: tuple[Effect, ...]) -> bool:

@@ -14,10 +14,12 @@ from typing import Any, Final, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from vetonet.attester.holdings import PastTreaty
 from vetonet.attester.models import CHIP_MODELS, ChipModel
 from vetonet.attester.secure_element import SecureElement, SoftwareElement
-from vetonet.attester.state import AliasEndorsed, ChipState, PastTreaty, ReportSigned
-from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, SigningKey
+from vetonet.attester.snapshots import SnapshotTaken
+from vetonet.attester.state import AliasEndorsed, ChipState, ReportSigned
+from vetonet.crypto.keys import EcdsaSigningKey
 from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.encoding import cbor
 from vetonet.encoding.record import MAX_STATEMENT_BYTES, Codec, parsed
@@ -36,7 +38,7 @@ REBUILT: Final[Mapping[str, str]] = {
 }
 """The fields of a chip's state that are not kept, and why."""
 
-HandedOut: TypeAlias = AliasEndorsed | ReportSigned
+HandedOut: TypeAlias = AliasEndorsed | ReportSigned | SnapshotTaken
 """Effects whose bytes others wait for: kept until it is certain that they were handed out."""
 
 _SCALARS: Final = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1()}
@@ -74,7 +76,7 @@ def write_kept(kept: Kept) -> bytes:
     return data
 
 
-def read_kept(data: bytes, element: SigningKey | None = None) -> Kept:
+def read_kept(data: bytes, element: SecureElement | None = None) -> Kept:
     """Return what a chip kept, its treaties and its licence verified anew.
 
     Args:
@@ -106,7 +108,7 @@ def _list_members(codecs: Codecs) -> Mapping[str, Codec[Any]]:
     return compute_members(ChipState, codecs, frozenset(REBUILT))
 
 
-def _list_codecs(element: SigningKey | None, treaties: Mapping[bytes, Signed[Treaty]]) -> Codecs:
+def _list_codecs(element: SecureElement | None, treaties: Mapping[bytes, Signed[Treaty]]) -> Codecs:
     """Return the codecs of what annotations do not describe: keys, models and what others signed."""
 
     def find_treaty(data: bytes) -> Signed[Treaty]:
@@ -120,8 +122,7 @@ def _list_codecs(element: SigningKey | None, treaties: Mapping[bytes, Signed[Tre
 
     return {
         ChipModel: Codec(_name_model, _find_model),
-        SigningKey: Codec(_spell_key, lambda item: _find_key(item, element)),
-        SecureElement: Codec(_spell_key, lambda item: _find_key(item, element)),
+        SecureElement: Codec(_spell_element, lambda item: _find_element(item, element)),
         Signed[Treaty]: _TREATY,
         Signed[Licence]: parsed(lambda signed: signed.data, parse_licence, maximum=MAX_STATEMENT_BYTES),
     }
@@ -163,26 +164,17 @@ def _find_model(item: cbor.Item) -> ChipModel:
     return _MODELS[item]
 
 
-def _spell_key(key: SigningKey) -> cbor.Item:
+def _spell_element(element: SecureElement) -> cbor.Item:
     """The key itself where software is all that holds it; of a real element only which one it is."""
-    match key:
-        case SoftwareElement(device_key=inner, kind=kind):
-            return [kind, *_spell_key(inner)]
-        case EcdsaSigningKey(private_key=private):
-            number = private.private_numbers().private_value
-            return [_NAMES[private.curve.name], number.to_bytes(private.key_size // 8, "big")]
-        case Ed25519SigningKey(seed=seed):
-            return ["ed25519", seed]
-        case _:
-            return key.public_key.to_bytes()
+    if not isinstance(element, SoftwareElement):
+        return element.public_key.to_bytes()
+    private = element.device_key.private_key
+    number = private.private_numbers().private_value
+    return [element.kind, _NAMES[private.curve.name], number.to_bytes(private.key_size // 8, "big")]
 
 
-def _find_key(item: cbor.Item, element: SigningKey | None) -> SigningKey:
+def _find_element(item: cbor.Item, element: SecureElement | None) -> SecureElement:
     match item:
-        case ["ed25519", bytes() as seed] if len(seed) == 32:  # noqa: PLR2004 - RFC 8032 section 5.1.5
-            return Ed25519SigningKey(seed=seed)
-        case [str() as name, bytes() as scalar] if name in _SCALARS:
-            return _derive_ecdsa(_SCALARS[name], scalar)
         case [str() as kind, str() as name, bytes() as scalar] if name in _SCALARS:
             return SoftwareElement(device_key=_derive_ecdsa(_SCALARS[name], scalar), kind=kind)
         case _ if element is not None and element.public_key.to_bytes() == item:

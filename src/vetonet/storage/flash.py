@@ -110,9 +110,9 @@ class FlashMemory:
         self._pending.clear()
 
     def copy(self) -> FlashMemory:
-        """Return another flash with the same durable content: what an attacker takes and puts back."""
+        """Return another flash with the same content: what an attacker takes and puts back."""
         other = FlashMemory()
-        other._blocks = dict(self._blocks)
+        other._blocks, other._pending = dict(self._blocks), list(self._pending)
         return other
 
     def flip(self, slot: int, offset: int, mask: int = 1) -> None:

@@ -9,6 +9,7 @@ import pytest
 from support.fleet import make_fleet, tell
 from support.world import NOW_MS
 from vetonet.attester.chip import Chip, keep_first
+from vetonet.attester.secure_element import SEED_BYTES
 from vetonet.attester.state import (
     AliasEndorsed,
     ChipState,
@@ -18,8 +19,6 @@ from vetonet.attester.state import (
     PowerCycled,
     ReportSigned,
 )
-from vetonet.crypto.keys import generate_ed25519
-from vetonet.crypto.rng import SeededRng
 from vetonet.errors import StorageError, UnexpectedEventError
 from vetonet.storage.chip_store import ChipStore
 from vetonet.storage.flash import FlashMemory
@@ -53,7 +52,7 @@ def make(chip: ChipState = MADE) -> FlashMemory:
 
 def start(flash: FlashMemory, number: int = 1, now: int = NOW_MS) -> tuple[Chip, tuple[Effect, ...]]:
     chip = Chip(ChipStore(flash))
-    effects = chip.start(PowerCycled(alias_key=generate_ed25519(SeededRng(bytes([number])))), now)
+    effects = chip.start(PowerCycled(seed=bytes([number]) * SEED_BYTES), now)
     return chip, effects
 
 
@@ -100,7 +99,7 @@ def test_nothing_comes_of_a_step_that_could_not_be_kept() -> None:
     flash = make()
     store = Failing(ChipStore(flash))
     chip = Chip(store)
-    chip.start(PowerCycled(alias_key=generate_ed25519(SeededRng(b"1"))), NOW_MS)
+    chip.start(PowerCycled(seed=b"1" * SEED_BYTES), NOW_MS)
     store.has_failed = True
     with pytest.raises(StorageError, match="worn out"):
         chip.step(IntervalEnded(), NOW_MS + 1)
@@ -137,5 +136,5 @@ def test_a_start_before_what_was_counted_is_over_is_refused() -> None:
 
 def test_a_chip_can_be_started_anew_while_it_has_power() -> None:
     chip, _ = start(make())
-    chip.step(PowerCycled(alias_key=generate_ed25519(SeededRng(b"2"))), NOW_MS)
+    chip.step(PowerCycled(seed=b"2" * SEED_BYTES), NOW_MS)
     assert chip.state.boot_count == 2

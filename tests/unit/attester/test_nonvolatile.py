@@ -14,7 +14,7 @@ from vetonet.attester.machine import step
 from vetonet.attester.nonvolatile import REBUILT, Kept, read_kept, write_kept
 from vetonet.attester.secure_element import SoftwareElement
 from vetonet.attester.state import AliasEndorsed, ChipState, IntervalEnded, Phase, ReportSigned
-from vetonet.crypto.keys import EcdsaSigningKey, PublicKey, SigningKey, generate_ecdsa, generate_ed25519
+from vetonet.crypto.keys import Algorithm, PublicKey, SigningKey, generate_ecdsa
 from vetonet.crypto.rng import SeededRng
 from vetonet.encoding import cbor
 from vetonet.errors import EncodingError, VetonetError
@@ -35,10 +35,8 @@ DATA = write_kept(KEPT)
 
 
 def spell(value: Any) -> Any:
-    """A key by its secret, everything else as it is: keys compare by identity."""
-    if isinstance(value, EcdsaSigningKey):
-        return value.private_key.private_numbers()
-    return spell(value.device_key) if isinstance(value, SoftwareElement) else value
+    """An element by its secret, everything else as it is: elements compare by identity."""
+    return value.device_key.private_key.private_numbers() if isinstance(value, SoftwareElement) else value
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(ChipState)])
@@ -151,46 +149,46 @@ def test_a_licence_of_a_treaty_that_the_chip_never_obeyed_is_refused() -> None:
         read_kept(alter(licence=[item[0], item[1] | {"signed": other.licence.data}]))
 
 
-class Element:
-    """A device key that never leaves what it is in."""
+class Sealed:
+    """What stands between a chip and a key that it cannot read."""
 
-    def __init__(self, key: SigningKey) -> None:
-        self._key = key
+    def __init__(self, seed: bytes) -> None:
+        self._inner = SoftwareElement(device_key=generate_ecdsa(SeededRng(seed)))
+        self.kind, self.platform = "sealed", None
 
     @property
     def public_key(self) -> PublicKey:
-        return self._key.public_key
+        return self._inner.public_key
 
     def sign(self, message: bytes) -> bytes:
-        return self._key.sign(message)
+        return self._inner.sign(message)
+
+    def start(self, firmware_digest: bytes, seed: bytes) -> SigningKey:
+        return self._inner.start(firmware_digest, seed)
 
 
 def test_of_a_key_in_a_secure_element_only_its_public_half_is_kept() -> None:
-    element = Element(generate_ecdsa(SeededRng(b"element")))
-    data = write_kept(Kept(state=replace(RUNNING, device_key=element)))
-    assert read_kept(data, element).state.device_key is element
-    with pytest.raises(EncodingError, match="another secure element"):
-        read_kept(data)
-    with pytest.raises(EncodingError, match="another secure element"):
-        read_kept(data, Element(generate_ecdsa(SeededRng(b"twin"))))
+    element = Sealed(b"element")
+    data = write_kept(Kept(state=replace(RUNNING, secure_element=element)))
+    assert read_kept(data, element).state.secure_element is element
+    for other in (None, Sealed(b"twin")):
+        with pytest.raises(EncodingError, match="another secure element"):
+            read_kept(data, other)
+
+
+def test_a_software_element_is_kept_whole() -> None:
+    element = SoftwareElement(device_key=generate_ecdsa(SeededRng(b"s"), Algorithm.ES384), kind="OTHER")
+    found = read_kept(write_kept(Kept(state=replace(RUNNING, secure_element=element)))).state
+    assert (found.ueid, found.secure_element.kind) == (element.public_key.ueid, "OTHER")
 
 
 @pytest.mark.parametrize(
     "key",
-    [generate_ed25519(SeededRng(b"e")), SoftwareElement(device_key=generate_ecdsa(SeededRng(b"s")))],
-    ids=["ed25519", "software element"],
-)
-def test_a_software_key_of_any_kind_is_kept_whole(key: SigningKey) -> None:
-    found = read_kept(write_kept(Kept(state=replace(RUNNING, device_key=key))))
-    assert found.state.ueid == key.public_key.ueid
-
-
-@pytest.mark.parametrize(
-    "key", [["p256", bytes(32)], ["p256", b"\x01" * 31], ["p257", bytes(32)], ["ed25519", b""]]
+    [["S", "p256", bytes(32)], ["S", "p256", b"\x01" * 31], ["S", "p257", bytes(32)], ["S", "p256"], b""],
 )
 def test_an_item_that_is_no_key_is_refused_without_being_shown(key: Any) -> None:
     with pytest.raises(EncodingError) as caught:
-        read_kept(alter(device_key=key))
+        read_kept(alter(secure_element=key))
     assert "x00" not in str(caught.value)
 
 
@@ -202,7 +200,9 @@ def test_a_model_that_is_not_in_the_table_cannot_be_kept() -> None:
 
 
 def test_what_a_chip_keeps_shows_none_of_its_keys() -> None:
-    number = RUNNING.device_key.private_key.private_numbers().private_value  # type: ignore[attr-defined]
+    element = RUNNING.secure_element
+    assert isinstance(element, SoftwareElement)
+    number = element.device_key.private_key.private_numbers().private_value
     secret = number.to_bytes(32, "big")
     assert secret in DATA
     for shown in (repr(KEPT), str(KEPT), repr(read_kept(DATA))):

@@ -324,4 +324,4 @@ def test_every_reason_is_told_in_the_guide() -> None:
             meaning.claim.value if meaning.claim else "all",
             meaning.value,
         )
-    assert (ASKED, FIRMWARE_ID) != (bytes(32), bytes(48))
+    assert (bytes(32), bytes(48)) != (ASKED, FIRMWARE_ID)

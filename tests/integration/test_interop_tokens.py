@@ -1,4 +1,4 @@
-"""Other people's libraries read our reports: cwt as a CWT, pycose as a COSE_Sign1; and refuse an altered one."""
+"""Other people's libraries read our reports, cwt as a CWT, pycose as a COSE_Sign1, and no altered ones."""
 
 from __future__ import annotations
 

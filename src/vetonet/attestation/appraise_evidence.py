@@ -1,7 +1,7 @@
 """Appraise one chip's evidence against pinned roots, reference values and a challenge (VN-17.9).
 
-The order: who made it and who signed it, what was signed, and then every rule of the policy, whatever the others
-find. What is not authentic, or is no claims set of the profile, is contraindicated as a whole.
+The order: who made it and who signed it, what was signed, and then every rule of the policy, whatever the
+others find. What is not authentic, or is no claims set of the profile, is contraindicated as a whole.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from vetonet.attestation.appraisal_policy import AllOf, Rule
 from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
-from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet
+from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet, read_claims_set
 from vetonet.attestation.evidence_file import Evidence, OpenedEvidence, open_evidence
 from vetonet.attestation.maker_root import MakerRoot
 from vetonet.attestation.report import EAT_PROFILE, ComputeReport
@@ -112,7 +112,7 @@ def _build_subject(opened: OpenedEvidence, claims: ComputeReport, expected: Expe
 def _find_malformed(payload: bytes, detail: str) -> Iterator[Judgement]:
     """Yield what keeps signed bytes from being a report of the profile; at least one judgement."""
     try:
-        claims = ClaimsSet.from_bytes(payload)
+        claims = read_claims_set(payload)
     except EncodingError as error:
         yield build_judgement("claim-malformed", f"signed something that is no claims set: {error}")
         return

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from vetonet.attestation.appraisal_policy import AllOf, Found, SingleRule
 from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
-from vetonet.attestation.eat import NONCE, PROFILE, UEID, ClaimsSet
+from vetonet.attestation.eat import NONCE, PROFILE, UEID, ClaimsSet, read_claims_set
 from vetonet.crypto import cose
 from vetonet.crypto.keys import UEID_RAND, PublicKey
 from vetonet.encoding import cbor
@@ -124,7 +124,7 @@ def appraise_psa(data: bytes, endorsements: PsaEndorsements, nonce: bytes) -> At
     token = cose.parse_sign1(data, max_bytes=MAX_TOKEN_BYTES)
     if token.unprotected:
         raise EncodingError("expected a token without unprotected header, for which nobody vouches")
-    claims = _rename(ClaimsSet.from_bytes(token.payload))
+    claims = _rename(read_claims_set(token.payload))
     wrong = tuple(_find_malformed(claims))
     if wrong:
         return AttestationResult(judgements=wrong)
@@ -135,7 +135,9 @@ def appraise_psa(data: bytes, endorsements: PsaEndorsements, nonce: bytes) -> At
     name = f"instance {parsed.instance_id.hex()[:16]}"
     signed = build_judgement("evidence-signed", f"is signed by the endorsed key of {name}")
     references = endorsements.references.get(parsed.implementation_id, ())
-    policy = AllOf(rules=(*PSA_RULES.rules, AnswersNonce(nonce=nonce), RunsKnown(references=tuple(references))))
+    policy = AllOf(
+        rules=(*PSA_RULES.rules, AnswersNonce(nonce=nonce), RunsKnown(references=tuple(references)))
+    )
     return AttestationResult(judgements=(signed, *policy.judge(parsed)))
 
 
@@ -145,7 +147,7 @@ def read_psa_claims(payload: bytes) -> PsaClaims:
     Raises:
         EncodingError: not a claims set of a PSA profile.
     """
-    claims = _rename(ClaimsSet.from_bytes(payload))
+    claims = _rename(read_claims_set(payload))
     wrong = next(_find_malformed(claims), None)
     if wrong is not None:
         raise EncodingError(f"{wrong.reason}: the token {wrong.detail}")
@@ -295,7 +297,9 @@ class Secured:
     def judge(self, evidence: PsaClaims, /) -> Iterator[Judgement]:
         """Yield three judgements, of keys, memory and storage."""
         found = tuple(self.find_problems(evidence))
-        for reason, detail in found or tuple((good, "says that its device is secured") for _, good in self.PAIRS):
+        for reason, detail in found or tuple(
+            (good, "says that its device is secured") for _, good in self.PAIRS
+        ):
             yield build_judgement(reason, detail)
 
 
@@ -303,8 +307,8 @@ class Secured:
 class RunsKnown(SingleRule[PsaClaims]):
     """Every component is one that the maker gave reference values for.
 
-    A component is recognised by its measurement, and by its version where both state one. Who signed it is not
-    compared: the measurement fixes that already.
+    A component is recognised by its measurement, and by its version where both state one. Who signed it is
+    not compared: the measurement fixes that already.
     """
 
     GOOD: ClassVar[str] = "firmware-recognised"
@@ -320,7 +324,10 @@ class RunsKnown(SingleRule[PsaClaims]):
         for component in evidence.components:
             if not any(_is_same(component, reference) for reference in self.references):
                 name = f"{component.kind or 'a component'} {component.version or ''}".rstrip()
-                yield "component-mismatched", f"measured {name} as {component.measurement.hex()[:16]}, unknown"
+                yield (
+                    "component-mismatched",
+                    f"measured {name} as {component.measurement.hex()[:16]}, unknown",
+                )
 
 
 def _is_same(component: PsaComponent, reference: PsaComponent) -> bool:

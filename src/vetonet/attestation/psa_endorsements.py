@@ -1,7 +1,7 @@
 """Endorsements of PSA devices as CoMID templates in JSON: keys of instances, reference values of software.
 
-This is the readable form in which makers and test suites keep a CoMID (draft-ietf-rats-corim) before it is made
-CBOR. It is unsigned: whoever gives the file to the verifier answers for it.
+This is the readable form in which makers and test suites keep a CoMID (draft-ietf-rats-corim) before it is
+made CBOR. It is unsigned: whoever gives the file to the verifier answers for it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def read_psa_endorsements(*documents: object) -> PsaEndorsements:
             keys[_read_class(environment), _read_instance(environment)] = _read_key(triple)
         for triple in _list(triples, REFERENCES):
             known = references.setdefault(_read_class(_get_mapping(triple, "environment")), [])
-            known += [_read_component(_get_mapping(entry, "value")) for entry in _list(triple, "measurements")]
+            known += [
+                _read_component(_get_mapping(entry, "value")) for entry in _list(triple, "measurements")
+            ]
     return PsaEndorsements(keys=keys, references=references)
 
 
@@ -77,9 +79,7 @@ def _read_key(triple: object) -> PublicKey:
         raise EncodingError("expected one verification key of an instance")
     try:
         key = serialization.load_pem_public_key(text.encode())
-        spki = key.public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         return PublicKey.from_bytes(spki)
     except VetonetError:
         raise

@@ -1,4 +1,4 @@
-"""The maker's word on firmware, as digests of the whole: what a chip of a model may run, and what it may no more."""
+"""The maker's word on firmware, as digests of the whole: what a model may run, and what no more."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class RunsReferenceFirmware(SingleRule[Subject]):
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
         """Yield ``reference-missing``, ``component-outdated`` or ``component-mismatched``.
 
-        A chip that names a model without reference values is held against all there are; that it is of another
-        model, another rule says.
+        A chip that names a model without reference values is held against all there are; that it is of
+        another model, another rule says.
         """
         model = evidence.claims.hw_model.decode("ascii", "replace")
         known = [reference for reference in self.references if reference.model == model] or self.references

@@ -80,7 +80,10 @@ class OfKnownModel(SingleRule[Subject]):
         """Yield ``wrong-model`` where it names another."""
         if evidence.claims.hw_model not in evidence.models:
             known = ", ".join(repr(model.decode("ascii", "replace")) for model in evidence.models)
-            yield "wrong-model", f"is of another model than the expected {known or 'ones, of which there are none'}"
+            yield (
+                "wrong-model",
+                f"is of another model than the expected {known or 'ones, of which there are none'}",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +111,10 @@ class MeasuredAsEndorsed(SingleRule[Subject]):
         """Yield ``unknown-firmware`` where it states anything else."""
         stated = evidence.claims.firmware_digest
         if stated != evidence.alias.firmware_digest:
-            yield "unknown-firmware", f"states the firmware {stated.hex()[:16]}, its key is endorsed for another"
+            yield (
+                "unknown-firmware",
+                f"states the firmware {stated.hex()[:16]}, its key is endorsed for another",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +177,7 @@ class CertifiedNow(SingleRule[Subject]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfAcceptedKind(SingleRule[Subject]):
-    """What vouches for the claims is of a kind that is accepted by name: ``SIMULATED`` never is by silence."""
+    """What vouches for the claims is of a kind accepted by name: ``SIMULATED`` never is by silence."""
 
     GOOD: ClassVar[str] = "kind-accepted"
     PRAISE: ClassVar[str] = "is by a chip of a kind that is accepted"
@@ -217,7 +223,7 @@ class NotRevoked(SingleRule[Subject]):
     now: Milliseconds
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
-        """Yield ``revocation-missing``, ``revocation-stale`` and ``device-revoked``; the last whatever its age."""
+        """Yield ``revocation-missing``, or ``revocation-stale`` and, by a list of any age, ``device-revoked``."""
         if self.revocations is None:
             yield "revocation-missing", "is by a chip of whose maker there is no revocation list"
             return
@@ -238,4 +244,4 @@ REPORT_RULES: Final[AllOf[Subject]] = AllOf(
         DebuggingOff(),
     )
 )
-"""What every report must satisfy, whoever asks and whenever: a bundle's hundred thousand, and a single one."""
+"""What every report must satisfy, whoever asks and whenever: a hundred thousand of a bundle, or one."""

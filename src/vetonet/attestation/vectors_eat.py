@@ -1,7 +1,7 @@
 """Judges our reading of entity attestation tokens by the examples of RFC 9711 and the PSA tokens of Veraison.
 
-An example is a claims set in CBOR beside the diagnostic notation that it was made from. A PSA case is a set of
-claims, of which a token is made with the suite's own key where there is none, and the result that another
+An example is a claims set in CBOR beside the diagnostic notation that it was made from. A PSA case is a set
+of claims, of which a token is made with the suite's own key where there is none, and the result that another
 verifier comes to; where that publishes none the token must be refused.
 """
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from vetonet.attestation.ear import AttestationResult, Tier
-from vetonet.attestation.eat import NONCE, PROFILE, UEID, ClaimsSet
+from vetonet.attestation.eat import NONCE, PROFILE, UEID, read_claims_set
 from vetonet.attestation.psa import (
     BOOT_SEED,
     CLIENT_ID,
@@ -122,14 +122,14 @@ def iter_eat_cases(document: object) -> Iterator[Case]:
         case ".cose" | ".cbor", _ if document.data.startswith(cose.TAG_SIGN1):
             return _iter_token(document)
         case _:
-            raise ConfigError("not recognised: no claims set with its notation, no PSA token or claims of one")
+            raise ConfigError("not recognised: no claims set with its notation, no PSA token or claims")
 
 
 def _iter_example(document: PublishedFile) -> Iterator[Case]:
     text = document.read(document.path.with_suffix(".diag").name).decode("utf-8", "replace")
 
     def judge() -> None:
-        expected, read = read_diagnostic(text), ClaimsSet.from_bytes(document.data).to_item()
+        expected, read = read_diagnostic(text), read_claims_set(document.data).to_item()
         if read != expected:
             raise VerificationError(f"read {read!r}"[:200])
 

@@ -38,7 +38,7 @@ STATUS_EXITS: Final[Mapping[str, Exit]] = {
     epilog=examples(
         "vetonet appraise eat demo/evidence.cbor --roots demo/roots.pem --reference demo/reference.cose "
         '--nonce "$(cat demo/nonce.txt)"',
-        "vetonet appraise eat psa.cose --roots comid-ta.json --reference comid-refval.json --nonce 41... --json",
+        "vetonet appraise eat psa.cose --roots keys.json --reference values.json --nonce 414a7c... --json",
     ),
 )
 @click.argument("evidence", type=click.Path(path_type=Path))
@@ -55,7 +55,9 @@ STATUS_EXITS: Final[Mapping[str, Exit]] = {
     help="The maker's signed reference values of its firmware.",
 )
 @click.option("--nonce", required=True, metavar="HEX", help="The challenge that the evidence must answer.")
-@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Accept only roots of this kind; repeatable.")
+@click.option(
+    "--kind", "kinds", multiple=True, metavar="KIND", help="Accept only roots of this kind; repeatable."
+)
 @click.option("--now", "now_ms", type=TIME, metavar="TIME", help="Judge as of this time, instead of now.")
 @json_option
 def eat(
@@ -70,9 +72,9 @@ def eat(
 ) -> int:
     """Appraise EVIDENCE, one chip's report with its endorsements, or a PSA token.
 
-    Whoever made the file is not trusted: makers, reference values and challenge are yours. For a PSA token the
-    roots and the reference values are CoMID templates in JSON. Exits with 0 for affirming, 1 for contraindicated,
-    3 for warning or none, 4 if a file cannot be read.
+    Whoever made the file is not trusted: makers, reference values and challenge are yours. For a PSA token
+    the roots and the reference values are CoMID templates in JSON. Exits with 0 for affirming, 1 for
+    contraindicated, 3 for warning or none, 4 if a file cannot be read.
     """
     challenge = _parse_nonce(nonce)
     data = read_input(evidence, "evidence", maximum=MAX_ENDORSEMENT_BYTES)
@@ -85,7 +87,12 @@ def eat(
         result = _appraise_psa((evidence, data), (roots, given), (reference, values), challenge)
     else:
         result = _appraise_evidence(
-            (evidence, data), (roots, given), (reference, values), challenge, frozenset(kinds), now
+            (evidence, data),
+            (roots, given),
+            (reference, values),
+            challenge=challenge,
+            kinds=frozenset(kinds),
+            now=now,
         )
     if as_json:
         print_json(result.to_plain())
@@ -98,6 +105,7 @@ def _appraise_evidence(
     evidence: tuple[Path, bytes],
     roots: tuple[Path, bytes],
     reference: tuple[Path, bytes],
+    *,
     challenge: bytes,
     kinds: frozenset[str],
     now: Milliseconds,
@@ -168,7 +176,9 @@ def _parse_nonce(text: str) -> bytes:
     except ValueError:
         nonce = b""
     if not 1 <= len(nonce) <= MAX_NONCE_BYTES:
-        raise Failure(f"expected --nonce as 1 to {MAX_NONCE_BYTES} bytes in hexadecimal; see what was asked with")
+        raise Failure(
+            f"expected --nonce as 1 to {MAX_NONCE_BYTES} bytes in hexadecimal; see what was asked with"
+        )
     return nonce
 
 

@@ -168,9 +168,7 @@ SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
         "checkpoint": Suite(iter_cases=iter_checkpoint_cases, read=read_json),
         "tlog-proof": Suite(iter_cases=iter_tlog_proof_cases, read=read_json),
         "tiles": Suite(iter_cases=iter_tile_cases, patterns=("*.json", CHECKPOINT), read=read_json_or_log),
-        "eat": Suite(
-            iter_cases=iter_eat_cases, patterns=("*.cbor", "*.cose", "*.json"), read=read_published
-        ),
+        "eat": Suite(iter_cases=iter_eat_cases, patterns=("*.cbor", "*.cose", "*.json"), read=read_published),
         "witness": Suite(iter_cases=iter_witness_cases, patterns=("*.json", "*.txt"), read=read_json_or_text),
     }
 )

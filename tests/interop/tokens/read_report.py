@@ -1,4 +1,4 @@
-"""Reads a report of ours with other people's libraries: prints its claims, or ends with 1 where one refuses it.
+"""Reads a report of ours with other people's libraries: prints its claims, or ends with 1 where refused.
 
     python read_report.py cwt|pycose REPORT KEY.pem KID
 
@@ -17,19 +17,20 @@ REFUSED = 1
 
 
 def read_with_cwt(report: bytes, pem: bytes, kid: bytes) -> dict[int, object]:
-    import cwt
+    import cwt  # noqa: PLC0415  (only one of the two is wanted at a time)
 
     key = cwt.COSEKey.from_pem(pem.decode(), kid=kid)
     try:
-        return cwt.decode(report, key)
+        return dict(cwt.decode(report, key))
     except (cwt.VerifyError, cwt.DecodeError, ValueError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         sys.exit(REFUSED)
 
 
 def read_with_pycose(report: bytes, pem: bytes, kid: bytes) -> dict[int, object]:
-    from pycose.keys import CoseKey
-    from pycose.messages import Sign1Message
+    from pycose.headers import KID  # noqa: PLC0415
+    from pycose.keys import CoseKey  # noqa: PLC0415
+    from pycose.messages import Sign1Message  # noqa: PLC0415
 
     try:
         message = Sign1Message.decode(report)
@@ -37,10 +38,10 @@ def read_with_pycose(report: bytes, pem: bytes, kid: bytes) -> dict[int, object]
         if not message.verify_signature():
             sys.exit(REFUSED)
     except (AttributeError, TypeError, ValueError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         sys.exit(REFUSED)
-    assert message.phdr
-    return cbor2.loads(message.payload)
+    assert message.phdr[KID] == kid
+    return dict(cbor2.loads(message.payload))
 
 
 def main() -> None:
@@ -48,11 +49,14 @@ def main() -> None:
     read = {"cwt": read_with_cwt, "pycose": read_with_pycose}[library]
     claims = read(Path(report).read_bytes(), Path(pem).read_bytes(), bytes.fromhex(kid))
     plain = json.dumps({str(label): value for label, value in claims.items()}, default=spell)
-    print(plain)
+    sys.stdout.write(f"{plain}\n")
 
 
 def spell(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else list(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    assert isinstance(value, tuple)
+    return list(value)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The matrix of appraisal outcomes: each thing that can be wrong has its own reason code, finding and status."""
+"""The matrix of appraisal outcomes: each thing that can be wrong has its own reason code and status."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ from vetonet.attestation.reasons import Finding
 from vetonet.attestation.reference_digests import RunsReferenceFirmware
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "appraisal.md"
-ROW = re.compile(r"^\| ([^|`]+) \| `([a-z-]+)` \| ([a-z]+) \| ([a-z-]+) \| (\d+) \| ([a-z]+) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| ([^|`]+) \| `([a-z-]+)` \| ([a-z]+) \| ([a-z-]+) \| (\d+) \| ([a-z]+) \|$", re.MULTILINE
+)
 NONCES = make_claims().nonces
 
 Row = tuple[Callable[[], AttestationResult], str, Finding, str, int, Tier]
@@ -123,7 +125,9 @@ MATRIX: dict[str, Row] = {
         *("wrong-boot", MISMATCHED, INSTANCE, 97, NO),
     ),
     "expired certificate": (
-        lambda: judge(expected=expect(now=NOW_MS + 2 * YEAR_MS, revocations=ListedRevocations(expires_ms=2**44))),
+        lambda: judge(
+            expected=expect(now=NOW_MS + 2 * YEAR_MS, revocations=ListedRevocations(expires_ms=2**44))
+        ),
         *("certificate-expired", MISMATCHED, INSTANCE, 97, NO),
     ),
     "certificate that began after the report": (
@@ -131,7 +135,9 @@ MATRIX: dict[str, Row] = {
         *("certificate-lapsed", MISSING, INSTANCE, 97, NO),
     ),
     "revoked": (
-        lambda: judge(expected=expect(revocations=ListedRevocations(revoked={DEVICE.public_key.ueid: "tampered"}))),
+        lambda: judge(
+            expected=expect(revocations=ListedRevocations(revoked={DEVICE.public_key.ueid: "tampered"}))
+        ),
         *("device-revoked", BAD, INSTANCE, 96, NO),
     ),
     "stale revocation list": (

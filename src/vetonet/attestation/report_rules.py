@@ -223,7 +223,7 @@ class NotRevoked(SingleRule[Subject]):
     now: Milliseconds
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
-        """Yield ``revocation-missing``, or ``revocation-stale`` and, by a list of any age, ``device-revoked``."""
+        """Yield ``revocation-missing``, ``revocation-stale``, or by a list of any age ``device-revoked``."""
         if self.revocations is None:
             yield "revocation-missing", "is by a chip of whose maker there is no revocation list"
             return

@@ -1,6 +1,6 @@
 """Appraisal policies: rules that each look at one thing, put together so that all of them speak (VN-17.9).
 
-A rule says what is wrong; ``judge`` says as well what it found to be right. ``AllOf`` asks every rule,
+A rule says what is wrong; ``judge`` says as well what it found to be right. ``AppraisalPolicy`` asks every rule,
 whatever the others found. Whether evidence is authentic is no rule: only authentic evidence gets here, so
 nothing is ever said for bytes that anybody could have made.
 """
@@ -23,7 +23,7 @@ Found: TypeAlias = tuple[str, str]
 
 
 class Rule(Protocol[E_contra]):
-    """What looks at one side of evidence; ``AllOf`` is one too, and so is a rule of anybody's own."""
+    """What looks at one side of evidence; ``AppraisalPolicy`` is one too, and so is a rule of anybody's own."""
 
     def find_problems(self, evidence: E_contra, /) -> Iterable[Found]:
         """Yield what is wrong; nothing where the evidence satisfies the rule."""

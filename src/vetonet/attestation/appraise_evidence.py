@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vetonet.attestation.appraisal_policy import AllOf, Rule
+from vetonet.attestation.appraisal_policy import AppraisalPolicy, AppraisalRule
 from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet, read_claims_set
@@ -53,12 +53,12 @@ class Expectations:
     now: Milliseconds
     kinds: frozenset[str]
     models: tuple[bytes, ...]
-    rules: tuple[Rule[Subject], ...] = ()
+    rules: tuple[AppraisalRule[Subject], ...] = ()
 
     @property
-    def policy(self) -> AllOf[Subject]:
+    def policy(self) -> AppraisalPolicy[Subject]:
         """All that a report has to satisfy."""
-        return AllOf(
+        return AppraisalPolicy(
             rules=(
                 AnswersChallenge(challenge=self.challenge),
                 OfThisChip(),

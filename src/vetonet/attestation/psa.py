@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from vetonet.attestation.appraisal_policy import AllOf, Found, SingleRule
+from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.eat import NONCE, PROFILE, UEID, ClaimsSet, read_claims_set
@@ -135,7 +135,7 @@ def appraise_psa(data: bytes, endorsements: PsaEndorsements, nonce: bytes) -> At
     name = f"instance {parsed.instance_id.hex()[:16]}"
     signed = build_judgement("evidence-signed", f"is signed by the endorsed key of {name}")
     references = endorsements.references.get(parsed.implementation_id, ())
-    policy = AllOf(
+    policy = AppraisalPolicy(
         rules=(*PSA_RULES.rules, AnswersNonce(nonce=nonce), RunsKnown(references=tuple(references)))
     )
     return AttestationResult(judgements=(signed, *policy.judge(parsed)))
@@ -335,5 +335,5 @@ def _is_same(component: PsaComponent, reference: PsaComponent) -> bool:
     return component.measurement == reference.measurement and len(versions) <= 1
 
 
-PSA_RULES: Final[AllOf[PsaClaims]] = AllOf(rules=(OfEndorsedHardware(), Secured()))
+PSA_RULES: Final[AppraisalPolicy[PsaClaims]] = AppraisalPolicy(rules=(OfEndorsedHardware(), Secured()))
 """What every PSA token must satisfy, whoever asks."""

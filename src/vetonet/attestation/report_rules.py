@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
-from vetonet.attestation.appraisal_policy import AllOf, Found, SingleRule
+from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.identity import DeviceCertificate
 from vetonet.attestation.report import ComputeReport, DebugStatus
@@ -234,7 +234,7 @@ class NotRevoked(SingleRule[Subject]):
             yield "device-revoked", f"is by a chip that its maker revoked ({reason})"
 
 
-REPORT_RULES: Final[AllOf[Subject]] = AllOf(
+REPORT_RULES: Final[AppraisalPolicy[Subject]] = AppraisalPolicy(
     rules=(
         OfThisChip(),
         OfThisBoot(),

@@ -11,7 +11,7 @@ BIN := .venv/bin
 export PYTHON WHEELS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-council test lint format bench faults interop generate lock clean
+.PHONY: help setup setup-dev demo demo-council test lint format bench faults fuzz interop generate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -43,6 +43,10 @@ bench: setup-dev ## run the benchmarks
 faults: setup-dev ## fail or kill every system call of an append and of a witness update (needs strace)
 	@VETONET_FAULTS=whole $(BIN)/python -m pytest tests/integration/test_fault_sweep.py -p no:xdist -s $(ARGS)
 
+fuzz: setup-dev ## dig into a group of parsers, guided by coverage: make fuzz ARGS='cose --seconds 600'
+	@.ci/install-fuzz
+	@.fuzz/bin/python tests/fuzz/guided.py $(ARGS)
+
 interop: setup-dev ## install other people's implementations and let them judge ours
 	@.ci/install-interop
 	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_interop_*.py $(ARGS)
@@ -54,5 +58,5 @@ lock: ## resolve requirements/*.txt anew (needs uv)
 	@.ci/lock
 
 clean: ## remove .venv, .interop, caches and build results
-	rm -rf .venv .interop .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist
+	rm -rf .venv .interop .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist
 	find src tests benchmarks simulations .ci -name __pycache__ -type d -prune -exec rm -rf {} +

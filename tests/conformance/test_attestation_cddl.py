@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ FREE, LICENSED = REPORTS[0].statement, REPORTS[1].statement
 EMITTED: dict[str, tuple[str, Statement]] = {
     "enrolment": ("device-enrolment", read_unverified(FLEET.enrolments[0], DeviceEnrolment)),
     "alias": ("alias-endorsement", read_unverified(FLEET.aliases[0], AliasEndorsement)),
+    "alias with a quote": (
+        "alias-endorsement",
+        replace(read_unverified(FLEET.aliases[0], AliasEndorsement), platform=b"quote"),
+    ),
     "retirement": (
         "device-retirement",
         DeviceRetirement(
@@ -43,10 +48,20 @@ EMITTED: dict[str, tuple[str, Statement]] = {
     ),
     "idle report": ("unlicensed-report", FREE),
     "licensed report": ("licensed-report", LICENSED),
+    "full report": (
+        "licensed-report",
+        replace(LICENSED, model_digest=bytes(32), platform=b"quote", snapshots=(bytes(32),) * 8),
+    ),
     "batch": ("report-batch", compute_batch(REPORTS[1:], operator_id="op1", licence_id=LICENCE_ID)),
     "idle batch": ("report-batch", compute_batch(REPORTS[:1], operator_id="op1", licence_id=None)),
 }
-OPTIONAL = {"device-enrolment": {6}, "report-batch": {2}}
+OPTIONAL = {
+    "device-enrolment": {6},
+    "alias-endorsement": {5},
+    "licensed-report": {-70018, -70019},
+    "unlicensed-report": {-70018, -70019},
+    "report-batch": {2},
+}
 each_statement = pytest.mark.parametrize(
     ("rule", "statement"), [pytest.param(*entry, id=name) for name, entry in EMITTED.items()]
 )
@@ -105,7 +120,13 @@ def test_a_field_of_another_kind_does_not_fit(rule: str, statement: Statement) -
 @each_statement
 def test_a_short_or_long_byte_string_does_not_fit(rule: str, statement: Statement) -> None:
     item = statement.to_item()
-    free = {("device-enrolment", 1), ("licensed-report", 259), ("unlicensed-report", 259)}
+    free = {
+        ("device-enrolment", 1),
+        ("licensed-report", 259),
+        ("unlicensed-report", 259),
+        ("licensed-report", -70019),
+        ("alias-endorsement", 5),
+    }
     for label, value in item.items():
         if isinstance(value, bytes) and (rule, label) not in free:
             refuse(rule, item | {label: value[:-1]})
@@ -122,11 +143,18 @@ def test_a_short_or_long_byte_string_does_not_fit(rule: str, statement: Statemen
         (259, b""),
         (259, bytes(33)),
         (263, 5),
-        (265, "tag:vetonet.example,2026:compute-report#2"),
+        (265, "tag:vetonet.example,2026:compute-report#1"),
         (-70001, 0),
         (-70005, 2**53 + 1),
         (-70007, "mining"),
         (-70008, "fp7"),
+        (-70013, [bytes(32)] * 9),
+        (-70013, [bytes(31)]),
+        (-70014, 2**64),
+        (-70017, 2**32 + 1),
+        (-70018, bytes(33)),
+        (-70019, b""),
+        (-70019, bytes(513)),
     ],
 )
 def test_a_claim_out_of_range_does_not_fit(label: int, value: object) -> None:

@@ -12,8 +12,9 @@ from support.fleet import MODEL, PEAK, make_fleet
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport, open_report
-from vetonet.attester.machine import compute_phase, step
+from vetonet.attester.machine import step
 from vetonet.attester.metering import FLOOR_DIVISOR, compute_licensed_work, compute_unlicensed_work
+from vetonet.attester.phases import compute_phase
 from vetonet.attester.state import (
     AliasEndorsed,
     CheckpointSeen,
@@ -66,7 +67,7 @@ def make_event(action: tuple[Any, ...], number: int, now: int) -> Event:
         case ("report",):
             return IntervalEnded()
         case ("power",):
-            return PowerCycled(alias_key=KEYS[number])
+            return PowerCycled(seed=KEYS[number].seed)
     is_offer = action == ("offer",)
     return FLEET.offer(CHIP.ueid) if is_offer else CheckpointSeen(data=FLEET.sign_head())
 

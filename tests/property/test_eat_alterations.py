@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,6 @@ from vetonet.attestation.eat import read_claims_set
 from vetonet.attestation.evidence_file import Evidence
 from vetonet.attestation.psa import PsaEndorsements, appraise_psa
 from vetonet.attestation.psa_endorsements import read_psa_endorsements
-from vetonet.attestation.vectors_eat import _parse_json
 from vetonet.encoding import cbor
 from vetonet.errors import VetonetError
 
@@ -156,7 +156,7 @@ def test_a_token_put_together_otherwise_is_not_affirmed() -> None:
 
 def test_no_altered_copy_of_a_published_token_is_affirmed(shared: Path) -> None:
     suite = shared / "vectors" / "veraison"
-    documents = [_parse_json((suite / COMID.format(name)).read_bytes()) for name in ("ta", "refval")]
+    documents = [json.loads((suite / COMID.format(name)).read_bytes()) for name in ("ta", "refval")]
     endorsed = read_psa_endorsements(*documents)
     token = (suite / "scheme/psa-iot/test/token/psa.good.cose").read_bytes()
     nonce = read_claims_set(cbor.from_bytes(token[1:], max_bytes=2000)[2]).nonces[0]

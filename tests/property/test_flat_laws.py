@@ -100,6 +100,11 @@ REPORT = ComputeReport(
     energy_j=65_536_000,
     out_of_set_bytes=23,
     firmware_digest=b"\x00" * 32,
+    snapshots=(b"\x20" * 32, b"\x58" * 32),
+    cumulative_tokens=2**16,
+    cumulative_cycles=2**64 - 1,
+    precision_flop=2**63,
+    tamper_count=0,
 )
 
 

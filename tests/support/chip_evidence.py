@@ -15,10 +15,10 @@ from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.evidence_file import Evidence
 from vetonet.attestation.identity import issue_device_certificate, issue_root_certificate
 from vetonet.attestation.maker_root import MakerRoot, read_maker_roots
+from vetonet.attestation.platform import SIMULATED
 from vetonet.attestation.reference_digests import ReferenceDigests, RunsReferenceFirmware
 from vetonet.attestation.report import ComputeReport
 from vetonet.attestation.report_rules import NotRevoked
-from vetonet.attester.manufacture import SIMULATED
 from vetonet.crypto import cose
 from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.rng import SeededRng

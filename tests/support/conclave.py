@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from support.coordination import KeptJournal
 from support.world import NOW_MS, Council, compute_device_set_root, make_council
+from vetonet.attestation.platform import SIMULATED
 from vetonet.attester.machine import step
-from vetonet.attester.manufacture import SIMULATED, Maker, manufacture, power_on
+from vetonet.attester.manufacture import Maker, manufacture, power_on
 from vetonet.attester.models import find_chip_model
 from vetonet.attester.state import ChipState, Event, Outcome
 from vetonet.crypto import frost

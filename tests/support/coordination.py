@@ -18,8 +18,8 @@ from support.witnesses import make_witnesses, publish_by
 from support.world import NOW_MS, Council
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
+from vetonet.attestation.platform import SIMULATED
 from vetonet.attestation.report import ReportBatch
-from vetonet.attester.manufacture import SIMULATED
 from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.statement import Signed, sign, sign_jointly
 from vetonet.policy.proposal import Proposal

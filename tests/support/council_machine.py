@@ -25,7 +25,6 @@ from vetonet.attester.state import (
     TreatyAmended,
     WorkRequested,
 )
-from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.merkle import compute_inclusion_proof, compute_leaf_hash
 from vetonet.crypto.statement import Signed, peek
 from vetonet.party.memory import Task
@@ -488,7 +487,7 @@ class TenureMachine(ConclaveMachine):
 
     @rule()
     def cycle_power(self) -> None:
-        self.hall.move_chip(PowerCycled(alias_key=generate_ed25519(self.hall.council.rng)), self.chip_now)
+        self.hall.move_chip(PowerCycled(seed=self.hall.council.rng(32)), self.chip_now)
 
     @rule(who=st.sets(parties, min_size=1), told=st.sets(parties), is_logged=st.booleans())
     def withdraw(self, who: set[str], told: set[str], *, is_logged: bool) -> None:

@@ -8,10 +8,11 @@ from functools import cache
 from typing import Any
 
 from support.world import NOW_MS, Council, compute_device_set_root, make_council
+from vetonet.attestation.platform import SIMULATED
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport, open_report
 from vetonet.attester.machine import step
-from vetonet.attester.manufacture import SIMULATED, Maker, enrol, manufacture, power_on
+from vetonet.attester.manufacture import Maker, enrol, manufacture, power_on
 from vetonet.attester.models import find_chip_model
 from vetonet.attester.state import (
     AliasEndorsed,

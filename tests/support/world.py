@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from vetonet.attester.manufacture import SIMULATED
+from vetonet.attestation.platform import SIMULATED
 from vetonet.crypto import frost, merkle
 from vetonet.crypto.frost.group import ORDER, multiply_base
 from vetonet.crypto.frost.polynomial import evaluate

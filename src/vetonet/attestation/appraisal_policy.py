@@ -1,7 +1,7 @@
 """Appraisal policies: rules that each look at one thing, put together so that all of them speak (VN-17.9).
 
-A rule says what is wrong; ``judge`` says as well what it found to be right. A policy asks every rule, whatever
-the others found. Whether evidence is authentic is no rule: only authentic evidence gets here, so
+A rule says what is wrong; ``judge`` says as well what it found to be right. A policy asks every rule,
+whatever the others found. Whether evidence is authentic is no rule: only authentic evidence gets here, so
 nothing is ever said for bytes that anybody could have made.
 """
 

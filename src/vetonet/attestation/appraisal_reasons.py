@@ -81,6 +81,11 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "model-recognised": Meaning(Finding.VERIFIED, _HARDWARE, AFFIRMED),
         "kind-refused": Meaning(Finding.MISMATCHED, _HARDWARE, CONTRAINDICATED),
         "kind-accepted": Meaning(Finding.VERIFIED, _HARDWARE, AFFIRMED),
+        "tampered": Meaning(Finding.CONTRAINDICATED, _HARDWARE, CONTRAINDICATED),
+        "untampered": Meaning(Finding.VERIFIED, _HARDWARE, AFFIRMED),
+        # what it counts
+        "meter-mismatched": Meaning(Finding.MISMATCHED, TrustClaim.SOURCED_DATA, CONTRAINDICATED),
+        "counters-agree": Meaning(Finding.VERIFIED, TrustClaim.SOURCED_DATA, AFFIRMED),
         # how it is set
         "debug-enabled": Meaning(Finding.CONTRAINDICATED, _CONFIGURATION, CONTRAINDICATED),
         "debug-disabled": Meaning(Finding.VERIFIED, _CONFIGURATION, AFFIRMED),

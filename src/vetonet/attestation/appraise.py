@@ -5,9 +5,10 @@ Both return every problem they find, with the reason codes of ``vetonet.attestat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
+from vetonet.attestation.counters import Fault, PrecisionLedger, compare_counters
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
 from vetonet.attestation.report import ComputeReport, compute_report_digest
 from vetonet.attestation.report_rules import REPORT_RULES, Subject
@@ -69,10 +70,12 @@ def appraise_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, .
     """
     problems: list[Problem] = []
     latest: Signed[ComputeReport] | None = None
+    ledger = PrecisionLedger()
     for report in reports:
         found = list(_find_first_gap(report) if latest is None else _follow(latest, report))
         problems += found
         if latest is None or report.statement.counter > latest.statement.counter:
+            problems += _tell_faults(report, ledger.follow(report.statement))
             latest = report
     return tuple(problems)
 
@@ -105,8 +108,7 @@ def _follow(latest: Signed[ComputeReport], report: Signed[ComputeReport]) -> Ite
     elif after.previous_digest != compute_report_digest(latest.data):
         yield _about(report, "report-fork", f"follows another report {before.counter} than the one there is")
     yield from _compare_windows(before, report)
-    if after.cumulative_flop < before.cumulative_flop:
-        yield _about(report, "meter-rollback", f"counts less than report {before.counter}")
+    yield from _tell_faults(report, compare_counters(before, after))
     if after.boot_count < before.boot_count:
         yield _about(report, "boot-rollback", f"is of an earlier boot than report {before.counter}")
 
@@ -125,6 +127,10 @@ def _compare_windows(before: ComputeReport, report: Signed[ComputeReport]) -> It
         yield _about(report, "window-overlap", f"starts before report {before.counter} ends")
     elif after.window_start_ms > before.window_end_ms and after.counter == before.counter + 1:
         yield _about(report, "window-gap", f"leaves out time after report {before.counter}")
+
+
+def _tell_faults(report: Signed[ComputeReport], faults: Iterable[Fault]) -> Iterator[Problem]:
+    return (_about(report, fault.reason, fault.detail) for fault in faults)
 
 
 def _about(report: Signed[ComputeReport], reason: str, detail: str) -> Problem:

@@ -20,6 +20,7 @@ from vetonet.attestation.report import EAT_PROFILE, ComputeReport
 from vetonet.attestation.report_rules import (
     AnswersChallenge,
     CertifiedNow,
+    CountersAgree,
     DebuggingOff,
     MeasuredAsEndorsed,
     OfAcceptedKind,
@@ -27,6 +28,7 @@ from vetonet.attestation.report_rules import (
     OfThisBoot,
     OfThisChip,
     Subject,
+    Untampered,
     WithinCertificate,
 )
 from vetonet.encoding.record import compute_layout
@@ -68,6 +70,8 @@ class Expectations:
                 OfAcceptedKind(kinds=self.kinds),
                 OfKnownModel(),
                 DebuggingOff(),
+                Untampered(),
+                CountersAgree(),
                 MeasuredAsEndorsed(),
                 *self.rules,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from vetonet.attestation.identity import MAX_CERTIFICATE_BYTES, DeviceCertificate, verify_device_certificate
 from vetonet.attestation.report import MAX_MODEL_BYTES, UEID_BYTES
@@ -14,6 +14,8 @@ from vetonet.crypto.statement import Signed, Statement, open_joint_statement, op
 from vetonet.encoding.record import DIGEST, Record, bstr, many, member, one_of, record, tstr, uint
 from vetonet.errors import UnknownPartyError
 from vetonet.units import Precision
+
+MAX_QUOTE_BYTES: Final = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +108,10 @@ class AliasEndorsement(Statement):
 
     Attributes:
         ueid: the chip.
-        alias: the Ed25519 key that signs its reports until the next boot.
+        alias: the Ed25519 or P-256 key that signs its reports until the next boot.
         boot_count: which boot; rises by at least one each time.
         firmware_digest: what was measured before the key was released (DICE).
+        platform: the secure element's own evidence of that, or None (VN-17.1).
     """
 
     TYPE: ClassVar[str] = "alias-endorsement"
@@ -117,11 +120,12 @@ class AliasEndorsement(Statement):
     alias: PublicKey = member(2, PUBLIC_KEY)
     boot_count: int = member(3, uint(2**32))
     firmware_digest: bytes = member(4, DIGEST)
+    platform: bytes | None = member(5, bstr(1, MAX_QUOTE_BYTES), optional=True)
 
     def __post_init__(self) -> None:
         """Refuse an alias key of another algorithm than reports use."""
-        if self.alias.algorithm is not Algorithm.EDDSA:
-            msg = "expected an Ed25519 alias key"
+        if self.alias.algorithm not in {Algorithm.EDDSA, Algorithm.ES256}:
+            msg = "expected an Ed25519 or P-256 alias key"
             raise ValueError(msg)
 
 

@@ -39,9 +39,19 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "wrong-model": Finding.MISMATCHED,
         "unknown-firmware": Finding.MISMATCHED,
         "debug-enabled": Finding.CONTRAINDICATED,
+        "tampered": Finding.CONTRAINDICATED,
         "certificate-lapsed": Finding.MISSING,
+        # what the secure element says on its own
+        "attester-kind-refused": Finding.MISMATCHED,
+        "attester-kind-unknown": Finding.MISSING,
+        "platform-missing": Finding.MISSING,
+        "platform-mismatched": Finding.MISMATCHED,
+        "platform-unexpected": Finding.MISMATCHED,
+        "counter-fork": Finding.MISMATCHED,
+        "counter-rollback": Finding.MISMATCHED,
         # a report against the peak rate of its chip
         "impossible-rate": Finding.MISMATCHED,
+        "impossible-traffic": Finding.MISMATCHED,
         # the reports of one chip against each other
         "report-gap": Finding.MISSING,
         "report-replayed": Finding.MISMATCHED,
@@ -50,6 +60,7 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "window-gap": Finding.MISSING,
         "window-overlap": Finding.MISMATCHED,
         "meter-rollback": Finding.MISMATCHED,
+        "meter-mismatched": Finding.MISMATCHED,
         "boot-rollback": Finding.MISMATCHED,
         # reports against the batch in the log
         "batch-mismatch": Finding.MISMATCHED,

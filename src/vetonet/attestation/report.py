@@ -19,7 +19,7 @@ from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, ui
 from vetonet.errors import RefusedError
 from vetonet.units import MAX_FLOP, MAX_TIME_MS, Precision, WorkloadClass
 
-EAT_PROFILE: Final = "tag:vetonet.example,2026:compute-report#1"
+EAT_PROFILE: Final = "tag:vetonet.example,2026:compute-report#2"
 """The profile that every report names (RFC 9711 section 6): the claims below, no other, all of them."""
 
 UEID_BYTES: Final = 33
@@ -28,6 +28,11 @@ MAX_COUNTER: Final = 2**53
 MAX_BATCH: Final = 2**32
 ENERGY_STEP_J: Final = 1_000
 NO_DIGEST: Final = bytes(32)
+MAX_SNAPSHOTS: Final = 8
+CYCLES_PER_MS: Final = 10**6
+"""The metering clock is a nominal one of 1 GHz: makers' core clocks differ and move, and say nothing here."""
+MAX_TAMPERS: Final = 2**32
+MAX_PLATFORM_BYTES: Final = 512
 CHUNK: Final = 512
 
 
@@ -58,8 +63,15 @@ class ComputeReport(Statement):
         licence_id, proposal_digest: what the chip ran under; both or neither.
         cumulative_flop: all that the chip computed in its life, whatever the precision or licence.
         energy_j: of the interval, rounded up to whole kilojoules: coarse on purpose.
-        out_of_set_bytes: traffic of the interval with chips outside the licence's device set.
+        out_of_set_bytes: traffic of the interval with whatever is outside the chip's fixed set (VN-17.12).
         firmware_digest: what the chip measured when it started.
+        snapshots: salted digests of the weights held at unpredictable times of the interval (VN-17.11).
+        cumulative_tokens: all that the chip put out as inference in its life.
+        cumulative_cycles: all cycles of the metering clock in which the chip computed in its life.
+        precision_flop: the part of ``cumulative_flop`` that was computed in this report's precision.
+        tamper_count: how often the chip noticed that somebody opened or probed it (VN-17.13).
+        model_digest: of whatever is said elsewhere about the model; nothing of it stands in a report.
+        platform: the secure element's own evidence for this report, where it makes any (VN-17.1).
     """
 
     TYPE: ClassVar[str] = "compute-report"
@@ -83,6 +95,13 @@ class ComputeReport(Statement):
     energy_j: int = member(-70010, uint(2**48))
     out_of_set_bytes: int = member(-70011, uint(2**63))
     firmware_digest: bytes = member(-70012, DIGEST)
+    snapshots: tuple[bytes, ...] = member(-70013, many(DIGEST, maximum=MAX_SNAPSHOTS))
+    cumulative_tokens: int = member(-70014, uint())
+    cumulative_cycles: int = member(-70015, uint())
+    precision_flop: int = member(-70016, uint(MAX_FLOP))
+    tamper_count: int = member(-70017, uint(MAX_TAMPERS))
+    model_digest: bytes | None = member(-70018, DIGEST, optional=True)
+    platform: bytes | None = member(-70019, bstr(1, MAX_PLATFORM_BYTES), optional=True)
 
     def __post_init__(self) -> None:
         """Refuse an empty interval, counter zero, half a licence, a predecessor of the first (VN-9.1)."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
 from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
+from vetonet.attestation.counters import find_overcount
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.identity import DeviceCertificate
 from vetonet.attestation.report import ComputeReport, DebugStatus
@@ -234,6 +235,32 @@ class NotRevoked(SingleRule[Subject]):
             yield "device-revoked", f"is by a chip that its maker revoked ({reason})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untampered(SingleRule[Subject]):
+    """The chip noticed no tampering in all its life (VN-17.13)."""
+
+    GOOD: ClassVar[str] = "untampered"
+    PRAISE: ClassVar[str] = "says that its chip noticed no tampering"
+
+    def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
+        """Yield ``tampered`` where it did."""
+        count = evidence.claims.tamper_count
+        if count:
+            yield "tampered", f"says that its chip noticed tampering {count} times"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountersAgree(SingleRule[Subject]):
+    """The counters of one report do not contradict each other (VN-17.10)."""
+
+    GOOD: ClassVar[str] = "counters-agree"
+    PRAISE: ClassVar[str] = "counts no more at one precision than in all"
+
+    def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
+        """Yield ``meter-mismatched`` where they do."""
+        yield from find_overcount(evidence.claims)
+
+
 REPORT_RULES: Final[AppraisalPolicy[Subject]] = AppraisalPolicy(
     rules=(
         OfThisChip(),
@@ -242,6 +269,8 @@ REPORT_RULES: Final[AppraisalPolicy[Subject]] = AppraisalPolicy(
         OfKnownFirmware(),
         WithinCertificate(),
         DebuggingOff(),
+        Untampered(),
+        CountersAgree(),
     )
 )
 """What every report must satisfy, whoever asks and whenever: a hundred thousand of a bundle, or one."""

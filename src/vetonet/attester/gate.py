@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from vetonet.attester.holdings import LeaseInUse
 from vetonet.attester.log_gate import judge_logged
-from vetonet.attester.state import ChipState, LeaseInUse, LicenceOffered, Phase, Refused, WorkRequested
+from vetonet.attester.state import ChipState, LicenceOffered, Phase, Refused, Sighting, WorkRequested
 from vetonet.crypto.merkle import compute_leaf_hash, verify_inclusion
 from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.errors import (
@@ -23,7 +24,6 @@ from vetonet.errors import (
 from vetonet.policy.band import BandRule
 from vetonet.policy.licence import Licence, open_licence
 from vetonet.policy.treaty import Treaty
-from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.units import Flop, Milliseconds
 
 LicenceRule: TypeAlias = Callable[[ChipState, Licence, LicenceOffered, Milliseconds], None]
@@ -49,19 +49,34 @@ def find_allowance(treaty: Treaty) -> Flop | None:
 
 def judge_licence(
     state: ChipState, offer: LicenceOffered, now: Milliseconds
-) -> tuple[Signed[Licence], Checkpoint] | Refused:
-    """Return a licence that holds for this chip with the checkpoint that shows it, or why it does not."""
+) -> tuple[Signed[Licence], Sighting] | Refused:
+    """Return a licence that holds for this chip with the checkpoint that shows it, or why it does not.
+
+    That checkpoint may tell that it is later than the chip's clock says: the licence must hold then too.
+    """
     try:
         signed = open_licence(offer.data, _find_treaty(state, offer))
     except tuple(_OPENING) as error:
         return Refused(reason=_OPENING[type(error)], detail=str(error))
+    refused = _apply_licence_rules(state, signed.statement, offer, now)
+    if refused is not None:
+        return refused
+    sighting = judge_logged(state, offer, after=signed.statement.licence_id)
+    if isinstance(sighting, Refused):
+        return sighting
+    later = _apply_licence_rules(state, signed.statement, offer, max(now, sighting.proven_ms))
+    return later or (signed, sighting)
+
+
+def _apply_licence_rules(
+    state: ChipState, licence: Licence, offer: LicenceOffered, now: Milliseconds
+) -> Refused | None:
     for reason, rule in LICENCE_RULES:
         try:
-            rule(state, signed.statement, offer, now)
+            rule(state, licence, offer, now)
         except VetonetError as error:
             return Refused(reason=reason, detail=str(error))
-    checkpoint = judge_logged(state, offer, after=signed.statement.licence_id)
-    return checkpoint if isinstance(checkpoint, Refused) else (signed, checkpoint)
+    return None
 
 
 def find_lease(state: ChipState, now: Milliseconds) -> LeaseInUse | None:
@@ -144,6 +159,12 @@ def _verify_below_band(state: ChipState, request: WorkRequested, now: Millisecon
     if request.licence_id is None and allowance is not None and request.total_flop >= allowance:
         detail = f"a run of {request.total_flop} FLOP, from {allowance} on it needs a licence"
         raise RefusedError(detail, clause="VN-12.1")
+
+
+def _verify_untampered(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    del now
+    if request.licence_id is not None and state.phase is Phase.TAMPERED:
+        raise RefusedError("this chip noticed tampering and runs nothing licensed", clause="VN-17.13")
 
 
 def _verify_licence_held(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
@@ -241,6 +262,7 @@ LICENCE_RULES: Final[tuple[tuple[str, LicenceRule], ...]] = (
 WORK_RULES: Final[tuple[tuple[str, WorkRule], ...]] = (
     ("unknown-precision", _verify_precision),
     ("licence-required", _verify_below_band),
+    ("tampered", _verify_untampered),
     ("no-licence", _verify_licence_held),
     ("licence-spent", _verify_licence_left),
     ("licence-not-started", _verify_licence_started),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from vetonet.attester.holdings import LicenceInUse
 from vetonet.attester.log_gate import judge_logged
-from vetonet.attester.state import ChipState, LeaseOffered, LicenceInUse, Refused
+from vetonet.attester.state import ChipState, LeaseOffered, Refused, Sighting
 from vetonet.errors import (
     EncodingError,
     EpochError,
@@ -16,7 +17,6 @@ from vetonet.errors import (
     VetonetError,
 )
 from vetonet.policy.lease import Lease, compute_lead_ms, derive_lease, open_lease
-from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.units import Milliseconds
 
 LeaseRule: TypeAlias = Callable[[ChipState, Lease, Milliseconds], None]
@@ -31,19 +31,32 @@ _OPENING: Final[Mapping[type[VetonetError], str]] = {
 
 def judge_lease(
     state: ChipState, offer: LeaseOffered, now: Milliseconds
-) -> tuple[LicenceInUse, Checkpoint] | Refused:
-    """Return the licence in use with this lease, and the checkpoint that shows it, or why it is refused."""
+) -> tuple[LicenceInUse, Sighting] | Refused:
+    """Return the licence in use with this lease, and the checkpoint that shows it, or why it is refused.
+
+    That checkpoint may tell that it is later than the chip's clock says: the lease must hold then too.
+    """
     try:
         lease = open_lease(offer.data, state.treaty).statement
     except tuple(_OPENING) as error:
         return Refused(reason=_OPENING[type(error)], detail=str(error))
+    refused = _apply_rules(state, lease, now)
+    if refused is not None:
+        return refused
+    sighting = judge_logged(state, offer, after=lease.licence_id)
+    if isinstance(sighting, Refused):
+        return sighting
+    later = _apply_rules(state, lease, max(now, sighting.proven_ms))
+    return later or (_used(state).with_lease(lease), sighting)
+
+
+def _apply_rules(state: ChipState, lease: Lease, now: Milliseconds) -> Refused | None:
     for reason, rule in LEASE_RULES:
         try:
             rule(state, lease, now)
         except RefusedError as error:
             return Refused(reason=reason, detail=str(error))
-    checkpoint = judge_logged(state, offer, after=lease.licence_id)
-    return checkpoint if isinstance(checkpoint, Refused) else (_used(state).with_lease(lease), checkpoint)
+    return None
 
 
 def _verify_licence(state: ChipState, lease: Lease, now: Milliseconds) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from vetonet.attester.state import ChipState, LeaseOffered, LicenceOffered, Refused, TreatyAmended
+from vetonet.attester.clock import compute_proven_ms
+from vetonet.attester.state import ChipState, LeaseOffered, LicenceOffered, Refused, Sighting, TreatyAmended
 from vetonet.crypto.merkle import (
     ConsistencyProof,
     InclusionProof,
@@ -21,22 +22,23 @@ Offer: TypeAlias = LicenceOffered | LeaseOffered | TreatyAmended
 """What is handed in with the proof that it is logged."""
 
 
-def judge_logged(state: ChipState, offer: Offer, *, after: int) -> Checkpoint | Refused:
-    """Return the checkpoint that shows an offer to be in the log behind a leaf, or why none does.
+def judge_logged(state: ChipState, offer: Offer, *, after: int) -> Sighting | Refused:
+    """Return the sighting that shows an offer to be in the log behind a leaf, or why none does.
 
     Of a treaty it shows the resolution, and behind that the treaty: that one was decided is not yet that the
     log took it.
     """
-    checkpoint = _judge_signatures(state, offer.log_proof.checkpoint)
-    if isinstance(checkpoint, Refused):
-        return checkpoint
+    sighting = _judge_signatures(state, offer.log_proof.checkpoint)
+    if isinstance(sighting, Refused):
+        return sighting
+    shown = sighting.checkpoint
     try:
-        _verify_placed(offer.data, offer.log_proof, checkpoint, after=after)
+        _verify_placed(offer.data, offer.log_proof, shown, after=after)
         if isinstance(offer, TreatyAmended):
-            _verify_placed(offer.treaty, offer.inclusion, checkpoint, after=offer.log_proof.leaf_index)
+            _verify_placed(offer.treaty, offer.inclusion, shown, after=offer.log_proof.leaf_index)
     except ProofError as error:
         return Refused(reason="not-in-log", detail=str(error))
-    return _judge_extension(state, checkpoint, offer.consistency)
+    return _judge_extension(state, sighting, offer.consistency)
 
 
 def _verify_placed(
@@ -56,31 +58,33 @@ def _verify_placed(
 
 def judge_checkpoint(
     state: ChipState, data: bytes, consistency: ConsistencyProof | None
-) -> Checkpoint | Refused:
-    """Return a checkpoint of the treaty's log that extends the newest one the chip knows, or why it is none.
+) -> Sighting | Refused:
+    """Return what a checkpoint shows that extends the newest one the chip knows, or why it shows nothing.
 
     A chip that knows none believes the first it sees: whoever starts to follow a log has nothing to compare.
     """
-    checkpoint = _judge_signatures(state, data)
-    return checkpoint if isinstance(checkpoint, Refused) else _judge_extension(state, checkpoint, consistency)
+    sighting = _judge_signatures(state, data)
+    return sighting if isinstance(sighting, Refused) else _judge_extension(state, sighting, consistency)
 
 
-def _judge_signatures(state: ChipState, data: bytes) -> Checkpoint | Refused:
+def _judge_signatures(state: ChipState, data: bytes) -> Sighting | Refused:
     """Whom a chip obeys, no one log can show another history: enough witnesses vouch for it (VN-11.5)."""
     try:
-        return verify_cosigned(data, state.log_policy).checkpoint
+        cosigned = verify_cosigned(data, state.log_policy)
     except EncodingError as error:
         return Refused(reason="checkpoint-malformed", detail=str(error))
     except InvalidSignatureError as error:
         return Refused(reason="checkpoint-forged", detail=str(error))
     except WitnessQuorumError as error:
         return Refused(reason="checkpoint-unwitnessed", detail=str(error))
+    proven_ms = compute_proven_ms(cosigned, state.log_policy)
+    return Sighting(checkpoint=cosigned.checkpoint, proven_ms=proven_ms)
 
 
 def _judge_extension(
-    state: ChipState, checkpoint: Checkpoint, consistency: ConsistencyProof | None
-) -> Checkpoint | Refused:
-    known = state.checkpoint
+    state: ChipState, sighting: Sighting, consistency: ConsistencyProof | None
+) -> Sighting | Refused:
+    known, checkpoint = state.checkpoint, sighting.checkpoint
     if known is not None and checkpoint.tree_size < known.tree_size:
         detail = f"a checkpoint of size {checkpoint.tree_size}, known is {known.tree_size}"
         return Refused(reason="checkpoint-stale", detail=detail)
@@ -88,7 +92,7 @@ def _judge_extension(
         _verify_extension(known, checkpoint, consistency)
     except ProofError as error:
         return Refused(reason="log-fork", detail=str(error))
-    return checkpoint
+    return sighting
 
 
 def _verify_extension(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vetonet.attestation.enrolment import DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
+from vetonet.attestation.platform import SIMULATED
+from vetonet.attester.interlock import FixedSet, Interlock, plan_sets
 from vetonet.attester.machine import step
 from vetonet.attester.models import ChipModel
-from vetonet.attester.state import ChipState, Outcome, PowerCycled
-from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, generate_ed25519
+from vetonet.attester.secure_element import SEED_BYTES, SecureElement, SoftwareElement
+from vetonet.attester.state import ChipState, Outcome, Phase, PowerCycled
+from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa
 from vetonet.crypto.statement import Signed, sign_jointly
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.policy import LogPolicy
 from vetonet.units import Milliseconds, Rng
 
-SIMULATED: Final = "SIMULATED"
-"""The attester kind of chips whose secure element is software; a treaty takes them only by this name."""
+SECRET_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +42,33 @@ class Maker:
 
 
 def manufacture(
-    model: ChipModel, maker: Maker, treaty: Signed[Treaty], rng: Rng, *, firmware_digest: bytes
+    model: ChipModel,
+    maker: Maker,
+    treaty: Signed[Treaty],
+    rng: Rng,
+    *,
+    firmware_digest: bytes,
+    secure_element: SecureElement | None = None,
 ) -> ChipState:
-    """Return a chip of this model that never started, with a certified device key and the treaty burnt in."""
-    device_key = generate_ecdsa(rng)
+    """Return a chip of this model that never started, with a certified device key and the treaty burnt in.
+
+    Args:
+        model: what it is.
+        maker: who certifies its key.
+        treaty: what it enforces.
+        rng: for a key in software.
+        firmware_digest: what it measures when it starts.
+        secure_element: what keeps its key, or None for one of software.
+
+    Raises:
+        ValueError: the maker vouches for another kind of element.
+    """
+    element = secure_element or SoftwareElement(device_key=generate_ecdsa(rng))
+    if element.kind != maker.attester_kind:
+        msg = f"{maker.endorser_id!r} vouches for {maker.attester_kind}, not for {element.kind}"
+        raise ValueError(msg)
     certificate = issue_device_certificate(
-        device_key.public_key,
+        element.public_key,
         maker.root,
         endorser_id=maker.endorser_id,
         not_before_ms=maker.not_before_ms,
@@ -55,9 +79,26 @@ def manufacture(
         log_policy=LogPolicy.under(treaty.statement),
         model=model,
         certificate=certificate,
-        device_key=device_key,
+        secure_element=element,
+        secret=rng(SECRET_BYTES),
         firmware_digest=firmware_digest,
     )
+
+
+def bind_sets(chips: Sequence[ChipState]) -> tuple[ChipState, ...]:
+    """Return these chips with fixed sets burnt in: as few sets as hold them all, none for fewer than eight.
+
+    Raises:
+        ValueError: one of them was started already, or is in a set.
+    """
+    if any(chip.phase is not Phase.OFF or chip.interlock.fixed_set is not None for chip in chips):
+        raise ValueError("expected chips that never started and are in no set")
+    ordered, bound = sorted(chips, key=lambda chip: chip.ueid), list[ChipState]()
+    for size in plan_sets(len(ordered)):
+        members = ordered[len(bound) : len(bound) + size]
+        interlock = Interlock(fixed_set=FixedSet(ueids=tuple(chip.ueid for chip in members)))
+        bound += [replace(chip, interlock=interlock) for chip in members]
+    return tuple(bound or ordered)
 
 
 def describe(chip: ChipState, maker: Maker, *, owner: str, site: str) -> DeviceEnrolment:
@@ -84,4 +125,4 @@ def enrol(chip: ChipState, maker: Maker, *, owner: str, owner_key: SigningKey, s
 
 def power_on(chip: ChipState, rng: Rng, now: Milliseconds) -> Outcome:
     """Return the chip started with a fresh alias key, and its alias endorsement: another leaf for the log."""
-    return step(chip, PowerCycled(alias_key=generate_ed25519(rng)), now)
+    return step(chip, PowerCycled(seed=rng(SEED_BYTES)), now)

@@ -7,6 +7,7 @@ from typing import Final
 REFUSALS: Final = frozenset(
     {
         "clock-behind",
+        "tampered",
         # a checkpoint
         "checkpoint-malformed",
         "checkpoint-forged",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vetonet.attestation.challenge import compute_challenge
+from vetonet.attestation.enrolment import AliasEndorsement
+from vetonet.attestation.platform import compute_platform_nonce
 from vetonet.attestation.report import EAT_PROFILE, NO_DIGEST, ComputeReport
+from vetonet.attester.holdings import Job
 from vetonet.attester.metering import compute_energy_j
-from vetonet.attester.state import ChipState, IntervalEnded, Job
+from vetonet.attester.secure_element import SecureElement
+from vetonet.attester.state import ChipState, IntervalEnded
 from vetonet.units import Milliseconds, WorkloadClass
 
 
-def build_report(state: ChipState, event: IntervalEnded, end_ms: Milliseconds) -> ComputeReport:
-    """Return the report of the open interval, which ends at ``end_ms``."""
+def build_report(
+    state: ChipState, event: IntervalEnded, end_ms: Milliseconds, *, out_of_set_bytes: int
+) -> ComputeReport:
+    """Return the report of the open interval, which ends at ``end_ms``, with so much traffic outside."""
     seen = NO_DIGEST if state.checkpoint is None else state.checkpoint.digest
     challenge = event.challenge or compute_challenge(state.treaty.payload_digest, seen, state.window_start_ms)
     job = state.job or Job(workload=WorkloadClass.TRAINING, precision=state.model.precisions[0], lease=None)
@@ -32,6 +40,25 @@ def build_report(state: ChipState, event: IntervalEnded, end_ms: Milliseconds) -
         precision=job.precision,
         cumulative_flop=state.cumulative_flop,
         energy_j=compute_energy_j(state.interval_flop, peak=peak, tdp_w=state.model.tdp_w),
-        out_of_set_bytes=event.out_of_set_bytes,
+        out_of_set_bytes=out_of_set_bytes,
         firmware_digest=state.firmware_digest,
+        snapshots=state.snapshots.taken,
+        cumulative_tokens=state.meter.tokens,
+        cumulative_cycles=state.meter.cycles,
+        precision_flop=state.meter.count_in(job.precision),
+        tamper_count=state.tamper_count,
     )
+
+
+def vouch_for_boot(endorsement: AliasEndorsement, element: SecureElement) -> AliasEndorsement:
+    """Return it with the element's own word on what was measured, where the element gives one (VN-17.1)."""
+    if element.platform is None:
+        return endorsement
+    return replace(endorsement, platform=element.platform.quote(compute_platform_nonce(endorsement)))
+
+
+def vouch_for_report(report: ComputeReport, element: SecureElement) -> ComputeReport:
+    """Return it with the element's own count, one further, where the element gives one (VN-17.1)."""
+    if element.platform is None:
+        return report
+    return replace(report, platform=element.platform.advance(compute_platform_nonce(report)))

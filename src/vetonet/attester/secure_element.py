@@ -1,21 +1,34 @@
-"""The port of a chip's secure element, and the one that is made of software (VN-17)."""
+"""The port of a chip's secure element, and the one that is made of software (VN-17.1)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from vetonet.crypto.keys import EcdsaSigningKey, PublicKey, SigningKey, generate_ed25519
-from vetonet.units import Rng
+from vetonet.attestation.platform import SIMULATED
+from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, PublicKey, SigningKey
 
-SIMULATED: Final = "SIMULATED"
-"""The attester kind of chips whose secure element is software; a treaty takes them only by this name."""
+SEED_BYTES: Final = 32
+"""How much randomness an element gets at each start."""
+
+
+class Platform(Protocol):
+    """What an element that is more than a key says on its own, over a nonce of 32 bytes."""
+
+    def quote(self, nonce: bytes) -> bytes:
+        """Return its evidence of what was measured since it got power."""
+        ...
+
+    def advance(self, nonce: bytes) -> bytes:
+        """Count one further, for good; return its evidence of the count."""
+        ...
 
 
 class SecureElement(Protocol):
-    """Whatever keeps a chip's device key and its monotonic counter where no software can reach them.
+    """Whatever keeps a chip's device key, and its monotonic counter, where no software can reach them.
 
-    It is a ``SigningKey`` too: the device key signs alias endorsements, and nothing else.
+    It is a ``SigningKey`` too: the device key signs alias endorsements, and nothing else. It is handed to the
+    chip as a value, as ``rng`` is elsewhere; it may do I/O, and raises ``StorageError`` where that fails.
     """
 
     @property
@@ -28,20 +41,22 @@ class SecureElement(Protocol):
         """The device key."""
         ...
 
+    @property
+    def platform(self) -> Platform | None:
+        """What vouches for measurements and counts, or None for an element that only signs."""
+        ...
+
     def sign(self, message: bytes) -> bytes:
         """Return the device key's signature, in the form that ``PublicKey.verify`` takes."""
         ...
 
-    def start(self, firmware_digest: bytes, rng: Rng) -> SigningKey:
-        """Return the alias key of the boot that begins, made only after this firmware was measured."""
-        ...
+    def start(self, firmware_digest: bytes, seed: bytes) -> SigningKey:
+        """Return the alias key of the boot that begins, made only after this firmware was measured.
 
-    def quote(self, nonce: bytes) -> bytes | None:
-        """Return the element's own evidence of what was measured, over a 32-byte nonce, or None."""
-        ...
-
-    def advance(self, nonce: bytes) -> bytes | None:
-        """Count one further and return the element's own evidence of the count, over a nonce, or None."""
+        Args:
+            firmware_digest: what was measured.
+            seed: ``SEED_BYTES`` of randomness, for an element that draws none of its own.
+        """
         ...
 
 
@@ -51,6 +66,7 @@ class SoftwareElement:
 
     device_key: EcdsaSigningKey = field(repr=False)
     kind: str = SIMULATED
+    platform: None = None
 
     @property
     def public_key(self) -> PublicKey:
@@ -61,17 +77,7 @@ class SoftwareElement:
         """Return ``r || s``, with the low ``s``."""
         return self.device_key.sign(message)
 
-    def start(self, firmware_digest: bytes, rng: Rng) -> SigningKey:
-        """Return a fresh Ed25519 key."""
+    def start(self, firmware_digest: bytes, seed: bytes) -> SigningKey:
+        """Return the Ed25519 key of this seed."""
         del firmware_digest
-        return generate_ed25519(rng)
-
-    def quote(self, nonce: bytes) -> bytes | None:
-        """Return None: software vouches for nothing."""
-        del nonce
-        return None
-
-    def advance(self, nonce: bytes) -> bytes | None:
-        """Return None: the chip's own state is all the counter there is."""
-        del nonce
-        return None
+        return Ed25519SigningKey(seed=seed)

@@ -8,12 +8,16 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from vetonet.attestation.report import NO_DIGEST, DebugStatus
+from vetonet.attester.holdings import Job, LicenceInUse, PastTreaty
+from vetonet.attester.interlock import DataSent, Interlock, TrafficRequested
+from vetonet.attester.meter import Meter
 from vetonet.attester.models import ChipModel
+from vetonet.attester.secure_element import SecureElement
+from vetonet.attester.snapshots import Snapshots, SnapshotTaken
+from vetonet.attester.tamper import TamperCounted, TamperDetected
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.merkle import ConsistencyProof, InclusionProof
 from vetonet.crypto.statement import Signed
-from vetonet.policy.lease import Lease
-from vetonet.policy.licence import Licence
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.tlog.policy import LogPolicy
@@ -28,7 +32,7 @@ class Phase(StrEnum):
     """What the gate lets through.
 
     A licence alone lets a chip do nothing: it works under it in LEASED only. In PAUSED, until the next lease,
-    and in SPENT, until another licence, everything runs at the floor rate (VN-12.5).
+    and in SPENT, until another licence, everything runs at the floor rate (VN-12.5); in TAMPERED for good.
     """
 
     OFF = "off"
@@ -37,107 +41,15 @@ class Phase(StrEnum):
     LEASED = "leased"
     PAUSED = "paused"
     SPENT = "spent"
+    TAMPERED = "tampered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseInUse:
-    """A lease that this chip accepted, and what it used of it."""
+class Sighting:
+    """What a chip learns from a checkpoint: what the log holds, and that it is no earlier (VN-17.14)."""
 
-    lease: Lease
-    used_flop: Flop = 0
-
-    @property
-    def left_flop(self) -> Flop:
-        """What is left of it for this chip."""
-        return self.lease.flop - self.used_flop
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenceInUse:
-    """The licence that this chip accepted last, its leases, and what the chip used of its share.
-
-    Attributes:
-        signed: as the quorum signed it.
-        used_flop: of this chip's share.
-        leases: those that are accepted and not over, by rising number; the last may be yet to begin.
-        newest_number: of the newest lease ever accepted, 0 before the first.
-        leased_from_ms: when the first that was accepted begins, or None before it.
-    """
-
-    signed: Signed[Licence]
-    used_flop: Flop = 0
-    leases: tuple[LeaseInUse, ...] = ()
-    newest_number: int = 0
-    leased_from_ms: Milliseconds | None = None
-
-    @property
-    def licence(self) -> Licence:
-        """What it allows."""
-        return self.signed.statement
-
-    @property
-    def left_flop(self) -> Flop:
-        """What is left of this chip's share."""
-        return self.licence.per_device_flop - self.used_flop
-
-    def is_over(self, now: Milliseconds) -> bool:
-        """Whether its time is over or its share used up."""
-        return now >= self.licence.expires_ms or not self.left_flop
-
-    def find_lease(self, now: Milliseconds) -> LeaseInUse | None:
-        """Return the lease that holds at ``now``, used up or not, or None where none does."""
-        return next((used for used in self.leases if used.lease.starts_ms <= now < used.lease.ends_ms), None)
-
-    def with_lease(self, lease: Lease) -> LicenceInUse:
-        """Return it with one more lease, newer than all before."""
-        return replace(
-            self,
-            leases=(*self.leases, LeaseInUse(lease=lease)),
-            newest_number=lease.number,
-            leased_from_ms=lease.starts_ms if self.leased_from_ms is None else self.leased_from_ms,
-        )
-
-    def compute_lapse_ms(self) -> Milliseconds:
-        """Return when nothing holds any more that the chip has now: its leases as far as they adjoin."""
-        if not self.leases:
-            return self.licence.expires_ms
-        lapse_ms = self.leases[0].lease.ends_ms
-        for following in self.leases[1:]:
-            if following.lease.starts_ms <= lapse_ms:
-                lapse_ms = following.lease.ends_ms
-        return lapse_ms
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastTreaty:
-    """A treaty that this chip obeyed before; licences of its epoch live on (VN-16.8).
-
-    Attributes:
-        signed: as its parties signed it.
-        end_leaf_index: where the log holds the treaty that replaced it.
-    """
-
-    signed: Signed[Treaty]
-    end_leaf_index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What the open interval is for; a report tells of one job, so another one needs another interval.
-
-    Attributes:
-        workload, precision: what is computed, and in which number format.
-        lease: under which lease, or None without a licence; one interval lies in one lease.
-    """
-
-    workload: WorkloadClass
-    precision: Precision
-    lease: Lease | None
-
-    @property
-    def licence_id(self) -> int | None:
-        """The id of its licence, or None."""
-        return None if self.lease is None else self.lease.licence_id
+    checkpoint: Checkpoint
+    proven_ms: Milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,20 +65,23 @@ class ChipState:
         log_policy: what a checkpoint must have under that treaty.
         model: its public facts.
         certificate: its device certificate (DER).
-        device_key: signs nothing but alias endorsements.
+        secure_element: keeps its device key, which signs nothing but alias endorsements.
         firmware_digest: what it measured when it started.
         debug_status: its debug facilities (RFC 9711 section 4.2.9).
         alias_key: signs reports until the next start; None before the first.
         counter, previous_digest: number and digest of the newest report.
-        cumulative_flop: everything it ever computed.
-        unlicensed_flop: how much of that without a licence.
+        secret: known to this chip alone, from manufacture on; its snapshots follow from it.
+        meter: what it counted in its life.
+        snapshots: when it takes them, and what it took in the open interval.
+        interlock: its links and what went over them.
+        tamper_count: how often it noticed tampering.
         last_licence_id: the highest id it ever accepted, or None.
         accepted: the proposals whose licences it accepted, by digest, and when each licence ends; those that
             ended are let go.
         licence: the licence accepted last, or None.
         checkpoint: the newest checkpoint of the log that it believes, or None.
         window_start_ms: when the open interval began.
-        latest_ms: the latest time it knows; nothing earlier is accepted.
+        latest_ms: the latest time it knows, by its own clock or by the log; nothing earlier is accepted.
         job, interval_flop: what ran in the open interval, or None and 0.
     """
 
@@ -174,7 +89,8 @@ class ChipState:
     log_policy: LogPolicy = field(repr=False)
     model: ChipModel = field(repr=False)
     certificate: bytes = field(repr=False)
-    device_key: SigningKey = field(repr=False)
+    secure_element: SecureElement = field(repr=False)
+    secret: bytes = field(repr=False)
     firmware_digest: bytes
     past: tuple[PastTreaty, ...] = field(default=(), repr=False)
     debug_status: DebugStatus = DebugStatus.DISABLED_PERMANENTLY
@@ -183,8 +99,10 @@ class ChipState:
     boot_count: int = 0
     counter: int = 0
     previous_digest: bytes = NO_DIGEST
-    cumulative_flop: Flop = 0
-    unlicensed_flop: Flop = 0
+    meter: Meter = field(default_factory=Meter)
+    snapshots: Snapshots = field(default_factory=Snapshots)
+    interlock: Interlock = field(default_factory=Interlock)
+    tamper_count: int = 0
     last_licence_id: int | None = None
     accepted: Mapping[bytes, Milliseconds] = field(default_factory=dict, repr=False)
     licence: LicenceInUse | None = None
@@ -197,7 +115,17 @@ class ChipState:
     @property
     def ueid(self) -> bytes:
         """The identity of the chip, which follows from its device key."""
-        return self.device_key.public_key.ueid
+        return self.secure_element.public_key.ueid
+
+    @property
+    def cumulative_flop(self) -> Flop:
+        """Everything it ever computed."""
+        return self.meter.total_flop
+
+    def with_sighting(self, sighting: Sighting, now: Milliseconds) -> ChipState:
+        """Return the chip after it was shown a checkpoint, whichever clock is ahead."""
+        latest_ms = max(now, sighting.proven_ms)
+        return replace(self, checkpoint=sighting.checkpoint, latest_ms=latest_ms)
 
     def with_treaty(self, treaty: Signed[Treaty], leaf_index: int) -> ChipState:
         """Return the chip under the treaty that the log holds at this leaf; what was before, it remembers."""
@@ -208,9 +136,14 @@ class ChipState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerCycled:
-    """The chip starts with a fresh alias key and measures its firmware; None where that did not change."""
+    """The chip starts with a fresh alias key and measures its firmware; None where that did not change.
 
-    alias_key: SigningKey = field(repr=False)
+    Attributes:
+        seed: 32 random bytes, for elements that draw none of their own.
+        firmware_digest: what it measures.
+    """
+
+    seed: bytes = field(repr=False)
     firmware_digest: bytes | None = None
 
 
@@ -282,6 +215,9 @@ class WorkRequested:
         duration_ms: how long it may take.
         total_flop: the declared total of the whole job over all chips.
         licence_id: the licence to count it against, or None to run without one.
+        tokens: how many tokens the work puts out; only inference does.
+        memory_digest: of the weights that the chip holds meanwhile, as its memory engine hashes them, or None
+            where they are those of before.
     """
 
     flop: Flop
@@ -290,11 +226,19 @@ class WorkRequested:
     precision: Precision
     total_flop: Flop
     licence_id: int | None = None
+    tokens: int = 0
+    memory_digest: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a request for nothing, and one that declares less than it asks for."""
+        """Refuse a request for nothing, one that declares less than it asks for, and tokens of training."""
+        if self.tokens < 0 or (self.tokens and self.workload is not WorkloadClass.INFERENCE):
+            raise ValueError("expected tokens of inference alone")
         if self.flop < 1 or self.duration_ms < 1 or self.total_flop < self.flop:
             raise ValueError("expected some work, some time and a declared total that holds the work")
+
+    def compute_tokens(self, done_flop: Flop) -> int:
+        """Return the tokens of so much of the work, rounded up: a cut request still put out its last one."""
+        return -(-self.tokens * done_flop // self.flop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,11 +247,9 @@ class IntervalEnded:
 
     Attributes:
         challenge: a verifier's, or None for the public one (VN-9.2).
-        out_of_set_bytes: traffic of the interval with chips outside the device set.
     """
 
     challenge: bytes | None = None
-    out_of_set_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,7 +302,7 @@ class Throttled:
 
     Attributes:
         reason: ``budget-spent``, ``licence-ended``, ``lease-spent``, ``lease-ended``, ``licence-spent``,
-            ``lease-lapsed``, ``allowance-spent`` or ``above-peak``.
+            ``lease-lapsed``, ``tampered``, ``allowance-spent`` or ``above-peak``.
     """
 
     reason: str
@@ -390,7 +332,9 @@ Event: TypeAlias = (
     | LeaseOffered
     | TreatyAmended
     | WorkRequested
+    | TrafficRequested
     | IntervalEnded
+    | TamperDetected
 )
 Effect: TypeAlias = (
     AliasEndorsed
@@ -399,6 +343,9 @@ Effect: TypeAlias = (
     | LeaseAccepted
     | TreatyAdopted
     | WorkDone
+    | DataSent
+    | SnapshotTaken
+    | TamperCounted
     | Throttled
     | Refused
     | ReportSigned

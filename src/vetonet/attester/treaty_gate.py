@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from vetonet.attester.log_gate import judge_logged
-from vetonet.attester.state import ChipState, Refused, TreatyAmended
+from vetonet.attester.state import ChipState, Refused, Sighting, TreatyAmended
 from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.errors import (
     EncodingError,
@@ -19,7 +19,6 @@ from vetonet.errors import (
 from vetonet.policy.motion import AMENDING, Resolution, open_resolution
 from vetonet.policy.succession import verify_succession
 from vetonet.policy.treaty import Treaty, open_treaty
-from vetonet.tlog.checkpoint import Checkpoint
 
 TreatyRule: TypeAlias = Callable[[ChipState, Resolution, Signed[Treaty]], None]
 
@@ -36,7 +35,7 @@ _OPENING_TREATY: Final[Mapping[type[VetonetError], str]] = {
 }
 
 
-def judge_amendment(state: ChipState, event: TreatyAmended) -> tuple[Signed[Treaty], Checkpoint] | Refused:
+def judge_amendment(state: ChipState, event: TreatyAmended) -> tuple[Signed[Treaty], Sighting] | Refused:
     """Return the treaty that is in force from now on and the checkpoint that shows it, or why it is not.
 
     Whether its resolution had lapsed is judged where the log takes a treaty: what the log holds is in force,
@@ -55,8 +54,8 @@ def judge_amendment(state: ChipState, event: TreatyAmended) -> tuple[Signed[Trea
             rule(state, resolution, amended)
         except RefusedError as error:
             return Refused(reason=reason, detail=str(error))
-    checkpoint = judge_logged(state, event, after=resolution.ballot_leaf_indices[-1])
-    return checkpoint if isinstance(checkpoint, Refused) else (amended, checkpoint)
+    sighting = judge_logged(state, event, after=resolution.ballot_leaf_indices[-1])
+    return sighting if isinstance(sighting, Refused) else (amended, sighting)
 
 
 def _open_resolution(data: bytes, treaty: Signed[Treaty]) -> Signed[Resolution]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from vetonet.attester.manufacture import SIMULATED
+from vetonet.attestation.platform import SIMULATED
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.crypto.keys import (
     EcdsaSigningKey,

@@ -61,6 +61,11 @@ SERIAL_BYTES: Final = 16
 @server_option
 @click.option("--total-flop", required=True, type=FLOP, help="Ceiling of the whole run: 5.5e21.")
 @click.option("--per-device-flop", type=FLOP, help="Ceiling of each chip.  [default: an even share]")
+@click.option(
+    "--offline-units",
+    type=COUNT,
+    help="Ceiling of each chip in units of 1e18 FLOP, in place of --per-device-flop: for chips offline.",
+)
 @click.option("--chips", type=COUNT, help="How many chips, made up for a trial; or give --device-set.")
 @click.option(
     "--device-set", type=click.Path(path_type=Path), help="The chips: a text file, one ueid in hex per line."
@@ -136,6 +141,7 @@ def _draw_up(
     *,
     total_flop: Flop,
     per_device_flop: Flop | None,
+    offline_units: int | None,
     chips: int | None,
     device_set: Path | None,
     duration_ms: Milliseconds,
@@ -154,7 +160,8 @@ def _draw_up(
     terms, serial = member.treaty.statement, secrets.token_bytes(SERIAL_BYTES)
     devices = DeviceSet(ueids=_choose_devices(chips, device_set, serial))
     opens_ms, closes_ms, begins_ms = _schedule(terms, window_ms, starts_ms)
-    share = per_device_flop or -(-total_flop // len(devices.ueids))
+    given = _choose_share(per_device_flop, offline_units)
+    share = given or -(-total_flop // len(devices.ueids))
     _require_ceilings(total_flop, share, len(devices.ueids))
     try:
         return Proposal(
@@ -197,6 +204,15 @@ def _schedule(
         closes, begins = format_time(closes_ms), format_time(begins_ms)
         raise Failure(f"--start: the run cannot start before its vote closes ({closes}), got {begins}")
     return opens_ms, closes_ms, begins_ms
+
+
+def _choose_share(per_device_flop: Flop | None, offline_units: int | None) -> Flop | None:
+    """Return the ceiling of each chip that the user gave, in whatever unit, or None."""
+    from vetonet.policy.proposal import OFFLINE_UNIT_FLOP
+
+    if per_device_flop is not None and offline_units is not None:
+        raise Failure("expected --per-device-flop or --offline-units, not both")
+    return per_device_flop if offline_units is None else offline_units * OFFLINE_UNIT_FLOP
 
 
 def _require_ceilings(total_flop: Flop, per_device_flop: Flop, chips: int) -> None:

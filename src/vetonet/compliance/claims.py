@@ -10,6 +10,7 @@ from typing import Final
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST, ComputeReport
+from vetonet.attester.interlock import OUTSIDE_BYTES_PER_S
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.compliance.evidence import Evidence, Usage, about
 from vetonet.compliance.public_record import PublicRecord
@@ -318,6 +319,16 @@ def judge_plausibility(case: Case) -> Iterator[Problem]:
             yield about(
                 usage, "implausible-energy", f"claims {claims.energy_j} J, its power allows {ceiling} J"
             )
+        yield from _judge_traffic(usage)
+
+
+def _judge_traffic(usage: Usage) -> Iterator[Problem]:
+    """The interlock lets no more out than its rate, so who tells of more has none (VN-17.12)."""
+    claims = usage.claims
+    ceiling = OUTSIDE_BYTES_PER_S * (claims.window_end_ms - claims.window_start_ms) // MS_PER_S
+    if claims.out_of_set_bytes > ceiling:
+        detail = f"claims {claims.out_of_set_bytes} bytes outside its set, its links allow {ceiling}"
+        yield about(usage, "impossible-traffic", detail)
 
 
 def judge_aggregation(case: Case) -> Iterator[Problem]:

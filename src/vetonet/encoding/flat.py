@@ -23,8 +23,11 @@ from vetonet.errors import EncodingError
 Read: TypeAlias = Callable[[bytes], Any]
 Put: TypeAlias = Callable[[Any, Any], None]
 
-MAX_SIZES: Final = 256
+MAX_SIZES: Final = 512
 """Strings of more sizes than this are not flat: an alternative for each would cost more than it saves."""
+
+MAX_TEXT_BYTES: Final = 256
+"""The same for texts, which have as many sizes as they have bytes."""
 
 MAX_EXPRESSION_BYTES: Final = 4096
 """The same for an array, whose entries are written out for each count."""
@@ -181,7 +184,7 @@ def spell_text(maximum: int, narrow: Callable[[str], str]) -> Spelling | None:
         maximum: in characters, of which each takes one to four bytes.
         narrow: returns a text, or raises for one with too many characters or with the wrong ones.
     """
-    if 4 * maximum > MAX_SIZES:
+    if 4 * maximum > MAX_TEXT_BYTES:
         return None
 
     @lru_cache(maxsize=_REMEMBERED_TEXTS)  # profiles and names are the same in all statements of a kind

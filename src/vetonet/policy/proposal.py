@@ -15,6 +15,9 @@ from vetonet.units import MAX_FLOP, MAX_TIME_MS, Milliseconds, Precision, Worklo
 
 MAX_DEVICES: Final = 2**32
 
+OFFLINE_UNIT_FLOP: Final = 10**18
+"""What licences for chips without a network are cut in (RFD 032): about 17 minutes of an H100 in bf16."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal(Statement):

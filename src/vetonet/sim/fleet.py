@@ -12,7 +12,7 @@ from typing import Final
 
 from vetonet.attestation.report import compute_batch, open_reports
 from vetonet.attester.machine import step
-from vetonet.attester.manufacture import Maker, enrol, manufacture, power_on
+from vetonet.attester.manufacture import Maker, bind_sets, enrol, manufacture, power_on
 from vetonet.attester.models import ChipModel
 from vetonet.attester.state import (
     AliasEndorsed,
@@ -105,7 +105,7 @@ class Fleet:
             owner = operator.operator_id
             enrolments.append(enrol(chip, maker, owner=owner, owner_key=operator.key, site=SITE))
             chips.append(chip)
-        return cls(chips, operator, enrolments)
+        return cls(bind_sets(chips), operator, enrolments)
 
     def power_on(self, rng: Rng, now: Milliseconds) -> tuple[bytes, ...]:
         """Start every chip; return the alias endorsements, which belong into the log."""

@@ -11,7 +11,7 @@ import pytest
 from support.fleet import FIRMWARE, drive, make_fleet
 from vetonet.attestation.appraise import appraise, appraise_chain, verify_chain, verify_report
 from vetonet.attestation.reasons import REASONS, Finding
-from vetonet.attestation.report import ComputeReport, open_report
+from vetonet.attestation.report import CYCLES_PER_MS, ComputeReport, open_report
 from vetonet.attester.machine import step
 from vetonet.attester.state import IntervalEnded, PowerCycled, ReportSigned
 from vetonet.crypto.keys import generate_ed25519
@@ -94,11 +94,32 @@ def test_all_problems_of_a_report_are_told_at_once() -> None:
     assert reasons_of(caught.value.problems) == ["wrong-boot", "unknown-firmware", "debug-enabled"]
 
 
-FORK = sign_changed(2, cumulative_flop=REPORTS[1].statement.cumulative_flop)
-ROLLED_BACK_METER = sign_changed(2, cumulative_flop=0)
+FORK = sign_changed(
+    2,
+    cumulative_flop=REPORTS[1].statement.cumulative_flop,
+    precision_flop=REPORTS[1].statement.precision_flop,
+)
+ROLLED_BACK_METER = sign_changed(2, cumulative_flop=0, precision_flop=0)
 ROLLED_BACK_BOOT = sign_changed(2, boot_count=0)
 OVERLAPPING = sign_changed(2, window_start_ms=REPORTS[1].statement.window_end_ms - 1)
-SKIPPING = sign_changed(2, window_start_ms=REPORTS[1].statement.window_end_ms + 1)
+SKIPPING = sign_changed(
+    2,
+    window_start_ms=REPORTS[1].statement.window_end_ms + 1,
+    cumulative_cycles=REPORTS[2].statement.cumulative_cycles - CYCLES_PER_MS,
+)
+MISCOUNTS: dict[str, dict[str, int]] = {
+    "more in one precision than in all": {"cumulative_flop": REPORTS[2].statement.cumulative_flop - 1},
+    "less in all precisions than in all": {"precision_flop": REPORTS[2].statement.precision_flop - 1},
+    "more cycles than time": {"cumulative_cycles": REPORTS[2].statement.cumulative_cycles + 1},
+    "work in no cycle": {"cumulative_cycles": REPORTS[1].statement.cumulative_cycles},
+}
+ROLLBACKS: dict[str, dict[str, int]] = {
+    "tokens": {"cumulative_tokens": 6},
+    "cycles": {"cumulative_cycles": REPORTS[1].statement.cumulative_cycles - 1},
+    "tampering": {"tamper_count": 0},
+    "one precision": {"precision_flop": REPORTS[1].statement.precision_flop - 1},
+    "the total": {"cumulative_flop": REPORTS[1].statement.cumulative_flop - 1},
+}
 FOREIGN = FLEET.run(FLEET.chips[1], hours=4)[1]
 
 BROKEN_CHAINS: dict[str, tuple[Callable[[], Chain], list[str]]] = {
@@ -118,6 +139,39 @@ BROKEN_CHAINS: dict[str, tuple[Callable[[], Chain], list[str]]] = {
 }
 
 
+@pytest.mark.parametrize("change", MISCOUNTS.values(), ids=MISCOUNTS)
+def test_counters_that_contradict_each_other_are_mismatched(change: dict[str, int]) -> None:
+    # VN-17.10, requirement 8
+    found = appraise_chain([*REPORTS[:2], sign_changed(2, **change)])
+    assert reasons_of(found) == ["meter-mismatched"]
+
+
+@pytest.mark.parametrize("change", ROLLBACKS.values(), ids=ROLLBACKS)
+def test_every_counter_that_falls_is_a_rollback(change: dict[str, int]) -> None:
+    # VN-17.10
+    before = sign_changed(1, cumulative_tokens=7, tamper_count=1)
+    after = sign_changed(2, **({"cumulative_tokens": 7, "tamper_count": 1} | change))
+    assert "meter-rollback" in reasons_of(appraise_chain([REPORTS[0], before, after]))
+
+
+def test_more_in_one_precision_than_in_all_shows_in_a_single_report() -> None:
+    # VN-17.10
+    report = sign_changed(2, precision_flop=REPORTS[2].statement.cumulative_flop + 1)
+    assert reasons_of(appraise(report, KNOWN.device, KNOWN.alias)) == ["meter-mismatched"]
+
+
+def test_over_a_gap_the_total_is_not_held_against_the_precisions() -> None:
+    # Another precision may have been used in the report that is missing.
+    later = sign_changed(3, precision_flop=REPORTS[3].statement.precision_flop - 1)
+    assert reasons_of(appraise_chain([*REPORTS[:2], later])) == ["report-gap"]
+
+
+def test_a_chip_that_noticed_tampering_is_contraindicated() -> None:
+    # VN-17.13, requirement 10
+    (found,) = appraise(sign_changed(1, tamper_count=2), KNOWN.device, KNOWN.alias)
+    assert REASONS[found.reason] is Finding.CONTRAINDICATED
+
+
 @pytest.mark.parametrize(
     ("make", "expected"), [pytest.param(*entry, id=name) for name, entry in BROKEN_CHAINS.items()]
 )
@@ -131,7 +185,13 @@ def test_a_broken_chain_has_its_reason_codes(make: Callable[[], Chain], expected
 
 def test_missing_evidence_is_told_apart_from_contradiction() -> None:
     missing = {reason for reason, finding in REASONS.items() if finding is Finding.MISSING}
-    assert missing == {"report-gap", "window-gap", "certificate-lapsed"}
+    assert missing == {
+        "report-gap",
+        "window-gap",
+        "certificate-lapsed",
+        "attester-kind-unknown",
+        "platform-missing",
+    }
 
 
 def test_every_reason_that_tests_expect_is_in_the_table() -> None:
@@ -152,7 +212,7 @@ def test_a_chain_goes_on_over_a_loss_of_power_in_the_middle_of_an_interval() -> 
     chip, reports = FLEET.run(CHIP, hours=1)
     alias = generate_ed25519(SeededRng(b"boot 2"))
     chip, _ = drive(chip, (FLEET.request(), chip.latest_ms))
-    chip, _ = drive(chip, (PowerCycled(alias_key=alias), chip.latest_ms + MS_PER_HOUR))
+    chip, _ = drive(chip, (PowerCycled(seed=alias.seed), chip.latest_ms + MS_PER_HOUR))
     _, effects = step(chip, IntervalEnded(), chip.latest_ms)
     (signed,) = [effect.data for effect in effects if isinstance(effect, ReportSigned)]
     report = open_report(signed, {alias.public_key.key_id: alias.public_key})

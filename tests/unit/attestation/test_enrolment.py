@@ -18,7 +18,7 @@ from vetonet.attestation.enrolment import (
 )
 from vetonet.attestation.registry import Registry
 from vetonet.attester.manufacture import describe
-from vetonet.crypto.keys import generate_ecdsa, generate_ed25519
+from vetonet.crypto.keys import Algorithm, generate_ecdsa, generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import sign, sign_jointly
 from vetonet.errors import (
@@ -52,7 +52,7 @@ def endorse(**changes: Any) -> bytes:
         "boot_count": 1,
         "firmware_digest": FIRMWARE,
     }
-    return sign(AliasEndorsement(**(fields | changes)), CHIP.device_key)
+    return sign(AliasEndorsement(**(fields | changes)), CHIP.secure_element)
 
 
 def make_registry() -> Registry:
@@ -97,7 +97,7 @@ def _certify(maker: Any) -> bytes:
     from vetonet.attestation.identity import issue_device_certificate  # noqa: PLC0415
 
     return issue_device_certificate(
-        CHIP.device_key.public_key,
+        CHIP.secure_element.public_key,
         maker.root,
         endorser_id=maker.endorser_id,
         not_before_ms=maker.not_before_ms,
@@ -191,7 +191,7 @@ def test_an_alias_signed_by_another_chip_is_refused() -> None:
         ueid=CHIP.ueid, alias=generate_ed25519(RNG).public_key, boot_count=2, firmware_digest=FIRMWARE
     )
     with pytest.raises(UnknownPartyError):
-        make_registry().read_alias(sign(stolen, FLEET.chips[1].device_key))
+        make_registry().read_alias(sign(stolen, FLEET.chips[1].secure_element))
 
 
 def test_an_alias_about_another_chip_is_refused() -> None:
@@ -233,10 +233,9 @@ def test_boot_zero_is_refused() -> None:
 
 
 def test_an_alias_key_of_another_algorithm_is_refused() -> None:
+    alias = generate_ecdsa(RNG, Algorithm.ES384).public_key
     with pytest.raises(ValueError, match="Ed25519"):
-        AliasEndorsement(
-            ueid=CHIP.ueid, alias=generate_ecdsa(RNG).public_key, boot_count=1, firmware_digest=FIRMWARE
-        )
+        AliasEndorsement(ueid=CHIP.ueid, alias=alias, boot_count=1, firmware_digest=FIRMWARE)
 
 
 def test_an_enrolment_is_no_alias() -> None:

@@ -52,7 +52,7 @@ def test_a_report_has_the_registered_eat_labels() -> None:
     assert len(item[256]) == 33
     assert item[259] == b"NVIDIA H100 SXM5 80GB"
     assert (item[263], item[265], item[267]) == (3, EAT_PROFILE, 1)
-    assert {label for label in item if label < 0} == set(range(-70012, -70000))
+    assert {label for label in item if label < 0} == set(range(-70017, -70000))
 
 
 def test_the_first_report_has_no_predecessor_and_the_next_names_it() -> None:
@@ -67,7 +67,7 @@ def test_a_report_stays_under_700_bytes() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"profile": "tag:vetonet.example,2026:compute-report#2"},
+        {"profile": "tag:vetonet.example,2026:compute-report#1"},
         {"window_end_ms": SECOND.window_start_ms},
         {"counter": 0},
         {"previous_digest": NO_DIGEST},
@@ -98,6 +98,12 @@ def test_a_malformed_report_is_refused(change: dict[str, Any]) -> None:
         (-70007, "mining"),
         (-70009, -1),
         (-70009, 2**127 + 1),
+        (-70013, [bytes(32)] * 9),
+        (-70013, [bytes(31)]),
+        (-70014, 2**64),
+        (-70016, -1),
+        (-70018, bytes(33)),
+        (-70019, bytes(513)),
     ],
 )
 def test_a_claim_out_of_range_is_refused(label: int, value: object) -> None:

@@ -302,7 +302,7 @@ def test_between_leases_everything_runs_at_one_percent_and_is_metered() -> None:
         WorkDone(flop=FLOOR * 3600, end_ms=START + PERIOD + HOUR),
         Throttled(reason="lease-lapsed", asked_flop=PEAK // 2 * 3600, allowed_flop=FLOOR * 3600),
     )
-    assert (chip.cumulative_flop, chip.unlicensed_flop) == (WORK + FLOOR * 3600, FLOOR * 3600)
+    assert (chip.cumulative_flop, chip.meter.unlicensed_flop) == (WORK + FLOOR * 3600, FLOOR * 3600)
 
 
 def test_small_work_is_at_the_full_rate_only_until_the_leases_end() -> None:
@@ -352,12 +352,12 @@ def test_work_under_one_lease_uses_nothing_of_another() -> None:
 def test_power_lost_in_the_middle_of_a_lease_brings_nothing_back() -> None:
     """VN-12.5: what was used of a lease survives, and so does its end."""
     chip, _ = step(leased(), FLEET.request(flop=3 * WORK), START)
-    chip, _ = step(chip, PowerCycled(alias_key=generate_ed25519(SeededRng(b"boot"))), START + HOUR)
+    chip, _ = step(chip, PowerCycled(seed=b"b" * 32), START + HOUR)
     chip, effects = step(chip, FLEET.lease_offer(1), START + HOUR)
     assert tell(effects) == ["lease-replayed"]
     chip, effects = step(chip, FLEET.request(flop=2 * WORK), START + HOUR)
     assert (tell(effects), chip.cumulative_flop) == (["lease-spent"], 4 * WORK)
-    slept, _ = step(leased(), PowerCycled(alias_key=generate_ed25519(SeededRng(b"boot"))), START + PERIOD)
+    slept, _ = step(leased(), PowerCycled(seed=b"b" * 32), START + PERIOD)
     assert tell(step(slept, FLEET.request(flop=WORK), START + PERIOD)[1]) == ["lease-ended"]
 
 

@@ -13,6 +13,7 @@ from vetonet.attester import machine
 from vetonet.attester.diagram import draw_states
 from vetonet.attester.machine import TABLE, Transition, step
 from vetonet.attester.manufacture import manufacture
+from vetonet.attester.meter import Meter
 from vetonet.attester.metering import compute_energy_j, compute_licensed_work, compute_unlicensed_work
 from vetonet.attester.state import (
     ChipState,
@@ -99,7 +100,7 @@ def test_a_spent_chip_runs_at_one_percent_and_meters_it() -> None:
     assert isinstance(effects[0], WorkDone)
     assert effects[0].flop == FLOOR * 3600
     assert chip.cumulative_flop == SMALL_SHARE + FLOOR * 3600
-    assert chip.unlicensed_flop == FLOOR * 3600
+    assert chip.meter.unlicensed_flop == FLOOR * 3600
 
 
 @pytest.mark.parametrize("late_ms", [0, 1, MS_PER_HOUR])
@@ -107,7 +108,7 @@ def test_a_chip_whose_licence_ran_out_unnoticed_runs_at_one_percent(late_ms: int
     """VN-12.3: no report and no licensed request came since, and none is needed."""
     chip, effects = step(LEASED, FLEET.free_request(), LICENCE.expires_ms + late_ms)
     assert tell(effects) == ["licence-spent"]
-    assert chip.unlicensed_flop == FLOOR * 3600
+    assert chip.meter.unlicensed_flop == FLOOR * 3600
     assert chip.phase is Phase.SPENT
 
 
@@ -135,7 +136,7 @@ def test_work_below_the_floor_rate_is_never_throttled() -> None:
 
 def test_unlicensed_work_slows_down_when_the_allowance_of_a_life_is_used_up() -> None:
     # VN-12.1
-    nearly = replace(CHIP, unlicensed_flop=10**24 - 1 - 10**18)
+    nearly = replace(CHIP, meter=Meter(unlicensed_flop=10**24 - 1 - 10**18))
     chip, effects = step(nearly, FLEET.free_request(flop=2 * 10**18), CHIP.latest_ms)
     assert tell(effects) == ["allowance-spent"]
     assert chip.cumulative_flop == 10**18 + FLOOR * 1800
@@ -167,10 +168,10 @@ def report_of(chip: ChipState, now: int, event: IntervalEnded | None = None) -> 
 
 def test_a_report_tells_what_the_interval_was() -> None:
     chip, _ = step(LEASED, FLEET.request(flop=10**18), LEASED.latest_ms)
-    chip, data = report_of(chip, chip.latest_ms, IntervalEnded(out_of_set_bytes=5))
+    chip, data = report_of(chip, chip.latest_ms, IntervalEnded())
     claims = FLEET.open(data).statement
     assert (claims.licence_id, claims.proposal_digest) == (LICENCE.licence_id, LICENCE.proposal_digest)
-    assert (claims.counter, claims.cumulative_flop, claims.out_of_set_bytes) == (2, 10**18, 5)
+    assert (claims.counter, claims.cumulative_flop, claims.out_of_set_bytes) == (2, 10**18, 0)
     assert claims.checkpoint_digest == FLEET.log.checkpoint().digest
     assert claims.challenge == compute_challenge(
         FLEET.council.treaty.payload_digest, claims.checkpoint_digest, claims.window_start_ms
@@ -214,21 +215,21 @@ def test_a_chip_that_is_being_debugged_says_so() -> None:
 def test_power_loss_keeps_everything_but_the_alias_key() -> None:
     chip, _ = step(LEASED, FLEET.request(flop=10**18), LEASED.latest_ms)
     alias = generate_ed25519(SeededRng(b"boot"))
-    again, effects = step(chip, PowerCycled(alias_key=alias), chip.latest_ms + 5)
-    assert again == replace(chip, alias_key=alias, boot_count=2, latest_ms=chip.latest_ms + 5)
+    again, effects = step(chip, PowerCycled(seed=alias.seed), chip.latest_ms + 5)
+    assert again == replace(chip, alias_key=again.alias_key, boot_count=2, latest_ms=chip.latest_ms + 5)
     assert len(effects) == 1
     assert tell(step(again, FLEET.offer(CHIP.ueid), again.latest_ms)[1]) == ["licence-replayed"]
 
 
 def test_other_firmware_is_measured_at_the_next_start() -> None:
     alias = generate_ed25519(SeededRng(b"boot"))
-    chip, _ = step(CHIP, PowerCycled(alias_key=alias, firmware_digest=b"e" * 32), CHIP.latest_ms)
+    chip, _ = step(CHIP, PowerCycled(seed=alias.seed, firmware_digest=b"e" * 32), CHIP.latest_ms)
     assert chip.firmware_digest == b"e" * 32
 
 
 def test_no_secret_shows_in_the_repr_of_a_chip() -> None:
     shown = repr(LEASED)
-    for key in (LEASED.alias_key, LEASED.device_key):
+    for key in (LEASED.alias_key, LEASED.secure_element):
         assert key is not None
         assert repr(key) not in shown
     assert "SigningKey" not in shown

@@ -10,6 +10,7 @@ import pytest
 
 from support.fleet import LICENCE_LEAF, make_fleet, tell
 from support.world import deal_groups, make_council
+from vetonet.attester.holdings import PastTreaty
 from vetonet.attester.machine import step
 from vetonet.attester.state import (
     MAX_PAST_TREATIES,
@@ -17,7 +18,6 @@ from vetonet.attester.state import (
     IntervalEnded,
     LeaseOffered,
     LicenceOffered,
-    PastTreaty,
     Phase,
     PowerCycled,
     TreatyAdopted,
@@ -326,7 +326,7 @@ FRESH_SIZE = RESOLVED_LEAF + 2
 def amend_without_licence() -> ChipState:
     """A chip that took the next treaty before anybody gave it its licence, and lost power since."""
     chip, _ = step(FLEET.chips[1], offer(), NOW)
-    started = PowerCycled(alias_key=generate_ed25519(SeededRng(b"second start")))
+    started = PowerCycled(seed=b"b" * 32)
     return step(chip, started, NOW)[0]
 
 

@@ -30,6 +30,11 @@ def propose(directory: Path, *options: str, flop: str = "1e21") -> int:
         (("--window", "2h"), "--window: the treaty allows at most 1 h, got 2 h"),
         (("--start", "2020-01-15T08:00:00Z"), "got 2020-01-15T08:00:00Z"),
         (("--per-device-flop", "1e20"), "the run's is 1e21, got 4 x 1e20 = 4e20"),
+        (("--offline-units", "100"), "the run's is 1e21, got 4 x 1e20 = 4e20"),
+        (
+            ("--offline-units", "250", "--per-device-flop", "2.5e20"),
+            "--per-device-flop or --offline-units, not",
+        ),
         (("--per-device-flop", "2e21"), "the run's is 1e21, got 4 x 2e21 = 8e21"),
     ],
 )

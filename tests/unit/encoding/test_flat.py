@@ -9,6 +9,7 @@ import pytest
 
 from vetonet.encoding.flat import (
     MAX_SIZES,
+    MAX_TEXT_BYTES,
     FlatLayout,
     FlatMember,
     Spelling,
@@ -57,7 +58,7 @@ def make_layout(*, required: int, optional: int = 0, spelling: Spelling | None =
         parsed(str.encode, bytes.decode, maximum=3),
         bstr(0, MAX_SIZES),
         bstr(65_536),
-        tstr(MAX_SIZES // 4 + 1),
+        tstr(MAX_TEXT_BYTES // 4 + 1),
         many(bstr(32), maximum=24),
         many(tstr(64), maximum=4),
     ],

@@ -6,6 +6,7 @@ import pytest
 
 from vetonet.attester.manufacture import Maker
 from vetonet.attester.models import find_chip_model
+from vetonet.attester.secure_element import SoftwareElement
 from vetonet.attester.state import ChipState
 from vetonet.cli.demo.stage import PLAN
 from vetonet.cli.founding import Founded, found_treaty
@@ -51,6 +52,8 @@ def list_secrets(value: object) -> list[bytes]:
         case EcdsaSigningKey():
             number = value.private_key.private_numbers().private_value
             return [number.to_bytes(value.private_key.key_size // 8, "big")]
+        case SoftwareElement():
+            return list_secrets(value.device_key)
         case frost.KeyShare():
             return [frost.group.scalar_to_bytes(value.signing_share)]
         case _:
@@ -79,7 +82,7 @@ def test_a_founding_shows_none_of_its_secrets(founded: Founded) -> None:
 def test_a_chip_shows_none_of_its_keys(founded: Founded) -> None:
     chip = build_chip(founded)
     assert chip.alias_key is not None
-    assert_silent(repr(chip), [*list_secrets(chip.device_key), *list_secrets(chip.alias_key)])
+    assert_silent(repr(chip), [*list_secrets(chip.secure_element), *list_secrets(chip.alias_key)])
 
 
 def test_a_signers_nonces_and_a_founders_polynomial_are_not_shown(founded: Founded) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from support.world import deal_group, make_council
-from vetonet.attester.manufacture import SIMULATED
+from vetonet.attestation.platform import SIMULATED
 from vetonet.crypto import frost
 from vetonet.crypto.frost.group import multiply_base
 from vetonet.crypto.keys import PublicKey, generate_ecdsa, generate_ed25519

@@ -1,0 +1,92 @@
+"""The counters of a chip over its reports: none falls, and they agree with each other (VN-17.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from vetonet.attestation.report import CYCLES_PER_MS, ComputeReport
+from vetonet.units import Flop, Precision
+
+
+class Fault(NamedTuple):
+    """What is wrong with the counters of a report: the reason, and the end of a sentence about it."""
+
+    reason: str
+    detail: str
+
+
+COUNTERS: Final[Sequence[tuple[str, str]]] = (
+    ("cumulative_flop", "FLOP"),
+    ("cumulative_tokens", "tokens"),
+    ("cumulative_cycles", "cycles"),
+    ("tamper_count", "tampering"),
+)
+"""Every counter that stands in every report, with what it counts; those of precisions take turns."""
+
+
+def find_overcount(claims: ComputeReport) -> Iterator[Fault]:
+    """Yield where one report contradicts itself: more in one precision than in all."""
+    over = claims.precision_flop - claims.cumulative_flop
+    if over > 0:
+        yield Fault("meter-mismatched", f"counts {over} FLOP more in {claims.precision} than in all")
+
+
+def compare_counters(before: ComputeReport, after: ComputeReport) -> Iterator[Fault]:
+    """Yield each counter that fell from a report to a later one, by how much."""
+    for name, what in COUNTERS:
+        fell = getattr(before, name) - getattr(after, name)
+        if fell > 0:
+            yield Fault("meter-rollback", f"counts {what} less by {fell} than report {before.counter}")
+
+
+def compare_work(before: ComputeReport | None, after: ComputeReport) -> Iterator[Fault]:
+    """Yield where the work of one interval and the cycles that it took contradict each other.
+
+    Args:
+        before: the report just before, or None for the first of a chip.
+        after: the report of the interval.
+    """
+    cycles = after.cumulative_cycles - (0 if before is None else before.cumulative_cycles)
+    flop = after.cumulative_flop - (0 if before is None else before.cumulative_flop)
+    there_are = (after.window_end_ms - after.window_start_ms) * CYCLES_PER_MS
+    if cycles > there_are:
+        yield Fault("meter-mismatched", f"counts {cycles} cycles in an interval of {there_are}")
+    if flop > 0 and not cycles:
+        yield Fault("meter-mismatched", f"counts {flop} FLOP in no cycle at all")
+
+
+@dataclass(slots=True)
+class PrecisionLedger:
+    """What each precision counted by the reports so far; they must be gap-free from the first for a sum.
+
+    Attributes:
+        counted: the newest counter of each precision.
+        is_whole: whether no report was missing so far, so that all of them together make the total.
+    """
+
+    counted: dict[Precision, Flop] = field(default_factory=dict)
+    is_whole: bool = True
+    _newest: ComputeReport | None = None
+
+    def follow(self, claims: ComputeReport) -> Iterator[Fault]:
+        """Yield what a report contradicts, given those before it in their order; then count it in.
+
+        An interval computes in one precision, so where no report is missing the counters of all precisions
+        make the total.
+        """
+        fell = self.counted.get(claims.precision, 0) - claims.precision_flop
+        total_fell = self._newest is not None and claims.cumulative_flop < self._newest.cumulative_flop
+        if fell > 0 and not total_fell:  # else it is said already
+            yield Fault("meter-rollback", f"counts {fell} FLOP less in {claims.precision} than one before it")
+        is_next = claims.counter == (0 if self._newest is None else self._newest.counter) + 1
+        if is_next:
+            yield from compare_work(self._newest, claims)
+        self.is_whole = self.is_whole and is_next and fell <= 0 and not total_fell
+        self._newest = claims
+        self.counted[claims.precision] = claims.precision_flop
+        apart = sum(self.counted.values()) - claims.cumulative_flop
+        if self.is_whole and apart:
+            self.is_whole = False  # told once
+            yield Fault("meter-mismatched", f"counts {claims.cumulative_flop} FLOP in all, off by {apart}")

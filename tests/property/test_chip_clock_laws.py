@@ -152,6 +152,7 @@ def test_no_clock_gets_more_out_of_a_lease_than_its_flop(drift_ppm: int, life: l
 
 @settings(max_examples=150, deadline=None)
 @given(drifts, any_lives, any_lives)
+@example(HELD, [("renew",), ("wait", 5 * MS_PER_HOUR)], [("work", 1_000, 1_000)])
 def test_once_the_log_shows_that_a_lease_is_over_nothing_runs_in_it(
     drift_ppm: int, before: list[Any], after: list[Any]
 ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from support.firmware import FIRMWARE, sign_reference
 from support.world import NOW_MS, Council, compute_device_set_root, make_council
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
@@ -38,7 +39,6 @@ from vetonet.policy.proposal import Proposal
 from vetonet.tlog.log import Log
 from vetonet.units import MS_PER_HOUR, Precision
 
-FIRMWARE: Final = bytes([7]) * 32
 PEAK_FLOP_PER_S: Final = 10**15
 TDP_W: Final = 700
 YEAR_MS: Final = 365 * 24 * MS_PER_HOUR
@@ -129,7 +129,7 @@ class Scene:
             "cumulative_flop": number * self.flop_per_window,
             "energy_j": 1_000_000,
             "out_of_set_bytes": 0,
-            "firmware_digest": FIRMWARE,
+            "firmware_digest": FIRMWARE.digest,
             "snapshots": (),
             "cumulative_tokens": 0,
             "cumulative_cycles": number * (window[1] - window[0]) * CYCLES_PER_MS,
@@ -185,13 +185,10 @@ def enrol(council: Council, chip: Chip, log: Log, **changes: Any) -> None:
         "owner": chip.owner,
         "site": "Hall 1",
         "attester_kind": SIMULATED,
-        "firmware_digest": FIRMWARE,
     }
     enrolment = DeviceEnrolment(**(fields | changes))
     log.append(sign_jointly(enrolment, [council.endorser_root, council.operator_keys[chip.owner]]))
-    alias = AliasEndorsement(
-        ueid=chip.ueid, alias=chip.alias_key.public_key, boot_count=1, firmware_digest=FIRMWARE
-    )
+    alias = AliasEndorsement(ueid=chip.ueid, alias=chip.alias_key.public_key, boot_count=1, firmware=FIRMWARE)
     log.append(sign(alias, chip.device_key))
 
 
@@ -213,7 +210,7 @@ def make_scene(
         **proposal: fields of the proposal to replace.
     """
     found = council or make_council(3, 2)
-    log = Log(found.treaty.statement.log_origin, [found.treaty.data])
+    log = Log(found.treaty.statement.log_origin, [found.treaty.data, sign_reference(found.endorser_root)])
     fleet = tuple(
         Chip(device_key=generate_ecdsa(found.rng), alias_key=generate_ed25519(found.rng), owner="op1")
         for _ in range(chips)

@@ -7,28 +7,30 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from support.fleet import FIRMWARE, make_fleet
+from support.firmware import FIRMWARE
+from support.firmware import make_reference as make_reference_of
+from support.fleet import make_fleet
 from support.world import NOW_MS
 from vetonet.attestation.appraise_evidence import Expectations, appraise_evidence
 from vetonet.attestation.ear import AttestationResult
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.evidence_file import Evidence
+from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.identity import issue_device_certificate, issue_root_certificate
 from vetonet.attestation.maker_root import MakerRoot, read_maker_roots
 from vetonet.attestation.platform import SIMULATED
-from vetonet.attestation.reference_digests import ReferenceDigests, RunsReferenceFirmware
+from vetonet.attestation.reference_values import ReferenceValues, open_reference_values
 from vetonet.attestation.report import ComputeReport
 from vetonet.attestation.report_rules import NotRevoked
 from vetonet.crypto import cose
 from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import sign
+from vetonet.crypto.statement import Signed, sign
 from vetonet.encoding import cbor
 from vetonet.units import MS_PER_HOUR, Milliseconds
 
 YEAR_MS = 8766 * MS_PER_HOUR
 LATER_MS = NOW_MS + 24 * MS_PER_HOUR
-OUTDATED = bytes.fromhex("0d") * 32
 ROOT = generate_ecdsa(SeededRng(b"root of the maker"))
 OTHER_ROOT = generate_ecdsa(SeededRng(b"root of another"))
 DEVICE = generate_ecdsa(SeededRng(b"device"))
@@ -69,7 +71,7 @@ def endorse(device: SigningKey = DEVICE, **changes: Any) -> bytes:
         "ueid": DEVICE.public_key.ueid,
         "alias": ALIAS.public_key,
         "boot_count": make_claims().boot_count,
-        "firmware_digest": FIRMWARE,
+        "firmware": FIRMWARE,
     }
     return sign(AliasEndorsement(**(fields | changes)), device)
 
@@ -108,33 +110,30 @@ def issue_pinned(root: EcdsaSigningKey = ROOT, name: str = "maker", kind: str | 
     )
 
 
-def make_reference(**changes: Any) -> ReferenceDigests:
-    fields: dict[str, Any] = {
-        "endorser_id": "maker",
-        "model": make_claims().hw_model.decode(),
-        "accepted": (FIRMWARE,),
-        "outdated": (OUTDATED,),
-    }
-    return ReferenceDigests(**(fields | changes))
+def make_reference(firmware: Firmware = FIRMWARE, number: int = 1) -> ReferenceValues:
+    return make_reference_of(firmware, number=number, model=make_claims().hw_model.decode())
+
+
+def open_reference(
+    firmware: Firmware = FIRMWARE, number: int = 1, root: EcdsaSigningKey = ROOT
+) -> Signed[ReferenceValues]:
+    data = sign(make_reference(firmware, number), root)
+    return open_reference_values(data, {root.public_key.key_id: root.public_key})
 
 
 def expect(
     *,
-    reference: ReferenceDigests | None = None,
+    references: tuple[Signed[ReferenceValues], ...] | None = None,
     revocations: ListedRevocations | None = ListedRevocations(),
     **changes: Any,
 ) -> Expectations:
-    values = reference or make_reference()
     now = changes.get("now", LATER_MS)
     fields: dict[str, Any] = {
         "challenge": CHALLENGE,
         "now": now,
         "kinds": frozenset({SIMULATED}),
-        "models": (values.model.encode(),),
-        "rules": (
-            RunsReferenceFirmware(references=(values,)),
-            NotRevoked(revocations=revocations, now=now),
-        ),
+        "references": (open_reference(),) if references is None else references,
+        "rules": (NotRevoked(revocations=revocations, now=now),),
     }
     return Expectations(**(fields | changes))
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from support.coordination import KeptJournal
+from support.firmware import FIRMWARE
 from support.world import NOW_MS, Council, compute_device_set_root, make_council
 from vetonet.attestation.platform import SIMULATED
 from vetonet.attester.machine import step
@@ -464,7 +465,7 @@ def _found(holder: str) -> tuple[Council, ChipState]:
         not_after_ms=NOW_MS + 10_000 * MS_PER_HOUR,
     )
     rng = SeededRng(b"chip")
-    made = manufacture(MODEL, maker, council.treaty, rng, firmware_digest=bytes(32))
+    made = manufacture(MODEL, maker, council.treaty, rng, firmware=FIRMWARE)
     return council, power_on(made, rng, NOW_MS)[0]
 
 

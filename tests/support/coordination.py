@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import grpc.aio
 
+from support.firmware import FIRMWARE
 from support.witnesses import make_witnesses, publish_by
 from support.world import NOW_MS, Council
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
@@ -184,7 +185,6 @@ def enrol_chip(council: Council, *, owner: str = "op1", key: EcdsaSigningKey | N
         owner=owner,
         site="Hall One",
         attester_kind=SIMULATED,
-        firmware_digest=bytes(32),
     )
     signers = (council.endorser_root, council.operator_keys[owner])
     return Chip(key=device_key, enrolment=sign_jointly(enrolment, signers))
@@ -196,7 +196,7 @@ def endorse_alias(council: Council, chip: Chip, boot_count: int = 1) -> bytes:
         ueid=chip.key.public_key.ueid,
         alias=generate_ed25519(council.rng).public_key,
         boot_count=boot_count,
-        firmware_digest=bytes(32),
+        firmware=FIRMWARE,
     )
     return sign(alias, chip.key)
 

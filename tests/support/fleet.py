@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from support.firmware import FIRMWARE
 from support.world import NOW_MS, Council, compute_device_set_root, make_council
 from vetonet.attestation.platform import SIMULATED
 from vetonet.attestation.registry import Registry
@@ -37,7 +38,6 @@ from vetonet.tlog.log import Log
 from vetonet.tlog.proof import compute_log_proof
 from vetonet.units import MS_PER_HOUR, Precision, WorkloadClass
 
-FIRMWARE = bytes.fromhex("f1") * 32
 PER_DEVICE_FLOP = 10**24
 WHOLE_RUN_MS = 32 * MS_PER_HOUR
 """Leases of the 24 hours that the run takes, and a lead of eight."""
@@ -162,7 +162,7 @@ def make_fleet(
         not_after_ms=NOW_MS + 10_000 * MS_PER_HOUR,
     )
     rng, registry = SeededRng(b"fleet"), Registry()
-    made = [manufacture(MODEL, maker, council.treaty, rng, firmware_digest=FIRMWARE) for _ in range(size)]
+    made = [manufacture(MODEL, maker, council.treaty, rng, firmware=FIRMWARE) for _ in range(size)]
     enrolments = tuple(
         enrol(chip, maker, owner="op1", owner_key=council.operator_keys["op1"], site="Here") for chip in made
     )

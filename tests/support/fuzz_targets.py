@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
+from support.chip_evidence import judge, make_claims, make_evidence, sign_payload
+from support.firmware import PATCHED, make_reference, sign_reference
 from support.world import make_council
+from vetonet.attestation.corim import Corim
+from vetonet.attestation.eat import read_claims_set
+from vetonet.attestation.enrolment import AliasEndorsement
+from vetonet.attestation.evidence_file import Evidence
+from vetonet.attestation.identity import DeviceCertificate
+from vetonet.attestation.maker_root import read_maker_roots
+from vetonet.attestation.psa import read_psa_claims
+from vetonet.attestation.reference_values import ReferenceRegister, ReferenceValues
+from vetonet.attestation.report import ComputeReport
 from vetonet.crypto import cose
 from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
 from vetonet.encoding import cbor
@@ -36,6 +47,29 @@ def _seed_cose() -> Iterator[bytes]:
     yield b"\xa1\x01\x27"
 
 
+def _seed_eat() -> Iterator[bytes]:
+    evidence = make_evidence()
+    yield evidence.to_bytes()
+    yield from (evidence.report, evidence.alias, make_claims().to_bytes(), evidence.certificate)
+    yield bytes.fromhex("a20a48948f8860d13a463e190106f5")  # nonce and oemboot, as RFC 9711 has them
+
+
+def _judge_report(data: bytes) -> object:
+    """Let a chip's own key sign the bytes, so that they come as far as a bad chip's would."""
+    return judge(replace(make_evidence(), report=sign_payload(data)))
+
+
+def _seed_corim() -> Iterator[bytes]:
+    root = _COUNCIL.endorser_root
+    yield make_reference().corim.to_bytes()
+    yield make_reference(PATCHED, number=2).to_bytes()
+    yield sign_reference(root)
+
+
+def _read_reference(data: bytes) -> object:
+    return ReferenceRegister().read(data, _TREATY.statement.endorsers, 1)
+
+
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
     {
         "cose": Target(
@@ -52,6 +86,23 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
                 lambda data: open_joint_statement(data, Treaty, _TREATY.signers),
             ),
             list_seeds=_seed_cose,
+        ),
+        "eat": Target(
+            parsers=(
+                read_claims_set,
+                ComputeReport.from_bytes,
+                AliasEndorsement.from_bytes,
+                read_psa_claims,
+                DeviceCertificate.from_bytes,
+                read_maker_roots,
+                _judge_report,
+                lambda data: judge(Evidence.from_bytes(data)),
+            ),
+            list_seeds=_seed_eat,
+        ),
+        "corim": Target(
+            parsers=(Corim.from_bytes, ReferenceValues.from_bytes, _read_reference),
+            list_seeds=_seed_corim,
         ),
     }
 )

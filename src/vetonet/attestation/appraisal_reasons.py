@@ -81,6 +81,11 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "model-recognised": Meaning(Finding.VERIFIED, _HARDWARE, AFFIRMED),
         "kind-refused": Meaning(Finding.MISMATCHED, _HARDWARE, CONTRAINDICATED),
         "kind-accepted": Meaning(Finding.VERIFIED, _HARDWARE, AFFIRMED),
+        "kind-unknown": Meaning(Finding.MISSING, _HARDWARE, UNKNOWN),
+        "platform-missing": Meaning(Finding.MISSING, _HARDWARE, UNKNOWN),
+        "platform-mismatched": Meaning(Finding.MISMATCHED, _HARDWARE, CONTRAINDICATED),
+        "platform-unexpected": Meaning(Finding.MISMATCHED, _HARDWARE, CONTRAINDICATED),
+        "platform-vouched": Meaning(Finding.VERIFIED, _HARDWARE, AFFIRMED),
         "tampered": Meaning(Finding.CONTRAINDICATED, _HARDWARE, CONTRAINDICATED),
         "untampered": Meaning(Finding.VERIFIED, _HARDWARE, AFFIRMED),
         # what it counts
@@ -91,7 +96,6 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "debug-disabled": Meaning(Finding.VERIFIED, _CONFIGURATION, AFFIRMED),
         # what it runs
         "unknown-firmware": Meaning(Finding.MISMATCHED, _EXECUTABLES, CONTRAINDICATED),
-        "measurement-endorsed": Meaning(Finding.VERIFIED, _EXECUTABLES, AFFIRMED),
         "reference-missing": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),
         "component-unknown": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),
         "component-missing": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),

@@ -6,8 +6,8 @@ Both return every problem they find, with the reason codes of ``vetonet.attestat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 
+from vetonet.attestation.appraisal_policy import Found
 from vetonet.attestation.counters import Fault, PrecisionLedger, compare_counters
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
 from vetonet.attestation.report import ComputeReport, compute_report_digest
@@ -21,7 +21,7 @@ def appraise(
     device: EnrolledDevice,
     alias: Signed[AliasEndorsement],
     *,
-    reference_firmware: AbstractSet[bytes] | None = None,
+    firmware: tuple[Found, ...],
 ) -> tuple[Problem, ...]:
     """Return everything that is wrong with a report, given what its chip's endorsements say.
 
@@ -29,7 +29,8 @@ def appraise(
         report: opened, so its signature holds.
         device: the chip that must have made it.
         alias: what that chip endorsed for the boot in question.
-        reference_firmware: the digests that are accepted; by default the one of the enrolment.
+        firmware: what is wrong with the firmware of that boot, as ``find_firmware_problems`` says: once for
+            all its reports.
     """
     enrolment = device.enrolment
     subject = Subject(
@@ -38,7 +39,7 @@ def appraise(
         alias.statement,
         device.certificate,
         (enrolment.hw_model,),
-        (enrolment.firmware_digest,) if reference_firmware is None else reference_firmware,
+        firmware,
     )
     return tuple(
         Problem(reason=reason, detail=f"{_name(report)} {detail}", culprit=enrolment.owner)
@@ -51,14 +52,14 @@ def verify_report(
     device: EnrolledDevice,
     alias: Signed[AliasEndorsement],
     *,
-    reference_firmware: AbstractSet[bytes] | None = None,
+    firmware: tuple[Found, ...],
 ) -> None:
     """Hold that ``appraise`` finds nothing wrong.
 
     Raises:
         AppraisalError: it does; ``problems`` says what.
     """
-    _raise_problems(appraise(report, device, alias, reference_firmware=reference_firmware))
+    _raise_problems(appraise(report, device, alias, firmware=firmware))
 
 
 def appraise_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, ...]:
@@ -75,7 +76,8 @@ def appraise_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, .
         found = list(_find_first_gap(report) if latest is None else _follow(latest, report))
         problems += found
         if latest is None or report.statement.counter > latest.statement.counter:
-            problems += _tell_faults(report, ledger.follow(report.statement))
+            ledger, faults = ledger.follow(report.statement)
+            problems += _tell_faults(report, faults)
             latest = report
     return tuple(problems)
 

@@ -16,14 +16,16 @@ from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet, read_claims_set
 from vetonet.attestation.evidence_file import Evidence, OpenedEvidence, open_evidence
 from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.platform import VouchedByPlatform
+from vetonet.attestation.reference_values import ReferenceValues, find_firmware_problems
 from vetonet.attestation.report import EAT_PROFILE, ComputeReport
 from vetonet.attestation.report_rules import (
     AnswersChallenge,
     CertifiedNow,
     CountersAgree,
     DebuggingOff,
-    MeasuredAsEndorsed,
     OfAcceptedKind,
+    OfKnownFirmware,
     OfKnownModel,
     OfThisBoot,
     OfThisChip,
@@ -31,6 +33,7 @@ from vetonet.attestation.report_rules import (
     Untampered,
     WithinCertificate,
 )
+from vetonet.crypto.statement import Signed
 from vetonet.encoding.record import compute_layout
 from vetonet.errors import AppraisalError, EncodingError
 from vetonet.units import Milliseconds
@@ -47,14 +50,14 @@ class Expectations:
         challenge: what it asked with.
         now: when it judges.
         kinds: the kinds of attesters that it accepts.
-        models: the models that it knows, as reports name them.
-        rules: what else it asks: of firmware and revocation.
+        references: what makers say of firmware, as far as it counts; each speaks for its signer's chips.
+        rules: what else it asks, such as of revocation.
     """
 
     challenge: bytes
     now: Milliseconds
     kinds: frozenset[str]
-    models: tuple[bytes, ...]
+    references: tuple[Signed[ReferenceValues], ...]
     rules: tuple[AppraisalRule[Subject], ...] = ()
 
     @property
@@ -68,11 +71,12 @@ class Expectations:
                 WithinCertificate(),
                 CertifiedNow(now=self.now),
                 OfAcceptedKind(kinds=self.kinds),
+                VouchedByPlatform(),
                 OfKnownModel(),
                 DebuggingOff(),
                 Untampered(),
                 CountersAgree(),
-                MeasuredAsEndorsed(),
+                OfKnownFirmware(),
                 *self.rules,
             )
         )
@@ -102,15 +106,22 @@ def appraise_evidence(
 
 
 def _build_subject(opened: OpenedEvidence, claims: ComputeReport, expected: Expectations) -> Subject:
+    given = tuple(signed.statement for signed in expected.references if signed.signer == opened.root.key)
     return Subject(
         claims=claims,
         signer=opened.report.signer,
         alias=opened.alias.statement,
         certificate=opened.certificate,
-        models=expected.models,
-        firmware=(),
+        models=tuple(values.model.encode("ascii", "replace") for values in given),
+        firmware=tuple(find_firmware_problems(opened.alias.statement.firmware, _select(claims, given))),
         kind=opened.root.kind,
     )
+
+
+def _select(claims: ComputeReport, given: tuple[ReferenceValues, ...]) -> tuple[ReferenceValues, ...]:
+    """Return those for the model that a chip names, or all: that it is of another, a rule says."""
+    model = claims.hw_model.decode("ascii", "replace")
+    return tuple(values for values in given if values.model == model) or given
 
 
 def _find_malformed(payload: bytes, detail: str) -> Iterator[Judgement]:

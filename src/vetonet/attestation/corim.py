@@ -31,7 +31,7 @@ def _read_digest(item: cbor.Item) -> bytes:
     return DIGEST.from_item(item[1])
 
 
-_DIGEST_PAIR: Final = Codec[bytes](lambda value: [_SHA256, DIGEST.to_item(value)], _read_digest)
+_DIGEST_PAIR: Final[Codec[bytes]] = Codec(lambda value: [_SHA256, DIGEST.to_item(value)], _read_digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def _read_triple(item: cbor.Item) -> _Triple:
     return _ENVIRONMENT.from_item(item[0]), _MEASUREMENTS.from_item(item[1])
 
 
-_TRIPLE: Final = Codec[_Triple](
+_TRIPLE: Final[Codec[_Triple]] = Codec(
     lambda value: [_ENVIRONMENT.to_item(value[0]), _MEASUREMENTS.to_item(value[1])], _read_triple
 )
 

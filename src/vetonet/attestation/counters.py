@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -57,36 +57,37 @@ def compare_work(before: ComputeReport | None, after: ComputeReport) -> Iterator
         yield Fault("meter-mismatched", f"counts {flop} FLOP in no cycle at all")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrecisionLedger:
-    """What each precision counted by the reports so far; they must be gap-free from the first for a sum.
+    """What each precision counted by the reports so far.
 
     Attributes:
         counted: the newest counter of each precision.
-        is_whole: whether no report was missing so far, so that all of them together make the total.
+        newest: the newest report, or None before the first.
+        is_whole: whether nothing is missing or wrong so far, so that all counters together make the total.
     """
 
-    counted: dict[Precision, Flop] = field(default_factory=dict)
+    counted: Mapping[Precision, Flop] = field(default_factory=dict)
+    newest: ComputeReport | None = None
     is_whole: bool = True
-    _newest: ComputeReport | None = None
 
-    def follow(self, claims: ComputeReport) -> Iterator[Fault]:
-        """Yield what a report contradicts, given those before it in their order; then count it in.
+    def follow(self, claims: ComputeReport) -> tuple[PrecisionLedger, tuple[Fault, ...]]:
+        """Return the ledger with a report counted in, and what it contradicts of those before it.
 
         An interval computes in one precision, so where no report is missing the counters of all precisions
         make the total.
         """
+        is_next = claims.counter == (0 if self.newest is None else self.newest.counter) + 1
+        faults = [*compare_work(self.newest, claims)] if is_next else []
         fell = self.counted.get(claims.precision, 0) - claims.precision_flop
-        total_fell = self._newest is not None and claims.cumulative_flop < self._newest.cumulative_flop
+        total_fell = self.newest is not None and claims.cumulative_flop < self.newest.cumulative_flop
         if fell > 0 and not total_fell:  # else it is said already
-            yield Fault("meter-rollback", f"counts {fell} FLOP less in {claims.precision} than one before it")
-        is_next = claims.counter == (0 if self._newest is None else self._newest.counter) + 1
-        if is_next:
-            yield from compare_work(self._newest, claims)
-        self.is_whole = self.is_whole and is_next and fell <= 0 and not total_fell
-        self._newest = claims
-        self.counted[claims.precision] = claims.precision_flop
-        apart = sum(self.counted.values()) - claims.cumulative_flop
-        if self.is_whole and apart:
-            self.is_whole = False  # told once
-            yield Fault("meter-mismatched", f"counts {claims.cumulative_flop} FLOP in all, off by {apart}")
+            detail = f"counts {fell} FLOP less in {claims.precision} than one before it"
+            faults.append(Fault("meter-rollback", detail))
+        counted = {**self.counted, claims.precision: claims.precision_flop}
+        is_whole = self.is_whole and is_next and fell <= 0 and not total_fell
+        apart = sum(counted.values()) - claims.cumulative_flop
+        if is_whole and apart:
+            faults.append(Fault("meter-mismatched", f"counts a total that is off by {apart} FLOP"))
+        ledger = PrecisionLedger(counted=counted, newest=claims, is_whole=is_whole and not apart)
+        return ledger, tuple(faults)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final
 
+from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.identity import MAX_CERTIFICATE_BYTES, DeviceCertificate, verify_device_certificate
 from vetonet.attestation.report import MAX_MODEL_BYTES, UEID_BYTES
 from vetonet.crypto.keys import PUBLIC_KEY, Algorithm, PublicKey
 from vetonet.crypto.statement import Signed, Statement, open_joint_statement, open_statement, read_unverified
-from vetonet.encoding.record import DIGEST, Record, bstr, many, member, one_of, record, tstr, uint
+from vetonet.encoding.record import Record, bstr, many, member, one_of, record, tstr, uint
 from vetonet.errors import UnknownPartyError
 from vetonet.units import Precision
 
@@ -39,7 +40,6 @@ class DeviceEnrolment(Statement):
         owner: id of the operator that runs the chip.
         site: where the chip is.
         attester_kind: what vouches for its claims; ``SIMULATED`` for software keys.
-        firmware_digest: the reference value that its measurements must equal.
     """
 
     TYPE: ClassVar[str] = "device-enrolment"
@@ -53,7 +53,6 @@ class DeviceEnrolment(Statement):
     owner: str = member(7, tstr(64))
     site: str = member(8, tstr(128))
     attester_kind: str = member(9, tstr(32))
-    firmware_digest: bytes = member(10, DIGEST)
 
     def __post_init__(self) -> None:
         """Refuse a model that no report can name, and rates that are zero or stated twice (VN-8.1)."""
@@ -110,7 +109,7 @@ class AliasEndorsement(Statement):
         ueid: the chip.
         alias: the Ed25519 or P-256 key that signs its reports until the next boot.
         boot_count: which boot; rises by at least one each time.
-        firmware_digest: what was measured before the key was released (DICE).
+        firmware: the components that were measured before the key was released (DICE).
         platform: the secure element's own evidence of that, or None (VN-17.1).
     """
 
@@ -119,7 +118,7 @@ class AliasEndorsement(Statement):
     ueid: bytes = member(1, bstr(UEID_BYTES))
     alias: PublicKey = member(2, PUBLIC_KEY)
     boot_count: int = member(3, uint(2**32))
-    firmware_digest: bytes = member(4, DIGEST)
+    firmware: Firmware = member(4, record(Firmware))
     platform: bytes | None = member(5, bstr(1, MAX_QUOTE_BYTES), optional=True)
 
     def __post_init__(self) -> None:
@@ -127,6 +126,11 @@ class AliasEndorsement(Statement):
         if self.alias.algorithm not in {Algorithm.EDDSA, Algorithm.ES256}:
             msg = "expected an Ed25519 or P-256 alias key"
             raise ValueError(msg)
+
+    @property
+    def firmware_digest(self) -> bytes:
+        """The digest over all components, as reports state it."""
+        return self.firmware.digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

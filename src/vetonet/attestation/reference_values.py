@@ -7,7 +7,7 @@ once the parties decided on it, by the class of action that it says it is of.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final, Protocol
 
@@ -105,12 +105,7 @@ class LoggedReference:
 class ReferenceRegister:
     """All reference values of a log, by maker and model, in the order of their numbers."""
 
-    known: Mapping[tuple[str, str], tuple[LoggedReference, ...]]
-
-    @classmethod
-    def empty(cls) -> ReferenceRegister:
-        """Return the register of a log that holds none."""
-        return cls({})
+    known: Mapping[tuple[str, str], tuple[LoggedReference, ...]] = field(default_factory=dict)
 
     def read(self, data: bytes, makers: Sequence[Approver], leaf_index: int) -> ReferenceRegister:
         """Return the register with what a leaf holds.

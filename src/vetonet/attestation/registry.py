@@ -5,6 +5,7 @@ Whom a treaty lets enrol chips and log batches, this package knows as ``TrustAnc
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from vetonet.attestation.enrolment import (
     open_enrolment,
     open_retirement,
 )
+from vetonet.attestation.reference_values import ReferenceRegister
 from vetonet.attestation.report import ReportBatch
 from vetonet.crypto.keys import PublicKey
 from vetonet.crypto.statement import Keys, Signed, open_statement, read_unverified
@@ -87,7 +89,7 @@ class KnownAlias:
 class Registry:
     """Chips by ueid and alias keys by key id; grows as the log is read, refuses contradictions."""
 
-    __slots__ = ("_alias_keys", "_aliases", "_devices", "_newest", "_retired", "_windows")
+    __slots__ = ("_alias_keys", "_aliases", "_devices", "_newest", "_references", "_retired", "_windows")
 
     def __init__(self) -> None:
         """Start without any chip."""
@@ -98,11 +100,13 @@ class Registry:
         self._retired: dict[bytes, Signed[DeviceRetirement]] = {}
         self._windows: dict[tuple[str, int | None], tuple[Window, ...]] = {}
 
+        self._references = ReferenceRegister()
+
     def copy(self) -> Registry:
         """Return a registry that knows the same and grows on its own: for what is not durable yet."""
         twin = Registry()
         for slot in self.__slots__:
-            setattr(twin, slot, getattr(self, slot).copy())
+            setattr(twin, slot, copy.copy(getattr(self, slot)))
         return twin
 
     @property
@@ -226,6 +230,24 @@ class Registry:
         window = (batch.window_start_ms, batch.window_end_ms)
         self._windows[key] = _insert_window(self._windows.get(key, ()), window, batch)
         return signed
+
+    @property
+    def references(self) -> ReferenceRegister:
+        """The makers' reference values, and which of them count."""
+        return self._references
+
+    def read_reference(self, data: bytes, anchors: TrustAnchors, leaf_index: int = 0) -> None:
+        """Open reference values of a maker, and remember them (VN-17.6).
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError, RefusedError, EquivocationError: as
+                ``ReferenceRegister.read``.
+        """
+        self._references = self._references.read(data, anchors.endorsers, leaf_index)
+
+    def approve_reference(self, digest: bytes, action: str, leaf_index: int) -> None:
+        """The parties decided on the reference values of this digest, by a class of action (VN-17.8)."""
+        self._references = self._references.approve(digest, action, leaf_index)
 
     def _require_in_service(self, device: EnrolledDevice) -> None:
         retired = self._retired.get(device.ueid)

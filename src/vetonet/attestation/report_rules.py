@@ -26,7 +26,7 @@ class Subject:
         alias: what the chip says of the boot in question, verified.
         certificate: what the maker says of the chip, verified.
         models: the models that the chip may be, as reports name them.
-        firmware: the digests that its firmware may have.
+        firmware: what is wrong with the firmware of that boot, by ``find_firmware_problems``.
         kind: what the maker vouches for, such as ``SIMULATED``.
     """
 
@@ -35,7 +35,7 @@ class Subject:
     alias: AliasEndorsement
     certificate: DeviceCertificate
     models: Collection[bytes]
-    firmware: Collection[bytes]
+    firmware: tuple[Found, ...]
     kind: str = ""
 
 
@@ -95,27 +95,14 @@ class OfKnownFirmware(SingleRule[Subject]):
     PRAISE: ClassVar[str] = "measured firmware that is accepted"
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
-        """Yield ``unknown-firmware`` where it measured anything else."""
-        measured = evidence.claims.firmware_digest
-        if measured not in evidence.firmware or measured != evidence.alias.firmware_digest:
-            yield "unknown-firmware", f"measured unknown firmware {measured.hex()[:16]}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredAsEndorsed(SingleRule[Subject]):
-    """The report states the firmware that the chip measured before it released its key (DICE)."""
-
-    GOOD: ClassVar[str] = "measurement-endorsed"
-    PRAISE: ClassVar[str] = "states the firmware for which its key was endorsed"
-
-    def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
-        """Yield ``unknown-firmware`` where it states anything else."""
+        """Yield ``unknown-firmware`` where it states another, and whatever is wrong with the endorsed one."""
         stated = evidence.claims.firmware_digest
         if stated != evidence.alias.firmware_digest:
             yield (
                 "unknown-firmware",
                 f"states the firmware {stated.hex()[:16]}, its key is endorsed for another",
             )
+        yield from evidence.firmware
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ _SHA256: Final = 0x000B
 _SHA256_BYTES: Final = 32
 _NAME_BYTES: Final = 34
 _ENDORSEMENT: Final = 0x4000_000B
+_POLICY_PCR: Final = 0x017F
 _WRITTEN: Final = 0x2000_0000
 _SELECTION: Final = (1 << FIRMWARE_PCR).to_bytes(3, "little")
 
@@ -104,6 +105,13 @@ def compute_pcr(firmware_digest: bytes) -> bytes:
 def compute_pcr_digest(firmware_digest: bytes) -> bytes:
     """Return what a quote of that one register says (part 3 section 18.4)."""
     return sha256(compute_pcr(firmware_digest)).digest()
+
+
+def compute_alias_policy(firmware_digest: bytes) -> bytes:
+    """Return the policy of a key that is usable only while this firmware, alone, is measured (PolicyPCR)."""
+    selected = (1).to_bytes(4, "big") + _SHA256.to_bytes(2, "big") + bytes([len(_SELECTION)]) + _SELECTION
+    start = bytes(_SHA256_BYTES) + _POLICY_PCR.to_bytes(4, "big")
+    return sha256(start + selected + compute_pcr_digest(firmware_digest)).digest()
 
 
 def compute_signer_name(key: PublicKey) -> bytes:

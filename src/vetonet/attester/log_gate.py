@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from vetonet.attester.clock import compute_proven_ms
-from vetonet.attester.state import ChipState, LeaseOffered, LicenceOffered, Refused, Sighting, TreatyAmended
+from vetonet.attester.state import (
+    ChipState,
+    FirmwareOffered,
+    LeaseOffered,
+    LicenceOffered,
+    Refused,
+    Sighting,
+    TreatyAmended,
+)
 from vetonet.crypto.merkle import (
     ConsistencyProof,
     InclusionProof,
@@ -18,7 +26,7 @@ from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.tlog.policy import verify_cosigned
 from vetonet.tlog.proof import LogProof
 
-Offer: TypeAlias = LicenceOffered | LeaseOffered | TreatyAmended
+Offer: TypeAlias = LicenceOffered | LeaseOffered | TreatyAmended | FirmwareOffered
 """What is handed in with the proof that it is logged."""
 
 

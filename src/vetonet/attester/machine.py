@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.report import MAX_TAMPERS, compute_report_digest
+from vetonet.attester.firmware_gate import blow_fuses, judge_start, judge_update
 from vetonet.attester.gate import judge_licence
 from vetonet.attester.holdings import LicenceInUse
 from vetonet.attester.interlock import TrafficRequested
@@ -25,6 +26,8 @@ from vetonet.attester.state import (
     CheckpointTrusted,
     ChipState,
     Event,
+    FirmwareApproved,
+    FirmwareOffered,
     IntervalEnded,
     LeaseAccepted,
     LeaseOffered,
@@ -41,7 +44,7 @@ from vetonet.attester.state import (
 )
 from vetonet.attester.tamper import TamperCounted, TamperDetected
 from vetonet.attester.treaty_gate import judge_amendment
-from vetonet.attester.working import do_work
+from vetonet.attester.working import run_work
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import sign
 from vetonet.errors import UnexpectedEventError
@@ -79,14 +82,18 @@ def step(state: ChipState, event: Event, now: Milliseconds) -> Outcome:
 def _start(state: ChipState, event: PowerCycled, now: Milliseconds) -> Outcome:
     """Each start has its own alias key, endorsed with what was measured; all else is kept (VN-8.4)."""
     is_first = state.phase is Phase.OFF
-    firmware_digest = event.firmware_digest or state.firmware_digest
-    alias_key = state.secure_element.start(firmware_digest, event.seed)
+    firmware = event.firmware or state.firmware
+    refusal = judge_start(state, firmware)
+    if refusal is not None:
+        return state, (refusal,)
+    alias_key = state.secure_element.start(firmware.digest, event.seed)
     following = replace(
         state,
         phase=compute_phase(state, now) if is_first else state.phase,
         alias_key=alias_key,
         boot_count=state.boot_count + 1,
-        firmware_digest=firmware_digest,
+        firmware=firmware,
+        fuses=blow_fuses(state.fuses, firmware),
         snapshots=state.snapshots.begin(now, state.secret),
         window_start_ms=now if is_first else state.window_start_ms,
         latest_ms=now,
@@ -95,10 +102,21 @@ def _start(state: ChipState, event: PowerCycled, now: Milliseconds) -> Outcome:
         ueid=state.ueid,
         alias=alias_key.public_key,
         boot_count=following.boot_count,
-        firmware_digest=following.firmware_digest,
+        firmware=firmware,
     )
     vouched = vouch_for_boot(endorsement, state.secure_element)
     return following, (AliasEndorsed(data=sign(vouched, state.secure_element)),)
+
+
+def _take_firmware(state: ChipState, event: FirmwareOffered, now: Milliseconds) -> Outcome:
+    """The chip may start with it from now on; it runs what it runs until then (VN-17.8)."""
+    judged = judge_update(state, event)
+    if isinstance(judged, Refused):
+        return state, (judged,)
+    values, sighting = judged
+    digest = values.firmware.digest
+    following = replace(state.with_sighting(sighting, now), approved=state.approved | {digest})
+    return following, (CheckpointTrusted(checkpoint=sighting.checkpoint), FirmwareApproved(digest=digest))
 
 
 def _follow_log(state: ChipState, event: CheckpointSeen, now: Milliseconds) -> Outcome:
@@ -220,20 +238,22 @@ def _rows_of(phase: Phase, *rows: _Row) -> tuple[Transition, ...]:
 _UNLICENSED, _SPENT = frozenset({Phase.UNLICENSED}), frozenset({Phase.SPENT})
 _LICENSED, _LEASED = frozenset({Phase.LICENSED}), frozenset({Phase.LEASED})
 _PAUSED, _TAMPERED = frozenset({Phase.PAUSED}), frozenset({Phase.TAMPERED})
+_OFF: Final = frozenset({Phase.OFF})
 _ROWS: Final = (
     *_rows_of(
         Phase.OFF,
-        (PowerCycled, _start, _UNLICENSED | _TAMPERED, "first start"),
-        (TamperDetected, _count_tampering, frozenset({Phase.OFF}), ""),
+        (PowerCycled, _start, _OFF | _UNLICENSED | _TAMPERED, "first start"),
+        (TamperDetected, _count_tampering, _OFF, ""),
     ),
     *_rows_of(
         Phase.UNLICENSED,
         (LicenceOffered, _take_licence, _UNLICENSED | _LICENSED, "licence judged"),
         (LeaseOffered, _take_lease, _UNLICENSED, ""),
-        (WorkRequested, do_work, _UNLICENSED, "small work"),
+        (WorkRequested, run_work, _UNLICENSED, "small work"),
         (IntervalEnded, _report, _UNLICENSED, "report"),
         (TreatyAmended, _take_treaty, _UNLICENSED, ""),
         (CheckpointSeen, _follow_log, _UNLICENSED, ""),
+        (FirmwareOffered, _take_firmware, _UNLICENSED, ""),
         (PowerCycled, _start, _UNLICENSED, ""),
         (TrafficRequested, _send, _UNLICENSED, ""),
         (TamperDetected, _count_tampering, _TAMPERED, "tampering noticed"),
@@ -242,10 +262,11 @@ _ROWS: Final = (
         Phase.LICENSED,
         (LicenceOffered, _take_licence, _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _LICENSED | _LEASED | _PAUSED, "lease judged"),
-        (WorkRequested, do_work, _LICENSED | _LEASED | _PAUSED | _SPENT, "small work, or its time has come"),
+        (WorkRequested, run_work, _LICENSED | _LEASED | _PAUSED | _SPENT, "small work, or its time has come"),
         (IntervalEnded, _report, _LICENSED | _LEASED | _PAUSED | _SPENT, "report"),
         (TreatyAmended, _take_treaty, _LICENSED, ""),
         (CheckpointSeen, _follow_log, _LICENSED, ""),
+        (FirmwareOffered, _take_firmware, _LICENSED, ""),
         (PowerCycled, _start, _LICENSED, ""),
         (TrafficRequested, _send, _LICENSED, ""),
         (TamperDetected, _count_tampering, _TAMPERED, "tampering noticed"),
@@ -254,10 +275,11 @@ _ROWS: Final = (
         Phase.LEASED,
         (LicenceOffered, _take_licence, _LEASED | _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _LEASED | _PAUSED, "next lease judged"),
-        (WorkRequested, do_work, _LEASED | _PAUSED | _SPENT, "work until lease, budget or time is over"),
+        (WorkRequested, run_work, _LEASED | _PAUSED | _SPENT, "work until lease, budget or time is over"),
         (IntervalEnded, _report, _LEASED | _PAUSED | _SPENT, "report"),
         (TreatyAmended, _take_treaty, _LEASED, ""),
         (CheckpointSeen, _follow_log, _LEASED, ""),
+        (FirmwareOffered, _take_firmware, _LEASED, ""),
         (PowerCycled, _start, _LEASED, ""),
         (TrafficRequested, _send, _LEASED, ""),
         (TamperDetected, _count_tampering, _TAMPERED, "tampering noticed"),
@@ -266,10 +288,11 @@ _ROWS: Final = (
         Phase.PAUSED,
         (LicenceOffered, _take_licence, _PAUSED | _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _PAUSED | _LEASED, "next lease judged"),
-        (WorkRequested, do_work, _PAUSED | _LEASED | _SPENT, "floor rate, until its next lease begins"),
+        (WorkRequested, run_work, _PAUSED | _LEASED | _SPENT, "floor rate, until its next lease begins"),
         (IntervalEnded, _report, _PAUSED | _LEASED | _SPENT, "report"),
         (TreatyAmended, _take_treaty, _PAUSED, ""),
         (CheckpointSeen, _follow_log, _PAUSED, ""),
+        (FirmwareOffered, _take_firmware, _PAUSED, ""),
         (PowerCycled, _start, _PAUSED, ""),
         (TrafficRequested, _send, _PAUSED, ""),
         (TamperDetected, _count_tampering, _TAMPERED, "tampering noticed"),
@@ -278,10 +301,11 @@ _ROWS: Final = (
         Phase.SPENT,
         (LicenceOffered, _take_licence, _SPENT | _LICENSED, "newer licence judged"),
         (LeaseOffered, _take_lease, _SPENT, ""),
-        (WorkRequested, do_work, _SPENT, "floor rate"),
+        (WorkRequested, run_work, _SPENT, "floor rate"),
         (IntervalEnded, _report, _SPENT, "report"),
         (TreatyAmended, _take_treaty, _SPENT, ""),
         (CheckpointSeen, _follow_log, _SPENT, ""),
+        (FirmwareOffered, _take_firmware, _SPENT, ""),
         (PowerCycled, _start, _SPENT, ""),
         (TrafficRequested, _send, _SPENT, ""),
         (TamperDetected, _count_tampering, _TAMPERED, "tampering noticed"),
@@ -290,10 +314,11 @@ _ROWS: Final = (
         Phase.TAMPERED,
         (LicenceOffered, _refuse_tampered, _TAMPERED, ""),
         (LeaseOffered, _refuse_tampered, _TAMPERED, ""),
-        (WorkRequested, do_work, _TAMPERED, "floor rate"),
+        (WorkRequested, run_work, _TAMPERED, "floor rate"),
         (IntervalEnded, _report, _TAMPERED, "report"),
         (TreatyAmended, _take_treaty, _TAMPERED, ""),
         (CheckpointSeen, _follow_log, _TAMPERED, ""),
+        (FirmwareOffered, _take_firmware, _TAMPERED, ""),
         (PowerCycled, _start, _TAMPERED, ""),
         (TrafficRequested, _send, _TAMPERED, ""),
         (TamperDetected, _count_tampering, _TAMPERED, ""),

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from vetonet.attestation.corim import Corim
 from vetonet.attestation.enrolment import DeviceEnrolment, PeakRate
+from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.identity import issue_device_certificate
 from vetonet.attestation.platform import SIMULATED
+from vetonet.attestation.reference_values import ReferenceValues, UpdatePurpose
 from vetonet.attester.interlock import FixedSet, Interlock, plan_sets
 from vetonet.attester.machine import step
 from vetonet.attester.models import ChipModel
 from vetonet.attester.secure_element import SEED_BYTES, SecureElement, SoftwareElement
 from vetonet.attester.state import ChipState, Outcome, Phase, PowerCycled
 from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa
-from vetonet.crypto.statement import Signed, sign_jointly
+from vetonet.crypto.statement import Signed, sign, sign_jointly
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.policy import LogPolicy
 from vetonet.units import Milliseconds, Rng
@@ -47,7 +50,7 @@ def manufacture(
     treaty: Signed[Treaty],
     rng: Rng,
     *,
-    firmware_digest: bytes,
+    firmware: Firmware,
     secure_element: SecureElement | None = None,
 ) -> ChipState:
     """Return a chip of this model that never started, with a certified device key and the treaty burnt in.
@@ -57,7 +60,7 @@ def manufacture(
         maker: who certifies its key.
         treaty: what it enforces.
         rng: for a key in software.
-        firmware_digest: what it measures when it starts.
+        firmware: what the maker puts in; the chip starts with it and with what the parties approve later.
         secure_element: what keeps its key, or None for one of software.
 
     Raises:
@@ -81,8 +84,23 @@ def manufacture(
         certificate=certificate,
         secure_element=element,
         secret=rng(SECRET_BYTES),
-        firmware_digest=firmware_digest,
+        firmware=firmware,
+        approved=frozenset({firmware.digest}),
     )
+
+
+def publish_reference(
+    maker: Maker,
+    model: ChipModel,
+    firmware: Firmware,
+    *,
+    number: int = 1,
+    purpose: UpdatePurpose = UpdatePurpose.SECURITY_PATCH,
+) -> bytes:
+    """Return the maker's signed word that chips of a model may run this firmware: a leaf for the log (VN-17.6)."""
+    corim = Corim(vendor=maker.endorser_id, model=model.name, number=number, firmware=firmware)
+    values = ReferenceValues(endorser_id=maker.endorser_id, number=number, purpose=purpose, corim=corim)
+    return sign(values, maker.root)
 
 
 def bind_sets(chips: Sequence[ChipState]) -> tuple[ChipState, ...]:
@@ -114,7 +132,6 @@ def describe(chip: ChipState, maker: Maker, *, owner: str, site: str) -> DeviceE
         owner=owner,
         site=site,
         attester_kind=maker.attester_kind,
-        firmware_digest=chip.firmware_digest,
     )
 
 

@@ -40,6 +40,12 @@ REFUSALS: Final = frozenset(
         "epoch-skipped",
         "log-replaced",
         "no-successor",
+        # other firmware, and a start with it
+        "reference-malformed",
+        "reference-forged",
+        "other-model",
+        "firmware-unapproved",
+        "firmware-rolled-back",
         # work
         "unknown-precision",
         "licence-required",

@@ -41,7 +41,7 @@ def build_report(
         cumulative_flop=state.cumulative_flop,
         energy_j=compute_energy_j(state.interval_flop, peak=peak, tdp_w=state.model.tdp_w),
         out_of_set_bytes=out_of_set_bytes,
-        firmware_digest=state.firmware_digest,
+        firmware_digest=state.firmware.digest,
         snapshots=state.snapshots.taken,
         cumulative_tokens=state.meter.tokens,
         cumulative_cycles=state.meter.cycles,

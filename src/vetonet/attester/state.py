@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.report import NO_DIGEST, DebugStatus
 from vetonet.attester.holdings import Job, LicenceInUse, PastTreaty
 from vetonet.attester.interlock import DataSent, Interlock, TrafficRequested
@@ -66,7 +67,9 @@ class ChipState:
         model: its public facts.
         certificate: its device certificate (DER).
         secure_element: keeps its device key, which signs nothing but alias endorsements.
-        firmware_digest: what it measured when it started.
+        firmware: what it measured when it started.
+        approved: the digests of the firmware that it may start with.
+        fuses: the highest svn that it ever ran of each component; nothing lower starts any more.
         debug_status: its debug facilities (RFC 9711 section 4.2.9).
         alias_key: signs reports until the next start; None before the first.
         counter, previous_digest: number and digest of the newest report.
@@ -91,7 +94,9 @@ class ChipState:
     certificate: bytes = field(repr=False)
     secure_element: SecureElement = field(repr=False)
     secret: bytes = field(repr=False)
-    firmware_digest: bytes
+    firmware: Firmware
+    approved: frozenset[bytes]
+    fuses: Mapping[str, int] = field(default_factory=dict)
     past: tuple[PastTreaty, ...] = field(default=(), repr=False)
     debug_status: DebugStatus = DebugStatus.DISABLED_PERMANENTLY
     phase: Phase = Phase.OFF
@@ -140,11 +145,28 @@ class PowerCycled:
 
     Attributes:
         seed: 32 random bytes, for elements that draw none of their own.
-        firmware_digest: what it measures.
+        firmware: what it measures.
     """
 
     seed: bytes = field(repr=False)
-    firmware_digest: bytes | None = None
+    firmware: Firmware | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareOffered:
+    """The operator hands in other firmware that the parties approved; the chip may start with it from now on.
+
+    Attributes:
+        reference: the maker's signed reference values of it.
+        data: the resolution that approves them, signed by the quorum of the class of action.
+        log_proof: that the resolution is a leaf of the log.
+        consistency: that the checkpoint of ``log_proof``, where newer, extends the newest one known.
+    """
+
+    reference: bytes = field(repr=False)
+    data: bytes = field(repr=False)
+    log_proof: LogProof = field(repr=False)
+    consistency: ConsistencyProof | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +304,13 @@ class LeaseAccepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareApproved:
+    """The chip may start with the firmware of this digest from now on."""
+
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TreatyAdopted:
     """The chip enforces the treaty of this epoch from now on."""
 
@@ -331,6 +360,7 @@ Event: TypeAlias = (
     | LicenceOffered
     | LeaseOffered
     | TreatyAmended
+    | FirmwareOffered
     | WorkRequested
     | TrafficRequested
     | IntervalEnded
@@ -342,6 +372,7 @@ Effect: TypeAlias = (
     | LicenceAccepted
     | LeaseAccepted
     | TreatyAdopted
+    | FirmwareApproved
     | WorkDone
     | DataSent
     | SnapshotTaken

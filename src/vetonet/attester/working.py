@@ -15,7 +15,7 @@ from vetonet.policy.lease import Lease
 from vetonet.units import Flop, Milliseconds
 
 
-def do_work(state: ChipState, event: WorkRequested, now: Milliseconds) -> Outcome:
+def run_work(state: ChipState, event: WorkRequested, now: Milliseconds) -> Outcome:
     """Whatever is computed is metered, throttled or not (VN-12.3)."""
     settled = settle(state, now)
     refusal = judge_work(settled, event, now)

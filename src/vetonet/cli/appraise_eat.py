@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -50,9 +50,11 @@ STATUS_EXITS: Final[Mapping[str, Exit]] = {
 )
 @click.option(
     "--reference",
+    "references",
     required=True,
+    multiple=True,
     type=click.Path(path_type=Path),
-    help="The maker's signed reference values of its firmware.",
+    help="Signed reference values of firmware by a maker; repeat it for each that counts.",
 )
 @click.option("--nonce", required=True, metavar="HEX", help="The challenge that the evidence must answer.")
 @click.option(
@@ -64,7 +66,7 @@ def eat(
     evidence: Path,
     *,
     roots: Path,
-    reference: Path,
+    references: tuple[Path, ...],
     nonce: str,
     kinds: tuple[str, ...],
     now_ms: Milliseconds | None,
@@ -79,17 +81,19 @@ def eat(
     challenge = _parse_nonce(nonce)
     data = read_input(evidence, "evidence", maximum=MAX_ENDORSEMENT_BYTES)
     given = read_input(roots, "roots", maximum=MAX_ENDORSEMENT_BYTES)
-    values = read_input(reference, "reference values", maximum=MAX_ENDORSEMENT_BYTES)
+    values = [
+        (path, read_input(path, "reference values", maximum=MAX_ENDORSEMENT_BYTES)) for path in references
+    ]
     now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     from vetonet.attestation.psa import is_psa_token
 
     if is_psa_token(data):
-        result = _appraise_psa((evidence, data), (roots, given), (reference, values), challenge)
+        result = _appraise_psa((evidence, data), (roots, given), values, challenge)
     else:
         result = _appraise_evidence(
             (evidence, data),
             (roots, given),
-            (reference, values),
+            values,
             challenge=challenge,
             kinds=frozenset(kinds),
             now=now,
@@ -104,7 +108,7 @@ def eat(
 def _appraise_evidence(
     evidence: tuple[Path, bytes],
     roots: tuple[Path, bytes],
-    reference: tuple[Path, bytes],
+    references: Sequence[tuple[Path, bytes]],
     *,
     challenge: bytes,
     kinds: frozenset[str],
@@ -113,19 +117,19 @@ def _appraise_evidence(
     from vetonet.attestation.appraise_evidence import Expectations, appraise_evidence
     from vetonet.attestation.evidence_file import Evidence
     from vetonet.attestation.maker_root import read_maker_roots
-    from vetonet.attestation.reference_digests import RunsReferenceFirmware, open_reference_digests
+    from vetonet.attestation.reference_values import open_reference_values
 
     makers = _read(roots, "root certificates", read_maker_roots)
-    keys = [maker.key for maker in makers]
-    references = _read(
-        reference, "reference values by a given root", lambda data: open_reference_digests(data, keys)
+    keys = {maker.key.key_id: maker.key for maker in makers}
+    values = tuple(
+        _read(given, "reference values by a given root", lambda data: open_reference_values(data, keys))
+        for given in references
     )
     expected = Expectations(
         challenge=challenge,
         now=now,
         kinds=kinds or _list_kinds(makers),
-        models=(references.statement.model.encode(),),
-        rules=(RunsReferenceFirmware(references=(references.statement,)),),
+        references=values,
     )
     return _read(
         evidence,
@@ -140,12 +144,15 @@ def _list_kinds(makers: tuple[MakerRoot, ...]) -> frozenset[str]:
 
 
 def _appraise_psa(
-    token: tuple[Path, bytes], roots: tuple[Path, bytes], reference: tuple[Path, bytes], nonce: bytes
+    token: tuple[Path, bytes],
+    roots: tuple[Path, bytes],
+    references: Sequence[tuple[Path, bytes]],
+    nonce: bytes,
 ) -> AttestationResult:
     from vetonet.attestation.psa import appraise_psa
     from vetonet.attestation.psa_endorsements import read_psa_endorsements
 
-    documents = [_read(given, "a CoMID template in JSON", _parse_json) for given in (roots, reference)]
+    documents = [_read(given, "a CoMID template in JSON", _parse_json) for given in (roots, *references)]
     endorsements = _read(roots, "endorsements of PSA devices", lambda _: read_psa_endorsements(*documents))
     return _read(token, "a PSA token", lambda data: appraise_psa(data, endorsements, nonce))
 

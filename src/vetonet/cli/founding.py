@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from vetonet.attestation.platform import SIMULATED
+from vetonet.attestation.platform import ATTESTER_KINDS, SIMULATED
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.crypto.keys import (
     EcdsaSigningKey,
@@ -37,6 +37,8 @@ from vetonet.wire.identity import Role
 from vetonet.wire.pki import Authority, Credential, generate_authority
 
 ATTESTER_KIND: Final = SIMULATED
+"""What a treaty says of a maker's chips unless its plan names another kind."""
+
 COORDINATOR_ID: Final = "coordinator"
 FIRST_EPOCH: Final = 1
 
@@ -164,6 +166,10 @@ def write_terms(plan: TreatyPlan, keys: PublicKeys, origin: str) -> Terms:
     Raises:
         ConfigError: no treaty can say that.
     """
+    for maker, kind in plan.attester_kinds:
+        if kind not in ATTESTER_KINDS:
+            known = ", ".join(ATTESTER_KINDS)
+            raise ConfigError(f"expected a kind of attester among {known} for {maker}, got {kind!r}")
     try:
         return Terms(
             name=plan.name,
@@ -180,7 +186,7 @@ def write_terms(plan: TreatyPlan, keys: PublicKeys, origin: str) -> Terms:
                 for name, party in plan.operators
             ),
             endorsers=tuple(
-                Endorser(endorser_id=name, root_key=key, attester_kind=ATTESTER_KIND)
+                Endorser(endorser_id=name, root_key=key, attester_kind=plan.find_kind(name) or ATTESTER_KIND)
                 for name, key in keys.makers.items()
             ),
             log_origin=origin,

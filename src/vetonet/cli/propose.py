@@ -116,6 +116,7 @@ def propose(
     founded, later = load_operator(directory, operator_id), _read_later(options.pop("treaty_paths"))
     member = replace(founded, treaty=later[-1]) if later else founded
     chip_model = options.pop("chip_model")
+    options["per_device_flop"] = _choose_share(options["per_device_flop"], options.pop("offline_units"))
     proposal = _draw_up(member, **options)
     chip = _choose_chip(proposal.precision, chip_model)
     _warn_if_impossible(proposal, chip, is_named=chip_model is not None)
@@ -141,7 +142,6 @@ def _draw_up(
     *,
     total_flop: Flop,
     per_device_flop: Flop | None,
-    offline_units: int | None,
     chips: int | None,
     device_set: Path | None,
     duration_ms: Milliseconds,
@@ -160,8 +160,7 @@ def _draw_up(
     terms, serial = member.treaty.statement, secrets.token_bytes(SERIAL_BYTES)
     devices = DeviceSet(ueids=_choose_devices(chips, device_set, serial))
     opens_ms, closes_ms, begins_ms = _schedule(terms, window_ms, starts_ms)
-    given = _choose_share(per_device_flop, offline_units)
-    share = given or -(-total_flop // len(devices.ueids))
+    share = per_device_flop or -(-total_flop // len(devices.ueids))
     _require_ceilings(total_flop, share, len(devices.ueids))
     try:
         return Proposal(

@@ -97,7 +97,11 @@ def treaty() -> None:
     help="Who may propose; repeat.  [default: op1]",
 )
 @click.option(
-    "--maker", "maker_ids", type=NAME, multiple=True, help="A chip maker; repeat.  [default: maker1]"
+    "--maker",
+    "makers",
+    multiple=True,
+    metavar="NAME[:KIND]",
+    help="A chip maker, and the kind of its attesters (SIMULATED, TPM2); repeat.  [default: maker1:SIMULATED]",
 )
 @click.option(
     "--max-colluding",

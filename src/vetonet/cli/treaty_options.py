@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vetonet.attestation.platform import ATTESTER_KINDS
 from vetonet.cli.exits import Failure
 from vetonet.cli.parameters import parse_name
-from vetonet.policy.plan import TreatyPlan, compute_witnessing
+from vetonet.policy.plan import TreatyPlan, compute_witnessing, split_maker
 from vetonet.units import Flop, Milliseconds
 
 MAX_PARTIES: Final = 64
@@ -30,7 +31,7 @@ class Flags:
     licensed_flop: Flop
     forbidden_flop: Flop | None
     operators: tuple[tuple[str, str | None], ...]
-    maker_ids: tuple[str, ...]
+    makers: tuple[tuple[str, str | None], ...]
     max_colluding: int | None
     witness_quorum: int | None
     times: Mapping[str, Milliseconds]
@@ -59,7 +60,7 @@ class Flags:
             licensed_flop=options["monitored_flop"],
             forbidden_flop=options["forbidden_flop"],
             operators=tuple(map(_parse_operator, options["operators"])) or (("op1", None),),
-            maker_ids=options["maker_ids"] or ("maker1",),
+            makers=tuple(map(_parse_maker, options["makers"])) or (("maker1", None),),
             max_colluding=options["max_colluding"],
             witness_quorum=options["witness_quorum"],
             times={name: value for name, value in options.items() if name.endswith("_ms")},
@@ -82,7 +83,8 @@ class Flags:
                 licensed_flop=self.licensed_flop,
                 forbidden_flop=self.forbidden_flop,
                 operators=self.operators,
-                maker_ids=self.maker_ids,
+                maker_ids=tuple(name for name, _ in self.makers),
+                attester_kinds=tuple((name, kind) for name, kind in self.makers if kind is not None),
                 max_colluding=self.max_colluding,
                 witness_quorum=self.witness_quorum,
                 **self.times,
@@ -96,7 +98,7 @@ class Flags:
             "--party": roster,
             "--veto": self.veto_ids,
             "--operator": operators,
-            "--maker": self.maker_ids,
+            "--maker": tuple(name for name, _ in self.makers),
         }
         for option, names in named.items():
             for name in names:
@@ -141,6 +143,17 @@ def _require_roster(roster: tuple[str, ...], option: str, party_ids: tuple[str, 
     for party_id in party_ids:
         if party_id not in roster:
             raise Failure(f"{option}: the treaty has no party {party_id}; it has {', '.join(roster)}")
+
+
+def _parse_maker(text: str) -> tuple[str, str | None]:
+    maker_id, kind = split_maker(text)
+    try:
+        name = parse_name(maker_id)
+    except ValueError as error:
+        raise Failure(f"--maker: expected NAME or NAME:KIND: {error}") from error
+    if kind is not None and kind not in ATTESTER_KINDS:
+        raise Failure(f"--maker: expected a kind of attester among {', '.join(ATTESTER_KINDS)}, got {kind!r}")
+    return name, kind
 
 
 def _parse_operator(text: str) -> tuple[str, str | None]:

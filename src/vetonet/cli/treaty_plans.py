@@ -14,7 +14,7 @@ from vetonet.cli.treaty_text import describe_quorum
 from vetonet.party.preset import list_presets, read_preset
 from vetonet.party.toml_reading import MAX_FILE_CHARS
 from vetonet.party.treaty_file import TreatyFileError, read_treaty_text
-from vetonet.policy.plan import TreatyPlan
+from vetonet.policy.plan import TreatyPlan, spell_maker
 from vetonet.units import spell_flop
 
 SUFFIX: Final = ".toml"
@@ -69,7 +69,7 @@ def describe_plan(plan: TreatyPlan) -> dict[str, Any]:
         "actions": {action.value: describe_quorum(q, plan.party_ids) for action, q in plan.actions},
         "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in plan.bands],
         "operators": [{"id": name, "party": party} for name, party in plan.operators],
-        "makers": list(plan.maker_ids),
+        "makers": [spell_maker(plan, maker) for maker in plan.maker_ids],
         "times_ms": dict(plan.times),
         "witness_quorum": quorum,
         "max_colluding": colluding,

@@ -15,7 +15,7 @@ from vetonet.policy.blocking import compute_fewest_signers, list_key_vetoes
 from vetonet.policy.expression import AllOf, Expression, Threshold
 from vetonet.policy.game import is_exact
 from vetonet.policy.losses import compute_losses
-from vetonet.policy.plan import TreatyPlan
+from vetonet.policy.plan import TreatyPlan, spell_maker
 from vetonet.policy.quorum import Denominator, Quorum, Recusal
 
 _DENOMINATORS = {
@@ -138,7 +138,11 @@ def diff_plans(a: TreatyPlan, b: TreatyPlan) -> list[str]:
     return [
         *_diff("name", a.name, b.name),
         *_diff_names("roster", a.party_ids, b.party_ids),
-        *_diff_names("chip makers", a.maker_ids, b.maker_ids),
+        *_diff_names(
+            "chip makers",
+            [spell_maker(a, maker) for maker in a.maker_ids],
+            [spell_maker(b, maker) for maker in b.maker_ids],
+        ),
         *_diff_names(
             "operators", list(map(_name_operator, a.operators)), list(map(_name_operator, b.operators))
         ),

@@ -7,8 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from vetonet.attestation.appraisal_policy import Found
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.challenge import compute_challenge
+from vetonet.attestation.platform import appraise_platform
+from vetonet.attestation.reference_values import find_firmware_problems
+from vetonet.attestation.registry import KnownAlias
 from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST, ComputeReport
 from vetonet.attester.interlock import OUTSIDE_BYTES_PER_S
 from vetonet.compliance.bundle import DeviceSet
@@ -135,9 +139,32 @@ def _judge_lease(case: Case, licence: Licence, usage: Usage) -> Iterator[Problem
 def judge_genuineness(case: Case) -> Iterator[Problem]:
     """Step 10: every report is signed by an enrolled chip in a known state."""
     yield from case.evidence.forgeries
+    firmware: dict[bytes, tuple[Found, ...]] = {}
     for usage in case.evidence.iter_usages():
-        alias = case.record.registry.find_alias(usage.report.signer.key_id)
-        yield from appraise(usage.report, alias.device, alias.alias)
+        key_id = usage.report.signer.key_id
+        known = case.record.registry.find_alias(key_id)
+        if key_id not in firmware:  # once for all reports of a boot
+            firmware[key_id] = tuple(_judge_boot(case.record, known))
+        yield from appraise(usage.report, known.device, known.alias, firmware=firmware[key_id])
+    for chain in case.evidence.chains.values():
+        yield from _judge_platform(case, chain)
+
+
+def _judge_boot(record: PublicRecord, known: KnownAlias) -> Iterator[Found]:
+    """Yield what is wrong with the firmware of a boot, by what counted when the log took its alias key."""
+    enrolment, boot = known.device.enrolment, known.alias.statement
+    leaf_index = record.alias_leaves[boot.alias.key_id]
+    references = record.registry.references
+    accepted = references.list_accepted(enrolment.endorser_id, enrolment.model, leaf_index)
+    return find_firmware_problems(boot.firmware, accepted)
+
+
+def _judge_platform(case: Case, chain: Sequence[Usage]) -> Iterator[Problem]:
+    """The chips' secure elements say what their kinds must say, and count on with each report (VN-17.1)."""
+    registry = case.record.registry
+    signers = {usage.report.signer.key_id for usage in chain}
+    aliases = {key_id: registry.find_alias(key_id).alias for key_id in signers}
+    yield from appraise_platform([usage.report for usage in chain], chain[0].device, aliases)
 
 
 def judge_freshness(case: Case) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
+from vetonet.attestation.reference_values import ReferenceValues
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
 from vetonet.compliance.bundle import Bundle
@@ -21,6 +22,7 @@ from vetonet.errors import (
 )
 from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
+from vetonet.policy.motion import Resolution
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.tlog.log import Log
@@ -45,6 +47,7 @@ class PublicRecord:
         lease_leaves: where each lease stands, by licence id and number.
         enrolment_leaves: where each chip was enrolled, by ueid.
         retirement_leaves: where each chip that is out of service was retired, by ueid.
+        alias_leaves: where each alias key was endorsed, by its key id.
         problems: leaves that the rules would not have let in; nobody is accused of them.
     """
 
@@ -59,6 +62,7 @@ class PublicRecord:
     lease_leaves: Mapping[tuple[int, int], int] = field(default_factory=dict)
     enrolment_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     retirement_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
+    alias_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -97,6 +101,7 @@ def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:
         lease_leaves=reading.lease_leaves,
         enrolment_leaves=reading.enrolment_leaves,
         retirement_leaves=reading.retirement_leaves,
+        alias_leaves=reading.alias_leaves,
         problems=tuple(reading.problems),
     )
 
@@ -142,6 +147,7 @@ class RecordReader:
         registry: the chips.
         batches: the operators' report batches with their leaf indices.
         licence_leaves, enrolment_leaves, retirement_leaves: where each stands, by licence id or ueid.
+        alias_leaves: where each alias key was endorsed, by its key id.
         lease_leaves: where each lease stands, by licence id and number.
         problems: leaves that the rules would not have let in.
     """
@@ -156,6 +162,7 @@ class RecordReader:
         self.lease_leaves: dict[tuple[int, int], int] = {}
         self.enrolment_leaves: dict[bytes, int] = {}
         self.retirement_leaves: dict[bytes, int] = {}
+        self.alias_leaves: dict[bytes, int] = {}
         self.problems: list[Problem] = []
 
     def read_or_note(self, leaf_index: int, data: bytes) -> None:
@@ -178,7 +185,10 @@ class RecordReader:
             retired = self.registry.read_retirement(data, terms)
             self.retirement_leaves[retired.statement.ueid] = leaf_index
         elif kind == AliasEndorsement.TYPE:
-            self.registry.read_alias(data)
+            alias = self.registry.read_alias(data)
+            self.alias_leaves[alias.statement.alias.key_id] = leaf_index
+        elif kind == ReferenceValues.TYPE:
+            self.registry.read_reference(data, terms, leaf_index)
         elif kind == ReportBatch.TYPE:
             self.batches.append((leaf_index, self.registry.read_batch(data, terms)))
         else:
@@ -192,6 +202,9 @@ class RecordReader:
         if kind == Lease.TYPE:
             lease = read_unverified(data, Lease)  # which the ledger has just verified
             self.lease_leaves[lease.licence_id, lease.number] = leaf_index
+        if kind == Resolution.TYPE:
+            decided = read_unverified(data, Resolution)  # likewise
+            self.registry.approve_reference(decided.subject_digest, decided.action, leaf_index)
         for digest in self.ledger.licensed.keys() - before:
             licence = self.ledger.find(digest).licence
             if licence is not None:

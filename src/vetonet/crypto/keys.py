@@ -225,6 +225,13 @@ def _hash_of(algorithm: Algorithm) -> hashes.HashAlgorithm:
     return chosen
 
 
+def build_low_s(algorithm: Algorithm, r: int, s: int) -> bytes:
+    """Return an ECDSA signature in the one spelling that ``PublicKey.verify`` takes: ``r || s``, the low ``s``."""
+    family = _FAMILIES[algorithm]
+    half = family.point_bytes // 2
+    return r.to_bytes(half, "big") + min(s, family.order - s).to_bytes(half, "big")
+
+
 class SigningKey(Protocol):
     """Whatever can sign: software keys here, a secure element behind the same port."""
 
@@ -280,11 +287,9 @@ class EcdsaSigningKey:
 
     def sign(self, message: bytes) -> bytes:
         """Return ``r || s`` over ``message``, with the low ``s``."""
-        family = _FAMILIES[self.public_key.algorithm]
         scheme = ec.ECDSA(_hash_of(self.public_key.algorithm), deterministic_signing=True)
         r, s = utils.decode_dss_signature(self.private_key.sign(message, scheme))
-        half = family.point_bytes // 2
-        return r.to_bytes(half, "big") + min(s, family.order - s).to_bytes(half, "big")
+        return build_low_s(self.public_key.algorithm, r, s)
 
 
 def generate_ed25519(rng: Rng) -> Ed25519SigningKey:

@@ -24,6 +24,7 @@ from vetonet.policy.plan import (
     find_name_faults,
     find_time_faults,
     find_witness_faults,
+    split_maker,
 )
 from vetonet.policy.quorum import Quorum
 from vetonet.units import Milliseconds, parse_duration
@@ -84,7 +85,8 @@ class _Reading:
         document = self._document
         document.require_known(self._root, (), KEYS)
         name = document.take(self._root, (), "name", str)
-        parties, makers = self._read_names("parties"), self._read_names("makers")
+        parties, named = self._read_names("parties"), self._read_names("makers")
+        makers = None if named is None else tuple(split_maker(text)[0] for text in named)
         operators, bands = self._read_operators(), self._read_bands()
         times, (quorum, colluding) = self._read_times(), self._read_witnesses()
         actions = self._read_actions(parties)
@@ -102,6 +104,7 @@ class _Reading:
                 bands=bands,
                 operators=operators,
                 maker_ids=makers,
+                attester_kinds=_list_kinds(named or ()),
                 max_colluding=colluding,
                 witness_quorum=quorum,
                 **{f"{key.replace('-', '_')}_ms": duration for key, duration in times.items()},
@@ -214,3 +217,9 @@ class _Reading:
 
 
 _IMPOSSIBLE: Final = ActionClass.REMOVE_BASELINE.value
+
+
+def _list_kinds(makers: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return what is said after the names of makers, as in ``NAME:KIND``."""
+    split = map(split_maker, makers)
+    return tuple((name, kind) for name, kind in split if kind is not None)

@@ -9,7 +9,7 @@ from typing import Final
 from vetonet.party.treaty_quorums import EVERYBODY, add_key_vetoes, make_own_key
 from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, Expression, Threshold
-from vetonet.policy.plan import TreatyPlan
+from vetonet.policy.plan import TreatyPlan, spell_maker
 from vetonet.policy.quorum import Quorum, Recusal
 from vetonet.units import Flop, spell_duration
 
@@ -20,7 +20,7 @@ def write_treaty_text(plan: TreatyPlan) -> str:
     """Return the canonical file of a plan; ``read_treaty_text`` returns the plan from it."""
     sections = (
         (f"name = {_quote(plan.name)}", *_spell_names("parties", plan.party_ids)),
-        _spell_names("makers", plan.maker_ids),
+        _spell_names("makers", tuple(spell_maker(plan, maker) for maker in plan.maker_ids)),
         *(_spell_operator(operator, party) for operator, party in plan.operators),
         *(
             (

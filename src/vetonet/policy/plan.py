@@ -35,6 +35,7 @@ NAME_RULE: Final = (
     "a name of up to 64 letters, digits, dots, dashes and underscores, with a letter or digit first"
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_KIND: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}")
 
 Where: TypeAlias = tuple[str | int, ...]
 """The part of a plan at fault, by the keys under which its file says it."""
@@ -74,6 +75,7 @@ class TreatyPlan:
         bands: how much compute needs consent.
         operators: ids, each with the party it belongs to, if any.
         maker_ids: chip makers.
+        attester_kinds: what vouches for the chips of those makers whose kind is not the default one.
         window_ms: the longest a vote may stay open.
         signing_ms: how long one attempt at a threshold signature may take.
         report_interval_ms: how often a chip that runs must report.
@@ -100,11 +102,13 @@ class TreatyPlan:
     refresh_ms: Milliseconds = 0
     max_colluding: int | None = None
     witness_quorum: int | None = None
+    attester_kinds: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a plan that no treaty can follow, with all the reasons at once."""
         faults = (
             *find_name_faults(self.name, self.party_ids, self.operators, self.maker_ids),
+            *_find_kind_faults(self.maker_ids, self.attester_kinds),
             *find_band_faults(self.bands),
             *find_time_faults(self.times, {action for action, _ in self.actions}),
             *find_witness_faults(len(self.party_ids), self.max_colluding, self.witness_quorum),
@@ -158,6 +162,10 @@ class TreatyPlan:
             (ActionClass.ROSTER_CHANGE, changing),
         )
         return cls(party_ids=party_ids, actions=actions, bands=tuple(bands), **parts)  # type: ignore[arg-type]
+
+    def find_kind(self, maker_id: str) -> str | None:
+        """Return the kind of a maker's attesters, or None for the default one."""
+        return dict(self.attester_kinds).get(maker_id)
 
     @property
     def times(self) -> Mapping[str, Milliseconds]:
@@ -241,6 +249,33 @@ def find_name_faults(
         if party is not None and party not in party_ids:
             reason = f"expected a party of the roster as that of operator {operator}, got {party!r}"
             yield Fault(where=("operator", index, "party"), reason=reason)
+
+
+def _find_kind_faults(
+    maker_ids: tuple[str, ...], attester_kinds: tuple[tuple[str, str], ...]
+) -> Iterator[Fault]:
+    """Yield what is wrong with the kinds of attesters: each is of one maker, and has a name (VN-17.1)."""
+    named = [maker for maker, _ in attester_kinds]
+    for maker, kind in attester_kinds:
+        if maker not in maker_ids or named.count(maker) > 1:
+            yield Fault(
+                where=(MAKERS,), reason=f"expected one kind of attester for a chip maker, got {maker!r}"
+            )
+        if _KIND.fullmatch(kind) is None:
+            reason = f"expected a kind of attester such as TPM2 for {maker}, got {kind[:80]!r}"
+            yield Fault(where=(MAKERS,), reason=reason)
+
+
+def split_maker(text: str) -> tuple[str, str | None]:
+    """Return a chip maker and the kind of its attesters, if said, of ``NAME`` or ``NAME:KIND``."""
+    maker_id, colon, kind = text.partition(":")
+    return maker_id, kind if colon else None
+
+
+def spell_maker(plan: TreatyPlan, maker_id: str) -> str:
+    """Return ``NAME``, or ``NAME:KIND`` where the plan says one."""
+    kind = plan.find_kind(maker_id)
+    return maker_id if kind is None else f"{maker_id}:{kind}"
 
 
 def find_band_faults(bands: tuple[Band, ...]) -> Iterator[Fault]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
+from vetonet.attestation.reference_values import ReferenceValues
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
 from vetonet.crypto.statement import peek
@@ -34,8 +35,8 @@ class Admission:
         """Return an admission that grows without this one: for what is not durable yet."""
         return Admission(self.treaty, self.registry, is_staged=True)
 
-    def admit(self, data: bytes, now: Milliseconds) -> str:
-        """Take a statement in; return the id of the operator who may submit it.
+    def admit(self, data: bytes, now: Milliseconds) -> str | None:
+        """Take a statement in; return the id of the operator who may submit it, or None where any may.
 
         Args:
             data: the signed statement.
@@ -73,6 +74,11 @@ class Admission:
         del now
         return self._own_registry().read_batch(data, self.treaty).statement.operator_id
 
+    def admit_reference(self, data: bytes, now: Milliseconds) -> None:
+        """Signed by the maker it names, and the next of its model (VN-17.6)."""
+        del now
+        self._own_registry().read_reference(data, self.treaty)
+
     def _own_registry(self) -> Registry:
         """Return the registry that may grow: a copy where this admission is staged."""
         if self._is_staged:
@@ -80,12 +86,13 @@ class Admission:
         return self.registry
 
 
-Rule: TypeAlias = Callable[[Admission, bytes, Milliseconds], str]
+Rule: TypeAlias = Callable[[Admission, bytes, Milliseconds], str | None]
 
 RULES: Final[Mapping[str, Rule]] = {
     DeviceEnrolment.TYPE: Admission.admit_enrolment,
     DeviceRetirement.TYPE: Admission.admit_retirement,
     AliasEndorsement.TYPE: Admission.admit_alias,
     ReportBatch.TYPE: Admission.admit_batch,
+    ReferenceValues.TYPE: Admission.admit_reference,
 }
 """What each type of statement has to fulfil; a type that is not here is refused."""

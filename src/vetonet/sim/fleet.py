@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import repeat
 from typing import Final
 
+from vetonet.attestation.firmware import Firmware, FirmwareComponent
 from vetonet.attestation.report import compute_batch, open_reports
 from vetonet.attester.machine import step
-from vetonet.attester.manufacture import Maker, bind_sets, enrol, manufacture, power_on
+from vetonet.attester.manufacture import Maker, bind_sets, enrol, manufacture, power_on, publish_reference
 from vetonet.attester.models import ChipModel
+from vetonet.attester.secure_element import SecureElement
 from vetonet.attester.state import (
     AliasEndorsed,
     CheckpointSeen,
@@ -36,8 +40,15 @@ from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
 from vetonet.units import Flop, Milliseconds, Precision, Rng, WorkloadClass
 
-FIRMWARE_DIGEST: Final = bytes.fromhex("5a" * 32)
-"""What the simulated chips measure; measured boot comes with the attester issue."""
+FIRMWARE: Final = Firmware(
+    components=tuple(
+        FirmwareComponent(
+            name=name, digest=sha256(f"vetonet simulated {name} 1.0".encode()).digest(), svn=1, version="1.0"
+        )
+        for name in ("boot-rom-patch", "bootloader", "metering-engine")
+    )
+)
+"""What the simulated chips are made with and measure when they start."""
 
 SITE: Final = "simulated hall"
 
@@ -68,15 +79,22 @@ class Tally:
 class Fleet:
     """Chips of one model and one operator; their states change, nothing else does."""
 
-    __slots__ = ("_chips", "_operator", "_tree", "device_set", "enrolments")
+    __slots__ = ("_chips", "_operator", "_tree", "device_set", "endorsements", "enrolments")
 
-    def __init__(self, chips: Sequence[ChipState], operator: Operator, enrolments: Sequence[bytes]) -> None:
-        """Keep these chips, in the order of their ueids, and the statements that enrolled them."""
+    def __init__(
+        self,
+        chips: Sequence[ChipState],
+        operator: Operator,
+        enrolments: Sequence[bytes],
+        endorsements: Sequence[bytes],
+    ) -> None:
+        """Keep these chips, in the order of their ueids, the statements that enrolled them, and their maker's."""
         self._chips = sorted(chips, key=lambda chip: chip.ueid)
         self._operator = operator
         self._tree = Tree(compute_leaf_hash(chip.ueid) for chip in self._chips)
         self.device_set: Final = DeviceSet(ueids=tuple(chip.ueid for chip in self._chips))
         self.enrolments: Final = tuple(enrolments)
+        self.endorsements: Final = tuple(endorsements)
 
     @classmethod
     def build(
@@ -88,6 +106,7 @@ class Fleet:
         operator: Operator,
         treaty: Signed[Treaty],
         rng: Rng,
+        elements: Sequence[SecureElement] = (),
     ) -> Fleet:
         """Return a fleet that was just made and enrolled, and is still off.
 
@@ -97,15 +116,17 @@ class Fleet:
             maker: who made the chips and signs for them.
             operator: who owns the chips and signs for them.
             treaty: what the chips enforce.
-            rng: for their keys.
+            rng: for keys in software.
+            elements: one secure element for each chip, or none for keys in software.
         """
         chips, enrolments = [], []
-        for _ in range(count):
-            chip = manufacture(model, maker, treaty, rng, firmware_digest=FIRMWARE_DIGEST)
+        for element in elements or repeat(None, count):
+            chip = manufacture(model, maker, treaty, rng, firmware=FIRMWARE, secure_element=element)
             owner = operator.operator_id
             enrolments.append(enrol(chip, maker, owner=owner, owner_key=operator.key, site=SITE))
             chips.append(chip)
-        return cls(bind_sets(chips), operator, enrolments)
+        endorsements = (publish_reference(maker, model, FIRMWARE),)
+        return cls(bind_sets(chips), operator, enrolments, endorsements)
 
     def power_on(self, rng: Rng, now: Milliseconds) -> tuple[bytes, ...]:
         """Start every chip; return the alias endorsements, which belong into the log."""

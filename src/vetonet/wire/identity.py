@@ -91,12 +91,15 @@ def read_peer(auth_context: Mapping[str, Iterable[bytes]], *, trust_domain: str)
     return identity
 
 
-def require_caller(caller: Identity | None, role: Role, name: str) -> None:
-    """The caller is this participant; without certificates (None) only signatures count.
+def require_caller(caller: Identity | None, role: Role, name: str | None) -> None:
+    """The caller is this participant, or anybody of this role where no name is given.
+
+    Without certificates (a caller of None) only signatures count.
 
     Raises:
         WrongIdentityError: it is another.
     """
-    if caller is not None and (caller.role, caller.name) != (role, name):
-        msg = f"{caller.role} {caller.name!r} calls for {role} {name!r}"
+    if caller is not None and (caller.role, caller.name) != (role, caller.name if name is None else name):
+        wanted = f"an {role}" if name is None else f"{role} {name!r}"
+        msg = f"{caller.role} {caller.name!r} calls for {wanted}"
         raise WrongIdentityError(msg, culprit=caller.name, clause="VN-13.1")

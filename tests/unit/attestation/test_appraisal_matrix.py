@@ -18,7 +18,6 @@ from support.chip_evidence import (
     OTHER_ALIAS,
     OTHER_DEVICE,
     OTHER_ROOT,
-    OUTDATED,
     YEAR_MS,
     ListedRevocations,
     certify,
@@ -27,14 +26,16 @@ from support.chip_evidence import (
     judge,
     make_claims,
     make_evidence,
+    open_reference,
     pin,
     report,
     report_raw,
 )
+from support.firmware import NAMES, PATCHED, UNKNOWN, make_firmware
 from support.world import NOW_MS
 from vetonet.attestation.ear import AttestationResult, Judgement, Tier
+from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.reasons import Finding
-from vetonet.attestation.reference_digests import RunsReferenceFirmware
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "appraisal.md"
 ROW = re.compile(
@@ -56,6 +57,13 @@ def with_claims(change: Callable[[dict[Any, Any]], object]) -> Callable[[], Atte
 def alter(data: bytes) -> bytes:
     """The same with another last byte, which belongs to the signature."""
     return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def run_with(firmware: Firmware) -> Callable[[], AttestationResult]:
+    """The chip honestly measured this and reports it."""
+    return lambda: judge(
+        make_evidence(alias=endorse(firmware=firmware), report=report(firmware_digest=firmware.digest))
+    )
 
 
 NO, MAYBE = Tier.CONTRAINDICATED, Tier.WARNING
@@ -176,20 +184,20 @@ MATRIX: dict[str, Row] = {
         with_report(firmware_digest=bytes(32)),
         *("unknown-firmware", MISMATCHED, EXECUTABLES, 96, NO),
     ),
-    "no reference values": (
-        lambda: judge(expected=expect(rules=(RunsReferenceFirmware(references=()),))),
-        *("reference-missing", MISSING, EXECUTABLES, 33, MAYBE),
-    ),
     "bad component": (
-        lambda: judge(
-            make_evidence(alias=endorse(firmware_digest=bytes(32)), report=report(firmware_digest=bytes(32)))
-        ),
+        run_with(UNKNOWN),
         *("component-mismatched", MISMATCHED, EXECUTABLES, 33, MAYBE),
     ),
+    "one component more": (
+        run_with(make_firmware(names=(*NAMES, "spare"))),
+        *("component-unknown", MISSING, EXECUTABLES, 33, MAYBE),
+    ),
+    "one component less": (
+        run_with(make_firmware(names=NAMES[:1])),
+        *("component-missing", MISSING, EXECUTABLES, 33, MAYBE),
+    ),
     "old firmware": (
-        lambda: judge(
-            make_evidence(alias=endorse(firmware_digest=OUTDATED), report=report(firmware_digest=OUTDATED))
-        ),
+        lambda: judge(expected=expect(references=(open_reference(), open_reference(PATCHED, 2)))),
         *("component-outdated", STALE, EXECUTABLES, 32, MAYBE),
     ),
 }
@@ -255,6 +263,14 @@ def test_no_rule_silences_another() -> None:
 
 def test_a_chip_of_a_pinned_root_is_found_among_several() -> None:
     assert judge(roots=(pin(OTHER_ROOT, "another"), pin())).status is Tier.AFFIRMING
+
+
+def test_what_one_maker_says_of_firmware_is_nothing_to_the_chips_of_another() -> None:
+    other = open_reference(root=OTHER_ROOT)
+    for references in ((), (other,)):
+        result = judge(roots=(pin(), pin(OTHER_ROOT, "another")), expected=expect(references=references))
+        assert [entry.reason for entry in result.failed] == ["wrong-model", "reference-missing"]
+    assert judge(expected=expect(references=(other, open_reference()))).status is Tier.AFFIRMING
 
 
 def test_several_claims_that_are_missing_are_told_one_by_one() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.fleet import FIRMWARE, make_fleet
+from support.firmware import FIRMWARE
+from support.fleet import make_fleet
 from vetonet.attestation.enrolment import (
     AliasEndorsement,
     DeviceEnrolment,
@@ -50,7 +51,7 @@ def endorse(**changes: Any) -> bytes:
         "ueid": CHIP.ueid,
         "alias": generate_ed25519(RNG).public_key,
         "boot_count": 1,
-        "firmware_digest": FIRMWARE,
+        "firmware": FIRMWARE,
     }
     return sign(AliasEndorsement(**(fields | changes)), CHIP.secure_element)
 
@@ -188,7 +189,7 @@ def test_an_alias_of_a_chip_that_is_not_enrolled_is_refused() -> None:
 
 def test_an_alias_signed_by_another_chip_is_refused() -> None:
     stolen = AliasEndorsement(
-        ueid=CHIP.ueid, alias=generate_ed25519(RNG).public_key, boot_count=2, firmware_digest=FIRMWARE
+        ueid=CHIP.ueid, alias=generate_ed25519(RNG).public_key, boot_count=2, firmware=FIRMWARE
     )
     with pytest.raises(UnknownPartyError):
         make_registry().read_alias(sign(stolen, FLEET.chips[1].secure_element))
@@ -235,7 +236,7 @@ def test_boot_zero_is_refused() -> None:
 def test_an_alias_key_of_another_algorithm_is_refused() -> None:
     alias = generate_ecdsa(RNG, Algorithm.ES384).public_key
     with pytest.raises(ValueError, match="Ed25519"):
-        AliasEndorsement(ueid=CHIP.ueid, alias=alias, boot_count=1, firmware_digest=FIRMWARE)
+        AliasEndorsement(ueid=CHIP.ueid, alias=alias, boot_count=1, firmware=FIRMWARE)
 
 
 def test_an_enrolment_is_no_alias() -> None:

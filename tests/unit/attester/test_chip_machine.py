@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from support.firmware import FIRMWARE
 from support.fleet import MODEL, PEAK, drive, make_fleet, tell
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.report import NO_DIGEST, DebugStatus
@@ -37,9 +38,7 @@ CHIP = FLEET.chips[0]
 LICENCE = FLEET.licence.statement
 LEASED = FLEET.lease(CHIP)
 FLOOR = PEAK // 100
-NEVER_STARTED = manufacture(
-    MODEL, FLEET.maker, FLEET.council.treaty, SeededRng(b"new"), firmware_digest=bytes(32)
-)
+NEVER_STARTED = manufacture(MODEL, FLEET.maker, FLEET.council.treaty, SeededRng(b"new"), firmware=FIRMWARE)
 
 
 def test_a_chip_without_power_does_nothing() -> None:
@@ -219,12 +218,6 @@ def test_power_loss_keeps_everything_but_the_alias_key() -> None:
     assert again == replace(chip, alias_key=again.alias_key, boot_count=2, latest_ms=chip.latest_ms + 5)
     assert len(effects) == 1
     assert tell(step(again, FLEET.offer(CHIP.ueid), again.latest_ms)[1]) == ["licence-replayed"]
-
-
-def test_other_firmware_is_measured_at_the_next_start() -> None:
-    alias = generate_ed25519(SeededRng(b"boot"))
-    chip, _ = step(CHIP, PowerCycled(seed=alias.seed, firmware_digest=b"e" * 32), CHIP.latest_ms)
-    assert chip.firmware_digest == b"e" * 32
 
 
 def test_no_secret_shows_in_the_repr_of_a_chip() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.bundles import altered, make_compliant_scene, make_scene
-from support.fleet import FIRMWARE, MODEL, make_fleet
+from support.firmware import FIRMWARE
+from support.fleet import MODEL, make_fleet
 from support.world import NOW_MS
 from vetonet.attestation.report import ComputeReport
 from vetonet.attester.interlock import (
@@ -18,6 +19,7 @@ from vetonet.attester.interlock import (
     MAX_SET,
     MIN_SET,
     OUTSIDE_BYTES_PER_S,
+    DataSent,
     FixedSet,
     Interlock,
     TrafficRequested,
@@ -25,7 +27,7 @@ from vetonet.attester.interlock import (
 )
 from vetonet.attester.machine import step
 from vetonet.attester.manufacture import bind_sets, manufacture, power_on
-from vetonet.attester.state import ChipState, DataSent, IntervalEnded, Phase, ReportSigned
+from vetonet.attester.state import ChipState, IntervalEnded, Phase, ReportSigned
 from vetonet.compliance.result import Verdict
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import read_unverified
@@ -38,8 +40,7 @@ SECOND = 1_000
 def make_set(size: int = MIN_SET) -> tuple[ChipState, ...]:
     rng = SeededRng(b"set")
     made = [
-        manufacture(MODEL, FLEET.maker, FLEET.council.treaty, rng, firmware_digest=FIRMWARE)
-        for _ in range(size)
+        manufacture(MODEL, FLEET.maker, FLEET.council.treaty, rng, firmware=FIRMWARE) for _ in range(size)
     ]
     return tuple(power_on(chip, rng, NOW_MS)[0] for chip in bind_sets(made))
 
@@ -144,10 +145,10 @@ def test_no_report_tells_of_more_than_its_time_allows_and_nothing_is_lost(life: 
     assert told + rest == sent
 
 
-@pytest.mark.parametrize("change", [{"size_bytes": 0}, {"duration_ms": 0}])
-def test_traffic_of_nothing_is_our_own_mistake(change: dict[str, int]) -> None:
+@pytest.mark.parametrize(("size_bytes", "duration_ms"), [(0, 1), (1, 0)])
+def test_traffic_of_nothing_is_our_own_mistake(size_bytes: int, duration_ms: int) -> None:
     with pytest.raises(ValueError, match="expected"):
-        TrafficRequested(**({"size_bytes": 1, "duration_ms": 1} | change))
+        TrafficRequested(size_bytes=size_bytes, duration_ms=duration_ms)
 
 
 def ueids(count: int) -> tuple[bytes, ...]:
@@ -179,8 +180,7 @@ def test_many_chips_fall_into_few_sets_of_allowed_sizes() -> None:
 def test_chips_are_bound_once_and_before_they_start() -> None:
     rng = SeededRng(b"few")
     made = [
-        manufacture(MODEL, FLEET.maker, FLEET.council.treaty, rng, firmware_digest=FIRMWARE)
-        for _ in range(MIN_SET)
+        manufacture(MODEL, FLEET.maker, FLEET.council.treaty, rng, firmware=FIRMWARE) for _ in range(MIN_SET)
     ]
     bound = bind_sets(made)
     assert {chip.interlock.fixed_set for chip in bound} == {

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import pytest
 
+from support.firmware import FIRMWARE
 from support.fleet import make_fleet
-from vetonet.attestation.report import MAX_SNAPSHOTS, NO_DIGEST, ComputeReport
+from vetonet.attestation.report import MAX_SNAPSHOTS, ComputeReport
 from vetonet.attester.machine import step
 from vetonet.attester.manufacture import manufacture, power_on
 from vetonet.attester.snapshots import (
@@ -120,7 +121,7 @@ def test_chips_are_made_with_secrets_of_their_own() -> None:
 
 
 def test_the_first_start_draws_a_time_and_later_starts_change_nothing() -> None:
-    made = manufacture(CHIP.model, FLEET.maker, CHIP.treaty, SeededRng(b"x"), firmware_digest=NO_DIGEST)
+    made = manufacture(CHIP.model, FLEET.maker, CHIP.treaty, SeededRng(b"x"), firmware=FIRMWARE)
     assert made.snapshots.due_ms is None
     once, _ = power_on(made, SeededRng(b"1"), 1_000)
     twice, _ = power_on(once, SeededRng(b"2"), 2_000)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from support.fleet import FIRMWARE, MODEL, PEAK, make_fleet, tell
+from support.firmware import FIRMWARE
+from support.fleet import MODEL, PEAK, make_fleet, tell
 from support.world import NOW_MS
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.report import MAX_TAMPERS
@@ -23,7 +24,6 @@ from vetonet.attester.state import (
     WorkDone,
 )
 from vetonet.attester.tamper import TamperCounted, TamperDetected
-from vetonet.crypto.keys import generate_ed25519
 from vetonet.crypto.rng import SeededRng
 from vetonet.units import MS_PER_HOUR
 
@@ -51,7 +51,7 @@ def test_tampering_is_noticed_in_every_phase_also_before_the_first_start(phase: 
 
 
 def test_a_chip_that_was_opened_before_its_first_start_starts_tampered() -> None:
-    made = manufacture(MODEL, FLEET.maker, CHIP.treaty, SeededRng(b"opened"), firmware_digest=FIRMWARE)
+    made = manufacture(MODEL, FLEET.maker, CHIP.treaty, SeededRng(b"opened"), firmware=FIRMWARE)
     chip, _ = power_on(tamper(made), SeededRng(b"on"), NOW_MS)
     assert chip.phase is Phase.TAMPERED
 
@@ -88,8 +88,7 @@ def test_no_event_leads_out_of_it() -> None:
 
 def test_neither_power_nor_time_nor_the_log_ends_it() -> None:
     chip = tamper(leased())
-    key = generate_ed25519(SeededRng(b"boot"))
-    events = (PowerCycled(alias_key=key), CheckpointSeen(data=FLEET.sign_head()), IntervalEnded())
+    events = (PowerCycled(seed=b"b" * 32), CheckpointSeen(data=FLEET.sign_head()), IntervalEnded())
     for event in events:
         chip, _ = step(chip, event, chip.latest_ms + 100 * MS_PER_HOUR)
         assert (chip.phase, chip.tamper_count) == (Phase.TAMPERED, 1)
@@ -107,7 +106,7 @@ def test_its_reports_go_on_chain_and_say_so() -> None:
     assert appraise_chain(reports) == ()
     assert [report.statement.tamper_count for report in reports[-4:]] == [0, 2, 2, 2]
     assert reports[-1].statement.licence_id is None
-    found = [problem.reason for problem in appraise(reports[-1], KNOWN.device, KNOWN.alias)]
+    found = [problem.reason for problem in appraise(reports[-1], KNOWN.device, KNOWN.alias, firmware=())]
     assert found == ["tampered"]
 
 

@@ -20,6 +20,7 @@ from support.chip_evidence import (
     make_reference,
     report,
 )
+from support.firmware import PATCHED, UNKNOWN
 from support.world import NOW_MS
 from vetonet.cli.main import run
 from vetonet.crypto.statement import sign
@@ -93,12 +94,20 @@ def test_what_is_contraindicated_ends_with_1(
 def test_firmware_that_nobody_vouches_for_is_a_warning_and_ends_with_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    strange = bytes(32)
-    evidence = make_evidence(alias=endorse(firmware_digest=strange), report=report(firmware_digest=strange))
+    evidence = make_evidence(alias=endorse(firmware=UNKNOWN), report=report(firmware_digest=UNKNOWN.digest))
     code, out, _ = appraise(capsys, lay_out(tmp_path, evidence=evidence.to_bytes()))
     lines = out.splitlines()
     assert (code, lines[0]) == (3, "warning")
     assert lines[3].startswith("mismatched  component-mismatched")  # the worst stands first
+
+
+def test_all_reference_values_count_that_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lay_out(tmp_path, second=sign(make_reference(PATCHED, 2), ROOT))
+    code, out, _ = appraise(capsys, files, "--reference", str(files["second"]))
+    assert code == 3
+    assert "component-outdated" in out
 
 
 @pytest.mark.parametrize(

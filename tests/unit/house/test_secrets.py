@@ -8,7 +8,7 @@ from vetonet.attester.manufacture import Maker
 from vetonet.attester.models import find_chip_model
 from vetonet.attester.secure_element import SoftwareElement
 from vetonet.attester.state import ChipState
-from vetonet.cli.demo.stage import PLAN
+from vetonet.cli.demo.stage import Cast, build_plan
 from vetonet.cli.founding import Founded, found_treaty
 from vetonet.crypto import frost
 from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey
@@ -21,7 +21,7 @@ NOW_MS = 1_800_000_000_000
 
 @pytest.fixture(scope="module")
 def founded() -> Founded:
-    return found_treaty(PLAN, SeededRng(b"secrets").spawn, NOW_MS)
+    return found_treaty(build_plan(Cast(chips=4, run_chips=4)), SeededRng(b"secrets").spawn, NOW_MS)
 
 
 def build_chip(founded: Founded) -> ChipState:

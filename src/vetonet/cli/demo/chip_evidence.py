@@ -10,12 +10,12 @@ from typing import Final
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
 from vetonet.attestation.evidence_file import Evidence
 from vetonet.attestation.identity import DeviceCertificate, issue_root_certificate
-from vetonet.attestation.reference_digests import ReferenceDigests
+from vetonet.attestation.reference_values import ReferenceValues
 from vetonet.attestation.report import ComputeReport
 from vetonet.cli.output import spell_command
 from vetonet.compliance.bundle import Bundle
 from vetonet.crypto.keys import EcdsaSigningKey
-from vetonet.crypto.statement import S, peek, read_unverified, sign
+from vetonet.crypto.statement import S, peek, read_unverified
 
 EVIDENCE_FILE: Final = "evidence.cbor"
 ROOTS_FILE: Final = "roots.pem"
@@ -36,6 +36,7 @@ def build_chip_files(bundle: Bundle, root: EcdsaSigningKey) -> Mapping[str, byte
     enrolled = _find_leaf(bundle, DeviceEnrolment, lambda enrolment: _read_ueid(enrolment) == claims.ueid)
     enrolment = read_unverified(enrolled, DeviceEnrolment)
     validity = DeviceCertificate.from_bytes(enrolment.certificate)
+    reference = _find_leaf(bundle, ReferenceValues, lambda values: values.model == enrolment.model)
     certificate = issue_root_certificate(
         root,
         endorser_id=enrolment.endorser_id,
@@ -43,17 +44,11 @@ def build_chip_files(bundle: Bundle, root: EcdsaSigningKey) -> Mapping[str, byte
         not_after_ms=validity.not_after_ms,
         attester_kind=enrolment.attester_kind,
     )
-    reference = ReferenceDigests(
-        endorser_id=enrolment.endorser_id,
-        model=enrolment.model,
-        accepted=(enrolment.firmware_digest,),
-        outdated=(),
-    )
     evidence = Evidence(report=data, alias=alias, certificate=enrolment.certificate)
     return {
         EVIDENCE_FILE: evidence.to_bytes(),
         ROOTS_FILE: ssl.DER_cert_to_PEM_cert(certificate).encode(),
-        REFERENCE_FILE: sign(reference, root),
+        REFERENCE_FILE: reference,
         NONCE_FILE: f"{claims.challenge.hex()}\n".encode(),
     }
 

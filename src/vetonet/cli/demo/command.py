@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ import click
 
 from vetonet.cli.demo.chip_evidence import EVIDENCE_FILE, build_chip_files, spell_appraisal
 from vetonet.cli.demo.play import Play, Scene, begin
-from vetonet.cli.demo.scenes import SCENES
-from vetonet.cli.demo.stage import MAKER_ID, set_up
+from vetonet.cli.demo.scenes import SCENES, WITHHELD_CHIPS
+from vetonet.cli.demo.stage import MAKER_ID, Cast, set_up
 from vetonet.cli.exits import Exit
 from vetonet.cli.files import make_folder, write_output
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, print_table, spell_command
@@ -22,8 +23,10 @@ from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.sim.mlperf import MlperfWorkload
 from vetonet.sim.recorded_run import build_workload
+from vetonet.storage.simulated_tpms import open_simulated_tpms
 from vetonet.units import MS_PER_HOUR
 
+MAX_CHIPS: Final = 512
 LEAD_MS: Final = 4 * MS_PER_HOUR
 BUNDLE_FILE: Final = "bundle.vetonet"
 TRUST_ROOT_FILE: Final = "trust-root.json"
@@ -55,15 +58,29 @@ class Performance:
     type=click.Path(path_type=Path, file_okay=False),
     help="Where to leave the bundle and the trust root.  [default: a new temporary folder]",
 )
+@click.option(
+    "--chips",
+    type=click.IntRange(WITHHELD_CHIPS, MAX_CHIPS),
+    default=MAX_CHIPS,
+    show_default=True,
+    help="How many chips play; each does its own share of the real run on 512.",
+)
+@click.option(
+    "--secure-element",
+    type=click.Choice(["software", "tpm2"]),
+    default="software",
+    show_default=True,
+    help="What keeps a chip's key and count: tpm2 is one simulated TPM (swtpm) each, whose keys no seed gives.",
+)
 @json_option
-def demo(*, seed: int, out: Path | None, as_json: bool) -> None:
+def demo(*, seed: int, out: Path | None, chips: int, secure_element: str, as_json: bool) -> None:
     """Run the main job end to end and show what came of it.
 
     Seven parties over gRPC, 512 simulated H100s, one real MLPerf run. Under a minute.
     """
     folder = Path(tempfile.mkdtemp(prefix="vetonet-demo-")) if out is None else out
     make_folder(folder)
-    performance = asyncio.run(perform(seed, build_workload()))
+    performance = asyncio.run(perform(seed, build_workload(), chips=chips, secure_element=secure_element))
     bundle, trust_root = folder / BUNDLE_FILE, folder / TRUST_ROOT_FILE
     write_output(bundle, performance.bundle)
     write_output(trust_root, performance.trust_root.to_text().encode())
@@ -76,16 +93,37 @@ def demo(*, seed: int, out: Path | None, as_json: bool) -> None:
     raise SystemExit(Exit.OK if performance.is_as_expected else Exit.NEGATIVE)
 
 
-async def perform(seed: int, workload: MlperfWorkload) -> Performance:
+async def perform(
+    seed: int, workload: MlperfWorkload, *, chips: int | None = None, secure_element: str = "software"
+) -> Performance:
     """Return how the demonstration with this seed and this work went.
+
+    Args:
+        seed: what all keys in software follow from.
+        workload: the real run.
+        chips: how many of its chips play, or None for all.
+        secure_element: ``software``, or ``tpm2`` for a simulated TPM in each chip.
 
     Raises:
         VetonetError: the stage could not be set up, or an honest step failed.
     """
-    note(f"seed {seed}: founding a treaty, generating keys, making {workload.chips} chips")
+    count = chips or workload.chips
+    note(f"seed {seed}: founding a treaty, generating keys, making {count} chips ({secure_element})")
+    if count < workload.chips:
+        note(
+            f"    each does its share of the run on {workload.chips}; declared totals and threshold shrink alike"
+        )
+    with tempfile.TemporaryDirectory(prefix="vetonet-tpm-") as folder, contextlib.ExitStack() as stack:
+        tpms = open_simulated_tpms(Path(folder), count) if secure_element == "tpm2" else None
+        elements = () if tpms is None else stack.enter_context(tpms)
+        cast = Cast(chips=count, run_chips=workload.chips, elements=elements)
+        return await _play(seed, workload, cast)
+
+
+async def _play(seed: int, workload: MlperfWorkload, cast: Cast) -> Performance:
     played: list[Scene] = []
     with tempfile.TemporaryDirectory(prefix="vetonet-journal-") as journal:
-        async with set_up(seed, Path(journal), workload.start_ms - LEAD_MS) as stage:
+        async with set_up(seed, Path(journal), workload.start_ms - LEAD_MS, cast) as stage:
             play = begin(stage, workload, note)
             for number, scene in enumerate(SCENES, start=1):
                 played.append(await scene(play))

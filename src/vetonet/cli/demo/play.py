@@ -9,7 +9,6 @@ from typing import Final
 
 from vetonet.attester.manufacture import Maker
 from vetonet.cli.demo.stage import MAKER_ID, OPERATOR_ID, Stage
-from vetonet.cli.founding import ATTESTER_KIND
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.verify import verify_bundle
@@ -68,7 +67,7 @@ class Play:
     """The demonstration as far as it got: each scene adds to it.
 
     Attributes:
-        fleet: the operator's 512 chips.
+        fleet: the operator's chips.
         workload: what the real run computed, step by step.
         reports: every report of every chip so far.
         runs: those that were granted, oldest first.
@@ -113,17 +112,18 @@ def begin(stage: Stage, workload: MlperfWorkload, say: Say) -> Play:
     maker = Maker(
         endorser_id=MAKER_ID,
         root=stage.founded.makers[MAKER_ID],
-        attester_kind=ATTESTER_KIND,
+        attester_kind=stage.cast.kind,
         not_before_ms=workload.start_ms - YEAR_MS,
         not_after_ms=workload.start_ms + 20 * YEAR_MS,
     )
     fleet = Fleet.build(
         workload.chip,
-        workload.chips,
+        stage.cast.chips,
         maker=maker,
         operator=Operator(operator_id=OPERATOR_ID, key=stage.founded.operators[OPERATOR_ID]),
         treaty=stage.founded.treaty,
         rng=stage.rng.spawn("fleet"),
+        elements=stage.cast.elements,
     )
     return Play(stage=stage, workload=workload, fleet=fleet, say=say)
 

@@ -40,7 +40,7 @@ def describe_benchmark(
         opens_ms=starts_ms - 3 * MS_PER_HOUR,
         starts_ms=starts_ms,
         ends_ms=ends_ms,
-        total_flop=BENCHMARK_CEILING_FLOP,
+        total_flop=stage.cast.scale(BENCHMARK_CEILING_FLOP),
         devices=devices,
         precision=precision,
     )
@@ -57,7 +57,7 @@ def describe_interrupted_run(
         closes_ms=starts_ms - INTERVAL_MS // 3,
         starts_ms=starts_ms,
         ends_ms=starts_ms + 5 * INTERVAL_MS,
-        total_flop=INTERRUPTED_CEILING_FLOP,
+        total_flop=stage.cast.scale(INTERRUPTED_CEILING_FLOP),
         devices=devices,
         precision=precision,
     )
@@ -90,7 +90,7 @@ def describe_second_run(stage: Stage, devices: tuple[bytes, ...]) -> Proposal:
         opens_ms=opens_ms,
         starts_ms=opens_ms + 2 * MS_PER_HOUR,
         ends_ms=opens_ms + 10 * MS_PER_HOUR,
-        total_flop=BENCHMARK_CEILING_FLOP,
+        total_flop=stage.cast.scale(BENCHMARK_CEILING_FLOP),
         devices=devices,
         precision=Precision.FP8,
     )

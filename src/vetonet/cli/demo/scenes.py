@@ -36,9 +36,11 @@ async def found(play: Play) -> Scene:
     """Seven parties have a treaty and a group key that no one of them holds; the chips are enrolled."""
     treaty = play.stage.founded.treaty.statement
     quorum = treaty.find_quorum(ActionClass.RUN_GRANT)
-    await play.stage.publish(play.fleet.enrolments)
+    await play.stage.publish([*play.fleet.endorsements, *play.fleet.enrolments])
     checkpoint = SignedCheckpoint.from_bytes(await play.stage.operator.get_checkpoint()).checkpoint
-    is_whole = checkpoint.tree_size == 1 + play.fleet.size and len(treaty.parties) == len(PARTY_IDS)
+    is_whole = checkpoint.tree_size == 1 + len(play.fleet.endorsements) + play.fleet.size and len(
+        treaty.parties
+    ) == len(PARTY_IDS)
     return Scene(
         name="found",
         title="Seven parties found a treaty; nobody holds the licensing key",
@@ -68,7 +70,7 @@ async def grant_benchmark(play: Play) -> Scene:
     )
     decision, _ = await play.stage.close(proposal)
     if decision is not Decision.GRANTED:
-        return _benchmark_scene(str(decision).upper(), "no licence")
+        return _benchmark_scene(play, str(decision).upper(), "no licence")
     run, accepted = await _switch_on(play, proposal)
     await _run_benchmark(play, run)
     play.bundle = await play.stage.export([play.fleet.device_set], play.reports)
@@ -79,13 +81,15 @@ async def grant_benchmark(play: Play) -> Scene:
         f"{play.workload.duration_ms / 60_000:.0f} min under {run.lease} leases, "
         f"{len(play.reports):,} reports"
     )
-    return _benchmark_scene(f"LICENSED, {play.result.verdict}", detail)
+    return _benchmark_scene(play, f"LICENSED, {play.result.verdict}", detail)
 
 
-def _benchmark_scene(outcome: str, detail: str) -> Scene:
+def _benchmark_scene(play: Play, outcome: str, detail: str) -> Scene:
+    on_stage, of_run = play.fleet.size, play.workload.chips
+    which = f"{of_run} H100s" if on_stage == of_run else f"{on_stage} of its {of_run} H100s"
     return Scene(
         name="benchmark-405b",
-        title="A 405B benchmark run on 512 H100s (MLPerf v5.0) is granted and runs",
+        title=f"A 405B benchmark run on {which} (MLPerf v5.0) is granted and runs",
         expected="LICENSED, COMPLIANT",
         outcome=outcome,
         detail=detail,
@@ -284,7 +288,8 @@ async def _run_benchmark(play: Play, run: Run) -> None:
     """Meter and report the real run interval by interval; the last one ends with the licence."""
     intervals = list(iter_intervals(play.workload, INTERVAL_MS, anchor_ms=play.starts_ms))
     for number, interval in enumerate(intervals, start=1):
-        play.say(f"    interval {number} of {len(intervals)}: {interval.flop:.2e} FLOP")
+        flop = sum(interval.flop_of(index) for index in range(play.fleet.size))
+        play.say(f"    interval {number} of {len(intervals)}: {flop:.2e} FLOP")
         await renew(play, run, interval.start_ms)
         await show_checkpoint(play, interval.start_ms)
         work(play, run, interval.flop_of, start_ms=interval.start_ms, end_ms=interval.end_ms)

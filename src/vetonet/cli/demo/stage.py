@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from vetonet.attester.secure_element import SecureElement
 from vetonet.cli.demo.turncoat import TurncoatCoordinator
-from vetonet.cli.founding import COORDINATOR_ID, Founded, found_treaty
+from vetonet.cli.founding import ATTESTER_KIND, COORDINATOR_ID, Founded, found_treaty
 from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed, sign
@@ -37,7 +38,7 @@ from vetonet.service.server import CoordinatorServer, ServerSettings
 from vetonet.storage import AsyncJournal, MemoryJournal, SqliteJournal
 from vetonet.tlog.policy import LogPolicy
 from vetonet.tlog.witness import WitnessPort
-from vetonet.units import MS_PER_HOUR, MS_PER_S, Clock, Milliseconds
+from vetonet.units import MS_PER_HOUR, MS_PER_S, Clock, Flop, Milliseconds
 from vetonet.voting.state import Phase
 from vetonet.wire.convert import proposal_name
 from vetonet.wire.errors import NotFoundError
@@ -53,20 +54,58 @@ INTERVAL_MS: Final = 15 * 60_000
 LEASE_MS: Final = MS_PER_HOUR
 CHUNK_STATEMENTS: Final = 128
 
-PLAN: Final = TreatyPlan.of_threshold(
-    name="Compute Treaty of the Seven",
-    party_ids=PARTY_IDS,
-    min_grants=MIN_GRANTS,
-    veto_ids=VETO_IDS,
-    licensed_flop=10**21,
-    operators=((OPERATOR_ID, None),),
-    maker_ids=(MAKER_ID,),
-    window_ms=MS_PER_HOUR,
-    signing_ms=60_000,
-    report_interval_ms=INTERVAL_MS,
-    report_grace_ms=INTERVAL_MS,
-    lease_ms=LEASE_MS,
-)
+LICENSED_FLOP: Final = 10**21
+
+
+def build_plan(cast: Cast) -> TreatyPlan:
+    """Return the plan of the treaty, which names what vouches for the chips on stage."""
+    return TreatyPlan.of_threshold(
+        name="Compute Treaty of the Seven",
+        party_ids=PARTY_IDS,
+        min_grants=MIN_GRANTS,
+        veto_ids=VETO_IDS,
+        licensed_flop=cast.scale(LICENSED_FLOP),
+        operators=((OPERATOR_ID, None),),
+        maker_ids=(MAKER_ID,),
+        attester_kinds=cast.attester_kinds,
+        window_ms=MS_PER_HOUR,
+        signing_ms=60_000,
+        report_interval_ms=INTERVAL_MS,
+        report_grace_ms=INTERVAL_MS,
+        lease_ms=LEASE_MS,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Which chips play.
+
+    With fewer than the real run had, each does its own share of that run, and the totals that are declared and
+    the one from which a licence is needed shrink in proportion: per chip nothing changes.
+
+    Attributes:
+        chips: how many.
+        run_chips: how many the real run had.
+        elements: a secure element for each, or none for keys in software.
+    """
+
+    chips: int
+    run_chips: int
+    elements: tuple[SecureElement, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What vouches for the chips, as the treaty names it."""
+        return self.elements[0].kind if self.elements else ATTESTER_KIND
+
+    @property
+    def attester_kinds(self) -> tuple[tuple[str, str], ...]:
+        """What the plan says of the maker, where it is not the default."""
+        return () if self.kind == ATTESTER_KIND else ((MAKER_ID, self.kind),)
+
+    def scale(self, total_flop: Flop) -> Flop:
+        """Return the part of the real run's total that is for these chips."""
+        return total_flop * self.chips // self.run_chips
 
 
 @dataclass(slots=True)
@@ -91,6 +130,7 @@ class Stage:
     Attributes:
         founded: the treaty and all keys.
         rng: for what the operator draws.
+        cast: which chips play.
         coordinator: behind its server; nobody on stage touches it but through gRPC, save to corrupt it.
         operator: the operator's client.
         witnesses: the parties', by the name of their key.
@@ -100,6 +140,7 @@ class Stage:
     founded: Founded
     clock: StageClock
     rng: SeededRng
+    cast: Cast
     coordinator: TurncoatCoordinator
     operator: CoordinatorClient
     witnesses: Mapping[str, WitnessPort]
@@ -189,20 +230,21 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerator[Stage, None]:
+async def set_up(seed: int, directory: Path, now: Milliseconds, cast: Cast) -> AsyncGenerator[Stage, None]:
     """Within, a founded treaty's council is connected and at work.
 
     Args:
         seed: everything but the TLS certificates follows from it.
         directory: for the journal.
         now: when the play begins.
+        cast: which chips play.
 
     Raises:
         StorageError: the directory cannot hold a journal.
         ConfigError: no port is to be had.
     """
     rng = SeededRng(f"demo {seed}".encode())
-    founded = await asyncio.to_thread(found_treaty, PLAN, rng.spawn, _read_wall_clock())
+    founded = await asyncio.to_thread(found_treaty, build_plan(cast), rng.spawn, _read_wall_clock())
     clock = StageClock(now)
     async with contextlib.AsyncExitStack() as stack:
         journal = await stack.enter_async_context(AsyncJournal(SqliteJournal.open(directory)))
@@ -223,6 +265,7 @@ async def set_up(seed: int, directory: Path, now: Milliseconds) -> AsyncGenerato
             founded=founded,
             clock=clock,
             rng=rng.spawn("play"),
+            cast=cast,
             coordinator=coordinator,
             operator=operator,
             witnesses=witnesses,

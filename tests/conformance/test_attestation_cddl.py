@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.chip_evidence import make_evidence
 from support.fleet import make_fleet
 from vetonet.attestation.enrolment import (
     AliasEndorsement,
@@ -64,6 +65,7 @@ EMITTED: dict[str, tuple[str, Record]] = {
         ),
     ),
     "idle report": ("unlicensed-report", FREE),
+    "evidence": ("evidence", make_evidence()),
     "offline licence": (
         "offline-licence",
         pack_offline(FLEET.offer(FLEET.chips[0].ueid), FLEET.lease_offer()),

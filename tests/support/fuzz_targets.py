@@ -11,7 +11,7 @@ from support.chip_evidence import judge, make_claims, make_evidence, sign_payloa
 from support.firmware import PATCHED, make_reference, sign_reference
 from support.world import make_council
 from vetonet.attestation.corim import Corim
-from vetonet.attestation.eat import ClaimsSet
+from vetonet.attestation.eat import read_claims_set
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.evidence_file import Evidence
 from vetonet.attestation.identity import DeviceCertificate
@@ -89,7 +89,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         ),
         "eat": Target(
             parsers=(
-                ClaimsSet.from_bytes,
+                read_claims_set,
                 ComputeReport.from_bytes,
                 AliasEndorsement.from_bytes,
                 read_psa_claims,

@@ -206,7 +206,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "as long as the validity that the quorum itself signed",
         test="test_stockpiled_licences_do_not_outlast_the_newest_nor_their_end"),
     _fault(
-        "disguised-training", "Rahman-Tajdari; joshc; RFD 027", "training under a licence for inference, or the reverse",
+        "disguised-training", "Rahman-Tajdari; joshc; RFD 027",
+        "training under a licence for inference, or the reverse",
         (Catcher.CHIP, "other-workload"),
         "training that is called inference from the start is only metered: a class is a word",
         test="test_training_disguised_as_inference_is_metered_all_the_same"),

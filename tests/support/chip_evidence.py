@@ -62,8 +62,12 @@ def make_claims() -> ComputeReport:
 def certify(
     device: EcdsaSigningKey = DEVICE, root: EcdsaSigningKey = ROOT, name: str = "maker", **changes: Any
 ) -> bytes:
-    validity = {"not_before_ms": NOW_MS - YEAR_MS, "not_after_ms": NOW_MS + YEAR_MS} | changes
-    return issue_device_certificate(device.public_key, root, endorser_id=name, **validity)
+    fields: dict[str, Any] = {
+        "serial": "Test Chip-1",
+        "not_before_ms": NOW_MS - YEAR_MS,
+        "not_after_ms": NOW_MS + YEAR_MS,
+    } | changes
+    return issue_device_certificate(device.public_key, root, endorser_id=name, **fields)
 
 
 def endorse(device: SigningKey = DEVICE, **changes: Any) -> bytes:

@@ -16,7 +16,6 @@ from support.world import NOW_MS, Council, compute_device_set_root, make_council
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
-from vetonet.attestation.platform import SIMULATED
 from vetonet.attestation.report import (
     CYCLES_PER_MS,
     EAT_PROFILE,
@@ -187,8 +186,8 @@ def enrol(council: Council, chip: Chip, log: Log, **changes: Any) -> None:
         "tdp_w": TDP_W,
         "owner": chip.owner,
         "site": "Hall 1",
-        "attester_kind": SIMULATED,
         "serial": serial,
+        "attester_kind": council.treaty.statement.endorsers[0].attester_kind,
     }
     enrolment = DeviceEnrolment(**(fields | changes))
     log.append(sign_jointly(enrolment, [council.endorser_root, council.operator_keys[chip.owner]]))

@@ -34,6 +34,8 @@ from support.chip_evidence import (
 )
 from support.histories import make_history
 from support.psa_tokens import ASKED, CLAIMS, ENDORSED, make_token
+from support.silicon import driver_manifest, good_fields, make_key, make_opaque, make_report, pem_of, to_file
+from support.silicon import judge as judge_spdm
 from support.witnessed_log import NAMES, SIGNING_KEY, make_cosigned, make_log, make_policy
 from support.world import make_council
 from vetonet.attestation.eat import read_claims_set
@@ -41,6 +43,9 @@ from vetonet.attestation.evidence_file import Evidence
 from vetonet.attestation.maker_root import read_maker_roots
 from vetonet.attestation.psa import appraise_psa, read_psa_claims
 from vetonet.attestation.psa_endorsements import read_psa_endorsements
+from vetonet.attestation.spdm.certificate import read_pem_chain
+from vetonet.attestation.spdm.evidence_entry import read_evidence
+from vetonet.attestation.spdm.manifest_xml import read_manifest
 from vetonet.cli.conformance import SUITES
 from vetonet.crypto import cose, frost
 from vetonet.crypto.merkle import compute_leaf_hash
@@ -146,6 +151,9 @@ TEXTUAL = [cls for cls in find_classes("from_text") if takes_one_argument(cls.fr
 RECORDS = [cls for cls in BINARY if issubclass(cls, Record) and compute_layout(cls)]
 
 EXAMPLES: dict[str, bytes] = {
+    "measurement report": make_report(make_key("chip 1")),
+    "opaque data": make_opaque(),
+    "certificate of a chip": read_pem_chain(pem_of())[0].to_bytes(),
     "treaty": TREATY.statement.to_bytes(),
     "proposal": PROPOSAL.statement.to_bytes(),
     "grant": BALLOT.statement.to_bytes(),
@@ -242,6 +250,10 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "psa claims": (read_psa_claims, cbor.to_bytes(CLAIMS)),
     "roots": (read_maker_roots, issue_pinned()),
     "foreign cbor": (partial(cbor.from_foreign_bytes, max_bytes=4096), make_claims().to_bytes()),
+    "evidence of a chip": (read_evidence, to_file(good_fields())),
+    "appraisal of a chip": (judge_spdm, to_file(good_fields())),
+    "chain in PEM": (read_pem_chain, pem_of()),
+    "reference manifest": (lambda data: read_manifest(data, "fuzz"), driver_manifest()),
     "cbor": (partial(cbor.from_bytes, max_bytes=4096), TREATY.statement.to_bytes()),
 }
 

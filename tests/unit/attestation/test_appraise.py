@@ -190,6 +190,8 @@ def test_missing_evidence_is_told_apart_from_contradiction() -> None:
         "certificate-lapsed",
         "kind-unknown",
         "platform-missing",
+        "device-undated",
+        "revocation-missing",
         "reference-missing",
         "component-unknown",
         "component-missing",

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from vetonet.attestation.conflict import read_kind
-from vetonet.attestation.conflict import read_kind
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
 from vetonet.attestation.evidence_file import Evidence
 from vetonet.attestation.identity import DeviceCertificate, issue_root_certificate

@@ -8,7 +8,7 @@ else a CoRIM can hold is refused. Our own statement around it carries the maker'
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 from vetonet.attestation.firmware import MAX_COMPONENTS, MAX_SVN, Firmware, FirmwareComponent
 from vetonet.attestation.report import MAX_MODEL_BYTES
@@ -19,19 +19,28 @@ from vetonet.errors import EncodingError
 MAX_CORIM_BYTES: Final = 4096
 MAX_NUMBER: Final = 2**32
 
-_CORIM_TAG: Final = b"\xd9\x01\xf5"  # 501: an unsigned CoRIM
-_COMID_TAG: Final = b"\xd9\x01\xfa"  # 506: a CoMID, as a byte string
+_CORIM_TAG: Final = 501  # an unsigned CoRIM
+_COMID_TAG: Final = 506  # a CoMID, as a byte string
+_SVN_TAG: Final = 552  # exactly this svn; 553, at least this one, is refused: digests name one version
+_TAGS: Final = frozenset({_CORIM_TAG, _COMID_TAG, _SVN_TAG})
 _SHA256: Final = 1  # of the named-information hash registry
 _ID: Final = tstr(128)
 
 
 def _read_digest(item: cbor.Item) -> bytes:
-    if type(item) is not list or len(item) != 2 or item[0] != _SHA256:  # noqa: PLR2004  (a pair)
+    if type(item) is not list or len(item) != 2 or type(item[0]) is not int or item[0] != _SHA256:  # noqa: PLR2004  (a pair)
         raise EncodingError("expected a digest as [1, 32 bytes]: SHA-256 is the only hash function")
     return DIGEST.from_item(item[1])
 
 
 _DIGEST_PAIR: Final[Codec[bytes]] = Codec(lambda value: [_SHA256, DIGEST.to_item(value)], _read_digest)
+
+
+_NATURAL: Final = uint(MAX_SVN)
+_SVN: Final[Codec[int]] = Codec(
+    lambda value: cbor.Tagged(_SVN_TAG, _NATURAL.to_item(value)),
+    lambda item: _NATURAL.from_item(_untag(item, _SVN_TAG)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +55,7 @@ class MeasurementValues(Record):
     """What one component measures (``measurement-values-map``)."""
 
     version: VersionMap = member(0, record(VersionMap))
-    svn: int = member(1, uint(MAX_SVN))
+    svn: int = member(1, _SVN)
     digests: tuple[bytes, ...] = member(2, many(_DIGEST_PAIR, minimum=1, maximum=1))
 
 
@@ -124,8 +133,6 @@ class TagIdentity(Record):
 class ConciseMid(Record):
     """A CoMID (``concise-mid-tag``)."""
 
-    MAX_BYTES: ClassVar[int] = MAX_CORIM_BYTES
-
     identity: TagIdentity = member(1, record(TagIdentity))
     triples: Triples = member(4, record(Triples))
 
@@ -162,8 +169,14 @@ class Corim:
             identity=TagIdentity(tag_id=self.corim_id, tag_version=self.number),
             triples=Triples(reference=((environment, measurements),)),
         )
-        tags = b"\x81" + _COMID_TAG + cbor.to_bytes(comid.to_bytes())
-        return _CORIM_TAG + b"\xa2\x00" + cbor.to_bytes(self.corim_id) + b"\x01" + tags
+        content = cbor.Tagged(_COMID_TAG, cbor.to_tagged_bytes(comid.to_item()))
+        corim = {0: _ID.to_item(self.corim_id), 1: [content]}
+        data = cbor.to_tagged_bytes(cbor.Tagged(_CORIM_TAG, corim))
+        if len(data) > MAX_CORIM_BYTES:
+            raise EncodingError(
+                f"a CoRIM of {len(data)} bytes, more than the {MAX_CORIM_BYTES} anyone accepts"
+            )
+        return data
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Corim:
@@ -172,12 +185,7 @@ class Corim:
         Raises:
             EncodingError: oversize, no CoRIM of this subset, or not in its one spelling.
         """
-        if len(data) > MAX_CORIM_BYTES or not data.startswith(_CORIM_TAG):
-            raise EncodingError(f"expected a CoRIM (tag 501) of at most {MAX_CORIM_BYTES} bytes")
-        at = data.find(_COMID_TAG)
-        if at < 0:
-            raise EncodingError("expected a CoRIM with one CoMID (tag 506)")
-        comid = ConciseMid.from_bytes(_read_content(data[at + len(_COMID_TAG) :]))
+        comid = ConciseMid.from_item(_read(_read_content(data)))
         ((environment, measurements),) = comid.triples.reference
         found = cls(
             vendor=environment.of_class.vendor,
@@ -185,18 +193,31 @@ class Corim:
             number=comid.identity.tag_version,
             firmware=_build_firmware(measurements),
         )
-        # What follows from the content can stand in one way only, so this settles every byte before it.
+        # What follows from the content can stand in one way only, so this settles the names around it too.
         if found.to_bytes() != data:
             raise EncodingError("not the one spelling of these reference values")
         return found
 
 
 def _read_content(data: bytes) -> bytes:
-    """Return the bytes inside the byte string that a CoMID travels in."""
-    content = cbor.from_bytes(data, max_bytes=MAX_CORIM_BYTES)
+    """Return the bytes of the one CoMID that a CoRIM holds."""
+    corim = _untag(_read(data), _CORIM_TAG)
+    if type(corim) is not dict or list(corim) != [0, 1] or type(corim[1]) is not list or len(corim[1]) != 1:
+        raise EncodingError("expected a corim-map with an id and one tag")
+    content = _untag(corim[1][0], _COMID_TAG)
     if type(content) is not bytes:
         raise EncodingError("expected a CoMID inside a byte string")
     return content
+
+
+def _read(data: bytes) -> cbor.Item:
+    return cbor.from_tagged_bytes(data, max_bytes=MAX_CORIM_BYTES, tags=_TAGS)
+
+
+def _untag(item: cbor.Item, number: int) -> cbor.Item:
+    if not isinstance(item, cbor.Tagged) or item.number != number:
+        raise EncodingError(f"expected the CBOR tag {number}")
+    return item.content
 
 
 def _build_firmware(measurements: tuple[Measurement, ...]) -> Firmware:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from vetonet.attestation.firmware import Firmware
+from vetonet.attestation.identity import verify_device_certificate
 from vetonet.attestation.reference_values import ReferenceValues, open_reference_values
 from vetonet.attester.log_gate import judge_logged
 from vetonet.attester.state import ChipState, FirmwareOffered, Refused, Sighting
+from vetonet.crypto.keys import PublicKey
+from vetonet.crypto.statement import Keys
 from vetonet.errors import (
     EncodingError,
     EpochError,
@@ -70,9 +73,8 @@ def judge_update(state: ChipState, event: FirmwareOffered) -> tuple[ReferenceVal
     The maker alone changes no firmware, and neither do the parties alone: it takes the maker's signature, the
     resolution of the class of action that the update is of, and the log that shows it (RFD 025).
     """
-    keys = {maker.root_key.key_id: maker.root_key for maker in state.treaty.statement.endorsers}
     try:
-        signed = open_reference_values(event.reference, keys)
+        signed = open_reference_values(event.reference, _find_maker(state))
     except tuple(_OPENING_REFERENCE) as error:
         return Refused(reason=_OPENING_REFERENCE[type(error)], detail=str(error))
     values = signed.statement
@@ -87,6 +89,23 @@ def judge_update(state: ChipState, event: FirmwareOffered) -> tuple[ReferenceVal
         return Refused(reason=_OPENING[type(error)], detail=str(error))
     sighting = judge_logged(state, event, after=resolution.ballot_leaf_indices[-1])
     return sighting if isinstance(sighting, Refused) else (values, sighting)
+
+
+def _find_maker(state: ChipState) -> Keys:
+    """Return the one root key whose word on firmware counts here: the one that certified this chip.
+
+    Another maker of the treaty may have a model of the same name; it has no say about this chip.
+    """
+    roots = (maker.root_key for maker in state.treaty.statement.endorsers)
+    return {root.key_id: root for root in roots if _has_certified(root, state.certificate)}
+
+
+def _has_certified(root: PublicKey, certificate: bytes) -> bool:
+    try:
+        verify_device_certificate(certificate, root)
+    except InvalidSignatureError:
+        return False
+    return True
 
 
 def _verify_subject(resolution: Resolution, digest: bytes) -> None:

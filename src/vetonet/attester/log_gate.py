@@ -34,7 +34,8 @@ def judge_logged(state: ChipState, offer: Offer, *, after: int) -> Sighting | Re
     """Return the sighting that shows an offer to be in the log behind a leaf, or why none does.
 
     Of a treaty it shows the resolution, and behind that the treaty: that one was decided is not yet that the
-    log took it.
+    log took it. Of firmware it shows the reference values before the resolution: what nobody could look at
+    there, nobody approved.
     """
     sighting = _judge_signatures(state, offer.log_proof.checkpoint)
     if isinstance(sighting, Refused):
@@ -44,6 +45,9 @@ def judge_logged(state: ChipState, offer: Offer, *, after: int) -> Sighting | Re
         _verify_placed(offer.data, offer.log_proof, shown, after=after)
         if isinstance(offer, TreatyAmended):
             _verify_placed(offer.treaty, offer.inclusion, shown, after=offer.log_proof.leaf_index)
+        if isinstance(offer, FirmwareOffered):
+            _verify_placed(offer.reference, offer.inclusion, shown, after=0)
+            _verify_looked_at(offer)
     except ProofError as error:
         return Refused(reason="not-in-log", detail=str(error))
     return _judge_extension(state, sighting, offer.consistency)
@@ -62,6 +66,12 @@ def _verify_placed(
     )
     if proof.leaf_index <= after:
         raise ProofError(f"it stands at leaf {proof.leaf_index}, not after leaf {after}, on which it rests")
+
+
+def _verify_looked_at(offer: FirmwareOffered) -> None:
+    reference, resolution = offer.inclusion.leaf_index, offer.log_proof.leaf_index
+    if reference >= resolution:
+        raise ProofError(f"the reference values stand at leaf {reference}, the resolution at {resolution}")
 
 
 def judge_checkpoint(

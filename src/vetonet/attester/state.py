@@ -160,12 +160,14 @@ class FirmwareOffered:
         reference: the maker's signed reference values of it.
         data: the resolution that approves them, signed by the quorum of the class of action.
         log_proof: that the resolution is a leaf of the log.
+        inclusion: that the reference values are an earlier leaf, under the checkpoint of ``log_proof``.
         consistency: that the checkpoint of ``log_proof``, where newer, extends the newest one known.
     """
 
     reference: bytes = field(repr=False)
     data: bytes = field(repr=False)
     log_proof: LogProof = field(repr=False)
+    inclusion: InclusionProof = field(repr=False)
     consistency: ConsistencyProof | None = None
 
 

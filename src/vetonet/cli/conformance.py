@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import click
 
+from vetonet.attestation.spdm.vectors_spdm import iter_ecdsa_p384_cases, iter_spdm_cases
 from vetonet.attestation.vectors_eat import PublishedFile, iter_eat_cases
 from vetonet.crypto.frost import vectors as frost_vectors
 from vetonet.crypto.merkle import vectors as merkle_vectors
@@ -145,7 +146,8 @@ def read_published(path: Path) -> object:
         return None if found is None else found.read_bytes()
 
     try:
-        return PublishedFile(path=PurePosixPath(path.resolve().as_posix()), data=path.read_bytes(), find=find)
+        place = path.resolve()
+        return PublishedFile(name=place.name, folder=place.parent.name, data=path.read_bytes(), find=find)
     except OSError as error:
         raise ConfigError(f"cannot read {path.name}: {error.strerror}") from error
 
@@ -163,12 +165,18 @@ SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
         "cose-sign1": Suite(iter_cases=iter_sign1_cases, read=read_json),
         "ed25519": Suite(iter_cases=iter_ed25519_cases, read=read_json),
         "ecdsa-p256": Suite(iter_cases=iter_ecdsa_p256_cases, read=read_json),
+        "ecdsa-p384": Suite(
+            iter_cases=iter_ecdsa_p384_cases, patterns=("*.json", "*.txt"), read=read_published
+        ),
         "mldsa44": Suite(iter_cases=iter_mldsa44_cases, read=read_json),
         "merkle": Suite(iter_cases=merkle_vectors.iter_vector_cases, read=read_json),
         "checkpoint": Suite(iter_cases=iter_checkpoint_cases, read=read_json),
         "tlog-proof": Suite(iter_cases=iter_tlog_proof_cases, read=read_json),
         "tiles": Suite(iter_cases=iter_tile_cases, patterns=("*.json", CHECKPOINT), read=read_json_or_log),
         "eat": Suite(iter_cases=iter_eat_cases, patterns=("*.cbor", "*.cose", "*.json"), read=read_published),
+        "spdm": Suite(
+            iter_cases=iter_spdm_cases, patterns=("*.json", "*.txt", "*.swidtag"), read=read_published
+        ),
         "witness": Suite(iter_cases=iter_witness_cases, patterns=("*.json", "*.txt"), read=read_json_or_text),
     }
 )

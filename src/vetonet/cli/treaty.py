@@ -101,7 +101,7 @@ def treaty() -> None:
     "makers",
     multiple=True,
     metavar="NAME[:KIND]",
-    help="A chip maker, and the kind of its attesters (SIMULATED, TPM2); repeat.  [default: maker1:SIMULATED]",
+    help="A chip maker, its attesters SIMULATED or of KIND, such as TPM2; repeat.  [default: maker1]",
 )
 @click.option(
     "--max-colluding",

@@ -49,6 +49,20 @@ def iter_ecdsa_p256_cases(document: object) -> Iterator[Case]:
     return _iter_cases(groups, partial(_read_test, Algorithm.ES256, verify_ecdsa_der))
 
 
+def iter_ecdsa_p384_cases(document: object) -> Iterator[Case]:
+    """Return one case for each test of a Wycheproof file for ECDSA on P-384 with SHA-384 and DER signatures.
+
+    Args:
+        document: a parsed JSON file.
+
+    Raises:
+        ConfigError: a file of another kind.
+        EncodingError: such a file, but malformed.
+    """
+    groups = _select_groups(document, {"type": "EcdsaVerify", "sha": "SHA-384"}, curve="secp384r1")
+    return _iter_cases(groups, partial(_read_test, Algorithm.ES384, verify_ecdsa_der))
+
+
 def iter_mldsa44_cases(document: object) -> Iterator[Case]:
     """Return one case for each test of a Wycheproof file for ML-DSA-44 verification, contexts included.
 

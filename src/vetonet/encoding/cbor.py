@@ -7,7 +7,8 @@ disagree on what was signed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -24,6 +25,14 @@ MIN_INTEGER: Final = -(2**64)
 
 _ATOMS: Final = frozenset({bytes, str, bool, type(None)})
 _NEGATIVE_RANK: Final = 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """An item under a tag (RFC 8949 section 3.4): for foreign formats that have some; nothing of ours has."""
+
+    number: int
+    content: Item
 
 
 def _refuse_tag(*_: object) -> NoReturn:
@@ -79,7 +88,7 @@ def from_bytes(data: bytes, *, max_bytes: int) -> Item:
 def from_foreign_bytes(data: bytes, *, max_bytes: int) -> Item:
     """Return the value that others' bytes spell: as ``from_bytes``, but map keys may stand in any order.
 
-    For formats that do not demand one order, such as the tokens of other attesters; nothing of ours is read so.
+    For formats that do not demand one order, such as the tokens of other attesters; nothing of ours is so.
     No key stands twice, heads are the shortest and lengths definite, so what was read is all there was.
 
     Raises:
@@ -91,6 +100,56 @@ def from_foreign_bytes(data: bytes, *, max_bytes: int) -> Item:
     if not _is_in_model(value, MAX_DEPTH) or _dumps(value) != data:
         raise EncodingError("not CBOR that we read: a key twice, a longer head, or a value outside our model")
     return value
+
+
+def to_tagged_bytes(value: Item) -> bytes:
+    """Return the one encoding of a value of a foreign format that has tags, each given as ``Tagged``.
+
+    Raises:
+        EncodingError: as ``to_bytes``.
+    """
+    return _dumps(_retagged(value))
+
+
+def from_tagged_bytes(data: bytes, *, max_bytes: int, tags: Collection[int]) -> Item:
+    """Return the value that ``data`` spells in the one accepted way: as ``from_bytes``, with these tags.
+
+    Raises:
+        EncodingError: as ``from_bytes``, or with another tag.
+    """
+    if len(data) > max_bytes:
+        raise EncodingError(f"expected at most {max_bytes} bytes of CBOR, got {len(data)}")
+    value = _untagged(_loads(data), tags, MAX_DEPTH)
+    if to_tagged_bytes(value) != data:
+        raise EncodingError("not deterministic CBOR (RFC 8949 section 4.2.1), its tags aside")
+    return value
+
+
+def _untagged(value: Item, tags: Collection[int], depth: int) -> Item:
+    """Return the value with each of these tags as ``Tagged``, and no other; keys are left for the encoder."""
+    if not depth:
+        raise EncodingError(f"CBOR nested deeper than {MAX_DEPTH}")
+    if isinstance(value, cbor2.CBORTag):
+        if value.tag not in tags:
+            raise EncodingError(f"the CBOR tag {value.tag}, expected one of {sorted(tags)}")
+        return Tagged(number=value.tag, content=_untagged(value.value, tags, depth - 1))
+    if isinstance(value, list | tuple):  # under a tag the library returns what cannot be changed
+        return [_untagged(item, tags, depth - 1) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _untagged(item, tags, depth - 1) for key, item in value.items()}
+    return value
+
+
+def _retagged(value: Item, depth: int = MAX_DEPTH) -> Item:
+    """Return the value as the library encodes it, every part of it in the model and in key order."""
+    if isinstance(value, Tagged) and depth:
+        return cbor2.CBORTag(value.number, _retagged(value.content, depth - 1))
+    if isinstance(value, tuple | list) and depth:
+        return [_retagged(item, depth - 1) for item in value]
+    if isinstance(value, dict) and depth:
+        order = _arranged(dict.fromkeys(value), 1)
+        return {key: _retagged(value[key], depth - 1) for key in order}
+    return _arranged(value, 0)
 
 
 def compute_key_order(key: Item) -> bytes:

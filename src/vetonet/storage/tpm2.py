@@ -241,17 +241,17 @@ def _load() -> Any:
 
 
 def _build_tcti(tss: Any, channel: TpmChannel) -> Any:
-    class _Tcti(tss.PyTCTI):  # type: ignore[misc]
-        """Hands commands to the channel."""
+    """Return what hands a TPM's commands to the channel; tpm2-pytss fixes the names of its two methods."""
+    responses: list[bytes] = []
 
-        def do_transmit(self, command: bytes) -> None:
-            self.response = channel.transact(bytes(command))
+    def transmit(_: object, command: bytes) -> None:
+        responses.append(channel.transact(bytes(command)))
 
-        def do_receive(self, timeout: int) -> bytes:
-            del timeout
-            return self.response
+    def receive(_: object, timeout: int) -> bytes:
+        del timeout
+        return responses.pop()
 
-    return _Tcti()
+    return type("ChannelTcti", (tss.PyTCTI,), {"do_transmit": transmit, "do_receive": receive})()
 
 
 @contextlib.contextmanager
@@ -263,7 +263,9 @@ def _translated(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         if type(error).__module__.startswith("tpm2_pytss") or isinstance(error, OSError):
-            raise StorageError(f"the TPM cannot {what}: {error}") from error
+            silence = "it does not answer; perhaps it ended, or another process has its state"
+            why = silence if str(error).startswith("tcti:") else error
+            raise StorageError(f"the TPM cannot {what}: {why}") from error
         raise
 
 

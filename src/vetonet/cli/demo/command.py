@@ -70,7 +70,7 @@ class Performance:
     type=click.Choice(["software", "tpm2"]),
     default="software",
     show_default=True,
-    help="What keeps a chip's key and count: tpm2 is one simulated TPM (swtpm) each, whose keys no seed gives.",
+    help="What keeps a chip's key and count: with tpm2 a simulated TPM (swtpm) each; no seed gives its keys.",
 )
 @json_option
 def demo(*, seed: int, out: Path | None, chips: int, secure_element: str, as_json: bool) -> None:
@@ -110,9 +110,7 @@ async def perform(
     count = chips or workload.chips
     note(f"seed {seed}: founding a treaty, generating keys, making {count} chips ({secure_element})")
     if count < workload.chips:
-        note(
-            f"    each does its share of the run on {workload.chips}; declared totals and threshold shrink alike"
-        )
+        note(f"    each does its share of the run on {workload.chips}; totals and threshold shrink alike")
     with tempfile.TemporaryDirectory(prefix="vetonet-tpm-") as folder, contextlib.ExitStack() as stack:
         tpms = open_simulated_tpms(Path(folder), count) if secure_element == "tpm2" else None
         elements = () if tpms is None else stack.enter_context(tpms)
@@ -133,7 +131,7 @@ async def _play(seed: int, workload: MlperfWorkload, cast: Cast) -> Performance:
 
 async def _finish(play: Play, played: Sequence[Scene]) -> Performance:
     """Judge the whole log once more, now that everything is in it."""
-    bundle = await play.stage.export([play.fleet.device_set], play.reports)
+    bundle = await play.stage.export(play.device_sets, play.reports)
     return Performance(
         scenes=tuple(played),
         licence_id=None if play.licence is None else play.licence.statement.licence_id,

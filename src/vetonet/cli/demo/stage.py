@@ -80,8 +80,8 @@ def build_plan(cast: Cast) -> TreatyPlan:
 class Cast:
     """Which chips play.
 
-    With fewer than the real run had, each does its own share of that run, and the totals that are declared and
-    the one from which a licence is needed shrink in proportion: per chip nothing changes.
+    With fewer than the real run had, each does its own share of that run, and the totals that are declared
+    and the one from which a licence is needed shrink in proportion: per chip nothing changes.
 
     Attributes:
         chips: how many.

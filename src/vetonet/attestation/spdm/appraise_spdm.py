@@ -1,0 +1,224 @@
+"""What the evidence of real chips is worth (VN-17.16): numbered steps, each of which leaves a judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vetonet.attestation.ear import AttestationResult, Judgement
+from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.spdm.chain import DEVICE_CHAIN, find_chain_problems
+from vetonet.attestation.spdm.evidence_entry import EvidenceEntry
+from vetonet.attestation.spdm.manifest import SignedManifest, find_manifest_problems
+from vetonet.attestation.spdm.reasons import build_judgement
+from vetonet.crypto.keys import verify_ecdsa_raw
+from vetonet.errors import InvalidSignatureError, Problem
+from vetonet.units import Milliseconds
+
+_MAKER: Final = "NVIDIA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpdmExpectations:
+    """What a verifier brings; none of it comes with the evidence.
+
+    Attributes:
+        nonce: what the chips were asked with.
+        roots: whose keys are trusted, of chips and of manifests.
+        now: when certificates must be valid.
+        manifests: reference values, whether the maker's word or not.
+        earlier: digests of evidence that was appraised before, and counts no second time.
+    """
+
+    nonce: bytes
+    roots: tuple[MakerRoot, ...]
+    now: Milliseconds
+    manifests: tuple[SignedManifest, ...] = ()
+    earlier: frozenset[bytes] = frozenset()
+
+
+def appraise_entries(
+    entries: Sequence[EvidenceEntry], expected: SpdmExpectations
+) -> tuple[AttestationResult, ...]:
+    """Return what each entry is worth, in their order; a chip that stands there twice counts once.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not entries:
+        raise ValueError("expected at least one entry")
+    results, chips = list[AttestationResult](), dict[bytes, int]()
+    for place, entry in enumerate(entries):
+        known = chips.setdefault(entry.chain[0].key.key_id, place)
+        result = appraise_entry(entry, expected)
+        if known != place:
+            repeated = build_judgement("evidence-repeated", f"the chip of entry {known} again")
+            result = AttestationResult(judgements=(*result.judgements, repeated))
+        results.append(result)
+    return tuple(results)
+
+
+def appraise_entry(entry: EvidenceEntry, expected: SpdmExpectations) -> AttestationResult:
+    """Return what the evidence of one chip is worth."""
+    return AttestationResult(
+        judgements=(
+            *_judge_chain(entry, expected),
+            *_judge_model(entry),
+            *_judge_signature(entry),
+            *_judge_nonce(entry, expected),
+            *_judge_firmware_id(entry),
+            *_judge_manifests(entry, expected),
+        )
+    )
+
+
+def merge_results(results: Sequence[AttestationResult]) -> AttestationResult:
+    """Return one result for all entries: the worst decides, and each judgement says whose it is.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if len(results) == 1:
+        return results[0]
+    return AttestationResult(
+        judgements=tuple(
+            replace(judgement, detail=f"entry {place}: {judgement.detail}")
+            for place, result in enumerate(results)
+            for judgement in result.judgements
+        )
+    )
+
+
+def _judge_chain(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[Judgement]:
+    """Step 1: five certificates, unbroken, up to a given root."""
+    chain = entry.chain
+    if len(chain) != DEVICE_CHAIN:
+        yield build_judgement("chain-broken", f"expected {DEVICE_CHAIN} certificates, got {len(chain)}")
+    problems = find_chain_problems(chain, expected.roots, expected.now)
+    yield from (build_judgement(problem.reason, problem.detail) for problem in problems)
+    if not problems and len(chain) == DEVICE_CHAIN:
+        yield build_judgement("certificate-valid", f"{chain[0].name} up to {chain[-1].name}")
+
+
+def _judge_model(entry: EvidenceEntry) -> Iterator[Judgement]:
+    """Step 2: the certificate is of a chip of the kind that the entry names."""
+    product, chip = entry.architecture.product, entry.chain[0].chip
+    if chip is None or chip[:2] != (_MAKER, product):
+        found = "no chip" if chip is None else ":".join(chip)
+        yield build_judgement("wrong-model", f"expected a certificate of {_MAKER}:{product}, got {found}")
+    else:
+        yield build_judgement("model-recognised", f"{product} with serial number {chip[2]}")
+
+
+def _judge_signature(entry: EvidenceEntry) -> Iterator[Judgement]:
+    """Step 3: the chip's key signed request and response.
+
+    Silicon emits both forms of s, so the twin of a signature verifies as well. It is the same evidence, which
+    is why evidence is known by what is signed.
+    """
+    report = entry.report
+    try:
+        verify_ecdsa_raw(entry.chain[0].key, report.signed_bytes, report.signature)
+        count = len(report.measurements)
+        yield build_judgement("evidence-signed", f"{count} measurements, signed by the chip's key")
+    except InvalidSignatureError as error:
+        yield build_judgement("report-forged", f"not signed by the key of {entry.chain[0].name}: {error}")
+
+
+def _judge_nonce(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[Judgement]:
+    """Step 4: it answers this verifier's question, for the first time; what stands beside it agrees."""
+    report = entry.report
+    if report.nonce != expected.nonce:
+        yield build_judgement("nonce-stale", f"expected {expected.nonce.hex()}, got {report.nonce.hex()}")
+    else:
+        yield build_judgement("nonce-fresh", f"answers {report.nonce.hex()}")
+    if report.digest in expected.earlier:
+        yield build_judgement("evidence-repeated", f"appraised before: {report.digest.hex()}")
+    stated = (
+        ("nonce", entry.nonce.hex(), report.nonce.hex()),
+        ("driver_version", entry.driver_version, report.opaque.driver_version),
+        ("vbios_version", entry.vbios_version, report.opaque.vbios_version),
+    )
+    for name, said, signed in stated:
+        if said is not None and said != signed:
+            yield build_judgement(
+                "entry-mismatched", f"{name} is given as {said[:80]!r}, signed is {signed!r}"
+            )
+
+
+def _judge_firmware_id(entry: EvidenceEntry) -> Iterator[Judgement]:
+    """Step 5: the firmware that the certificate is for, measured by the chip's boot ROM, is what reports."""
+    certified, reported = entry.chain[0].firmware_id, entry.report.opaque.firmware_id
+    if certified is None:
+        yield build_judgement("firmware-id-missing", "the chip's certificate names no firmware")
+        return
+    measured_by, digest = certified
+    if len(entry.chain) > 1 and measured_by != entry.chain[1].key:
+        yield build_judgement(
+            "firmware-id-mismatched", "the firmware was measured by another key than the issuer's"
+        )
+    if reported is None and entry.architecture.has_driver:
+        yield build_judgement("firmware-id-missing", "the report names no firmware")
+    elif reported is not None and reported != digest:
+        yield build_judgement("firmware-id-mismatched", f"expected {digest.hex()}, got {reported.hex()}")
+    else:
+        yield build_judgement("firmware-id-recognised", digest.hex())
+
+
+def _judge_manifests(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[Judgement]:
+    """Step 6: every active measurement of the manifest of each part that runs is what the maker signed."""
+    opaque, trusted = entry.report.opaque, list[SignedManifest]()
+    versions = {"vbios": opaque.vbios_version}
+    if entry.architecture.has_driver:
+        versions["driver"] = opaque.driver_version
+    for signed in expected.manifests:
+        problems = find_manifest_problems(signed, expected.roots, entry.chain[-1].key, expected.now)
+        if not problems:
+            trusted.append(signed)
+        elif _concerns(signed, problems, entry, tuple(versions.values())):
+            yield from (build_judgement(problem.reason, problem.detail) for problem in problems)
+    for part, version in versions.items():
+        yield from _judge_part(entry, part, version, trusted)
+
+
+def _concerns(
+    signed: SignedManifest,
+    problems: Sequence[Problem],
+    entry: EvidenceEntry,
+    versions: tuple[str | None, ...],
+) -> bool:
+    """Whether what ails a manifest matters here: forgery always does, the rest where it is of what runs."""
+    is_forged = any(problem.reason == "rim-forged" for problem in problems)
+    return is_forged or any(_fits(signed, entry, version) for version in versions)
+
+
+def _fits(signed: SignedManifest, entry: EvidenceEntry, version: str | None) -> bool:
+    """Whether a manifest is about this version on this chip."""
+    if signed.manifest is None or version is None:
+        return False
+    return signed.manifest.fits(entry.architecture.product, version)
+
+
+def _judge_part(
+    entry: EvidenceEntry, part: str, version: str | None, trusted: Sequence[SignedManifest]
+) -> Iterator[Judgement]:
+    """Compare with the manifest of this version; of several, with the one that agrees best."""
+    compared = [
+        (signed.manifest.find_mismatches(entry.report.measurements), signed.name, signed.manifest)
+        for signed in trusted
+        if signed.manifest is not None and _fits(signed, entry, version)
+    ]
+    if not compared:
+        others = sorted({signed.manifest.version for signed in trusted if signed.manifest})
+        where = f"{part} {version} on {entry.architecture.product}"
+        yield build_judgement(
+            "rim-missing", f"no manifest of {where}; trusted ones are of: {', '.join(others) or 'none'}"
+        )
+        return
+    mismatches, name, manifest = min(compared, key=lambda found: len(found[0]))
+    for mismatch in mismatches:
+        yield build_judgement("measurement-mismatched", f"{part} {version}, {mismatch}")
+    if not mismatches:
+        count = len(manifest.measurements)
+        yield build_judgement("measurement-endorsed", f"{part} {version}: all {count} measurements of {name}")

@@ -96,7 +96,7 @@ class Fleet:
         enrolments: Sequence[bytes],
         endorsements: Sequence[bytes],
     ) -> None:
-        """Keep these chips, in the order of their ueids, the statements that enrolled them, and their maker's."""
+        """Keep these chips, by rising ueid, the statements that enrolled them, and their maker's."""
         self._chips = sorted(chips, key=lambda chip: chip.ueid)
         self._operator = operator
         self._tree = Tree(compute_leaf_hash(chip.ueid) for chip in self._chips)
@@ -204,7 +204,7 @@ class Fleet:
         now: Milliseconds,
         count: int | None = None,
     ) -> Tally:
-        """Hand a lease of the licence in use to the first ``count`` chips, and to all others its checkpoint."""
+        """Hand a lease of the licence in use to the first ``count`` chips, its checkpoint to all others."""
         lease = LeaseOffered(data=data, log_proof=log_proof, consistency=consistency)
         return self._offer(lambda _: lease, log_proof.checkpoint, consistency, now, count)
 
@@ -261,7 +261,7 @@ class Fleet:
         return self._drive(lambda _: IntervalEnded(), now)
 
     def sign_batches(self, reports: Sequence[bytes]) -> tuple[bytes, ...]:
-        """Return the operator's batches over these reports of one window, one for each licence: log leaves."""
+        """Return the operator's batches over these reports of one window, a log leaf for each licence."""
         aliases = {
             chip.alias_key.public_key.key_id: chip.alias_key.public_key
             for chip in self._chips

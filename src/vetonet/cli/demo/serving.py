@@ -1,4 +1,4 @@
-"""The scene in which a model is served: by one real hour of requests, metered by tokens, until consent is gone."""
+"""The scene in which a model serves one real hour of requests, metered by tokens, until consent is gone."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def serve(play: Play) -> Scene:
 
 
 async def _serve_hour(play: Play, run: Run, work: ServingWorkload) -> _Served:
-    """Consent is withdrawn after the first interval; the lease lasts for two more, and the fourth has none."""
+    """Consent is withdrawn after the first interval; the lease lasts for two more, the fourth has none."""
     before, first = play.fleet.cumulative_tokens, work.start_ms + INTERVAL_MS
     intervals = list(work.iter_intervals())
     for number, interval in enumerate(intervals[:_LICENSED_INTERVALS]):
@@ -107,7 +107,7 @@ def _ask(play: Play, run: Run, interval: ServingInterval, *, is_licensed: bool) 
 
 
 def _judge(run: Run, work: ServingWorkload, served: _Served) -> str:
-    """Metered is every token that came under the licence; stopped are all chips, and none faster than floor."""
+    """Metered: every token that came under the licence. Stopped: all chips, in time, at the floor rate."""
     expected = sum(count.generated for count in work.counts[:_LICENSED_INTERVALS])
     metered = "METERED" if served.licensed == expected else "NOT METERED"
     halted = min(served.halted.refused.get("lease-ended", 0), served.halted.throttled.get("lease-lapsed", 0))
@@ -116,15 +116,15 @@ def _judge(run: Run, work: ServingWorkload, served: _Served) -> str:
 
 
 def _describe(run: Run, work: ServingWorkload, served: _Served) -> str:
-    estimate = compute_serving_estimate(work.flop, SPAN_MS)
+    estimate = format_flop(compute_serving_estimate(work.flop, SPAN_MS))
+    ceiling = format_flop(run.licence.statement.total_flop)
     rest = sum(count.generated for count in work.counts[_LICENSED_INTERVALS:])
     return (
-        f"{SERVING_DAYS} days of it would be {format_flop(estimate)} FLOP, "
-        f"licensed are {format_flop(run.licence.statement.total_flop)}; "
-        f"{served.licensed:,} tokens put out on {run.chips} chips in 45 min; "
+        f"{served.licensed:,} tokens put out on {run.chips} chips in 45 min "
+        f"({SERVING_DAYS} days of the like: {estimate} FLOP, licensed {ceiling}); "
         f"{served.after_ms // 60_000} min after {VETO_IDS[0]} withdrew, all {run.chips} chips: "
         f"{', '.join(sorted({*served.halted.refused, *served.halted.throttled}))}; "
-        f"at the floor rate {served.slow:,} of the next {rest:,} tokens"
+        f"then {served.slow:,} of {rest:,} at the floor rate"
     )
 
 

@@ -44,10 +44,15 @@ def name_of(text: str) -> x509.Name:
 
 def usage(*, is_authority: bool) -> x509.KeyUsage:
     rest = dict.fromkeys(
-        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only"), False
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only"),
+        False,
     )
     return x509.KeyUsage(
-        digital_signature=not is_authority, key_cert_sign=is_authority, crl_sign=False, decipher_only=False, **rest
+        digital_signature=not is_authority,
+        key_cert_sign=is_authority,
+        crl_sign=False,
+        decipher_only=False,
+        **rest,
     )
 
 
@@ -85,7 +90,9 @@ def certify(link: Link, by: Link) -> x509.Certificate:
     return builder.sign(by.key.private_key, hashes.SHA384(), ecdsa_deterministic=True)
 
 
-def name_chip(product: str = "GH100", serial: str = "0001", maker: str = "NVIDIA") -> x509.SubjectAlternativeName:
+def name_chip(
+    product: str = "GH100", serial: str = "0001", maker: str = "NVIDIA"
+) -> x509.SubjectAlternativeName:
     text = f"{maker}:{product}:{serial}".encode()
     value = bytes((0x0C, len(text))) + text
     return x509.SubjectAlternativeName(
@@ -240,7 +247,11 @@ def make_resource(index: int, allowed: Sequence[bytes], *, is_active: bool = Tru
 
 
 def make_swid(
-    version: str, golden: Mapping[int, Sequence[bytes]], *, product: str = "GH100", inactive: Sequence[int] = ()
+    version: str,
+    golden: Mapping[int, Sequence[bytes]],
+    *,
+    product: str = "GH100",
+    inactive: Sequence[int] = (),
 ) -> str:
     resources = [make_resource(index, allowed) for index, allowed in golden.items()]
     resources += [make_resource(index, [bytes(48)], is_active=False) for index in inactive]

@@ -83,7 +83,9 @@ def test_the_tags_are_those_of_the_draft() -> None:
         pytest.param(lambda comid: first_of(comid)[1].update({1: Tagged(501, 1)}), id="another tag"),
         pytest.param(lambda comid: first_of(comid)[1].update({1: Tagged(553, 1)}), id="a least svn"),
         pytest.param(lambda comid: first_of(comid)[1].update({1: Tagged(552, -1)}), id="a negative svn"),
-        pytest.param(lambda comid: first_of(comid)[1].update({1: Tagged(552, True)}), id="svn true"),
+        pytest.param(
+            lambda comid: first_of(comid)[1].update({1: Tagged(number=552, content=True)}), id="svn true"
+        ),
         pytest.param(lambda comid: first_of(comid)[1].update({1: Tagged(552, 2**32 + 1)}), id="a huge svn"),
         pytest.param(lambda comid: first_of(comid)[1].update({2: []}), id="no digest"),
         pytest.param(lambda comid: first_of(comid)[1][2].append([1, bytes(32)]), id="two digests"),
@@ -140,7 +142,7 @@ def test_reference_values_and_their_corim_name_one_maker_and_number() -> None:
 def test_reference_values_with_a_spoilt_corim_are_refused() -> None:
     item = make_reference().to_item()
     item[4] = change(lambda comid: comid.update({0: "en"}))
-    with pytest.raises(EncodingError, match="ReferenceValues.corim"):
+    with pytest.raises(EncodingError, match=r"ReferenceValues\.corim"):
         ReferenceValues.from_bytes(cbor.to_bytes(item))
 
 

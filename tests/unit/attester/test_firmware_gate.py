@@ -1,4 +1,4 @@
-"""What a chip starts with: its maker's firmware, what the parties approved, and never an older one (VN-17.7, VN-17.8)."""
+"""What a chip starts with: its maker's firmware, what the parties approved, and no older one (VN-17.7)."""
 
 from __future__ import annotations
 

@@ -75,6 +75,12 @@ def test_the_first_counts_by_the_makers_word_and_later_ones_do_not() -> None:
     assert numbers(ReferenceRegister()) == []
 
 
+def test_the_first_does_not_count_for_a_boot_before_it() -> None:
+    """VN-17.6: firmware is published before chips start with it."""
+    assert numbers(read(FIRST), 1) == []
+    assert numbers(read(FIRST), 2) == [1]
+
+
 def test_a_later_one_counts_from_the_leaf_of_its_resolution_on() -> None:
     """VN-17.8."""
     register = read(FIRST, SECOND).approve(digest_of(SECOND), "security-patch", 7)

@@ -21,6 +21,7 @@ setup: ## make .venv with what vetonet needs to run
 
 setup-dev: ## the same, with what its checks need
 	@.ci/install dev
+	@.ci/install-tpm
 
 demo: setup ## run the main job: treaty, vote, licence, chips, verdict
 	@$(BIN)/vetonet demo $(ARGS)

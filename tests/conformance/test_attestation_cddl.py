@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.chip_evidence import make_evidence
 from support.fleet import make_fleet
 from vetonet.attestation.enrolment import (
     AliasEndorsement,
@@ -64,6 +65,7 @@ EMITTED: dict[str, tuple[str, Record]] = {
         ),
     ),
     "idle report": ("unlicensed-report", FREE),
+    "evidence": ("evidence", make_evidence()),
     "offline licence": (
         "offline-licence",
         pack_offline(FLEET.offer(FLEET.chips[0].ueid), FLEET.lease_offer()),
@@ -218,6 +220,7 @@ def test_a_short_or_long_byte_string_does_not_fit(rule: str, statement: Record) 
         ("offline-licence", 3),
         ("offline-licence", 5),
         ("alias-endorsement", 5),
+        *[("evidence", label) for label in (1, 2, 3)],
     }
     for label, value in item.items():
         if isinstance(value, bytes) and (rule, label) not in free:

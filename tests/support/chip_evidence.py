@@ -19,13 +19,13 @@ from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.identity import issue_device_certificate, issue_root_certificate
 from vetonet.attestation.maker_root import MakerRoot, read_maker_roots
 from vetonet.attestation.platform import SIMULATED
-from vetonet.attestation.reference_values import ReferenceValues
+from vetonet.attestation.reference_values import ReferenceValues, open_reference_values
 from vetonet.attestation.report import ComputeReport
 from vetonet.attestation.report_rules import NotRevoked
 from vetonet.crypto import cose
 from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import sign
+from vetonet.crypto.statement import Signed, sign
 from vetonet.encoding import cbor
 from vetonet.units import MS_PER_HOUR, Milliseconds
 
@@ -114,9 +114,16 @@ def make_reference(firmware: Firmware = FIRMWARE, number: int = 1) -> ReferenceV
     return make_reference_of(firmware, number=number, model=make_claims().hw_model.decode())
 
 
+def open_reference(
+    firmware: Firmware = FIRMWARE, number: int = 1, root: EcdsaSigningKey = ROOT
+) -> Signed[ReferenceValues]:
+    data = sign(make_reference(firmware, number), root)
+    return open_reference_values(data, {root.public_key.key_id: root.public_key})
+
+
 def expect(
     *,
-    references: tuple[ReferenceValues, ...] | None = None,
+    references: tuple[Signed[ReferenceValues], ...] | None = None,
     revocations: ListedRevocations | None = ListedRevocations(),
     **changes: Any,
 ) -> Expectations:
@@ -125,7 +132,7 @@ def expect(
         "challenge": CHALLENGE,
         "now": now,
         "kinds": frozenset({SIMULATED}),
-        "references": (make_reference(),) if references is None else references,
+        "references": (open_reference(),) if references is None else references,
         "rules": (NotRevoked(revocations=revocations, now=now),),
     }
     return Expectations(**(fields | changes))

@@ -107,10 +107,8 @@ def build_head(kind: int, key: PublicKey, nonce: bytes, clock: bytes = CLOCK) ->
 
 def build_quote(key: PublicKey, nonce: bytes, firmware_digest: bytes, clock: bytes = CLOCK) -> bytes:
     """The TPMS_ATTEST of a quote."""
-    selected = bytes.fromhex("00000001000b03000100")
-    return (
-        build_head(0x8018, key, nonce, clock) + selected + b"\x00\x20" + compute_pcr_digest(firmware_digest)
-    )
+    selected = bytes.fromhex("00000001000b030001000020")
+    return build_head(0x8018, key, nonce, clock) + selected + compute_pcr_digest(firmware_digest)
 
 
 def build_count(

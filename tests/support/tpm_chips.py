@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from support.fleet import FIRMWARE, MODEL, make_fleet
+from support.firmware import FIRMWARE
+from support.fleet import MODEL, make_fleet
 from support.world import NOW_MS
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice, open_alias, open_enrolment
 from vetonet.attestation.platform import appraise_platform
@@ -28,9 +29,9 @@ class TpmChip:
     aliases: dict[bytes, Signed[AliasEndorsement]] = field(default_factory=dict)
     reports: list[Signed[ComputeReport]] = field(default_factory=list)
 
-    def start(self, firmware_digest: bytes | None = None) -> None:
-        """It starts, with this firmware or the last one."""
-        event = PowerCycled(seed=bytes([self.chip.boot_count]) * 32, firmware_digest=firmware_digest)
+    def start(self) -> None:
+        """It starts."""
+        event = PowerCycled(seed=bytes([self.chip.boot_count]) * 32)
         self.chip, effects = step(self.chip, event, self.chip.latest_ms)
         (data,) = [effect.data for effect in effects if isinstance(effect, AliasEndorsed)]
         alias = open_alias(data, self.device)
@@ -58,7 +59,7 @@ def make_chip(element: SecureElement) -> TpmChip:
     fleet = make_fleet()
     council, maker = fleet.council, replace(fleet.maker, attester_kind=element.kind)
     chip = manufacture(
-        MODEL, maker, council.treaty, SeededRng(b"tpm"), firmware_digest=FIRMWARE, secure_element=element
+        MODEL, maker, council.treaty, SeededRng(b"tpm"), firmware=FIRMWARE, secure_element=element
     )
     enrolment = enrol(chip, maker, owner="op1", owner_key=council.operator_keys["op1"], site="Here")
     device = open_enrolment(

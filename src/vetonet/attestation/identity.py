@@ -167,7 +167,7 @@ def issue_root_certificate(
 ) -> bytes:
     """Return the maker's self-signed root (DER): for other tools; the treaty pins only the key.
 
-    Where the kind of attester that the maker vouches for is given, the certificate names it (see ``name_kind``).
+    It names the kind of attester that the maker vouches for, where that is given (see ``name_kind``).
     """
     builder = _start(root.public_key, endorser_id, endorser_id, not_before_ms, not_after_ms)
     if attester_kind is not None:

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
-from vetonet.attestation.appraisal_policy import AllOf, Found, SingleRule
+from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.counters import find_overcount
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.identity import DeviceCertificate
@@ -26,7 +26,7 @@ class Subject:
         alias: what the chip says of the boot in question, verified.
         certificate: what the maker says of the chip, verified.
         models: the models that the chip may be, as reports name them.
-        firmware: what is wrong with the firmware that the chip endorsed its key for, by ``find_firmware_problems``.
+        firmware: what is wrong with the firmware of that boot, by ``find_firmware_problems``.
         kind: what the maker vouches for, such as ``SIMULATED``.
     """
 
@@ -165,7 +165,7 @@ class CertifiedNow(SingleRule[Subject]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfAcceptedKind(SingleRule[Subject]):
-    """What vouches for the claims is of a kind that is accepted by name: ``SIMULATED`` never is by silence."""
+    """What vouches for the claims is of a kind accepted by name: ``SIMULATED`` never is by silence."""
 
     GOOD: ClassVar[str] = "kind-accepted"
     PRAISE: ClassVar[str] = "is by a chip of a kind that is accepted"
@@ -211,7 +211,7 @@ class NotRevoked(SingleRule[Subject]):
     now: Milliseconds
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
-        """Yield ``revocation-missing``, ``revocation-stale`` and ``device-revoked``; the last whatever its age."""
+        """Yield ``revocation-missing``, ``revocation-stale``, or by a list of any age ``device-revoked``."""
         if self.revocations is None:
             yield "revocation-missing", "is by a chip of whose maker there is no revocation list"
             return
@@ -248,7 +248,7 @@ class CountersAgree(SingleRule[Subject]):
         yield from find_overcount(evidence.claims)
 
 
-REPORT_RULES: Final[AllOf[Subject]] = AllOf(
+REPORT_RULES: Final[AppraisalPolicy[Subject]] = AppraisalPolicy(
     rules=(
         OfThisChip(),
         OfThisBoot(),
@@ -260,4 +260,4 @@ REPORT_RULES: Final[AllOf[Subject]] = AllOf(
         CountersAgree(),
     )
 )
-"""What every report must satisfy, whoever asks and whenever: a bundle's hundred thousand, and a single one."""
+"""What every report must satisfy, whoever asks and whenever: a hundred thousand of a bundle, or one."""

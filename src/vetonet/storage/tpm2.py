@@ -263,7 +263,9 @@ def _translated(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         if type(error).__module__.startswith("tpm2_pytss") or isinstance(error, OSError):
-            raise StorageError(f"the TPM cannot {what}: {error}") from error
+            silence = "it does not answer; perhaps it ended, or another process has its state"
+            why = silence if str(error).startswith("tcti:") else error
+            raise StorageError(f"the TPM cannot {what}: {why}") from error
         raise
 
 

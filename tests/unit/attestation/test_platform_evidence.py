@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from support.firmware import FIRMWARE
 from support.fleet import make_fleet
 from support.paper_tpm import PaperTpm
 from support.tpm_chips import TpmChip, make_chip
@@ -11,11 +12,11 @@ from vetonet.attestation.enrolment import open_alias
 from vetonet.attestation.platform import SIMULATED, TPM2, appraise_platform
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport
-from vetonet.attester.manufacture import enrol, manufacture
+from vetonet.attester.manufacture import manufacture
 from vetonet.attester.secure_element import SoftwareElement
 from vetonet.crypto.keys import SigningKey, generate_ecdsa
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import Signed, compute_digest, open_statement, sign
+from vetonet.crypto.statement import compute_digest, open_statement, sign
 from vetonet.errors import RefusedError
 
 
@@ -120,8 +121,7 @@ def test_software_keys_with_evidence_of_a_tpm_are_refused() -> None:
 def test_a_chip_of_a_kind_that_nobody_knows_is_not_judged() -> None:
     _, made = make_tpm_chip()
     enrolment = replace(made.device.enrolment, attester_kind="ORACLE")
-    signed: Signed[object] = replace(made.device.signed, statement=enrolment)  # type: ignore[assignment]
-    made.device = replace(made.device, signed=signed)  # type: ignore[arg-type]
+    made.device = replace(made.device, signed=replace(made.device.signed, statement=enrolment))
     assert made.tell() == ["kind-unknown"]
 
 
@@ -148,9 +148,6 @@ def test_a_maker_certifies_only_the_kind_it_vouches_for() -> None:
             fleet.maker,
             fleet.council.treaty,
             SeededRng(b"m"),
-            firmware_digest=bytes(32),
+            firmware=FIRMWARE,
             secure_element=PaperTpm(),
         )
-    assert enrol(
-        fleet.chips[0], fleet.maker, owner="op1", owner_key=fleet.council.operator_keys["op1"], site="X"
-    )

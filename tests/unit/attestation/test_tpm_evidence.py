@@ -49,10 +49,8 @@ def test_what_swtpm_said_is_read() -> None:
     again = read_quote(RECORDED_OTHER_QUOTE, RECORDED_KEY, nonce=NONCE, firmware_digest=OTHER_FIRMWARE)
     assert (first.clock.reset_count, again.clock.reset_count) == (2, 3)
     assert first.clock.clock_ms < again.clock.clock_ms
-    counts = [
-        read_count(data, RECORDED_KEY, nonce=NONCE).count for data in (RECORDED_COUNT_2, RECORDED_COUNT_3)
-    ]
-    assert counts == [2, 3]
+    recorded = (RECORDED_COUNT_2, RECORDED_COUNT_3)
+    assert [read_count(data, RECORDED_KEY, nonce=NONCE).count for data in recorded] == [2, 3]
 
 
 def test_the_tpm_on_paper_says_it_in_the_same_bytes() -> None:
@@ -85,11 +83,10 @@ def test_no_byte_but_clock_version_and_count_may_differ_even_under_the_device_ke
 
 @pytest.mark.parametrize("attest", [QUOTE, COUNT], ids=["quote", "count"])
 def test_a_cut_or_longer_attestation_is_refused(attest: bytes) -> None:
+    read: Callable[[bytes], object] = quote_of if attest is QUOTE else count_of
     for altered in (attest[:-1], attest + b"\x00", attest[:101], attest[:50]):
         with pytest.raises(EncodingError):
-            quote_of(altered)
-        with pytest.raises((AppraisalError, EncodingError)):
-            count_of(altered)
+            read(altered)
 
 
 def test_a_quote_is_no_count_and_a_count_no_quote() -> None:

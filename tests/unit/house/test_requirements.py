@@ -43,6 +43,8 @@ def read_project() -> dict[str, list[str]]:
         "core.txt": runtime + groups["build"],
         "dev.txt": runtime + groups["build"] + dev,
         "interop.txt": groups["interop"],
+        "tpm-build.txt": groups["tpm-build"],
+        "tpm.txt": groups["tpm"],
     }
 
 
@@ -59,7 +61,7 @@ def is_wanted(requirement: Requirement, python: str, platform: str, machine: str
 
 
 def test_the_files_are_there() -> None:
-    assert [path.name for path in FILES] == ["core.txt", "dev.txt", "interop.txt"]
+    assert [path.name for path in FILES] == ["core.txt", "dev.txt", "interop.txt", "tpm-build.txt", "tpm.txt"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -88,7 +90,7 @@ def test_core_is_a_part_of_dev() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["core.txt", "dev.txt", "interop.txt"])
+@pytest.mark.parametrize("name", ["core.txt", "dev.txt", "interop.txt", "tpm-build.txt", "tpm.txt"])
 def test_pins_satisfy_what_the_project_declares(name: str) -> None:
     pins = read_pins(name)
     for line in read_project()[name]:

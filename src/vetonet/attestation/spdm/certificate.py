@@ -114,6 +114,10 @@ class Certificate:
             chip=_read_chip(extensions.get(x509.SubjectAlternativeName.oid)),
         )
 
+    def to_bytes(self) -> bytes:
+        """Return the DER as received."""
+        return self.data
+
     def is_valid_at(self, now: Milliseconds) -> bool:
         """Whether this time lies in its validity."""
         return self.not_before_ms <= now <= self.not_after_ms

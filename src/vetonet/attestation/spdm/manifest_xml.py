@@ -70,7 +70,7 @@ def _parse(data: bytes) -> etree._Element:
     try:
         root = etree.fromstring(data.strip(), _make_parser())
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise EncodingError(f"not XML: {str(error)[:80]}") from error
+        raise EncodingError(f"not XML: {_say(error)}") from error
     if root is None or root.tag != f"{_SWID}SoftwareIdentity":
         raise EncodingError("expected a SWID tag (SoftwareIdentity)")
     return root
@@ -109,13 +109,17 @@ def _verify_signature(data: bytes, signer: Certificate) -> etree._Element:
             etree.fromstring(data.strip(), _make_parser()), x509_cert=certificate, expect_config=config
         )
     except Exception as error:  # whatever it raises on hostile input, the signature was not verified
-        raise VerificationError(
-            f"the signature does not hold: {str(error)[:120] or type(error).__name__}"
-        ) from error
+        raise VerificationError(f"the signature does not hold: {_say(error)}") from error
     signed = found.signed_xml if isinstance(found, VerifyResult) else None
     if signed is None or signed.tag != f"{_SWID}SoftwareIdentity":
         raise VerificationError("the signature covers something else than the manifest")
     return signed
+
+
+def _say(error: Exception) -> str:
+    """Return what a library says of hostile input, in one short line."""
+    said = " ".join(str(error).split())[:120]
+    return "".join(c if c.isprintable() else "?" for c in said) or type(error).__name__
 
 
 def _read_manifest(signed: etree._Element) -> Manifest:

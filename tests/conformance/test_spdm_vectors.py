@@ -1,0 +1,157 @@
+"""The suites ``spdm`` and ``ecdsa-p384``: they pass what is right and see what is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from support.silicon import make_key, twin_of
+from vetonet.cli.conformance import SUITES, ConformanceReport, read_published, run_conformance
+from vetonet.errors import ConfigError
+
+FOLDER = "vectors/nvidia-spdm"
+SPDM, P384 = SUITES["spdm"], SUITES["ecdsa-p384"]
+
+
+def copy(shared: Path, tmp_path: Path, *names: str) -> Path:
+    for name in names:
+        shutil.copyfile(shared / FOLDER / name, tmp_path / name)
+    return tmp_path
+
+
+def edit(path: Path, change: Any) -> ConformanceReport:
+    document = json.loads(path.read_bytes())
+    change(document)
+    path.write_text(json.dumps(document))
+    return run_conformance(SPDM, path)
+
+
+def test_all_published_evidence_conforms(shared: Path) -> None:
+    report = run_conformance(SPDM, shared / FOLDER)
+    assert report.failures == ()
+    assert report.passed == 100
+    assert all("sdk-claims" in line or "hopperCertChain" in line for line in report.not_judged)
+
+
+def test_every_field_of_every_reading_is_judged(shared: Path) -> None:
+    expected = shared / FOLDER / "expected-parse.json"
+    fields = sum(len(source) - 1 for source in json.loads(expected.read_bytes()))
+    report = run_conformance(SPDM, expected)
+    assert (report.passed, report.failures) == (fields, ())
+
+
+def test_every_published_p384_signature_verifies_and_no_altered_one(shared: Path) -> None:
+    report = run_conformance(P384, shared / FOLDER)
+    assert (report.passed, report.failures) == (126, ())
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["nonce", "signature_valid", "blocks", "msrscnt", "report_sha384", "leaf_subject", "chain", "other"],
+)
+def test_another_reading_fails_in_the_field_it_differs_in(shared: Path, tmp_path: Path, field: str) -> None:
+    path = copy(shared, tmp_path, "gpu_evidence.json", "expected-parse.json") / "expected-parse.json"
+
+    def change(sources: Any) -> None:
+        del sources[1:]
+        sources[0][field] = "other"
+
+    assert [failure.case for failure in edit(path, change).failures] == [
+        f"expected-parse.json: gpu_evidence.json#0 {field}"
+    ]
+
+
+def test_one_altered_measurement_or_opaque_field_fails(shared: Path, tmp_path: Path) -> None:
+    path = copy(shared, tmp_path, "gpu_evidence.json", "expected-parse.json") / "expected-parse.json"
+
+    def change(sources: Any) -> None:
+        del sources[1:]
+        sources[0]["measurements"]["63"] = "11" * 48
+        del sources[0]["opaque"]["OPAQUE_FIELD_ID_FWID"]
+
+    assert len(edit(path, change).failures) == 2
+
+
+def test_a_twin_is_not_the_published_report(shared: Path, tmp_path: Path) -> None:
+    """Its signature verifies, so the reading sees it by the digest of the whole report alone."""
+    names = ("hopperAttestationReport.txt", "hopperCertChain.txt", "expected-parse.json")
+    folder = copy(shared, tmp_path, *names)
+    report = bytes.fromhex((folder / names[0]).read_text())
+    (folder / names[0]).write_text(twin_of(report).hex())
+
+    def change(sources: Any) -> None:
+        del sources[:-1]
+
+    assert [failure.case for failure in edit(folder / names[2], change).failures] == [
+        f"expected-parse.json: {names[0]} report_sha384"
+    ]
+
+
+@pytest.mark.parametrize("source", ["gpu_evidence.json#9", "gpu_evidence.json#x", "gpu_evidence.json#-1"])
+def test_a_reading_of_an_entry_that_is_not_there_is_malformed(
+    shared: Path, tmp_path: Path, source: str
+) -> None:
+    path = copy(shared, tmp_path, "gpu_evidence.json", "expected-parse.json") / "expected-parse.json"
+    report = edit(path, lambda sources: sources[0].update(source=source))
+    assert [failure.case for failure in report.failures] == ["expected-parse.json: malformed"]
+
+
+def test_altered_evidence_does_not_conform(shared: Path, tmp_path: Path) -> None:
+    path = copy(shared, tmp_path, "gpu_evidence.json") / "gpu_evidence.json"
+    report = edit(path, lambda entries: entries[0].update(driver_version="590.13"))
+    assert [failure.case for failure in report.failures] == ["gpu_evidence.json: 0 is genuine"]
+
+
+def test_an_altered_manifest_does_not_conform(shared: Path, tmp_path: Path) -> None:
+    name = "1010_0200_882_96005E0001_PROD.swidtag"
+    data = (shared / FOLDER / "rim" / name).read_bytes()
+    (tmp_path / name).write_bytes(data.replace(b'index="63"', b'index="62"'))
+    assert run_conformance(SPDM, tmp_path).failures != ()
+
+
+def test_files_of_another_kind_are_not_judged(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"arch": "HOPPER"}]')
+    (tmp_path / "b.txt").write_text("words")
+    for suite in (SPDM, P384):
+        with pytest.raises(ConfigError, match="not recognised"):
+            run_conformance(suite, tmp_path)
+        with pytest.raises(ConfigError, match="not recognised"):
+            suite.iter_cases({"testGroups": []})
+    assert read_published(tmp_path / "b.txt")
+
+
+def wycheproof(result: str, *, message: bytes = b"a message") -> dict[str, Any]:
+    """A file as Wycheproof's ecdsa_secp384r1_sha384_test.json, of one test."""
+    key = make_key("wycheproof")
+    signature = key.private_key.sign(b"a message", ec.ECDSA(hashes.SHA384()))
+    test = {"tcId": 1, "msg": message.hex(), "sig": signature.hex(), "result": result}
+    group = {
+        "type": "EcdsaVerify",
+        "sha": "SHA-384",
+        "publicKey": {"curve": "secp384r1"},
+        "publicKeyDer": key.public_key.to_bytes().hex(),
+        "tests": [test],
+    }
+    return {"testGroups": [group]}
+
+
+@pytest.mark.parametrize(
+    ("result", "message", "passed"),
+    [
+        ("valid", b"a message", 1),
+        ("invalid", b"another", 1),
+        ("invalid", b"a message", 0),
+        ("valid", b"another", 0),
+    ],
+)
+def test_a_wycheproof_file_of_p384_is_judged(
+    tmp_path: Path, result: str, message: bytes, passed: int
+) -> None:
+    (tmp_path / "w.json").write_text(json.dumps(wycheproof(result, message=message)))
+    assert run_conformance(P384, tmp_path).passed == passed

@@ -1,0 +1,164 @@
+"""``vetonet appraise nvidia-spdm``: exit codes, the JSON it prints, and one line for whatever is wrong."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.silicon import (
+    ASKED,
+    driver_manifest,
+    good_fields,
+    make_fields,
+    make_key,
+    make_report,
+    pem_of,
+    roots_pem,
+    to_file,
+    twin_of,
+    vbios_manifest,
+)
+from vetonet.cli import main
+from vetonet.cli.exits import Exit
+
+AT = "2026-05-01T00:00:00Z"
+RIMS = ("--rim", "driver.swidtag", "--rim", "vbios.swidtag")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "roots.pem").write_bytes(roots_pem())
+    (tmp_path / "driver.swidtag").write_bytes(driver_manifest())
+    (tmp_path / "vbios.swidtag").write_bytes(vbios_manifest())
+    (tmp_path / "evidence.json").write_bytes(to_file(good_fields(), good_fields("chip 2")))
+    return tmp_path
+
+
+def appraise(*options: str, nonce: str = ASKED.hex(), roots: str = "roots.pem") -> int:
+    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", nonce, "--roots", roots, "--now", AT)
+    return main.run((*command, *options))
+
+
+def read_json(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_good_evidence_is_affirmed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert appraise(*RIMS, "--json") == Exit.OK
+    said = read_json(capsys)
+    assert said["status"] == "affirming"
+    assert said["trust_vector"]["executables"] == 2
+    assert [entry["status"] for entry in said["entries"]] == ["affirming", "affirming"]
+    assert [entry["chip"] for entry in said["entries"]] == ["NVIDIA:GH100:chip 1", "NVIDIA:GH100:chip 2"]
+    assert {"status", "trust_vector", "reasons"} <= said["entries"][0].keys()
+    assert said["entries"][0]["vbios_version"] == "96.00.A5.00.01"
+
+
+def test_one_entry_has_no_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "evidence.json").write_bytes(to_file(good_fields()))
+    assert appraise(*RIMS, "--json") == Exit.OK
+    assert "entries" not in read_json(capsys)
+
+
+def test_without_reference_values_it_warns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert appraise() == Exit.INCONCLUSIVE
+    said = capsys.readouterr().out
+    assert said.startswith("warning\n")
+    assert "no manifest of driver 590.12 on GH100; trusted ones are of: none" in said
+
+
+def test_a_stale_nonce_is_contraindicated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert appraise(*RIMS, "--json", nonce="00" * 32) == Exit.NEGATIVE
+    reasons = {reason["reason"] for reason in read_json(capsys)["reasons"] if reason["finding"] != "verified"}
+    assert reasons == {"nonce-stale"}
+
+
+def test_the_worst_entry_decides(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forged = make_fields(make_report(make_key("chip 3")), pem_of("chip 2"))
+    (folder / "evidence.json").write_bytes(to_file(good_fields(), forged))
+    assert appraise(*RIMS, "--json") == Exit.NEGATIVE
+    said = read_json(capsys)
+    assert [entry["status"] for entry in said["entries"]] == ["affirming", "contraindicated"]
+
+
+def test_without_roots_the_pinned_ones_count(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", ASKED.hex(), "--json")
+    assert main.run(command) == Exit.NEGATIVE
+    assert "maker-unknown" in capsys.readouterr().out
+
+
+def test_earlier_evidence_counts_no_second_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = make_report(make_key("chip 1"))
+    (folder / "twin.json").write_bytes(to_file(make_fields(twin_of(report), pem_of())))
+    assert appraise(*RIMS, "--earlier", "twin.json") == Exit.NEGATIVE
+    assert "evidence-repeated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "options", "expected"),
+    [
+        ("evidence.json", b"{}", (), "evidence.json: expected evidence of GPUs or switches: expected a list"),
+        ("evidence.json", to_file(good_fields())[:-40], (), "evidence of GPUs or switches: not JSON"),
+        ("driver.swidtag", b"<a/>", RIMS, "driver.swidtag: expected a signed reference manifest"),
+        ("roots.pem", b"x", (), "roots.pem: expected root certificates"),
+        ("earlier.json", b"[]", ("--earlier", "earlier.json"), "earlier.json: expected evidence"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    capsys: pytest.CaptureFixture[str], name: str, data: bytes, options: tuple[str, ...], expected: str
+) -> None:
+    Path(name).write_bytes(data)
+    assert appraise(*options) == Exit.INVALID
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert expected in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_file_that_is_not_there_is_unreadable(folder: Path) -> None:
+    (folder / "evidence.json").unlink()
+    assert appraise() == Exit.INVALID
+
+
+def test_a_nonce_that_is_none_is_a_mistake_of_the_users(capsys: pytest.CaptureFixture[str]) -> None:
+    assert appraise(nonce="00") == Exit.USAGE
+    assert "--nonce: expected a nonce of 32 bytes" in capsys.readouterr().err
+
+
+def test_without_the_extra_it_is_said_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = builtins.__import__
+
+    def refuse(name: str, *rest: Any, **more: Any) -> Any:
+        if name.endswith("manifest_xml"):
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    assert appraise(*RIMS) == Exit.USAGE
+    assert capsys.readouterr().err == (
+        "Error: reading --rim needs more than is installed: pip install 'vetonet[rim]'\n"
+    )
+
+
+def test_the_published_evidence_is_genuine_but_for_reference_values(
+    shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the shared manifests none is of a version that runs on these chips (docs/nvidia-spdm.md)."""
+    vectors = shared / "vectors" / "nvidia-spdm"
+    nonce = json.loads((vectors / "gpu_evidence.json").read_bytes())[0]["nonce"]
+    rims = [option for path in sorted((vectors / "rim").iterdir()) for option in ("--rim", str(path))]
+    for name, count in (("gpu_evidence.json", 4), ("switch_evidence.json", 2)):
+        command = ("appraise", "nvidia-spdm", str(vectors / name), "--nonce", nonce, "--json")
+        for options in ((), (*rims, "--now", "2025-01-01T00:00:00Z")):
+            assert main.run((*command, *options)) == Exit.INCONCLUSIVE
+            said = read_json(capsys)
+            assert len(said["entries"]) == count
+            failed = {reason["reason"] for reason in said["reasons"] if reason["finding"] != "verified"}
+            assert failed == {"rim-missing"}

@@ -193,9 +193,6 @@ def test_missing_evidence_is_told_apart_from_contradiction() -> None:
         "reference-missing",
         "kind-unknown",
         "platform-missing",
-        "reference-missing",
-        "component-unknown",
-        "component-missing",
     }
 
 

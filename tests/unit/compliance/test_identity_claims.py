@@ -1,4 +1,4 @@
-"""Bundles with revoked and cloned chips, stale lists and makers that give one identity twice (VN-17.2 to 17.4)."""
+"""Bundles with revoked and cloned chips, stale lists and makers that equivocate (VN-17.2 to VN-17.4)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vetonet.crypto.statement import sign
 from vetonet.tlog.log import Log
 
 HOUR = 3_600_000
+FAR_MS = ISSUED_MS + 10**12
 
 
 def judge(scene: Scene) -> tuple[Verdict, set[str]]:

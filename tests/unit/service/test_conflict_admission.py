@@ -1,4 +1,4 @@
-"""A coordinator refuses a second identity, and logs the proof against whoever signed it (VN-17.2, VN-17.4)."""
+"""A coordinator refuses a second identity, and logs the proof of it (VN-17.2, VN-17.4)."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_anybody_may_hand_a_conflict_in_and_an_altered_one_is_refused() -> None:
             assert Conflict.from_bytes(data) == caught.value.conflict
             again = await coordinator.append_statements([data], request_id="c", caller=None)
             assert again == (3,)
+            altered = data[:-1] + bytes([data[-1] ^ 1])
             with pytest.raises(VetonetError):
-                altered = data[:-1] + bytes([data[-1] ^ 1])
                 await coordinator.append_statements([altered], request_id="d", caller=None)
 
     asyncio.run(main())

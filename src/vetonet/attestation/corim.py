@@ -173,7 +173,9 @@ class Corim:
         corim = {0: _ID.to_item(self.corim_id), 1: [content]}
         data = cbor.to_tagged_bytes(cbor.Tagged(_CORIM_TAG, corim))
         if len(data) > MAX_CORIM_BYTES:
-            raise EncodingError(f"a CoRIM of {len(data)} bytes, more than the {MAX_CORIM_BYTES} anyone accepts")
+            raise EncodingError(
+                f"a CoRIM of {len(data)} bytes, more than the {MAX_CORIM_BYTES} anyone accepts"
+            )
         return data
 
     @classmethod

@@ -60,6 +60,7 @@ class Firmware(Record):
         return next((component for component in self.components if component.name == name), None)
 
 
-@lru_cache(maxsize=256)  # every report of a chip names it, and fleets run a few images
+@lru_cache(maxsize=256)
 def _compute_digest(firmware: Firmware) -> bytes:
+    """Chips are many and firmware is not: a verifier of a hundred thousand reports computes it once."""
     return hashlib.sha256(firmware.to_bytes()).digest()

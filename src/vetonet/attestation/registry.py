@@ -303,7 +303,7 @@ class Registry:
             msg = f"device {device.ueid.hex()[:16]} was revoked by its maker"
             raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-17.3")
         if self.find_cloning(device) is not None:
-            msg = f"device {device.ueid.hex()[:16]} was convicted of signing two things that cannot both be true"
+            msg = f"device {device.ueid.hex()[:16]} was convicted of being cloned"
             raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-17.4")
 
     @property

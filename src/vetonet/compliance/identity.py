@@ -1,4 +1,4 @@
-"""Part of step 10: which reports count although their chip was revoked or convicted, and which do not (VN-10.6).
+"""Part of step 10: what reports are worth whose chip was revoked, or convicted of being cloned (VN-10.6).
 
 The log is the clock. What a batch committed to before a chip was revoked or convicted stands: nobody made it
 afterwards. What names a checkpoint from after that was certainly made later, and is held against the chip.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 from vetonet.attestation.enrolment import EnrolledDevice
 from vetonet.attestation.revocation import RevocationList
@@ -35,10 +36,10 @@ def find_identity_problems(
     yield from _judge_lists(record, evidence, now)
     sizes: dict[bytes, int] = {}
     for chain in evidence.chains.values():
-        for leaf_index, reason, what in _list_marks(record, chain[0].device):
+        for mark in _list_marks(record, chain[0].device):
             sizes = sizes or _compute_sizes(record)
             for usage in chain:
-                yield from _judge_usage(usage, leaf_index, reason, what, publication, sizes)
+                yield from _judge_usage(usage, mark, publication.committed.get(usage.report.data), sizes)
 
 
 def _judge_lists(record: PublicRecord, evidence: Evidence, now: Milliseconds) -> Iterator[Problem]:
@@ -70,13 +71,16 @@ def _compute_ends(evidence: Evidence) -> Mapping[str, Milliseconds]:
     return ends
 
 
-def _list_marks(record: PublicRecord, device: EnrolledDevice) -> Iterator[tuple[int, str, str]]:
-    """Yield since which leaf a chip does not count any more, for what reason."""
+_Mark: TypeAlias = tuple[int, str, str]
+"""Since which leaf a chip does not count any more, the reason code, and the same for people."""
+
+
+def _list_marks(record: PublicRecord, device: EnrolledDevice) -> Iterator[_Mark]:
     revoked, cloned = record.registry.find_revocation(device), record.registry.find_cloning(device)
     if revoked is not None:
         yield revoked, "device-revoked", f"its maker revoked in leaf {revoked}"
     if cloned is not None:
-        yield cloned.leaf_index, "device-cloned", f"leaf {cloned.leaf_index} convicts of signing two truths"
+        yield cloned.leaf_index, "device-cloned", f"leaf {cloned.leaf_index} convicts of being cloned"
 
 
 def _compute_sizes(record: PublicRecord) -> dict[bytes, int]:
@@ -85,14 +89,9 @@ def _compute_sizes(record: PublicRecord) -> dict[bytes, int]:
 
 
 def _judge_usage(
-    usage: Usage,
-    leaf_index: int,
-    reason: str,
-    what: str,
-    publication: Publication,
-    sizes: Mapping[bytes, int],
+    usage: Usage, mark: _Mark, batch_leaf: int | None, sizes: Mapping[bytes, int]
 ) -> Iterator[Problem]:
-    batch_leaf = publication.committed.get(usage.report.data)
+    leaf_index, reason, what = mark
     if batch_leaf is not None and batch_leaf < leaf_index:
         return
     if sizes.get(usage.claims.checkpoint_digest, 0) > leaf_index:

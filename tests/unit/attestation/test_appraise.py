@@ -190,9 +190,11 @@ def test_missing_evidence_is_told_apart_from_contradiction() -> None:
         "certificate-lapsed",
         "kind-unknown",
         "platform-missing",
+        "device-undated",
+        "revocation-missing",
         "reference-missing",
-        "component-unknown",
         "component-missing",
+        "component-unknown",
     }
 
 

@@ -46,7 +46,7 @@ def judge(reports: Sequence[Signed[ComputeReport]], registry: Registry = FLEET.r
     """What the reports of one chip come to: one after the other, and then all together."""
     for report in reports:
         known = registry.find_alias(report.signer.key_id)
-        for problem in appraise(report, known.device, known.alias):
+        for problem in appraise(report, known.device, known.alias, firmware=()):
             return Catcher.APPRAISAL, problem.reason
     for problem in appraise_chain(reports):
         return Catcher.CHAIN, problem.reason

@@ -14,6 +14,8 @@ import pytest
 
 from support.chip_evidence import make_evidence
 from support.fleet import make_fleet
+from support.revocations import make_list
+from vetonet.attestation.conflict import Conflict, ConflictKind
 from vetonet.attestation.enrolment import (
     AliasEndorsement,
     DeviceEnrolment,
@@ -62,6 +64,26 @@ EMITTED: dict[str, tuple[str, Record]] = {
         "device-retirement",
         DeviceRetirement(
             ueid=FLEET.chips[0].ueid, endorser_id="maker", owner="op1", reason=RetirementReason.DESTROYED
+        ),
+    ),
+    "revocation list": ("revocation-list", make_list([FLEET.chips[0].ueid])),
+    "first revocation list": ("revocation-list", make_list()),
+    "conflict of enrolments": (
+        "enrolment-conflict",
+        Conflict(kind=ConflictKind.TWO_KEYS, first=b"one", second=b"other"),
+    ),
+    "conflict of boots": (
+        "boot-conflict",
+        Conflict(kind=ConflictKind.TWO_BOOTS, first=b"one", second=b"other", enrolment=b"chip"),
+    ),
+    "conflict of reports": (
+        "report-conflict",
+        Conflict(
+            kind=ConflictKind.TWO_REPORTS,
+            first=b"one",
+            second=b"other",
+            aliases=(b"a", b"b"),
+            enrolment=b"chip",
         ),
     ),
     "idle report": ("unlicensed-report", FREE),

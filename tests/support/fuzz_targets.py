@@ -9,6 +9,17 @@ from typing import Final
 
 from support.chip_evidence import judge, make_claims, make_evidence, sign_payload
 from support.firmware import PATCHED, make_reference, sign_reference
+from support.paper_tpm import FIRMWARE as TPM_FIRMWARE
+from support.paper_tpm import (
+    NONCE,
+    RECORDED_COUNT_2,
+    RECORDED_KEY,
+    RECORDED_QUOTE,
+    PaperTpm,
+    build_count,
+    build_quote,
+    seal,
+)
 from support.silicon import (
     driver_manifest,
     good_fields,
@@ -38,9 +49,11 @@ from vetonet.attestation.spdm.evidence_entry import read_evidence
 from vetonet.attestation.spdm.manifest_xml import read_manifest
 from vetonet.attestation.spdm.message import MeasurementReport
 from vetonet.attestation.spdm.opaque import OpaqueData
+from vetonet.attestation.tpm import TpmEvidence, read_count, read_quote
 from vetonet.crypto import cose
 from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
 from vetonet.encoding import cbor
+from vetonet.errors import VetonetError
 from vetonet.policy.ballot import Ballot
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.treaty import Treaty
@@ -89,6 +102,24 @@ def _read_reference(data: bytes) -> object:
     return ReferenceRegister().read(data, _TREATY.statement.endorsers, 1)
 
 
+_TPM: Final = PaperTpm(firmware_digest=TPM_FIRMWARE)
+
+
+def _seed_tpm() -> Iterator[bytes]:
+    key = _TPM.public_key
+    yield from (build_quote(key, NONCE, TPM_FIRMWARE), build_count(key, NONCE, 2))
+    yield from (RECORDED_QUOTE, RECORDED_COUNT_2)
+
+
+def _read_sealed(data: bytes) -> object:
+    """Let the TPM's own key sign the bytes, as an attestation that is no attestation."""
+    sealed = seal(data[:256] or b"\x00", _TPM.device_key)
+    try:
+        return read_quote(sealed, _TPM.public_key, nonce=NONCE, firmware_digest=TPM_FIRMWARE)
+    except VetonetError:
+        return read_count(sealed, _TPM.public_key, nonce=NONCE)
+
+
 def _seed_spdm() -> Iterator[bytes]:
     yield from (make_report(make_key("chip 1")), make_opaque(), pem_of(), roots_pem())
     yield from (to_file(good_fields()), to_file(good_fields(), switch_fields()))
@@ -129,6 +160,15 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         "corim": Target(
             parsers=(Corim.from_bytes, ReferenceValues.from_bytes, _read_reference),
             list_seeds=_seed_corim,
+        ),
+        "tpm": Target(
+            parsers=(
+                TpmEvidence.from_bytes,
+                _read_sealed,
+                lambda data: read_count(data, RECORDED_KEY, nonce=NONCE),
+                lambda data: read_quote(data, RECORDED_KEY, nonce=NONCE, firmware_digest=TPM_FIRMWARE),
+            ),
+            list_seeds=_seed_tpm,
         ),
         "spdm": Target(
             parsers=(

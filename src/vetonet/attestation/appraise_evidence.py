@@ -24,6 +24,7 @@ from vetonet.attestation.report_rules import (
     CertifiedNow,
     CountersAgree,
     DebuggingOff,
+    NotRevoked,
     OfAcceptedKind,
     OfKnownFirmware,
     OfKnownModel,
@@ -33,6 +34,7 @@ from vetonet.attestation.report_rules import (
     Untampered,
     WithinCertificate,
 )
+from vetonet.attestation.revocation import RevocationList
 from vetonet.crypto.statement import Signed
 from vetonet.encoding.record import compute_layout
 from vetonet.errors import AppraisalError, EncodingError
@@ -51,13 +53,16 @@ class Expectations:
         now: when it judges.
         kinds: the kinds of attesters that it accepts.
         references: what makers say of firmware, as far as it counts; each speaks for its signer's chips.
-        rules: what else it asks, such as of revocation.
+        revocations: revocation lists, each verified, of which the newest of its signer counts; None where the
+            verifier does not ask.
+        rules: what else it asks.
     """
 
     challenge: bytes
     now: Milliseconds
     kinds: frozenset[str]
     references: tuple[Signed[ReferenceValues], ...]
+    revocations: tuple[Signed[RevocationList], ...] | None = None
     rules: tuple[AppraisalRule[Subject], ...] = ()
 
     @property
@@ -77,6 +82,7 @@ class Expectations:
                 Untampered(),
                 CountersAgree(),
                 OfKnownFirmware(),
+                *(() if self.revocations is None else (NotRevoked(now=self.now),)),
                 *self.rules,
             )
         )
@@ -115,7 +121,14 @@ def _build_subject(opened: OpenedEvidence, claims: ComputeReport, expected: Expe
         models=tuple(values.model.encode("ascii", "replace") for values in given),
         firmware=tuple(find_firmware_problems(opened.alias.statement.firmware, _select(claims, given))),
         kind=opened.root.kind,
+        revocations=_choose_list(opened, expected),
     )
+
+
+def _choose_list(opened: OpenedEvidence, expected: Expectations) -> RevocationList | None:
+    """Return the newest list by the chip's own maker; no maker revokes another's chips."""
+    given = [signed.statement for signed in expected.revocations or () if signed.signer == opened.root.key]
+    return max(given, key=lambda listed: listed.number, default=None)
 
 
 def _select(claims: ComputeReport, given: tuple[ReferenceValues, ...]) -> tuple[ReferenceValues, ...]:

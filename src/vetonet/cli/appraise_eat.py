@@ -56,6 +56,13 @@ STATUS_EXITS: Final[Mapping[str, Exit]] = {
     type=click.Path(path_type=Path),
     help="Signed reference values of firmware by a maker; repeat it for each that counts.",
 )
+@click.option(
+    "--revocation",
+    "revocations",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A maker's signed revocation list; repeatable. With one, a chip of a maker without is refused.",
+)
 @click.option("--nonce", required=True, metavar="HEX", help="The challenge that the evidence must answer.")
 @click.option(
     "--kind", "kinds", multiple=True, metavar="KIND", help="Accept only roots of this kind; repeatable."
@@ -67,6 +74,7 @@ def eat(
     *,
     roots: Path,
     references: tuple[Path, ...],
+    revocations: tuple[Path, ...],
     nonce: str,
     kinds: tuple[str, ...],
     now_ms: Milliseconds | None,
@@ -81,9 +89,8 @@ def eat(
     challenge = _parse_nonce(nonce)
     data = read_input(evidence, "evidence", maximum=MAX_ENDORSEMENT_BYTES)
     given = read_input(roots, "roots", maximum=MAX_ENDORSEMENT_BYTES)
-    values = [
-        (path, read_input(path, "reference values", maximum=MAX_ENDORSEMENT_BYTES)) for path in references
-    ]
+    values = _read_all(references, "reference values")
+    lists = _read_all(revocations, "a revocation list")
     now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     from vetonet.attestation.psa import is_psa_token
 
@@ -94,6 +101,7 @@ def eat(
             (evidence, data),
             (roots, given),
             values,
+            lists,
             challenge=challenge,
             kinds=frozenset(kinds),
             now=now,
@@ -109,6 +117,7 @@ def _appraise_evidence(
     evidence: tuple[Path, bytes],
     roots: tuple[Path, bytes],
     references: Sequence[tuple[Path, bytes]],
+    revocations: Sequence[tuple[Path, bytes]],
     *,
     challenge: bytes,
     kinds: frozenset[str],
@@ -118,6 +127,7 @@ def _appraise_evidence(
     from vetonet.attestation.evidence_file import Evidence
     from vetonet.attestation.maker_root import read_maker_roots
     from vetonet.attestation.reference_values import open_reference_values
+    from vetonet.attestation.revocation import open_revocation_list
 
     makers = _read(roots, "root certificates", read_maker_roots)
     keys = {maker.key.key_id: maker.key for maker in makers}
@@ -125,17 +135,26 @@ def _appraise_evidence(
         _read(given, "reference values by a given root", lambda data: open_reference_values(data, keys))
         for given in references
     )
+    revoked = tuple(
+        _read(given, "a revocation list by a given root", lambda data: open_revocation_list(data, keys))
+        for given in revocations
+    )
     expected = Expectations(
         challenge=challenge,
         now=now,
         kinds=kinds or _list_kinds(makers),
         references=values,
+        revocations=revoked or None,
     )
     return _read(
         evidence,
         "evidence of one chip",
         lambda data: appraise_evidence(Evidence.from_bytes(data), makers, expected),
     )
+
+
+def _read_all(paths: Sequence[Path], what: str) -> list[tuple[Path, bytes]]:
+    return [(path, read_input(path, what, maximum=MAX_ENDORSEMENT_BYTES)) for path in paths]
 
 
 def _list_kinds(makers: tuple[MakerRoot, ...]) -> frozenset[str]:

@@ -13,9 +13,17 @@ from itertools import repeat
 from typing import Final
 
 from vetonet.attestation.firmware import Firmware, FirmwareComponent
-from vetonet.attestation.report import compute_batch, open_reports
+from vetonet.attestation.report import ComputeReport, compute_batch, open_reports
 from vetonet.attester.machine import step
-from vetonet.attester.manufacture import Maker, bind_sets, enrol, manufacture, power_on, publish_reference
+from vetonet.attester.manufacture import (
+    Maker,
+    bind_sets,
+    enrol,
+    manufacture,
+    power_on,
+    publish_reference,
+    revoke,
+)
 from vetonet.attester.models import ChipModel
 from vetonet.attester.secure_element import SecureElement
 from vetonet.attester.state import (
@@ -107,6 +115,7 @@ class Fleet:
         treaty: Signed[Treaty],
         rng: Rng,
         elements: Sequence[SecureElement] = (),
+        listed_ms: Milliseconds | None = None,
     ) -> Fleet:
         """Return a fleet that was just made and enrolled, and is still off.
 
@@ -118,14 +127,22 @@ class Fleet:
             treaty: what the chips enforce.
             rng: for keys in software.
             elements: one secure element for each chip, or none for keys in software.
+            listed_ms: when the maker issues its revocation list, which names no chip yet; by default from
+                when on its certificates hold.
         """
         chips, enrolments = [], []
-        for element in elements or repeat(None, count):
-            chip = manufacture(model, maker, treaty, rng, firmware=FIRMWARE, secure_element=element)
+        for number, element in enumerate(elements or repeat(None, count), start=1):
+            serial = f"{model.name}-{number:06}"
+            chip = manufacture(
+                model, maker, treaty, rng, firmware=FIRMWARE, secure_element=element, serial=serial
+            )
             owner = operator.operator_id
             enrolments.append(enrol(chip, maker, owner=owner, owner_key=operator.key, site=SITE))
             chips.append(chip)
-        endorsements = (publish_reference(maker, model, FIRMWARE),)
+        endorsements = (
+            publish_reference(maker, model, FIRMWARE),
+            revoke(maker, {}, maker.not_before_ms if listed_ms is None else listed_ms),
+        )
         return cls(bind_sets(chips), operator, enrolments, endorsements)
 
     def power_on(self, rng: Rng, now: Milliseconds) -> tuple[bytes, ...]:
@@ -146,26 +163,62 @@ class Fleet:
         """What all chips computed in their lives."""
         return sum(chip.cumulative_flop for chip in self._chips)
 
+    @property
+    def cumulative_tokens(self) -> int:
+        """What all chips put out as inference in their lives."""
+        return sum(chip.meter.tokens for chip in self._chips)
+
+    def list_first(self, count: int) -> DeviceSet:
+        """Return the device set of the first chips, such as those of a licence for a part of the fleet."""
+        return DeviceSet(ueids=self.device_set.ueids[:count])
+
     def offer_licence(
-        self, data: bytes, log_proof: LogProof, consistency: ConsistencyProof | None, now: Milliseconds
+        self,
+        data: bytes,
+        log_proof: LogProof,
+        consistency: ConsistencyProof | None,
+        now: Milliseconds,
+        count: int | None = None,
     ) -> Tally:
-        """Hand a licence to every chip, each with the proof that it is in the licence's device set."""
+        """Hand a licence to the first ``count`` chips, each with the proof that it is in the device set.
+
+        All other chips, none by default, are shown the checkpoint that comes with it.
+        """
+        tree = self._tree if count is None else Tree(map(compute_leaf_hash, self.list_first(count).ueids))
 
         def offer(index: int) -> Event:
-            membership = self._tree.inclusion_proof(index)
             return LicenceOffered(
-                data=data, log_proof=log_proof, membership=membership, consistency=consistency
+                data=data,
+                log_proof=log_proof,
+                membership=tree.inclusion_proof(index),
+                consistency=consistency,
             )
 
-        return self._drive(offer, now)
+        return self._offer(offer, log_proof.checkpoint, consistency, now, count)
 
     def offer_lease(
-        self, data: bytes, log_proof: LogProof, consistency: ConsistencyProof | None, now: Milliseconds
+        self,
+        data: bytes,
+        log_proof: LogProof,
+        consistency: ConsistencyProof | None,
+        now: Milliseconds,
+        count: int | None = None,
     ) -> Tally:
-        """Hand a lease of the licence in use to every chip."""
-        return self._drive(
-            lambda _: LeaseOffered(data=data, log_proof=log_proof, consistency=consistency), now
-        )
+        """Hand a lease of the licence in use to the first ``count`` chips, and to all others its checkpoint."""
+        lease = LeaseOffered(data=data, log_proof=log_proof, consistency=consistency)
+        return self._offer(lambda _: lease, log_proof.checkpoint, consistency, now, count)
+
+    def _offer(
+        self,
+        offer: Callable[[int], Event],
+        checkpoint: bytes,
+        consistency: ConsistencyProof | None,
+        now: Milliseconds,
+        count: int | None,
+    ) -> Tally:
+        members = self.size if count is None else count
+        seen = CheckpointSeen(data=checkpoint, consistency=consistency)
+        return self._drive(lambda index: offer(index) if index < members else seen, now)
 
     def show_checkpoint(self, data: bytes, consistency: ConsistencyProof | None, now: Milliseconds) -> Tally:
         """Show every chip a newer checkpoint of the log."""
@@ -181,8 +234,12 @@ class Fleet:
         total_flop: Flop,
         licence_id: int | None,
         now: Milliseconds,
+        tokens_of: Callable[[int], int] = lambda _: 0,
     ) -> Tally:
-        """Ask every chip for its share of the work; ``flop_of`` says how much, by the number of the chip."""
+        """Ask every chip for its share of the work; ``flop_of`` says how much, by the number of the chip.
+
+        ``tokens_of`` says how many tokens that puts out, where the work is inference.
+        """
         shares = [flop_of(index) for index in range(self.size)]
         busy = [index for index, flop in enumerate(shares) if flop]
 
@@ -194,6 +251,7 @@ class Fleet:
                 precision=precision,
                 total_flop=total_flop,
                 licence_id=licence_id,
+                tokens=tokens_of(index),
             )
 
         return self._drive(request, now, busy)
@@ -202,18 +260,21 @@ class Fleet:
         """Close every chip's interval and collect the reports."""
         return self._drive(lambda _: IntervalEnded(), now)
 
-    def sign_batch(self, reports: Sequence[bytes]) -> bytes:
-        """Return the operator's batch over these reports of one window and licence: a leaf for the log."""
+    def sign_batches(self, reports: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Return the operator's batches over these reports of one window, one for each licence: log leaves."""
         aliases = {
             chip.alias_key.public_key.key_id: chip.alias_key.public_key
             for chip in self._chips
             if chip.alias_key
         }
-        opened = open_reports(reports, aliases)
-        batch = compute_batch(
-            opened, operator_id=self._operator.operator_id, licence_id=opened[0].statement.licence_id
+        by_licence: dict[int | None, list[Signed[ComputeReport]]] = {}
+        for report in open_reports(reports, aliases):
+            by_licence.setdefault(report.statement.licence_id, []).append(report)
+        owner = self._operator.operator_id
+        return tuple(
+            sign(compute_batch(opened, operator_id=owner, licence_id=licence_id), self._operator.key)
+            for licence_id, opened in by_licence.items()
         )
-        return sign(batch, self._operator.key)
 
     def _drive(
         self, event_for: Callable[[int], Event], now: Milliseconds, indices: Sequence[int] | None = None

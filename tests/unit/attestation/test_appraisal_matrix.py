@@ -19,13 +19,14 @@ from support.chip_evidence import (
     OTHER_DEVICE,
     OTHER_ROOT,
     YEAR_MS,
-    ListedRevocations,
     certify,
     endorse,
     expect,
     judge,
     make_claims,
     make_evidence,
+    make_list,
+    open_list,
     open_reference,
     pin,
     report,
@@ -36,12 +37,14 @@ from support.world import NOW_MS
 from vetonet.attestation.ear import AttestationResult, Judgement, Tier
 from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.reasons import Finding
+from vetonet.attestation.revocation import RevocationReason, RevokedDevice
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "appraisal.md"
 ROW = re.compile(
     r"^\| ([^|`]+) \| `([a-z-]+)` \| ([a-z]+) \| ([a-z-]+) \| (\d+) \| ([a-z]+) \|$", re.MULTILINE
 )
 NONCES = make_claims().nonces
+REVOKED = RevokedDevice(ueid=DEVICE.public_key.ueid, reason=RevocationReason.TAMPERED)
 
 Row = tuple[Callable[[], AttestationResult], str, Finding, str, int, Tier]
 
@@ -133,9 +136,7 @@ MATRIX: dict[str, Row] = {
         *("wrong-boot", MISMATCHED, INSTANCE, 97, NO),
     ),
     "expired certificate": (
-        lambda: judge(
-            expected=expect(now=NOW_MS + 2 * YEAR_MS, revocations=ListedRevocations(expires_ms=2**44))
-        ),
+        lambda: judge(expected=expect(now=NOW_MS + 2 * YEAR_MS, revocations=None)),
         *("certificate-expired", MISMATCHED, INSTANCE, 97, NO),
     ),
     "certificate that began after the report": (
@@ -143,17 +144,15 @@ MATRIX: dict[str, Row] = {
         *("certificate-lapsed", MISSING, INSTANCE, 97, NO),
     ),
     "revoked": (
-        lambda: judge(
-            expected=expect(revocations=ListedRevocations(revoked={DEVICE.public_key.ueid: "tampered"}))
-        ),
+        lambda: judge(expected=expect(revocations=(open_list(make_list(entries=(REVOKED,))),))),
         *("device-revoked", BAD, INSTANCE, 96, NO),
     ),
     "stale revocation list": (
-        lambda: judge(expected=expect(revocations=ListedRevocations(expires_ms=LATER_MS))),
+        lambda: judge(expected=expect(revocations=(open_list(make_list(expires_ms=LATER_MS)),))),
         *("revocation-stale", STALE, INSTANCE, 97, NO),
     ),
     "no revocation list": (
-        lambda: judge(expected=expect(revocations=None)),
+        lambda: judge(expected=expect(revocations=(open_list(root=OTHER_ROOT),))),
         *("revocation-missing", MISSING, INSTANCE, 97, NO),
     ),
     "wrong model": (
@@ -245,7 +244,7 @@ def test_no_rule_silences_another() -> None:
         debug_status=0,
         firmware_digest=bytes(32),
     )
-    expected = expect(kinds=frozenset(), now=NOW_MS + 2 * YEAR_MS, revocations=None)
+    expected = expect(kinds=frozenset(), now=NOW_MS + 2 * YEAR_MS, revocations=())
     result = judge(make_evidence(report=everything), expected=expected)
     assert [entry.reason for entry in result.failed] == [
         "nonce-stale",
@@ -271,6 +270,19 @@ def test_what_one_maker_says_of_firmware_is_nothing_to_the_chips_of_another() ->
         result = judge(roots=(pin(), pin(OTHER_ROOT, "another")), expected=expect(references=references))
         assert [entry.reason for entry in result.failed] == ["wrong-model", "reference-missing"]
     assert judge(expected=expect(references=(other, open_reference()))).status is Tier.AFFIRMING
+
+
+def test_of_several_revocation_lists_the_newest_counts() -> None:
+    lists = open_list(make_list(2, entries=(REVOKED,))), open_list()
+    assert find_failed(judge(expected=expect(revocations=lists))).reason == "device-revoked"
+    early = open_list(make_list(issued_ms=LATER_MS + 1))
+    assert find_failed(judge(expected=expect(revocations=(early,)))).reason == "revocation-stale"
+
+
+def test_who_does_not_ask_for_revocations_is_told_nothing_of_them() -> None:
+    assert "not-revoked" not in [
+        entry.reason for entry in judge(expected=expect(revocations=None)).judgements
+    ]
 
 
 def test_several_claims_that_are_missing_are_told_one_by_one() -> None:

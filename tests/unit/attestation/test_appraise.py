@@ -188,11 +188,13 @@ def test_missing_evidence_is_told_apart_from_contradiction() -> None:
         "report-gap",
         "window-gap",
         "certificate-lapsed",
-        "component-missing",
-        "component-unknown",
-        "reference-missing",
         "kind-unknown",
         "platform-missing",
+        "device-undated",
+        "revocation-missing",
+        "reference-missing",
+        "component-missing",
+        "component-unknown",
     }
 
 

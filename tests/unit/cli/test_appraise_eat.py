@@ -11,17 +11,20 @@ import pytest
 
 from support.chip_evidence import (
     CHALLENGE,
+    DEVICE,
     OTHER_ROOT,
     ROOT,
     certify,
     endorse,
     issue_pinned,
     make_evidence,
+    make_list,
     make_reference,
     report,
 )
 from support.firmware import PATCHED, UNKNOWN
 from support.world import NOW_MS
+from vetonet.attestation.revocation import RevocationReason, RevokedDevice
 from vetonet.cli.main import run
 from vetonet.crypto.statement import sign
 from vetonet.units import MS_PER_HOUR, format_time
@@ -99,6 +102,19 @@ def test_firmware_that_nobody_vouches_for_is_a_warning_and_ends_with_3(
     lines = out.splitlines()
     assert (code, lines[0]) == (3, "warning")
     assert lines[3].startswith("mismatched  component-mismatched")  # the worst stands first
+
+
+def test_a_revoked_chip_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = RevokedDevice(ueid=DEVICE.public_key.ueid, reason=RevocationReason.CLONED)
+    files = lay_out(
+        tmp_path, clean=sign(make_list(), ROOT), revoked=sign(make_list(2, entries=(entry,)), ROOT)
+    )
+    clean = ("--revocation", str(files["clean"]))
+    assert appraise(capsys, files, *clean)[0] == 0
+    code, out, _ = appraise(capsys, files, *clean, "--revocation", str(files["revoked"]))
+    assert code == 1
+    assert "device-revoked" in out
+    assert appraise(capsys, files, "--revocation", str(files["roots"]))[0] == 4
 
 
 def test_all_reference_values_count_that_are_given(

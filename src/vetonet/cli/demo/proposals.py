@@ -1,4 +1,4 @@
-"""What the operator of the demonstration proposes: a benchmark, a frontier run, and one more."""
+"""What the operator of the demonstration proposes: a benchmark, a frontier run, serving, and one more."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ LLAMA_DAYS: Final = 78
 
 BENCHMARK_CEILING_FLOP: Final = 6 * 10**21
 INTERRUPTED_CEILING_FLOP: Final = 2 * 10**21
+VOTE_MS: Final = INTERVAL_MS // 3
+"""How long those votes are open that have to fit between two reports."""
+
+SERVING_DAYS: Final = 30
+SERVING_CEILING_FLOP: Final = 3 * 10**21
+"""Thirty days at the rate of the recorded hour are 2.741e21 FLOP (``compute_serving_estimate``)."""
 
 
 def describe_benchmark(
@@ -54,7 +60,7 @@ def describe_interrupted_run(
         stage,
         "interrupted run",
         opens_ms=starts_ms - INTERVAL_MS,
-        closes_ms=starts_ms - INTERVAL_MS // 3,
+        closes_ms=starts_ms - VOTE_MS,
         starts_ms=starts_ms,
         ends_ms=starts_ms + 5 * INTERVAL_MS,
         total_flop=stage.cast.scale(INTERRUPTED_CEILING_FLOP),
@@ -73,12 +79,34 @@ def describe_frontier_run(stage: Stage, devices: tuple[bytes, ...]) -> Proposal:
         stage,
         "frontier run",
         opens_ms=opens_ms,
+        closes_ms=opens_ms + VOTE_MS,
         starts_ms=starts_ms,
         ends_ms=starts_ms + LLAMA_DAYS * 24 * MS_PER_HOUR,
         total_flop=LLAMA_FLOP,
         devices=(*devices, *others),
         precision=Precision.BF16,
     )
+
+
+def describe_serving(stage: Stage, devices: tuple[bytes, ...], *, starts_ms: Milliseconds) -> Proposal:
+    """Return the proposal to serve a model for thirty days, voted on just before that starts."""
+    return _describe(
+        stage,
+        "serving",
+        opens_ms=_next_second(stage),
+        closes_ms=starts_ms - VOTE_MS,
+        starts_ms=starts_ms,
+        ends_ms=starts_ms + SERVING_DAYS * 24 * MS_PER_HOUR,
+        total_flop=SERVING_CEILING_FLOP,
+        devices=devices,
+        precision=Precision.BF16,
+        workload=WorkloadClass.INFERENCE,
+    )
+
+
+def compute_serving_estimate(hour_flop: Flop, hour_ms: Milliseconds) -> Flop:
+    """Return what thirty days come to at the rate of a recorded time, rounded up."""
+    return -(-hour_flop * SERVING_DAYS * 24 * MS_PER_HOUR // hour_ms)
 
 
 def describe_second_run(stage: Stage, devices: tuple[bytes, ...]) -> Proposal:
@@ -88,6 +116,7 @@ def describe_second_run(stage: Stage, devices: tuple[bytes, ...]) -> Proposal:
         stage,
         "second run",
         opens_ms=opens_ms,
+        closes_ms=opens_ms + VOTE_MS,
         starts_ms=opens_ms + 2 * MS_PER_HOUR,
         ends_ms=opens_ms + 10 * MS_PER_HOUR,
         total_flop=stage.cast.scale(BENCHMARK_CEILING_FLOP),
@@ -107,6 +136,7 @@ def _describe(
     devices: Iterable[bytes],
     precision: Precision,
     closes_ms: Milliseconds | None = None,
+    workload: WorkloadClass = WorkloadClass.TRAINING,
 ) -> Proposal:
     """Return a proposal, its vote open for an hour by default; the stage clock is moved to its opening."""
     device_set, rng = DeviceSet(ueids=tuple(sorted(devices))), stage.rng.spawn(name)
@@ -117,7 +147,7 @@ def _describe(
         epoch=treaty.statement.epoch,
         operator_id=OPERATOR_ID,
         beneficial_owner="Meridian Holdings",
-        workload=WorkloadClass.TRAINING,
+        workload=workload,
         precision=precision,
         total_flop=total_flop,
         per_device_flop=share,

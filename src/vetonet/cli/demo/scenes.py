@@ -14,6 +14,7 @@ from vetonet.cli.demo.proposals import (
     describe_second_run,
 )
 from vetonet.cli.demo.rewriting import rewrite
+from vetonet.cli.demo.serving import serve
 from vetonet.cli.demo.stage import INTERVAL_MS, LEASE_MS, MIN_GRANTS, PARTY_IDS
 from vetonet.compliance.bundle import Bundle
 from vetonet.crypto.statement import Signed
@@ -266,6 +267,7 @@ SCENES: Final = (
     grant_benchmark,
     withdraw_consent,
     veto_frontier_run,
+    serve,
     withhold_reports,
     forge_report,
     drop_veto,

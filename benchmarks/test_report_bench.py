@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
@@ -20,6 +22,7 @@ from nacl.signing import VerifyKey
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from support.fleet import Fleet, make_fleet
+from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.report import CHUNK, compute_batch_root, open_report, open_reports
 from vetonet.attester.machine import step
 from vetonet.attester.state import ChipState, IntervalEnded, ReportSigned
@@ -154,6 +157,68 @@ def test_verify_the_same_signatures_bare_on_two_threads(benchmark: BenchmarkFixt
 def test_root_of_a_batch(benchmark: BenchmarkFixture) -> None:
     reports = open_reports(build_reports(), build_fleet().registry.aliases)
     benchmark.pedantic(compute_batch_root, args=(reports,), rounds=5)
+
+
+def appraise_all(data: Sequence[bytes]) -> int:
+    """Open reports, appraise each, and each chip's against one another; how many problems that finds."""
+    registry = build_fleet().registry
+    problems = 0
+    chains = defaultdict(list)
+    for report in open_reports(data, registry.aliases):
+        known = registry.find_alias(report.signer.key_id)
+        problems += len(appraise(report, known.device, known.alias))
+        chains[report.statement.ueid].append(report)
+    return problems + sum(len(appraise_chain(chain)) for chain in chains.values())
+
+
+def appraise_half(half: int) -> int:
+    return appraise_all(build_reports()[half * REPORTS // 2 : (half + 1) * REPORTS // 2])
+
+
+def verify_half(half: int) -> None:
+    verify_bare(build_signatures()[half * REPORTS // 2 : (half + 1) * REPORTS // 2])
+
+
+def tell(benchmark: BenchmarkFixture, what: str, ours: float, bare: float, count: int = REPORTS) -> None:
+    benchmark.extra_info[f"reports {what} per second"] = round(count / ours)
+    benchmark.extra_info["bare per second"] = round(count / bare)
+    benchmark.extra_info["ratio to bare PyNaCl"] = round(bare / ours, 3)
+
+
+@pytest.mark.benchmark(group="report-appraise-10000")
+def test_sign_the_reports_of_a_chip(benchmark: BenchmarkFixture) -> None:
+    """From the request for work to the signed report, beside bare signatures of messages as long."""
+    chip = build_fleet().chips[0]
+    assert chip.alias_key is not None
+    key, message = chip.alias_key, build_signatures()[1][1]
+    bytes_of = sorted(len(data) for data in build_reports())
+    benchmark.extra_info["median bytes"] = bytes_of[REPORTS // 2]
+    ours, bare = measure(lambda: run(chip), lambda: [key.sign(message) for _ in range(HOURS)])
+    tell(benchmark, "signed", ours, bare, HOURS)
+    benchmark.pedantic(run, args=(chip,), rounds=3)
+
+
+@pytest.mark.benchmark(group="report-appraise-10000")
+def test_appraise_a_batch_on_one_core(benchmark: BenchmarkFixture) -> None:
+    """Opened, appraised one by one and as chains."""
+    reports = build_reports()
+    assert appraise_all(reports) == 0
+    ours, bare = measure(lambda: appraise_all(reports), lambda: verify_bare(build_signatures()))
+    tell(benchmark, "appraised", ours, bare)
+    benchmark.pedantic(appraise_all, args=(reports,), rounds=3)
+
+
+@pytest.mark.benchmark(group="report-appraise-10000")
+def test_appraise_a_batch_on_two_cores(benchmark: BenchmarkFixture) -> None:
+    """Two processes with half of the chips each: next to nothing passes between them."""
+    build_reports(), build_signatures()
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+        list(pool.map(appraise_half, (0, 1)))
+        ours, bare = measure(
+            lambda: list(pool.map(appraise_half, (0, 1))), lambda: list(pool.map(verify_half, (0, 1)))
+        )
+        tell(benchmark, "appraised", ours, bare)
+        benchmark.pedantic(lambda: list(pool.map(appraise_half, (0, 1))), rounds=3)
 
 
 _MEMORY_PROBE = """

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from support.chip_evidence import make_evidence
 from support.fleet import make_fleet
+from support.revocations import make_list
+from vetonet.attestation.conflict import Conflict, ConflictKind
 from vetonet.attestation.enrolment import (
     AliasEndorsement,
     DeviceEnrolment,
@@ -63,7 +66,28 @@ EMITTED: dict[str, tuple[str, Record]] = {
             ueid=FLEET.chips[0].ueid, endorser_id="maker", owner="op1", reason=RetirementReason.DESTROYED
         ),
     ),
+    "revocation list": ("revocation-list", make_list([FLEET.chips[0].ueid])),
+    "first revocation list": ("revocation-list", make_list()),
+    "conflict of enrolments": (
+        "enrolment-conflict",
+        Conflict(kind=ConflictKind.TWO_KEYS, first=b"one", second=b"other"),
+    ),
+    "conflict of boots": (
+        "boot-conflict",
+        Conflict(kind=ConflictKind.TWO_BOOTS, first=b"one", second=b"other", enrolment=b"chip"),
+    ),
+    "conflict of reports": (
+        "report-conflict",
+        Conflict(
+            kind=ConflictKind.TWO_REPORTS,
+            first=b"one",
+            second=b"other",
+            aliases=(b"a", b"b"),
+            enrolment=b"chip",
+        ),
+    ),
     "idle report": ("unlicensed-report", FREE),
+    "evidence": ("evidence", make_evidence()),
     "offline licence": (
         "offline-licence",
         pack_offline(FLEET.offer(FLEET.chips[0].ueid), FLEET.lease_offer()),
@@ -218,6 +242,7 @@ def test_a_short_or_long_byte_string_does_not_fit(rule: str, statement: Record) 
         ("offline-licence", 3),
         ("offline-licence", 5),
         ("alias-endorsement", 5),
+        *[("evidence", label) for label in (1, 2, 3)],
     }
     for label, value in item.items():
         if isinstance(value, bytes) and (rule, label) not in free:

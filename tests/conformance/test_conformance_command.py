@@ -82,6 +82,8 @@ def make_vector(**changes: object) -> dict[str, object]:
         ("merkle", "c2sp-tlog", 114, 5),
         ("checkpoint", "c2sp-tlog", 9, 6),
         ("tlog-proof", "c2sp-tlog", 6, 6),
+        ("eat", "eat-rfc9711", 3, 2),
+        ("eat", "veraison", 13, 31),
     ],
 )
 def test_all_shared_vectors_pass(shared: Path, suite: str, folder: str, passed: int, not_judged: int) -> None:

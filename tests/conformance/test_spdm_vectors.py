@@ -126,13 +126,14 @@ def test_files_of_another_kind_are_not_judged(tmp_path: Path) -> None:
     assert read_published(tmp_path / "b.txt")
 
 
-def wycheproof(result: str, *, message: bytes = b"a message") -> dict[str, Any]:
-    """A file as Wycheproof's ecdsa_secp384r1_sha384_test.json, of one test."""
+def wycheproof(result: str, *, message: bytes = b"a message", is_raw: bool = False) -> dict[str, Any]:
+    """A file as Wycheproof's ecdsa_secp384r1_sha384_test.json, or its P1363 twin, of one test."""
     key = make_key("wycheproof")
-    signature = key.private_key.sign(b"a message", ec.ECDSA(hashes.SHA384()))
+    signed = b"a message"
+    signature = key.sign(signed) if is_raw else key.private_key.sign(signed, ec.ECDSA(hashes.SHA384()))
     test = {"tcId": 1, "msg": message.hex(), "sig": signature.hex(), "result": result}
     group = {
-        "type": "EcdsaVerify",
+        "type": "EcdsaP1363Verify" if is_raw else "EcdsaVerify",
         "sha": "SHA-384",
         "publicKey": {"curve": "secp384r1"},
         "publicKeyDer": key.public_key.to_bytes().hex(),
@@ -141,6 +142,7 @@ def wycheproof(result: str, *, message: bytes = b"a message") -> dict[str, Any]:
     return {"testGroups": [group]}
 
 
+@pytest.mark.parametrize("is_raw", [False, True])
 @pytest.mark.parametrize(
     ("result", "message", "passed"),
     [
@@ -151,7 +153,7 @@ def wycheproof(result: str, *, message: bytes = b"a message") -> dict[str, Any]:
     ],
 )
 def test_a_wycheproof_file_of_p384_is_judged(
-    tmp_path: Path, result: str, message: bytes, passed: int
+    tmp_path: Path, result: str, message: bytes, passed: int, *, is_raw: bool
 ) -> None:
-    (tmp_path / "w.json").write_text(json.dumps(wycheproof(result, message=message)))
+    (tmp_path / "w.json").write_text(json.dumps(wycheproof(result, message=message, is_raw=is_raw)))
     assert run_conformance(P384, tmp_path).passed == passed

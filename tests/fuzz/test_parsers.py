@@ -22,15 +22,37 @@ from hypothesis import strategies as st
 import vetonet
 from support.ceremony import Table, make_cast
 from support.charters import hold_ceremonies, make_founded
+from support.chip_evidence import (
+    certify,
+    endorse,
+    issue_pinned,
+    judge,
+    make_claims,
+    make_evidence,
+    report,
+    sign_payload,
+)
 from support.histories import make_history
+from support.psa_tokens import ASKED, CLAIMS, ENDORSED, make_token
+from support.silicon import driver_manifest, good_fields, make_key, make_opaque, make_report, pem_of, to_file
+from support.silicon import judge as judge_spdm
 from support.witnessed_log import NAMES, SIGNING_KEY, make_cosigned, make_log, make_policy
 from support.world import make_council
+from vetonet.attestation.eat import read_claims_set
+from vetonet.attestation.evidence_file import Evidence
+from vetonet.attestation.maker_root import read_maker_roots
+from vetonet.attestation.psa import appraise_psa, read_psa_claims
+from vetonet.attestation.psa_endorsements import read_psa_endorsements
+from vetonet.attestation.spdm.certificate import read_pem_chain
+from vetonet.attestation.spdm.evidence_entry import read_evidence
+from vetonet.attestation.spdm.manifest_xml import read_manifest
 from vetonet.cli.conformance import SUITES
 from vetonet.crypto import cose, frost
 from vetonet.crypto.merkle import compute_leaf_hash
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
 from vetonet.encoding import cbor
+from vetonet.encoding.diagnostic import read_diagnostic
 from vetonet.encoding.record import Record, compute_layout
 from vetonet.errors import VetonetError
 from vetonet.party.memory import GivenShare
@@ -129,6 +151,9 @@ TEXTUAL = [cls for cls in find_classes("from_text") if takes_one_argument(cls.fr
 RECORDS = [cls for cls in BINARY if issubclass(cls, Record) and compute_layout(cls)]
 
 EXAMPLES: dict[str, bytes] = {
+    "measurement report": make_report(make_key("chip 1")),
+    "opaque data": make_opaque(),
+    "certificate of a chip": read_pem_chain(pem_of())[0].to_bytes(),
     "treaty": TREATY.statement.to_bytes(),
     "proposal": PROPOSAL.statement.to_bytes(),
     "grant": BALLOT.statement.to_bytes(),
@@ -215,6 +240,20 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
         FOUNDING_LEAVES[0],
     ),
     "leaves of a ceremony": (lambda data: choose_leaves((data,)), FOUNDING_LEAVES[2]),
+    "claims set": (read_claims_set, make_claims().to_bytes()),
+    "evidence": (lambda data: judge(Evidence.from_bytes(data)), make_evidence().to_bytes()),
+    "report of evidence": (lambda data: judge(make_evidence(report=data)), report()),
+    "signed claims": (lambda data: judge(make_evidence(report=sign_payload(data))), make_claims().to_bytes()),
+    "alias of evidence": (lambda data: judge(make_evidence(alias=data)), endorse()),
+    "certificate of evidence": (lambda data: judge(make_evidence(certificate=data)), certify()),
+    "psa token": (lambda data: appraise_psa(data, ENDORSED, ASKED), make_token()),
+    "psa claims": (read_psa_claims, cbor.to_bytes(CLAIMS)),
+    "roots": (read_maker_roots, issue_pinned()),
+    "foreign cbor": (partial(cbor.from_foreign_bytes, max_bytes=4096), make_claims().to_bytes()),
+    "evidence of a chip": (read_evidence, to_file(good_fields())),
+    "appraisal of a chip": (judge_spdm, to_file(good_fields())),
+    "chain in PEM": (read_pem_chain, pem_of()),
+    "reference manifest": (lambda data: read_manifest(data, "fuzz"), driver_manifest()),
     "cbor": (partial(cbor.from_bytes, max_bytes=4096), TREATY.statement.to_bytes()),
 }
 
@@ -354,12 +393,37 @@ def test_any_cose_structure_is_opened_or_refused(name: str, data: st.DataObject)
     attempt(parse, tag + cbor.to_bytes(parts))
 
 
+COMID = {
+    "triples": {
+        "attester-verification-keys": [
+            {
+                "environment": {"class": {"id": {"value": "AA=="}}, "instance": {"value": "AA=="}},
+                "verification-keys": [{"value": "-----BEGIN PUBLIC KEY-----"}],
+            }
+        ],
+        "reference-values": [
+            {
+                "environment": {"class": {"id": {"value": "AA=="}}},
+                "measurements": [
+                    {
+                        "value": {
+                            "digests": [[1, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]],
+                            "cryptokeys": [{"value": "AA=="}],
+                            "version": {"value": "1"},
+                        }
+                    }
+                ],
+            }
+        ],
+    }
+}
 JUDGES = {name: suite.iter_cases for name, suite in SUITES.items()}
 KEY = {"kty": "EC", "crv": "P-256", "x_hex": "00" * 32, "y_hex": "00" * 32}
 VKEYS = {
     "log_vkey": LogKey(name="log.example", public_key=COUNCIL.log_key.public_key).to_vkey(),
     "witness_vkeys": [WitnessKey.of_ed25519("w.example", COUNCIL.log_key.public_key).to_vkey()],
 }
+DOCUMENTS_OF_MAKERS: list[Any] = [COMID, {"triples": {"reference-values": []}}]
 DOCUMENTS: list[Any] = [
     {
         "title": "t",
@@ -384,9 +448,9 @@ DOCUMENTS: list[Any] = [
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> object:
+def documents(draw: st.DrawFn, among: list[Any] = DOCUMENTS) -> object:
     """A vector file with one value somewhere replaced by any JSON."""
-    document = json.loads(json.dumps(draw(st.sampled_from(DOCUMENTS))))
+    document = json.loads(json.dumps(draw(st.sampled_from(among))))
     node: Any = document
     while True:
         places = list(node) if isinstance(node, dict) else list(range(len(node)))
@@ -405,8 +469,24 @@ def documents(draw: st.DrawFn) -> object:
 @given(document=documents() | st.dictionaries(st.text(max_size=6), JSON, max_size=3))
 def test_any_vector_document_is_judged_or_refused(name: str, document: Any) -> None:
     cases = attempt(lambda doc: list(JUDGES[name](doc)), document)
-    for _, judge in cases if isinstance(cases, list) else ():
-        attempt(lambda run: run(), judge)
+    for _, thunk in cases if isinstance(cases, list) else ():
+        attempt(lambda run: run(), thunk)
+
+
+@settings(max_examples=100)
+@given(document=documents(DOCUMENTS_OF_MAKERS) | JSON)
+def test_any_endorsement_of_psa_devices_is_read_or_refused(document: Any) -> None:
+    attempt(read_psa_endorsements, document)
+
+
+@settings(max_examples=100)
+@given(
+    text=st.text(max_size=60)
+    | st.text(alphabet="{}[]:,/\"h'0123456789af -truefalsn\\", max_size=40)
+    | mutations(b"{ /c/ 1: h'00 ff', \"a\": [-2, true, null] }").map(lambda data: data.decode("latin-1"))
+)
+def test_any_diagnostic_notation_is_read_or_refused(text: str) -> None:
+    attempt(read_diagnostic, text)
 
 
 def test_every_module_of_the_core_can_be_imported() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vetonet.attestation.report import ComputeReport
+from vetonet.cli.demo.chip_evidence import spell_appraisal
 from vetonet.cli.demo.command import Performance, perform
 from vetonet.compliance.bundle import Bundle
 from vetonet.crypto.statement import read_unverified
@@ -119,6 +120,18 @@ def test_verify_exits_0_on_the_demos_bundle(files: tuple[Path, Path]) -> None:
     result = vetonet("verify", bundle, "--trust-root", trust_root, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["verdict"] == "COMPLIANT"
+
+
+def test_one_chip_of_the_demo_is_affirmed_from_the_files_it_leaves(
+    played: Performance, tmp_path: Path
+) -> None:
+    for name, content in played.chip_files.items():
+        (tmp_path / name).write_bytes(content)
+    line = spell_appraisal(tmp_path, played.chip_files)
+    result = vetonet(*line.split()[1:], "--json")
+    assert result.returncode == 0, result.stdout
+    assert json.loads(result.stdout)["status"] == "affirming"
+    assert vetonet(*line.split()[1:-1], "00" * 32).returncode == 1
 
 
 def test_verify_exits_1_on_a_forged_report(files: tuple[Path, Path], tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_the_reports_of_any_life_are_genuine_and_chain(life: list[Any]) -> None:
     assert appraise_chain(reports) == ()
     for report in reports:
         known = registry.find_alias(report.signer.key_id)
-        assert appraise(report, known.device, known.alias) == ()
+        assert appraise(report, known.device, known.alias, firmware=()) == ()
 
 
 @settings(max_examples=60)

@@ -1,5 +1,7 @@
 """Laws of a chip's time: whatever its clock does, a lease bounds it, by count and by the log (VN-17.14).
 
+Requirement 9: the evidence of time is the log's, and what a clock adds to it is bounded.
+
 The chip reads an oscillator that drifts, is held, or is set by its operator. The log knows the true time,
 and now and then shows it.
 """

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from support.firmware import FIRMWARE, sign_reference
+from support.revocations import sign_list
 from support.world import NOW_MS, Council, compute_device_set_root, make_council
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
-from vetonet.attestation.platform import SIMULATED
 from vetonet.attestation.report import (
     CYCLES_PER_MS,
     EAT_PROFILE,
@@ -168,10 +168,12 @@ class Scene:
 
 def enrol(council: Council, chip: Chip, log: Log, **changes: Any) -> None:
     """Log a chip's enrolment and the alias key of its first boot."""
+    serial = changes.get("serial", f"Test Chip-{chip.ueid.hex()[2:14]}")
     certificate = issue_device_certificate(
         chip.device_key.public_key,
         council.endorser_root,
         endorser_id="maker",
+        serial=serial,
         not_before_ms=NOW_MS - YEAR_MS,
         not_after_ms=NOW_MS + 20 * YEAR_MS,
     )
@@ -184,7 +186,8 @@ def enrol(council: Council, chip: Chip, log: Log, **changes: Any) -> None:
         "tdp_w": TDP_W,
         "owner": chip.owner,
         "site": "Hall 1",
-        "attester_kind": SIMULATED,
+        "serial": serial,
+        "attester_kind": council.treaty.statement.endorsers[0].attester_kind,
     }
     enrolment = DeviceEnrolment(**(fields | changes))
     log.append(sign_jointly(enrolment, [council.endorser_root, council.operator_keys[chip.owner]]))
@@ -210,7 +213,8 @@ def make_scene(
         **proposal: fields of the proposal to replace.
     """
     found = council or make_council(3, 2)
-    log = Log(found.treaty.statement.log_origin, [found.treaty.data, sign_reference(found.endorser_root)])
+    words = (sign_reference(found.endorser_root), sign_list(found.endorser_root))
+    log = Log(found.treaty.statement.log_origin, [found.treaty.data, *words])
     fleet = tuple(
         Chip(device_key=generate_ecdsa(found.rng), alias_key=generate_ed25519(found.rng), owner="op1")
         for _ in range(chips)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -19,15 +19,15 @@ from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.identity import issue_device_certificate, issue_root_certificate
 from vetonet.attestation.maker_root import MakerRoot, read_maker_roots
 from vetonet.attestation.platform import SIMULATED
-from vetonet.attestation.reference_values import ReferenceValues
+from vetonet.attestation.reference_values import ReferenceValues, open_reference_values
 from vetonet.attestation.report import ComputeReport
-from vetonet.attestation.report_rules import NotRevoked
+from vetonet.attestation.revocation import RevocationList, open_revocation_list
 from vetonet.crypto import cose
 from vetonet.crypto.keys import EcdsaSigningKey, SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import sign
+from vetonet.crypto.statement import Signed, sign
 from vetonet.encoding import cbor
-from vetonet.units import MS_PER_HOUR, Milliseconds
+from vetonet.units import MS_PER_HOUR
 
 YEAR_MS = 8766 * MS_PER_HOUR
 LATER_MS = NOW_MS + 24 * MS_PER_HOUR
@@ -40,15 +40,20 @@ OTHER_ALIAS = generate_ed25519(SeededRng(b"other alias"))
 CHALLENGE = bytes.fromhex("c4") * 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedRevocations:
-    """A revocation list as far as an appraisal asks it."""
+def make_list(number: int = 1, **changes: Any) -> RevocationList:
+    fields: dict[str, Any] = {
+        "endorser_id": "maker",
+        "number": number,
+        "issued_ms": NOW_MS,
+        "expires_ms": LATER_MS + MS_PER_HOUR,
+        "entries": (),
+    }
+    return RevocationList(**(fields | changes))
 
-    revoked: Mapping[bytes, str] = field(default_factory=dict)
-    expires_ms: Milliseconds = LATER_MS + MS_PER_HOUR
 
-    def find_reason(self, ueid: bytes, /) -> str | None:
-        return self.revoked.get(ueid)
+def open_list(listed: RevocationList | None = None, root: EcdsaSigningKey = ROOT) -> Signed[RevocationList]:
+    data = sign(listed or make_list(), root)
+    return open_revocation_list(data, {root.public_key.key_id: root.public_key})
 
 
 @cache
@@ -62,7 +67,11 @@ def make_claims() -> ComputeReport:
 def certify(
     device: EcdsaSigningKey = DEVICE, root: EcdsaSigningKey = ROOT, name: str = "maker", **changes: Any
 ) -> bytes:
-    validity = {"not_before_ms": NOW_MS - YEAR_MS, "not_after_ms": NOW_MS + YEAR_MS} | changes
+    validity: dict[str, Any] = {
+        "serial": "CHIP-0001",
+        "not_before_ms": NOW_MS - YEAR_MS,
+        "not_after_ms": NOW_MS + YEAR_MS,
+    } | changes
     return issue_device_certificate(device.public_key, root, endorser_id=name, **validity)
 
 
@@ -114,19 +123,20 @@ def make_reference(firmware: Firmware = FIRMWARE, number: int = 1) -> ReferenceV
     return make_reference_of(firmware, number=number, model=make_claims().hw_model.decode())
 
 
-def expect(
-    *,
-    references: tuple[ReferenceValues, ...] | None = None,
-    revocations: ListedRevocations | None = ListedRevocations(),
-    **changes: Any,
-) -> Expectations:
-    now = changes.get("now", LATER_MS)
+def open_reference(
+    firmware: Firmware = FIRMWARE, number: int = 1, root: EcdsaSigningKey = ROOT
+) -> Signed[ReferenceValues]:
+    data = sign(make_reference(firmware, number), root)
+    return open_reference_values(data, {root.public_key.key_id: root.public_key})
+
+
+def expect(**changes: Any) -> Expectations:
     fields: dict[str, Any] = {
         "challenge": CHALLENGE,
-        "now": now,
+        "now": LATER_MS,
         "kinds": frozenset({SIMULATED}),
-        "references": (make_reference(),) if references is None else references,
-        "rules": (NotRevoked(revocations=revocations, now=now),),
+        "references": (open_reference(),),
+        "revocations": (open_list(),),
     }
     return Expectations(**(fields | changes))
 

@@ -165,13 +165,17 @@ class Chip:
     enrolment: bytes
 
 
-def enrol_chip(council: Council, *, owner: str = "op1", key: EcdsaSigningKey | None = None) -> Chip:
+def enrol_chip(
+    council: Council, *, owner: str = "op1", key: EcdsaSigningKey | None = None, serial: str | None = None
+) -> Chip:
     """Return a chip with its enrolment."""
     device_key = key or generate_ecdsa(council.rng)
+    named = serial or f"Test Chip-{device_key.public_key.key_id.hex()[:12]}"
     certificate = issue_device_certificate(
         device_key.public_key,
         council.endorser_root,
         endorser_id="maker",
+        serial=named,
         not_before_ms=NOW_MS - MS_PER_HOUR,
         not_after_ms=NOW_MS + 1_000 * MS_PER_HOUR,
     )
@@ -185,6 +189,7 @@ def enrol_chip(council: Council, *, owner: str = "op1", key: EcdsaSigningKey | N
         owner=owner,
         site="Hall One",
         attester_kind=SIMULATED,
+        serial=named,
     )
     signers = (council.endorser_root, council.operator_keys[owner])
     return Chip(key=device_key, enrolment=sign_jointly(enrolment, signers))

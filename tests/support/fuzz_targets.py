@@ -9,9 +9,34 @@ from typing import Final
 
 from support.chip_evidence import judge, make_claims, make_evidence, sign_payload
 from support.firmware import PATCHED, make_reference, sign_reference
+from support.paper_tpm import FIRMWARE as TPM_FIRMWARE
+from support.paper_tpm import (
+    NONCE,
+    RECORDED_COUNT_2,
+    RECORDED_KEY,
+    RECORDED_QUOTE,
+    PaperTpm,
+    build_count,
+    build_quote,
+    seal,
+)
+from support.silicon import (
+    driver_manifest,
+    good_fields,
+    make_key,
+    make_opaque,
+    make_report,
+    make_swid,
+    pem_of,
+    roots_pem,
+    switch_fields,
+    to_file,
+    vbios_manifest,
+)
+from support.silicon import judge as judge_spdm
 from support.world import make_council
 from vetonet.attestation.corim import Corim
-from vetonet.attestation.eat import ClaimsSet
+from vetonet.attestation.eat import read_claims_set
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.evidence_file import Evidence
 from vetonet.attestation.identity import DeviceCertificate
@@ -19,9 +44,16 @@ from vetonet.attestation.maker_root import read_maker_roots
 from vetonet.attestation.psa import read_psa_claims
 from vetonet.attestation.reference_values import ReferenceRegister, ReferenceValues
 from vetonet.attestation.report import ComputeReport
+from vetonet.attestation.spdm.certificate import Certificate, read_pem_chain
+from vetonet.attestation.spdm.evidence_entry import read_evidence
+from vetonet.attestation.spdm.manifest_xml import read_manifest
+from vetonet.attestation.spdm.message import MeasurementReport
+from vetonet.attestation.spdm.opaque import OpaqueData
+from vetonet.attestation.tpm import TpmEvidence, read_count, read_quote
 from vetonet.crypto import cose
 from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
 from vetonet.encoding import cbor
+from vetonet.errors import VetonetError
 from vetonet.policy.ballot import Ballot
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.treaty import Treaty
@@ -70,6 +102,31 @@ def _read_reference(data: bytes) -> object:
     return ReferenceRegister().read(data, _TREATY.statement.endorsers, 1)
 
 
+_TPM: Final = PaperTpm(firmware_digest=TPM_FIRMWARE)
+
+
+def _seed_tpm() -> Iterator[bytes]:
+    key = _TPM.public_key
+    yield from (build_quote(key, NONCE, TPM_FIRMWARE), build_count(key, NONCE, 2))
+    yield from (RECORDED_QUOTE, RECORDED_COUNT_2)
+
+
+def _read_sealed(data: bytes) -> object:
+    """Let the TPM's own key sign the bytes, as an attestation that is no attestation."""
+    sealed = seal(data[:256] or b"\x00", _TPM.device_key)
+    try:
+        return read_quote(sealed, _TPM.public_key, nonce=NONCE, firmware_digest=TPM_FIRMWARE)
+    except VetonetError:
+        return read_count(sealed, _TPM.public_key, nonce=NONCE)
+
+
+def _seed_spdm() -> Iterator[bytes]:
+    yield from (make_report(make_key("chip 1")), make_opaque(), pem_of(), roots_pem())
+    yield from (to_file(good_fields()), to_file(good_fields(), switch_fields()))
+    yield from (driver_manifest(), vbios_manifest(), make_swid("1", {0: [bytes(48)]}).encode())
+    yield next(certificate.to_bytes() for certificate in read_pem_chain(pem_of()))
+
+
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
     {
         "cose": Target(
@@ -89,7 +146,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         ),
         "eat": Target(
             parsers=(
-                ClaimsSet.from_bytes,
+                read_claims_set,
                 ComputeReport.from_bytes,
                 AliasEndorsement.from_bytes,
                 read_psa_claims,
@@ -103,6 +160,27 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         "corim": Target(
             parsers=(Corim.from_bytes, ReferenceValues.from_bytes, _read_reference),
             list_seeds=_seed_corim,
+        ),
+        "tpm": Target(
+            parsers=(
+                TpmEvidence.from_bytes,
+                _read_sealed,
+                lambda data: read_count(data, RECORDED_KEY, nonce=NONCE),
+                lambda data: read_quote(data, RECORDED_KEY, nonce=NONCE, firmware_digest=TPM_FIRMWARE),
+            ),
+            list_seeds=_seed_tpm,
+        ),
+        "spdm": Target(
+            parsers=(
+                MeasurementReport.from_bytes,
+                OpaqueData.from_bytes,
+                Certificate.from_bytes,
+                read_pem_chain,
+                read_evidence,
+                judge_spdm,
+                lambda data: read_manifest(data, "fuzz"),
+            ),
+            list_seeds=_seed_spdm,
         ),
     }
 )

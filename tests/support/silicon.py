@@ -1,4 +1,4 @@
-"""A maker of GPUs and switches of our own: chips with chains of five certificates, reports, signed manifests."""
+"""A maker of GPUs and switches of our own: chips with chains of five certificates, reports, manifests."""
 
 from __future__ import annotations
 
@@ -221,7 +221,11 @@ def good_fields(chip: str = "chip 1") -> dict[str, Any]:
 
 
 def switch_fields(chip: str = "switch 1", **changes: Any) -> dict[str, Any]:
-    dropped = {Field.DRIVER_VERSION: None, Field.FIRMWARE_ID: None, Field.VBIOS_VERSION: b"96.10.73.00.01"}
+    dropped: dict[int, bytes | None] = {
+        Field.DRIVER_VERSION: None,
+        Field.FIRMWARE_ID: None,
+        Field.VBIOS_VERSION: b"96.10.73.00.01",
+    }
     report = make_report(make_key(chip), measurements=MEASUREMENTS[:31], opaque=make_opaque(dropped))
     pem = pem_of(chip, "LS_10")
     return make_fields(report, pem, arch="LS10", driver_version=None, vbios_version=None, **changes)

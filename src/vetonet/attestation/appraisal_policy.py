@@ -1,8 +1,8 @@
 """Appraisal policies: rules that each look at one thing, put together so that all of them speak (VN-17.9).
 
-A rule says what is wrong; ``judge`` says as well what it found to be right. ``AllOf`` asks every rule, whatever
-the others found. Whether evidence is authentic is no rule: only authentic evidence gets here, so nothing is ever
-said for bytes that anybody could have made.
+A rule says what is wrong; ``judge`` says as well what it found to be right. A policy asks every rule,
+whatever the others found. Whether evidence is authentic is no rule: only authentic evidence gets here, so
+nothing is ever said for bytes that anybody could have made.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Found: TypeAlias = tuple[str, str]
 """A reason code, and what is wrong, in words that follow "the report"."""
 
 
-class Rule(Protocol[E_contra]):
-    """What looks at one side of evidence; ``AllOf`` is one too, and so is a rule of anybody's own."""
+class AppraisalRule(Protocol[E_contra]):
+    """What looks at one side of evidence; a policy is one too, and so is a rule of anybody's own."""
 
     def find_problems(self, evidence: E_contra, /) -> Iterable[Found]:
         """Yield what is wrong; nothing where the evidence satisfies the rule."""
@@ -63,14 +63,14 @@ class SingleRule(Generic[E]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllOf(Generic[E]):
+class AppraisalPolicy(Generic[E]):
     """Every one of these rules must be satisfied, and each speaks, whatever the others find.
 
     Attributes:
         rules: in the order in which they speak; at least one.
     """
 
-    rules: tuple[Rule[E], ...]
+    rules: tuple[AppraisalRule[E], ...]
 
     def __post_init__(self) -> None:
         """Refuse a policy without rules, which every piece of evidence would satisfy."""

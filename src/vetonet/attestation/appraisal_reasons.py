@@ -1,7 +1,7 @@
 """What each reason code of an appraisal says: its finding, and the trust value it gives to which claim.
 
-One table, of which ``docs/appraisal.md`` holds a copy. Codes that a verifier of bundles gives as well stand in
-``vetonet.attestation.reasons`` too, with the same finding.
+One table, of which ``docs/reasons.md`` holds a copy. Codes that a verifier of bundles gives as well stand
+in ``vetonet.attestation.reasons`` too, with the same finding.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def appraise(
     device: EnrolledDevice,
     alias: Signed[AliasEndorsement],
     *,
-    firmware: tuple[Found, ...] = (),
+    firmware: tuple[Found, ...],
 ) -> tuple[Problem, ...]:
     """Return everything that is wrong with a report, given what its chip's endorsements say.
 
@@ -52,7 +52,7 @@ def verify_report(
     device: EnrolledDevice,
     alias: Signed[AliasEndorsement],
     *,
-    firmware: tuple[Found, ...] = (),
+    firmware: tuple[Found, ...],
 ) -> None:
     """Hold that ``appraise`` finds nothing wrong.
 

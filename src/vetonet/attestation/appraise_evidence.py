@@ -1,7 +1,7 @@
 """Appraise one chip's evidence against pinned roots, reference values and a challenge (VN-17.9).
 
-The order: who made it and who signed it, what was signed, and then every rule of the policy, whatever the others
-find. What is not authentic, or is no claims set of the profile, is contraindicated as a whole.
+The order: who made it and who signed it, what was signed, and then every rule of the policy, whatever the
+others find. What is not authentic, or is no claims set of the profile, is contraindicated as a whole.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vetonet.attestation.appraisal_policy import AllOf, Rule
+from vetonet.attestation.appraisal_policy import AppraisalPolicy, AppraisalRule
 from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
-from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet
+from vetonet.attestation.eat import NONCE, PROFILE, ClaimsSet, read_claims_set
 from vetonet.attestation.evidence_file import Evidence, OpenedEvidence, open_evidence
 from vetonet.attestation.maker_root import MakerRoot
 from vetonet.attestation.platform import VouchedByPlatform
@@ -24,6 +24,7 @@ from vetonet.attestation.report_rules import (
     CertifiedNow,
     CountersAgree,
     DebuggingOff,
+    NotRevoked,
     OfAcceptedKind,
     OfKnownFirmware,
     OfKnownModel,
@@ -33,6 +34,8 @@ from vetonet.attestation.report_rules import (
     Untampered,
     WithinCertificate,
 )
+from vetonet.attestation.revocation import RevocationList
+from vetonet.crypto.statement import Signed
 from vetonet.encoding.record import compute_layout
 from vetonet.errors import AppraisalError, EncodingError
 from vetonet.units import Milliseconds
@@ -49,20 +52,23 @@ class Expectations:
         challenge: what it asked with.
         now: when it judges.
         kinds: the kinds of attesters that it accepts.
-        references: the reference values that it accepts, each verified.
-        rules: what else it asks, such as of revocation.
+        references: what makers say of firmware, as far as it counts; each speaks for its signer's chips.
+        revocations: revocation lists, each verified, of which the newest of its signer counts; None where the
+            verifier does not ask.
+        rules: what else it asks.
     """
 
     challenge: bytes
     now: Milliseconds
     kinds: frozenset[str]
-    references: tuple[ReferenceValues, ...]
-    rules: tuple[Rule[Subject], ...] = ()
+    references: tuple[Signed[ReferenceValues], ...]
+    revocations: tuple[Signed[RevocationList], ...] | None = None
+    rules: tuple[AppraisalRule[Subject], ...] = ()
 
     @property
-    def policy(self) -> AllOf[Subject]:
+    def policy(self) -> AppraisalPolicy[Subject]:
         """All that a report has to satisfy."""
-        return AllOf(
+        return AppraisalPolicy(
             rules=(
                 AnswersChallenge(challenge=self.challenge),
                 OfThisChip(),
@@ -76,6 +82,7 @@ class Expectations:
                 Untampered(),
                 CountersAgree(),
                 OfKnownFirmware(),
+                *(() if self.revocations is None else (NotRevoked(now=self.now),)),
                 *self.rules,
             )
         )
@@ -105,27 +112,35 @@ def appraise_evidence(
 
 
 def _build_subject(opened: OpenedEvidence, claims: ComputeReport, expected: Expectations) -> Subject:
+    given = tuple(signed.statement for signed in expected.references if signed.signer == opened.root.key)
     return Subject(
         claims=claims,
         signer=opened.report.signer,
         alias=opened.alias.statement,
         certificate=opened.certificate,
-        models=tuple(reference.model.encode("ascii", "replace") for reference in expected.references),
-        firmware=tuple(find_firmware_problems(opened.alias.statement.firmware, _select(claims, expected))),
+        models=tuple(values.model.encode("ascii", "replace") for values in given),
+        firmware=tuple(find_firmware_problems(opened.alias.statement.firmware, _select(claims, given))),
         kind=opened.root.kind,
+        revocations=_choose_list(opened, expected),
     )
 
 
-def _select(claims: ComputeReport, expected: Expectations) -> tuple[ReferenceValues, ...]:
-    """Return the reference values for the model that a chip names, or all: that it is of another, a rule says."""
+def _choose_list(opened: OpenedEvidence, expected: Expectations) -> RevocationList | None:
+    """Return the newest list by the chip's own maker; no maker revokes another's chips."""
+    given = [signed.statement for signed in expected.revocations or () if signed.signer == opened.root.key]
+    return max(given, key=lambda listed: listed.number, default=None)
+
+
+def _select(claims: ComputeReport, given: tuple[ReferenceValues, ...]) -> tuple[ReferenceValues, ...]:
+    """Return those for the model that a chip names, or all: that it is of another, a rule says."""
     model = claims.hw_model.decode("ascii", "replace")
-    return tuple(values for values in expected.references if values.model == model) or expected.references
+    return tuple(values for values in given if values.model == model) or given
 
 
 def _find_malformed(payload: bytes, detail: str) -> Iterator[Judgement]:
     """Yield what keeps signed bytes from being a report of the profile; at least one judgement."""
     try:
-        claims = ClaimsSet.from_bytes(payload)
+        claims = read_claims_set(payload)
     except EncodingError as error:
         yield build_judgement("claim-malformed", f"signed something that is no claims set: {error}")
         return

@@ -78,7 +78,7 @@ class Judgement:
     Attributes:
         reason: its stable code, such as ``component-mismatched``.
         finding: verified, missing, stale, mismatched or contraindicated.
-        claim: which claim of the trust vector it speaks of, or None: of every one, as where evidence is forged.
+        claim: which claim of the trust vector it speaks of; None for every one, as of forged evidence.
         value: the value it gives that claim (AR4SI).
         detail: one line for people.
     """

@@ -1,8 +1,8 @@
 """Claims sets of entity attestation tokens as anybody may make them (RFC 9711), claim by claim.
 
-Our own reports are one profile of this, and stricter (``vetonet.attestation.report``). This reads others', and says
-of a report of ours that is no valid one what is wrong with it. Floats are refused, as everywhere in vetonet, so
-a location claim cannot be read unless its numbers are whole.
+Our own reports are one profile of this, and stricter (``vetonet.attestation.report``). This reads others',
+and says of a report of ours that is no valid one what is wrong with it. Floats are refused, as everywhere in
+vetonet, so a location claim cannot be read unless its numbers are whole.
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ _nonce: Final = _octets(8, 64)
 _ueid: Final = _octets(7, 33)
 _version: Final = _tuple(_text, _either(_text, _whole), optional=1)
 _format: Final = _several(_tuple(_below(65_536), _octets()))
-_RESULT: Final = _tuple(
-    _either(_text, _octets()), _either(*[lambda item, n=n: item == n for n in (1, 2, 3, 4)])
-)
+_result: Final = _tuple(_either(_text, _octets()), _below(5))
 
 CLAIMS: Final[Mapping[int, tuple[str, Test]]] = MappingProxyType(
     {
@@ -120,14 +118,14 @@ CLAIMS: Final[Mapping[int, tuple[str, Test]]] = MappingProxyType(
         268: ("bootseed", _octets()),
         269: ("dloas", _several(_tuple(_text, _text, _text, optional=1))),
         270: ("swname", _text),
-        271: ("swversion", _either(_text, _version)),
+        271: ("swversion", _either(_text, _version)),  # plain text in the examples of the RFC itself
         272: ("manifests", _format),
         273: ("measurements", _format),
-        274: ("measres", _several(_tuple(_text, _several(_RESULT)))),
+        274: ("measres", _several(_tuple(_text, _several(_result)))),
         275: ("intuse", _whole),
     }
 )
-"""The registered claims of RFC 8392 and RFC 9711: label, name, and whether a value is one. Submodules aside."""
+"""The claims of RFC 8392 and RFC 9711: label, name, and whether a value is one. Submodules aside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,15 +155,6 @@ class ClaimsSet:
     claims: Mapping[int | str, cbor.Item]
     submodules: Mapping[str, ClaimsSet | NestedToken | DetachedDigest] = field(default_factory=dict)
 
-    @classmethod
-    def from_bytes(cls, data: bytes) -> ClaimsSet:
-        """Return the claims set that untrusted bytes spell.
-
-        Raises:
-            EncodingError: oversize, not CBOR that we read, not a map, or a registered claim of another type.
-        """
-        return _read(cbor.from_foreign_bytes(data, max_bytes=MAX_CLAIMS_BYTES), MAX_NESTING)
-
     def to_item(self) -> dict[cbor.Item, cbor.Item]:
         """Return the map that it was read from, keys in no particular order."""
         item: dict[cbor.Item, cbor.Item] = dict(self.claims)
@@ -178,6 +167,15 @@ class ClaimsSet:
         """What it answers: no nonce, one or several."""
         found = self.claims.get(NONCE, [])
         return (found,) if isinstance(found, bytes) else tuple(found)
+
+
+def read_claims_set(data: bytes) -> ClaimsSet:
+    """Return the claims set that untrusted bytes spell; others' may spell it in more than one way.
+
+    Raises:
+        EncodingError: oversize, not CBOR that we read, not a map, or a registered claim of another type.
+    """
+    return _read(cbor.from_foreign_bytes(data, max_bytes=MAX_CLAIMS_BYTES), MAX_NESTING)
 
 
 def _read(item: cbor.Item, depth: int) -> ClaimsSet:

@@ -8,12 +8,17 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from vetonet.attestation.firmware import Firmware
-from vetonet.attestation.identity import MAX_CERTIFICATE_BYTES, DeviceCertificate, verify_device_certificate
+from vetonet.attestation.identity import (
+    MAX_CERTIFICATE_BYTES,
+    MAX_SERIAL,
+    DeviceCertificate,
+    verify_device_certificate,
+)
 from vetonet.attestation.report import MAX_MODEL_BYTES, UEID_BYTES
 from vetonet.crypto.keys import PUBLIC_KEY, Algorithm, PublicKey
 from vetonet.crypto.statement import Signed, Statement, open_joint_statement, open_statement, read_unverified
 from vetonet.encoding.record import Record, bstr, many, member, one_of, record, tstr, uint
-from vetonet.errors import UnknownPartyError
+from vetonet.errors import RefusedError, UnknownPartyError
 from vetonet.units import Precision
 
 MAX_QUOTE_BYTES: Final = 2048
@@ -40,6 +45,7 @@ class DeviceEnrolment(Statement):
         owner: id of the operator that runs the chip.
         site: where the chip is.
         attester_kind: what vouches for its claims; ``SIMULATED`` for software keys.
+        serial: what the maker calls this chip and no other; the certificate's subject says the same.
     """
 
     TYPE: ClassVar[str] = "device-enrolment"
@@ -53,6 +59,7 @@ class DeviceEnrolment(Statement):
     owner: str = member(7, tstr(64))
     site: str = member(8, tstr(128))
     attester_kind: str = member(9, tstr(32))
+    serial: str = member(11, tstr(MAX_SERIAL))
 
     def __post_init__(self) -> None:
         """Refuse a model that no report can name, and rates that are zero or stated twice (VN-8.1)."""
@@ -183,12 +190,16 @@ def open_enrolment(
         UnknownPartyError: the maker or the owner is not among those given.
         InvalidSignatureError: a signature is missing or bad, also that of the certificate.
         AppraisalError: the certificate is no device certificate.
+        RefusedError: the certificate is that of another serial.
     """
     claimed = read_unverified(data, DeviceEnrolment)
     root_key = _find(endorser_keys, claimed.endorser_id, "endorser")
     owner_key = _find(operator_keys, claimed.owner, "operator")
     signed = open_joint_statement(data, DeviceEnrolment, (root_key, owner_key))
     certificate = verify_device_certificate(signed.statement.certificate, root_key)
+    if certificate.serial != claimed.serial:
+        msg = f"an enrolment of serial {claimed.serial!r} with the certificate of {certificate.serial!r}"
+        raise RefusedError(msg, culprit=claimed.endorser_id, clause="VN-17.2")
     return EnrolledDevice(signed=signed, certificate=certificate)
 
 

@@ -1,10 +1,10 @@
-"""One chip's evidence in one file: a report with all that is needed to hold it against a maker's root (VN-17.9)."""
+"""One chip's evidence in one file: a report, and what holds it against a maker's root (VN-17.9)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.identity import (
@@ -64,7 +64,7 @@ def open_evidence(evidence: Evidence, roots: Sequence[MakerRoot]) -> OpenedEvide
 
     Raises:
         EncodingError: a part is not what it should be at all.
-        AppraisalError: a signature does not hold, or nobody known vouches; ``problems`` holds one reason code.
+        AppraisalError: a signature does not hold, or nobody known vouches; ``problems`` says which.
     """
     root, certificate = _verify_certificate(evidence.certificate, roots)
     alias = _open_alias(evidence.alias, certificate.device_key)
@@ -77,7 +77,7 @@ def open_evidence(evidence: Evidence, roots: Sequence[MakerRoot]) -> OpenedEvide
 
 
 def _verify_certificate(data: bytes, roots: Sequence[MakerRoot]) -> tuple[MakerRoot, DeviceCertificate]:
-    """Step 1: one of the pinned roots signed the device certificate; a root of the same name proves nothing."""
+    """Step 1: a pinned root signed the device certificate; another of the same name proves nothing."""
     for root in roots:
         try:
             return root, verify_device_certificate(data, root.key)
@@ -85,13 +85,12 @@ def _verify_certificate(data: bytes, roots: Sequence[MakerRoot]) -> tuple[MakerR
             continue
     issuer = read_issuer(data)
     namesake = next((root for root in roots if root.subject == issuer), None)
-    if namesake is not None:
-        _refuse(
-            "certificate-forged",
-            f"the device certificate names {namesake.name!r}, whose root did not sign it",
+    if namesake is None:
+        raise _refuse(
+            "maker-unknown", "no given root signed the device certificate, or bears its issuer's name"
         )
-    _refuse(
-        "maker-unknown", "none of the given roots signed the device certificate, or bears its issuer's name"
+    raise _refuse(
+        "certificate-forged", f"the device certificate names {namesake.name!r}, which did not sign it"
     )
 
 
@@ -100,9 +99,11 @@ def _open_alias(data: bytes, device_key: PublicKey) -> Signed[AliasEndorsement]:
     try:
         return open_statement(data, AliasEndorsement, {device_key.key_id: device_key})
     except UnknownPartyError as error:
-        _refuse("alias-unendorsed", "the alias endorsement is by another key than the certified one", error)
+        raise _refuse(
+            "alias-unendorsed", "the alias endorsement is by another key than the certified one"
+        ) from error
     except InvalidSignatureError as error:
-        _refuse("alias-forged", "the signature of the alias endorsement does not hold", error)
+        raise _refuse("alias-forged", "the signature of the alias endorsement does not hold") from error
 
 
 def _verify_report(data: bytes, alias: PublicKey) -> Verified:
@@ -110,10 +111,10 @@ def _verify_report(data: bytes, alias: PublicKey) -> Verified:
     try:
         return verify_statement(data, ComputeReport, {alias.key_id: alias})
     except UnknownPartyError as error:
-        _refuse("signer-unknown", "the report is by another key than the endorsed one", error)
+        raise _refuse("signer-unknown", "the report is by another key than the endorsed one") from error
     except InvalidSignatureError as error:
-        _refuse("report-forged", "the signature of the report does not hold", error)
+        raise _refuse("report-forged", "the signature of the report does not hold") from error
 
 
-def _refuse(reason: str, detail: str, cause: Exception | None = None) -> NoReturn:
-    raise AppraisalError(detail, problems=(Problem(reason=reason, detail=detail),)) from cause
+def _refuse(reason: str, detail: str) -> AppraisalError:
+    return AppraisalError(detail, problems=(Problem(reason=reason, detail=detail),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, Final
 
@@ -52,8 +53,14 @@ class Firmware(Record):
     @property
     def digest(self) -> bytes:
         """SHA-256 over the one spelling of all components: one byte elsewhere gives another."""
-        return hashlib.sha256(self.to_bytes()).digest()
+        return _compute_digest(self)
 
     def find_component(self, name: str) -> FirmwareComponent | None:
         """Return the component of this name, or None where there is none."""
         return next((component for component in self.components if component.name == name), None)
+
+
+@lru_cache(maxsize=256)
+def _compute_digest(firmware: Firmware) -> bytes:
+    """Chips are many and firmware is not: a verifier of a hundred thousand reports computes it once."""
+    return hashlib.sha256(firmware.to_bytes()).digest()

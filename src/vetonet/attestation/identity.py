@@ -7,6 +7,7 @@ one spelling.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from vetonet.units import Milliseconds
 
 MAX_CERTIFICATE_BYTES: Final = 4096
 SERIAL_BYTES: Final = 16  # RFC 5280 section 4.1.2.2 allows 20; the first bit stays clear
+MAX_SERIAL: Final = 64  # ub-serial-number of X.520
 KIND_PREFIX: Final = "tag:vetonet.example,2026:attester-kind:"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,6 +38,7 @@ _ALGORITHM_DER: Final = {
     Algorithm.ES256: bytes.fromhex("300a06082a8648ce3d040302"),
     Algorithm.ES384: bytes.fromhex("300a06082a8648ce3d040303"),
 }
+_SERIAL: Final = re.compile(rf"[A-Za-z0-9 '()+,./:=?-]{{1,{MAX_SERIAL}}}")  # a PrintableString (X.680)
 _LONG_FORM: Final = 0x80
 _MAX_ATTEMPTS: Final = 128
 _HASHES: Final[Mapping[Algorithm, hashes.SHA256 | hashes.SHA384]] = {
@@ -50,7 +53,8 @@ class DeviceCertificate:
 
     Attributes:
         data: the DER as received.
-        device_key: the P-256 key it is about.
+        device_key: the P-256 or P-384 key it is about.
+        serial: what the maker calls the chip: serialNumber (2.5.4.5) of the subject, not of the certificate.
         not_before_ms, not_after_ms: its validity, both ends included (RFC 5280 section 4.1.2.5).
         signed_bytes: the part that the maker signed.
         algorithm: how the maker says it signed; nothing but the maker's key confirms it.
@@ -59,6 +63,7 @@ class DeviceCertificate:
 
     data: bytes = field(repr=False)
     device_key: PublicKey
+    serial: str
     not_before_ms: Milliseconds
     not_after_ms: Milliseconds
     signed_bytes: bytes = field(repr=False)
@@ -106,11 +111,12 @@ class DeviceCertificate:
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         device_key = PublicKey.from_bytes(spki)
-        if device_key.algorithm is not Algorithm.ES256:
-            _refuse("certificate-unusable", "expected a P-256 device key")
+        if device_key.algorithm not in _HASHES:
+            _refuse("certificate-unusable", "expected a P-256 or P-384 device key")
         return cls(
             data=data,
             device_key=device_key,
+            serial=_read_serial(parsed.subject),
             not_before_ms=_to_ms(parsed.not_valid_before_utc),
             not_after_ms=_to_ms(parsed.not_valid_after_utc),
             signed_bytes=parsed.tbs_certificate_bytes,
@@ -147,11 +153,32 @@ def issue_device_certificate(
     root: EcdsaSigningKey,
     *,
     endorser_id: str,
+    serial: str,
     not_before_ms: Milliseconds,
     not_after_ms: Milliseconds,
 ) -> bytes:
-    """Return a device certificate (DER) by a maker's root key (ECDSA); equal arguments give equal bytes."""
-    builder = _start(device_key, "vetonet device", endorser_id, not_before_ms, not_after_ms)
+    """Return a device certificate (DER) by a maker's root key (ECDSA); equal arguments give equal bytes.
+
+    Args:
+        device_key: a P-256 or P-384 key.
+        root: the maker's.
+        endorser_id: the maker's name.
+        serial: what the maker calls the chip and calls no other.
+        not_before_ms: from when on it is valid, in whole seconds.
+        not_after_ms: until when.
+
+    Raises:
+        ValueError: another kind of key, or a serial that no certificate carries.
+    """
+    if not _SERIAL.fullmatch(serial):
+        raise ValueError(f"expected a serial of 1 to {MAX_SERIAL} characters of X.680's PrintableString")
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, "vetonet device"),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, serial),
+        ]
+    )
+    builder = _start(device_key, name, endorser_id, not_before_ms, not_after_ms)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_compute_key_usage(is_root=False), critical=True)
     return _sign(builder, device_key, root)
@@ -167,9 +194,10 @@ def issue_root_certificate(
 ) -> bytes:
     """Return the maker's self-signed root (DER): for other tools; the treaty pins only the key.
 
-    Where the kind of attester that the maker vouches for is given, the certificate names it (see ``name_kind``).
+    It names the kind of attester that the maker vouches for, where that is given (see ``name_kind``).
     """
-    builder = _start(root.public_key, endorser_id, endorser_id, not_before_ms, not_after_ms)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, endorser_id)])
+    builder = _start(root.public_key, name, endorser_id, not_before_ms, not_after_ms)
     if attester_kind is not None:
         names = [x509.UniformResourceIdentifier(name_kind(attester_kind))]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -215,6 +243,14 @@ def _verify_extensions(extensions: x509.Extensions) -> None:
         _refuse("certificate-unusable", "a critical extension that vetonet does not know")
 
 
+def _read_serial(subject: x509.Name) -> str:
+    """Return the one serial that a maker gives the chip (VN-17.2)."""
+    found = [str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)]
+    if len(found) != 1 or not _SERIAL.fullmatch(found[0]):
+        _refuse("certificate-unusable", "expected exactly one serial number of the device in its subject")
+    return found[0]
+
+
 def _to_fixed_width(signature: bytes, key: PublicKey) -> bytes:
     """Return r || s, the form in which ``PublicKey.verify`` refuses the high ``s``."""
     half = len(key.point) // 2
@@ -227,7 +263,7 @@ def _to_fixed_width(signature: bytes, key: PublicKey) -> bytes:
 
 
 def _start(
-    key: PublicKey, subject: str, issuer: str, not_before_ms: Milliseconds, not_after_ms: Milliseconds
+    key: PublicKey, subject: x509.Name, issuer: str, not_before_ms: Milliseconds, not_after_ms: Milliseconds
 ) -> x509.CertificateBuilder:
     public = serialization.load_der_public_key(key.to_bytes())
     if not isinstance(public, ec.EllipticCurvePublicKey):
@@ -235,7 +271,7 @@ def _start(
         raise ValueError(msg)  # noqa: TRY004  (the wrong kind of key, not of argument)
     return (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .subject_name(subject)
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
         .public_key(public)
         .not_valid_before(_to_datetime(not_before_ms))

@@ -1,4 +1,4 @@
-"""Makers' root certificates as a verifier pins them: a file of its own, never what comes with the evidence."""
+"""Makers' root certificates as a verifier pins them: from a file of its own, never from the evidence."""
 
 from __future__ import annotations
 
@@ -37,20 +37,18 @@ class MakerRoot:
 
 
 def read_maker_roots(data: bytes) -> tuple[MakerRoot, ...]:
-    """Return the roots in a file: certificates in PEM, or a single one in DER.
+    """Return the roots in a file: certificates in PEM, or a single one in DER; at most 64.
 
     Raises:
-        EncodingError: too large, none, too many, or one that is no certificate of an authority with a key of an
-            algorithm that vetonet has.
+        EncodingError: too large, none, or one that is no certificate of an authority with a key
+            of an algorithm that vetonet has.
     """
     if len(data) > MAX_ROOTS_BYTES:
         raise EncodingError(f"expected roots of at most {MAX_ROOTS_BYTES} bytes, got {len(data)}")
     try:
         is_text = data.lstrip().startswith(_PEM)
         found = x509.load_pem_x509_certificates(data) if is_text else [x509.load_der_x509_certificate(data)]
-        if len(found) > MAX_ROOTS:
-            raise EncodingError(f"expected at most {MAX_ROOTS} roots, got {len(found)}")
-        return tuple(_read_root(certificate) for certificate in found)
+        return tuple(_read_root(certificate) for certificate in found[:MAX_ROOTS])
     except VetonetError:
         raise
     except Exception as error:  # any field may fail, when it is first read, with a class of its own

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from vetonet.attestation.appraisal_policy import AllOf, Found, SingleRule
+from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
-from vetonet.attestation.eat import NONCE, PROFILE, UEID, ClaimsSet
+from vetonet.attestation.eat import NONCE, PROFILE, UEID, ClaimsSet, read_claims_set
 from vetonet.crypto import cose
 from vetonet.crypto.keys import UEID_RAND, PublicKey
 from vetonet.encoding import cbor
@@ -124,7 +124,7 @@ def appraise_psa(data: bytes, endorsements: PsaEndorsements, nonce: bytes) -> At
     token = cose.parse_sign1(data, max_bytes=MAX_TOKEN_BYTES)
     if token.unprotected:
         raise EncodingError("expected a token without unprotected header, for which nobody vouches")
-    claims = _rename(ClaimsSet.from_bytes(token.payload))
+    claims = _rename(read_claims_set(token.payload))
     wrong = tuple(_find_malformed(claims))
     if wrong:
         return AttestationResult(judgements=wrong)
@@ -135,7 +135,7 @@ def appraise_psa(data: bytes, endorsements: PsaEndorsements, nonce: bytes) -> At
     name = f"instance {parsed.instance_id.hex()[:16]}"
     signed = build_judgement("evidence-signed", f"is signed by the endorsed key of {name}")
     references = endorsements.references.get(parsed.implementation_id, ())
-    policy = AllOf(
+    policy = AppraisalPolicy(
         rules=(*PSA_RULES.rules, AnswersNonce(nonce=nonce), RunsKnown(references=tuple(references)))
     )
     return AttestationResult(judgements=(signed, *policy.judge(parsed)))
@@ -147,7 +147,7 @@ def read_psa_claims(payload: bytes) -> PsaClaims:
     Raises:
         EncodingError: not a claims set of a PSA profile.
     """
-    claims = _rename(ClaimsSet.from_bytes(payload))
+    claims = _rename(read_claims_set(payload))
     wrong = next(_find_malformed(claims), None)
     if wrong is not None:
         raise EncodingError(f"{wrong.reason}: the token {wrong.detail}")
@@ -307,8 +307,8 @@ class Secured:
 class RunsKnown(SingleRule[PsaClaims]):
     """Every component is one that the maker gave reference values for.
 
-    A component is recognised by its measurement, and by its version where both state one. Who signed it is not
-    compared: the measurement fixes that already.
+    A component is recognised by its measurement, and by its version where both state one. Who signed it is
+    not compared: the measurement fixes that already.
     """
 
     GOOD: ClassVar[str] = "firmware-recognised"
@@ -335,5 +335,5 @@ def _is_same(component: PsaComponent, reference: PsaComponent) -> bool:
     return component.measurement == reference.measurement and len(versions) <= 1
 
 
-PSA_RULES: Final[AllOf[PsaClaims]] = AllOf(rules=(OfEndorsedHardware(), Secured()))
+PSA_RULES: Final[AppraisalPolicy[PsaClaims]] = AppraisalPolicy(rules=(OfEndorsedHardware(), Secured()))
 """What every PSA token must satisfy, whoever asks."""

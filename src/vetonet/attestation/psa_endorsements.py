@@ -1,7 +1,7 @@
 """Endorsements of PSA devices as CoMID templates in JSON: keys of instances, reference values of software.
 
-This is the readable form in which makers and test suites keep a CoMID (draft-ietf-rats-corim) before it is made
-CBOR. It is unsigned: whoever gives the file to the verifier answers for it.
+This is the readable form in which makers and test suites keep a CoMID (draft-ietf-rats-corim) before it is
+made CBOR. It is unsigned: whoever gives the file to the verifier answers for it.
 """
 
 from __future__ import annotations

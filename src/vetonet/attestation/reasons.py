@@ -46,6 +46,13 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "debug-enabled": Finding.CONTRAINDICATED,
         "tampered": Finding.CONTRAINDICATED,
         "certificate-lapsed": Finding.MISSING,
+        # whether its maker still vouches for the chip, and the log for its key
+        "device-revoked": Finding.CONTRAINDICATED,
+        "device-cloned": Finding.CONTRAINDICATED,
+        "device-undated": Finding.MISSING,
+        "revocation-stale": Finding.STALE,
+        "revocation-missing": Finding.MISSING,
+        "maker-equivocated": Finding.MISMATCHED,
         # what the secure element says on its own
         "kind-unknown": Finding.MISSING,
         "platform-missing": Finding.MISSING,

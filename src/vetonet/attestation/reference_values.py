@@ -128,7 +128,7 @@ class ReferenceRegister:
         return ReferenceRegister({**self.known, (values.endorser_id, values.model): (*earlier, logged)})
 
     def approve(self, digest: bytes, action: str, leaf_index: int) -> ReferenceRegister:
-        """Return the register after the parties decided on the statement of this digest, by a class of action.
+        """Return the register after the parties decided on this statement, by a class of action.
 
         A decision by another class than the one the statement says it is of changes nothing, and neither does
         one on what the log does not hold.

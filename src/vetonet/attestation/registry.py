@@ -10,8 +10,16 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias
 
+from vetonet.attestation.conflict import (
+    Conflict,
+    Conviction,
+    DeviceConflictError,
+    build_boot_conflict,
+    find_enrolment_conflict,
+    verify_conflict,
+)
 from vetonet.attestation.enrolment import (
     AliasEndorsement,
     DeviceRetirement,
@@ -22,6 +30,7 @@ from vetonet.attestation.enrolment import (
 )
 from vetonet.attestation.reference_values import ReferenceRegister
 from vetonet.attestation.report import ReportBatch
+from vetonet.attestation.revocation import RevocationRegister
 from vetonet.crypto.keys import PublicKey
 from vetonet.crypto.statement import Keys, Signed, open_statement, read_unverified
 from vetonet.errors import EquivocationError, RefusedError, UnknownPartyError
@@ -29,6 +38,8 @@ from vetonet.units import Milliseconds
 
 Window: TypeAlias = tuple[Milliseconds, Milliseconds]
 """From when up to when, the end excluded."""
+
+_Subject: TypeAlias = tuple[bool, str, bytes]
 
 
 class Maker(Protocol):
@@ -86,10 +97,21 @@ class KnownAlias:
     alias: Signed[AliasEndorsement]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedConviction:
+    """What a conflict in the log proves, and where it stands."""
+
+    leaf_index: int
+    conviction: Conviction
+
+
 class Registry:
     """Chips by ueid and alias keys by key id; grows as the log is read, refuses contradictions."""
 
-    __slots__ = ("_alias_keys", "_aliases", "_devices", "_newest", "_references", "_retired", "_windows")
+    __slots__ = (
+        "_alias_keys", "_aliases", "_convictions", "_devices", "_newest", "_references", "_retired",
+        "_revocations", "_serials", "_windows",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Start without any chip."""
@@ -101,6 +123,9 @@ class Registry:
         self._windows: dict[tuple[str, int | None], tuple[Window, ...]] = {}
 
         self._references = ReferenceRegister()
+        self._revocations = RevocationRegister()
+        self._serials: dict[tuple[str, str], EnrolledDevice] = {}
+        self._convictions: dict[_Subject, LoggedConviction] = {}
 
     def copy(self) -> Registry:
         """Return a registry that knows the same and grows on its own: for what is not durable yet."""
@@ -141,24 +166,41 @@ class Registry:
         return device
 
     def enrol(self, device: EnrolledDevice) -> None:
-        """Add a chip: one key, one owner, once (VN-8.3).
+        """Add a chip: one key, one owner, one serial of its maker, once (VN-8.3, VN-17.2).
 
         Raises:
-            RefusedError: it is enrolled already, by the very same statement, was retired, or its key is an
-                alias key.
-            EquivocationError: its maker and an owner signed another enrolment of the same key.
+            RefusedError: it is enrolled already, by the very same statement, was retired or revoked, or its
+                key is an alias key.
+            EquivocationError: its maker and an owner signed another enrolment of the same key, or of its
+                serial; where that convicts the maker, a ``DeviceConflictError`` with the proof.
         """
+        enrolment = device.enrolment
+        serial = (enrolment.endorser_id, enrolment.serial)
+        for earlier in (self._devices.get(device.ueid), self._serials.get(serial)):
+            if earlier is not None and earlier.enrolment != enrolment:
+                self._refuse_second(earlier, device)
         self._require_in_service(device)
-        earlier = self._devices.get(device.ueid)
-        if earlier is None and device.device_key.key_id not in self._aliases:
-            self._devices[device.ueid] = device
-            return
-        name = device.ueid.hex()[:16]
-        if earlier is None or earlier.enrolment == device.enrolment:
-            msg = f"the key of device {name} is registered already"
-            raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-8.3")
-        msg = f"device {name} of {earlier.enrolment.owner!r} is enrolled again for {device.enrolment.owner!r}"
-        raise EquivocationError(msg, culprit=device.enrolment.endorser_id, clause="VN-8.3")
+        if device.ueid in self._devices or device.device_key.key_id in self._aliases:
+            msg = f"the key of device {device.ueid.hex()[:16]} is registered already"
+            raise RefusedError(msg, culprit=enrolment.owner, clause="VN-8.3")
+        self._devices[device.ueid] = self._serials[serial] = device
+
+    def _refuse_second(self, earlier: EnrolledDevice, later: EnrolledDevice) -> NoReturn:
+        """Two different enrolments of one key, or of one serial of one maker."""
+        culprit, name = later.enrolment.endorser_id, later.ueid.hex()[:16]
+        if earlier.ueid == later.ueid:
+            self._require_in_service(earlier)
+            owners = f"of {earlier.enrolment.owner!r} is enrolled again for {later.enrolment.owner!r}"
+            msg, clause = f"device {name} {owners}", "VN-8.3"
+        else:
+            msg, clause = (
+                f"serial {later.enrolment.serial!r} is enrolled again under the key {name}",
+                "VN-17.2",
+            )
+        conflict = find_enrolment_conflict(earlier, later)
+        if conflict is None:
+            raise EquivocationError(msg, culprit=culprit, clause=clause)
+        raise DeviceConflictError(msg, culprit=culprit, clause=clause, conflict=conflict)
 
     def read_retirement(self, data: bytes, anchors: TrustAnchors) -> Signed[DeviceRetirement]:
         """Open the retirement of an enrolled chip, which is out of service from now on; return it (VN-8.5).
@@ -194,8 +236,9 @@ class Registry:
         """Add the alias key of a chip's next boot (VN-8.4).
 
         Raises:
-            RefusedError: the key is registered already, boot counts do not rise, or the chip was retired.
-            EquivocationError: the chip endorsed two keys for one boot.
+            RefusedError: the key is registered already, boot counts do not rise, or the chip was retired,
+                revoked or convicted.
+            DeviceConflictError: the chip endorsed two keys for one boot.
         """
         self._require_in_service(device)
         claims, culprit = alias.statement, device.ueid.hex()
@@ -206,7 +249,8 @@ class Registry:
         boot_count = 0 if newest is None else newest.alias.statement.boot_count
         if newest is not None and claims.boot_count == boot_count:
             msg = f"device {culprit[:16]} endorsed two alias keys for boot {boot_count}"
-            raise EquivocationError(msg, culprit=culprit, clause="VN-8.4")
+            conflict = build_boot_conflict(device, newest.alias, alias)
+            raise DeviceConflictError(msg, culprit=culprit, clause="VN-8.4", conflict=conflict)
         if claims.boot_count <= boot_count:
             msg = f"an alias of boot {claims.boot_count}, expected a boot after {boot_count}"
             raise RefusedError(msg, culprit=culprit, clause="VN-8.4")
@@ -255,6 +299,59 @@ class Registry:
             why = retired.statement.reason
             msg = f"device {device.ueid.hex()[:16]} was retired ({why}), and never comes back"
             raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-8.5")
+        if self.find_revocation(device) is not None:
+            msg = f"device {device.ueid.hex()[:16]} was revoked by its maker"
+            raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-17.3")
+        if self.find_cloning(device) is not None:
+            msg = f"device {device.ueid.hex()[:16]} was convicted of being cloned"
+            raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-17.4")
+
+    @property
+    def revocations(self) -> RevocationRegister:
+        """The makers' revocation lists."""
+        return self._revocations
+
+    def read_revocation_list(self, data: bytes, anchors: TrustAnchors, leaf_index: int = 0) -> None:
+        """Open the next revocation list of a maker, whose chips in it count no more (VN-17.3).
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError, RefusedError, EquivocationError: as
+                ``RevocationRegister.read``.
+        """
+        self._revocations = self._revocations.read(data, anchors.endorsers, leaf_index)
+
+    def find_revocation(self, device: EnrolledDevice) -> int | None:
+        """Return since which leaf a chip is revoked by its maker, or None."""
+        return self._revocations.find_leaf(device.enrolment.endorser_id, device.ueid)
+
+    @property
+    def convictions(self) -> Sequence[LoggedConviction]:
+        """What the conflicts in the log prove, in their order."""
+        return tuple(self._convictions.values())
+
+    def read_conflict(self, data: bytes, anchors: TrustAnchors, leaf_index: int = 0) -> Conviction:
+        """Judge a conflict, and remember whom it convicts; return that (VN-17.4).
+
+        Raises:
+            EncodingError, UnknownPartyError, InvalidSignatureError, AppraisalError, ProofError: as
+                ``verify_conflict``.
+            RefusedError: as ``verify_conflict``, or another conflict in the log convicts of the same.
+        """
+        conviction = verify_conflict(
+            Conflict.from_bytes(data),
+            endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
+            operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
+        )
+        if conviction.subject in self._convictions:
+            msg = f"a conflict in the log convicts of this already: {conviction.detail}"
+            raise RefusedError(msg, culprit=conviction.culprit, clause="VN-17.4")
+        logged = LoggedConviction(leaf_index=leaf_index, conviction=conviction)
+        self._convictions[conviction.subject] = logged
+        return conviction
+
+    def find_cloning(self, device: EnrolledDevice) -> LoggedConviction | None:
+        """Return what proves that a chip's key was cloned or its state rolled back, or None."""
+        return self._convictions.get((False, device.enrolment.endorser_id, device.ueid))
 
     def find_device(self, ueid: bytes) -> EnrolledDevice:
         """Return the chip with this ueid.

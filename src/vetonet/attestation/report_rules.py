@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
-from vetonet.attestation.appraisal_policy import AllOf, Found, SingleRule
+from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.counters import find_overcount
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.identity import DeviceCertificate
 from vetonet.attestation.report import ComputeReport, DebugStatus
+from vetonet.attestation.revocation import RevocationList
 from vetonet.crypto.keys import PublicKey
 from vetonet.units import Milliseconds
 
@@ -26,8 +27,9 @@ class Subject:
         alias: what the chip says of the boot in question, verified.
         certificate: what the maker says of the chip, verified.
         models: the models that the chip may be, as reports name them.
-        firmware: what is wrong with the firmware that the chip endorsed its key for, by ``find_firmware_problems``.
+        firmware: what is wrong with the firmware of that boot, by ``find_firmware_problems``.
         kind: what the maker vouches for, such as ``SIMULATED``.
+        revocations: the maker's newest list that is known, verified, or None.
     """
 
     claims: ComputeReport
@@ -37,6 +39,7 @@ class Subject:
     models: Collection[bytes]
     firmware: tuple[Found, ...]
     kind: str = ""
+    revocations: RevocationList | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +168,7 @@ class CertifiedNow(SingleRule[Subject]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfAcceptedKind(SingleRule[Subject]):
-    """What vouches for the claims is of a kind that is accepted by name: ``SIMULATED`` never is by silence."""
+    """What vouches for the claims is of a kind accepted by name: ``SIMULATED`` never is by silence."""
 
     GOOD: ClassVar[str] = "kind-accepted"
     PRAISE: ClassVar[str] = "is by a chip of a kind that is accepted"
@@ -182,42 +185,23 @@ class OfAcceptedKind(SingleRule[Subject]):
         return f"is by a chip of the kind {evidence.kind!r}, which is accepted by name"
 
 
-class Revocations(Protocol):
-    """What a maker says of the chips that it no longer vouches for, verified; for how long that is news."""
-
-    @property
-    def expires_ms(self) -> Milliseconds:
-        """From when on it is too old to tell."""
-        ...
-
-    def find_reason(self, ueid: bytes, /) -> str | None:
-        """Return why a chip is revoked, or None where it is not."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotRevoked(SingleRule[Subject]):
-    """The maker has not revoked the chip, by a list that is not too old: doubt means no.
-
-    Attributes:
-        revocations: the newest list of the chip's maker, or None where the verifier has none.
-        now: when it judges.
-    """
+    """The maker has not revoked the chip, by a list that counts now: doubt means no (VN-17.3)."""
 
     GOOD: ClassVar[str] = "not-revoked"
     PRAISE: ClassVar[str] = "is by a chip that its maker has not revoked"
 
-    revocations: Revocations | None
     now: Milliseconds
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
-        """Yield ``revocation-missing``, ``revocation-stale`` and ``device-revoked``; the last whatever its age."""
-        if self.revocations is None:
+        """Yield ``revocation-missing``, ``revocation-stale``, or by a list of any age ``device-revoked``."""
+        if evidence.revocations is None:
             yield "revocation-missing", "is by a chip of whose maker there is no revocation list"
             return
-        if self.now >= self.revocations.expires_ms:
-            yield "revocation-stale", "can only be held against a revocation list that is too old"
-        reason = self.revocations.find_reason(evidence.certificate.device_key.ueid)
+        if not evidence.revocations.is_current(self.now):
+            yield "revocation-stale", "can only be held against a revocation list that does not count now"
+        reason = evidence.revocations.find_reason(evidence.certificate.device_key.ueid)
         if reason is not None:
             yield "device-revoked", f"is by a chip that its maker revoked ({reason})"
 
@@ -248,7 +232,7 @@ class CountersAgree(SingleRule[Subject]):
         yield from find_overcount(evidence.claims)
 
 
-REPORT_RULES: Final[AllOf[Subject]] = AllOf(
+REPORT_RULES: Final[AppraisalPolicy[Subject]] = AppraisalPolicy(
     rules=(
         OfThisChip(),
         OfThisBoot(),
@@ -260,4 +244,4 @@ REPORT_RULES: Final[AllOf[Subject]] = AllOf(
         CountersAgree(),
     )
 )
-"""What every report must satisfy, whoever asks and whenever: a bundle's hundred thousand, and a single one."""
+"""What every report must satisfy, whoever asks and whenever: a hundred thousand of a bundle, or one."""

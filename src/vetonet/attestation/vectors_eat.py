@@ -1,7 +1,7 @@
 """Judges our reading of entity attestation tokens by the examples of RFC 9711 and the PSA tokens of Veraison.
 
-An example is a claims set in CBOR beside the diagnostic notation that it was made from. A PSA case is a set of
-claims, of which a token is made with the suite's own key where there is none, and the result that another
+An example is a claims set in CBOR beside the diagnostic notation that it was made from. A PSA case is a set
+of claims, of which a token is made with the suite's own key where there is none, and the result that another
 verifier comes to; where that publishes none the token must be refused.
 """
 
@@ -11,14 +11,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Final, TypeAlias
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from vetonet.attestation.ear import AttestationResult, Tier
-from vetonet.attestation.eat import NONCE, PROFILE, UEID, ClaimsSet
+from vetonet.attestation.eat import NONCE, PROFILE, UEID, read_claims_set
 from vetonet.attestation.psa import (
     BOOT_SEED,
     CLIENT_ID,
@@ -72,14 +70,26 @@ class PublishedFile:
     """A file of a suite, and what stands around it.
 
     Attributes:
-        path: from the top, for choosing what it is.
+        name: of the file.
+        folder: of the folder that it lies in.
         data: its content.
         find: the content of another file, named from any folder above this one; None where there is none.
     """
 
-    path: PurePosixPath
+    name: str
+    folder: str
     data: bytes = field(repr=False)
     find: Callable[[str], bytes | None] = field(repr=False)
+
+    @property
+    def stem(self) -> str:
+        """The name without what follows its last dot."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def suffix(self) -> str:
+        """What follows the last dot of the name."""
+        return self.name.rpartition(".")[2]
 
     def read(self, name: str) -> bytes:
         """Return the content of another file.
@@ -111,27 +121,24 @@ def iter_eat_cases(document: object) -> Iterator[Case]:
     """
     if not isinstance(document, PublishedFile):
         raise ConfigError("not recognised: no file of a suite")
-    path = document.path
-    match path.suffix, path.parent.name:
-        case ".cbor", _ if document.find(path.with_suffix(".diag").name) is not None:
+    match document.suffix, document.folder:
+        case "cbor", _ if document.find(f"{document.stem}.diag") is not None:
             return _iter_example(document)
-        case ".json", "claims" if path.name.startswith("psa."):
+        case "json", "claims" if document.name.startswith("psa."):
             return _iter_claims(document)
-        case ".json", "results" if path.name in {"psa.badcrypto.json", "psa.freshness-fail.json"}:
+        case "json", "results" if document.name in {"psa.badcrypto.json", "psa.freshness-fail.json"}:
             return _iter_result(document)
-        case ".cose" | ".cbor", _ if document.data.startswith(cose.TAG_SIGN1):
+        case "cose" | "cbor", _ if document.data.startswith(cose.TAG_SIGN1):
             return _iter_token(document)
         case _:
-            raise ConfigError(
-                "not recognised: no claims set with its notation, no PSA token or claims of one"
-            )
+            raise ConfigError("not recognised: no claims set with its notation, no PSA token or claims")
 
 
 def _iter_example(document: PublishedFile) -> Iterator[Case]:
-    text = document.read(document.path.with_suffix(".diag").name).decode("utf-8", "replace")
+    text = document.read(f"{document.stem}.diag").decode("utf-8", "replace")
 
     def judge() -> None:
-        expected, read = read_diagnostic(text), ClaimsSet.from_bytes(document.data).to_item()
+        expected, read = read_diagnostic(text), read_claims_set(document.data).to_item()
         if read != expected:
             raise VerificationError(f"read {read!r}"[:200])
 
@@ -143,14 +150,14 @@ def _iter_claims(document: PublishedFile) -> Iterator[Case]:
     claims = _parse_json(document.data)
     token = sign_token(build_claims(claims), read_jwk(document.read(f"{DATA}/keys/ec.p256.jwk")))
     nonce = _list_nonces(claims)[-1]
-    name = EXPECTED_AS.get(document.path.name, document.path.name)
+    name = EXPECTED_AS.get(document.name, document.name)
     expected = document.find(f"{DATA}/results/{name}")
     yield "the token made of it", lambda: _judge(document, token, nonce, expected)
 
 
 def _iter_result(document: PublishedFile) -> Iterator[Case]:
     """The good claims, signed by another key or asked for with another nonce."""
-    is_forged = document.path.name == "psa.badcrypto.json"
+    is_forged = document.name == "psa.badcrypto.json"
     claims = document.read_json(f"{DATA}/claims/psa.good.json")
     key = read_jwk(document.read(f"{DATA}/keys/{'ec.p256.alt' if is_forged else 'ec.p256'}.jwk"))
     stated = _SESSION.search(document.data.decode("utf-8", "replace"))
@@ -161,13 +168,13 @@ def _iter_result(document: PublishedFile) -> Iterator[Case]:
 
 def _iter_token(document: PublishedFile) -> Iterator[Case]:
     """A token as published: what it says, and what it is worth."""
-    written = document.find(document.path.with_suffix(".json").name)
+    written = document.find(f"{document.stem}.json")
     payload = cose.parse_sign1(document.data).payload
     claims = read_psa_claims(payload)
     if written is not None:
         stated = build_claims(_parse_json(written))
         yield "says what its claims file says", lambda: _compare_claims(payload, stated)
-    expected = document.find(f"{DATA}/results/{document.path.stem}.json")
+    expected = document.find(f"{DATA}/results/{document.stem}.json")
     yield "appraised", lambda: _judge(document, document.data, claims.nonce, expected)
     if expected is not None:
         stale = bytes(len(claims.nonce))
@@ -208,9 +215,11 @@ def build_claims(document: Mapping[str, Any]) -> dict[int, cbor.Item]:
     Raises:
         EncodingError: an unknown name or value.
     """
-    if "psa-profile" in document:  # of the first profile, whose lifecycle the suite writes as an ordinal
+    lifecycle = document.get("psa-security-lifecycle")
+    if "psa-profile" in document and type(lifecycle) is int:
+        # Of the first profile, whose lifecycle the suite writes as an ordinal.
         renamed = {name.replace("psa-profile", "eat-profile"): value for name, value in document.items()}
-        return build_claims(renamed | {"psa-security-lifecycle": document["psa-security-lifecycle"] << 12})
+        return build_claims(renamed | {"psa-security-lifecycle": lifecycle << 12})
     if not document.keys() <= _LABELS.keys():
         raise EncodingError("claims with a name that this suite does not know")
     return {_LABELS[name]: _build_claim(_LABELS[name], value) for name, value in document.items()}
@@ -220,14 +229,15 @@ def _build_claim(label: int, value: Any) -> cbor.Item:
     if label in _PLAIN:
         return value
     if label == COMPONENTS:
-        return [
-            {
-                _PARTS[name]: decode_base64(part) if _PARTS[name] in _HASHED else part
-                for name, part in entry.items()
-            }
-            for entry in value
-        ]
+        return [_build_component(entry) for entry in value] if isinstance(value, list) else value
     return [decode_base64(part) for part in value] if isinstance(value, list) else decode_base64(value)
+
+
+def _build_component(entry: Any) -> dict[int, cbor.Item]:
+    if not isinstance(entry, dict) or not entry.keys() <= _PARTS.keys():
+        raise EncodingError("a component with a name that this suite does not know")
+    parts = {_PARTS[name]: part for name, part in entry.items()}
+    return {label: decode_base64(part) if label in _HASHED else part for label, part in parts.items()}
 
 
 def _list_nonces(claims: Mapping[str, Any]) -> list[bytes]:
@@ -254,22 +264,7 @@ def read_jwk(data: bytes) -> EcdsaSigningKey:
         raise EncodingError("not a P-256 key") from error
 
 
-def read_pem_key(data: bytes) -> EcdsaSigningKey:
-    """Return the ECDSA signing key in PEM.
-
-    Raises:
-        EncodingError: it holds none.
-    """
-    try:
-        key = serialization.load_pem_private_key(data, None)
-    except (ValueError, TypeError) as error:
-        raise EncodingError("not a private key in PEM") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise EncodingError("expected an ECDSA key")
-    return EcdsaSigningKey(private_key=key)
-
-
-def _parse_json(data: bytes) -> Any:
+def _parse_json(data: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(data)
     except (ValueError, RecursionError) as error:

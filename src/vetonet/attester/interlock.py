@@ -116,6 +116,8 @@ class Interlock:
         A request may reach over the end of an interval; what the link cannot have carried by then is told of
         in the next one.
         """
+        if not self.outside_bytes:
+            return self, 0
         told = min(self.outside_bytes, self.limits.outside_bytes_per_s * duration_ms // MS_PER_S)
         return replace(self, outside_bytes=self.outside_bytes - told), told
 

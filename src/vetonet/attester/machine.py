@@ -177,7 +177,7 @@ def _report(state: ChipState, event: IntervalEnded, now: Milliseconds) -> Outcom
         return _refuse(state, "interval-empty", f"the interval began at {state.window_start_ms}")
     snapshots, taken = state.snapshots.take_until(end_ms, state.secret)
     interlock, told_bytes = state.interlock.report(end_ms - state.window_start_ms)
-    told = build_report(replace(state, snapshots=snapshots), event, end_ms, out_of_set_bytes=told_bytes)
+    told = build_report(state, event, end_ms, snapshots=snapshots.taken, out_of_set_bytes=told_bytes)
     data = sign(vouch_for_report(told, state.secure_element), _alias_key_of(state))
     following = replace(
         settle(state, now),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vetonet.attestation.corim import Corim
 from vetonet.attestation.enrolment import DeviceEnrolment, PeakRate
 from vetonet.attestation.firmware import Firmware
-from vetonet.attestation.identity import issue_device_certificate
+from vetonet.attestation.identity import DeviceCertificate, issue_device_certificate
 from vetonet.attestation.platform import SIMULATED
 from vetonet.attestation.reference_values import ReferenceValues, UpdatePurpose
+from vetonet.attestation.revocation import (
+    MAX_LIST_AGE_MS,
+    RevocationList,
+    RevocationReason,
+    RevokedDevice,
+)
 from vetonet.attester.interlock import FixedSet, Interlock, plan_sets
 from vetonet.attester.machine import step
 from vetonet.attester.models import ChipModel
@@ -52,6 +58,7 @@ def manufacture(
     *,
     firmware: Firmware,
     secure_element: SecureElement | None = None,
+    serial: str | None = None,
 ) -> ChipState:
     """Return a chip of this model that never started, with a certified device key and the treaty burnt in.
 
@@ -62,9 +69,10 @@ def manufacture(
         rng: for a key in software.
         firmware: what the maker puts in; the chip starts with it and with what the parties approve later.
         secure_element: what keeps its key, or None for one of software.
+        serial: what the maker calls it and calls no other; None makes one from its model and key.
 
     Raises:
-        ValueError: the maker vouches for another kind of element.
+        ValueError: no serial that a certificate carries, or the maker vouches for another kind of element.
     """
     element = secure_element or SoftwareElement(device_key=generate_ecdsa(rng))
     if element.kind != maker.attester_kind:
@@ -74,6 +82,7 @@ def manufacture(
         element.public_key,
         maker.root,
         endorser_id=maker.endorser_id,
+        serial=serial or f"{model.name}-{element.public_key.key_id.hex()[:12]}",
         not_before_ms=maker.not_before_ms,
         not_after_ms=maker.not_after_ms,
     )
@@ -101,6 +110,33 @@ def publish_reference(
     corim = Corim(vendor=maker.endorser_id, model=model.name, number=number, firmware=firmware)
     values = ReferenceValues(endorser_id=maker.endorser_id, number=number, purpose=purpose, corim=corim)
     return sign(values, maker.root)
+
+
+def revoke(
+    maker: Maker,
+    entries: Mapping[bytes, RevocationReason],
+    now: Milliseconds,
+    *,
+    earlier: RevocationList | None = None,
+) -> bytes:
+    """Return the maker's next revocation list, signed: a leaf for the log, also without entries (VN-17.3).
+
+    Args:
+        maker: whose chips they are.
+        entries: the chips to revoke, by ueid; none renews the list before it expires.
+        now: from when on it counts, for as long as a list may.
+        earlier: its newest list so far, whose chips stay revoked; None for its first.
+    """
+    known = {} if earlier is None else {entry.ueid: entry.reason for entry in earlier.entries}
+    revoked = sorted({**entries, **known}.items())
+    listed = RevocationList(
+        endorser_id=maker.endorser_id,
+        number=1 if earlier is None else earlier.number + 1,
+        issued_ms=now,
+        expires_ms=now + MAX_LIST_AGE_MS,
+        entries=tuple(RevokedDevice(ueid=ueid, reason=reason) for ueid, reason in revoked),
+    )
+    return sign(listed, maker.root)
 
 
 def bind_sets(chips: Sequence[ChipState]) -> tuple[ChipState, ...]:
@@ -132,6 +168,7 @@ def describe(chip: ChipState, maker: Maker, *, owner: str, site: str) -> DeviceE
         owner=owner,
         site=site,
         attester_kind=maker.attester_kind,
+        serial=DeviceCertificate.from_bytes(chip.certificate).serial,
     )
 
 

@@ -16,9 +16,14 @@ from vetonet.units import Milliseconds, WorkloadClass
 
 
 def build_report(
-    state: ChipState, event: IntervalEnded, end_ms: Milliseconds, *, out_of_set_bytes: int
+    state: ChipState,
+    event: IntervalEnded,
+    end_ms: Milliseconds,
+    *,
+    snapshots: tuple[bytes, ...],
+    out_of_set_bytes: int,
 ) -> ComputeReport:
-    """Return the report of the open interval, which ends at ``end_ms``, with so much traffic outside."""
+    """Return the report of the open interval, which ends at ``end_ms``, with what it took and sent in it."""
     seen = NO_DIGEST if state.checkpoint is None else state.checkpoint.digest
     challenge = event.challenge or compute_challenge(state.treaty.payload_digest, seen, state.window_start_ms)
     job = state.job or Job(workload=WorkloadClass.TRAINING, precision=state.model.precisions[0], lease=None)
@@ -42,7 +47,7 @@ def build_report(
         energy_j=compute_energy_j(state.interval_flop, peak=peak, tdp_w=state.model.tdp_w),
         out_of_set_bytes=out_of_set_bytes,
         firmware_digest=state.firmware.digest,
-        snapshots=state.snapshots.taken,
+        snapshots=snapshots,
         cumulative_tokens=state.meter.tokens,
         cumulative_cycles=state.meter.cycles,
         precision_flop=state.meter.count_in(job.precision),

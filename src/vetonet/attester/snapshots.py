@@ -89,7 +89,7 @@ class Snapshots:
 
     def hand_out(self) -> Snapshots:
         """Return them after the interval was reported."""
-        return replace(self, taken=())
+        return replace(self, taken=()) if self.taken else self
 
     def _draw(self, after_ms: Milliseconds, secret: bytes) -> Snapshots:
         gap_ms = compute_gap_ms(secret, self.drawn, self.mean_gap_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -38,7 +38,7 @@ STATUS_EXITS: Final[Mapping[str, Exit]] = {
     epilog=examples(
         "vetonet appraise eat demo/evidence.cbor --roots demo/roots.pem --reference demo/reference.cose "
         '--nonce "$(cat demo/nonce.txt)"',
-        "vetonet appraise eat psa.cose --roots comid-ta.json --reference comid-refval.json --nonce 41... --json",
+        "vetonet appraise eat psa.cose --roots keys.json --reference values.json --nonce 414a7c... --json",
     ),
 )
 @click.argument("evidence", type=click.Path(path_type=Path))
@@ -50,9 +50,18 @@ STATUS_EXITS: Final[Mapping[str, Exit]] = {
 )
 @click.option(
     "--reference",
+    "references",
     required=True,
+    multiple=True,
     type=click.Path(path_type=Path),
-    help="The maker's signed reference values of its firmware.",
+    help="Signed reference values of firmware by a maker; repeat it for each that counts.",
+)
+@click.option(
+    "--revocation",
+    "revocations",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A maker's signed revocation list; repeatable. With one, a chip of a maker without is refused.",
 )
 @click.option("--nonce", required=True, metavar="HEX", help="The challenge that the evidence must answer.")
 @click.option(
@@ -64,7 +73,8 @@ def eat(
     evidence: Path,
     *,
     roots: Path,
-    reference: Path,
+    references: tuple[Path, ...],
+    revocations: tuple[Path, ...],
     nonce: str,
     kinds: tuple[str, ...],
     now_ms: Milliseconds | None,
@@ -72,22 +82,29 @@ def eat(
 ) -> int:
     """Appraise EVIDENCE, one chip's report with its endorsements, or a PSA token.
 
-    Whoever made the file is not trusted: makers, reference values and challenge are yours. For a PSA token the
-    roots and the reference values are CoMID templates in JSON. Exits with 0 for affirming, 1 for contraindicated,
-    3 for warning or none, 4 if a file cannot be read.
+    Whoever made the file is not trusted: makers, reference values and challenge are yours. For a PSA token
+    the roots and the reference values are CoMID templates in JSON. Exits with 0 for affirming, 1 for
+    contraindicated, 3 for warning or none, 4 if a file cannot be read.
     """
     challenge = _parse_nonce(nonce)
     data = read_input(evidence, "evidence", maximum=MAX_ENDORSEMENT_BYTES)
     given = read_input(roots, "roots", maximum=MAX_ENDORSEMENT_BYTES)
-    values = read_input(reference, "reference values", maximum=MAX_ENDORSEMENT_BYTES)
+    values = _read_all(references, "reference values")
+    lists = _read_all(revocations, "a revocation list")
     now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     from vetonet.attestation.psa import is_psa_token
 
     if is_psa_token(data):
-        result = _appraise_psa((evidence, data), (roots, given), (reference, values), challenge)
+        result = _appraise_psa((evidence, data), (roots, given), values, challenge)
     else:
         result = _appraise_evidence(
-            (evidence, data), (roots, given), (reference, values), challenge, frozenset(kinds), now
+            (evidence, data),
+            (roots, given),
+            values,
+            lists,
+            challenge=challenge,
+            kinds=frozenset(kinds),
+            now=now,
         )
     if as_json:
         print_json(result.to_plain())
@@ -99,7 +116,9 @@ def eat(
 def _appraise_evidence(
     evidence: tuple[Path, bytes],
     roots: tuple[Path, bytes],
-    reference: tuple[Path, bytes],
+    references: Sequence[tuple[Path, bytes]],
+    revocations: Sequence[tuple[Path, bytes]],
+    *,
     challenge: bytes,
     kinds: frozenset[str],
     now: Milliseconds,
@@ -108,17 +127,24 @@ def _appraise_evidence(
     from vetonet.attestation.evidence_file import Evidence
     from vetonet.attestation.maker_root import read_maker_roots
     from vetonet.attestation.reference_values import open_reference_values
+    from vetonet.attestation.revocation import open_revocation_list
 
     makers = _read(roots, "root certificates", read_maker_roots)
     keys = {maker.key.key_id: maker.key for maker in makers}
-    values = _read(
-        reference, "reference values by a given root", lambda data: open_reference_values(data, keys)
+    values = tuple(
+        _read(given, "reference values by a given root", lambda data: open_reference_values(data, keys))
+        for given in references
+    )
+    revoked = tuple(
+        _read(given, "a revocation list by a given root", lambda data: open_revocation_list(data, keys))
+        for given in revocations
     )
     expected = Expectations(
         challenge=challenge,
         now=now,
         kinds=kinds or _list_kinds(makers),
-        references=(values.statement,),
+        references=values,
+        revocations=revoked or None,
     )
     return _read(
         evidence,
@@ -127,18 +153,25 @@ def _appraise_evidence(
     )
 
 
+def _read_all(paths: Sequence[Path], what: str) -> list[tuple[Path, bytes]]:
+    return [(path, read_input(path, what, maximum=MAX_ENDORSEMENT_BYTES)) for path in paths]
+
+
 def _list_kinds(makers: tuple[MakerRoot, ...]) -> frozenset[str]:
     """Return the kinds of the roots given: who names a root by its certificate names its kind with it."""
     return frozenset(maker.kind for maker in makers)
 
 
 def _appraise_psa(
-    token: tuple[Path, bytes], roots: tuple[Path, bytes], reference: tuple[Path, bytes], nonce: bytes
+    token: tuple[Path, bytes],
+    roots: tuple[Path, bytes],
+    references: Sequence[tuple[Path, bytes]],
+    nonce: bytes,
 ) -> AttestationResult:
     from vetonet.attestation.psa import appraise_psa
     from vetonet.attestation.psa_endorsements import read_psa_endorsements
 
-    documents = [_read(given, "a CoMID template in JSON", _parse_json) for given in (roots, reference)]
+    documents = [_read(given, "a CoMID template in JSON", _parse_json) for given in (roots, *references)]
     endorsements = _read(roots, "endorsements of PSA devices", lambda _: read_psa_endorsements(*documents))
     return _read(token, "a PSA token", lambda data: appraise_psa(data, endorsements, nonce))
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -146,7 +146,8 @@ def read_published(path: Path) -> object:
         return None if found is None else found.read_bytes()
 
     try:
-        return PublishedFile(path=PurePosixPath(path.resolve().as_posix()), data=path.read_bytes(), find=find)
+        place = path.resolve()
+        return PublishedFile(name=place.name, folder=place.parent.name, data=path.read_bytes(), find=find)
     except OSError as error:
         raise ConfigError(f"cannot read {path.name}: {error.strerror}") from error
 

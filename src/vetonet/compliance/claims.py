@@ -17,6 +17,7 @@ from vetonet.attestation.report import ENERGY_STEP_J, NO_DIGEST, ComputeReport
 from vetonet.attester.interlock import OUTSIDE_BYTES_PER_S
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.compliance.evidence import Evidence, Usage, about
+from vetonet.compliance.identity import find_identity_problems, find_maker_problems
 from vetonet.compliance.public_record import PublicRecord
 from vetonet.compliance.publication import Publication
 from vetonet.compliance.result import LicenceUse
@@ -82,6 +83,7 @@ class Case:
 def judge_record(case: Case) -> Iterator[Problem]:
     """Step 8: every leaf is one that the rules let in."""
     yield from case.record.problems
+    yield from find_maker_problems(case.record)
 
 
 def judge_authority(case: Case) -> Iterator[Problem]:
@@ -148,6 +150,7 @@ def judge_genuineness(case: Case) -> Iterator[Problem]:
         yield from appraise(usage.report, known.device, known.alias, firmware=firmware[key_id])
     for chain in case.evidence.chains.values():
         yield from _judge_platform(case, chain)
+    yield from find_identity_problems(case.record, case.evidence, case.publication, case.now)
 
 
 def _judge_boot(record: PublicRecord, known: KnownAlias) -> Iterator[Found]:

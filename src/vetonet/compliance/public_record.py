@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vetonet.attestation.conflict import CONFLICT, read_kind
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
 from vetonet.attestation.reference_values import ReferenceValues
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
+from vetonet.attestation.revocation import RevocationList
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.trust_root import TrustRoot
-from vetonet.crypto.statement import Signed, peek, read_unverified
+from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.errors import (
     ComplianceError,
     EncodingError,
@@ -174,7 +176,7 @@ class RecordReader:
             self.problems.append(problem)
 
     def _read(self, leaf_index: int, data: bytes) -> None:
-        kind, terms = peek(data).kind, self.ledger.treaty.statement
+        kind, terms = read_kind(data), self.ledger.treaty.statement
         if kind in VOTING_KINDS:
             self._read_vote(kind, leaf_index, data)
         elif kind == DeviceEnrolment.TYPE:
@@ -189,6 +191,10 @@ class RecordReader:
             self.alias_leaves[alias.statement.alias.key_id] = leaf_index
         elif kind == ReferenceValues.TYPE:
             self.registry.read_reference(data, terms, leaf_index)
+        elif kind == RevocationList.TYPE:
+            self.registry.read_revocation_list(data, terms, leaf_index)
+        elif kind == CONFLICT:
+            self.registry.read_conflict(data, terms, leaf_index)
         elif kind == ReportBatch.TYPE:
             self.batches.append((leaf_index, self.registry.read_batch(data, terms)))
         else:

@@ -226,7 +226,7 @@ def _hash_of(algorithm: Algorithm) -> hashes.HashAlgorithm:
 
 
 def build_low_s(algorithm: Algorithm, r: int, s: int) -> bytes:
-    """Return an ECDSA signature in the one spelling that ``PublicKey.verify`` takes: ``r || s``, the low ``s``."""
+    """Return an ECDSA signature as ``PublicKey.verify`` takes it: ``r || s``, with the low ``s``."""
     family = _FAMILIES[algorithm]
     half = family.point_bytes // 2
     return r.to_bytes(half, "big") + min(s, family.order - s).to_bytes(half, "big")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
-from vetonet.crypto.keys import Algorithm, PublicKey, verify_ecdsa_der
+from vetonet.crypto.keys import Algorithm, PublicKey, verify_ecdsa_der, verify_ecdsa_raw
 from vetonet.crypto.mldsa import verify_mldsa44
 from vetonet.errors import ConfigError, EncodingError, VerificationError, VetonetError
 
@@ -50,7 +50,9 @@ def iter_ecdsa_p256_cases(document: object) -> Iterator[Case]:
 
 
 def iter_ecdsa_p384_cases(document: object) -> Iterator[Case]:
-    """Return one case for each test of a Wycheproof file for ECDSA on P-384 with SHA-384 and DER signatures.
+    """Return one case for each test of a Wycheproof file for ECDSA on P-384 with SHA-384.
+
+    Signatures are in DER, or r || s (IEEE P1363), which is what SPDM has.
 
     Args:
         document: a parsed JSON file.
@@ -59,8 +61,13 @@ def iter_ecdsa_p384_cases(document: object) -> Iterator[Case]:
         ConfigError: a file of another kind.
         EncodingError: such a file, but malformed.
     """
-    groups = _select_groups(document, {"type": "EcdsaVerify", "sha": "SHA-384"}, curve="secp384r1")
-    return _iter_cases(groups, partial(_read_test, Algorithm.ES384, verify_ecdsa_der))
+    try:
+        wanted = {"type": "EcdsaP1363Verify", "sha": "SHA-384"}
+        groups, verify = _select_groups(document, wanted, curve="secp384r1"), verify_ecdsa_raw
+    except ConfigError:
+        wanted = {"type": "EcdsaVerify", "sha": "SHA-384"}
+        groups, verify = _select_groups(document, wanted, curve="secp384r1"), verify_ecdsa_der
+    return _iter_cases(groups, partial(_read_test, Algorithm.ES384, verify))
 
 
 def iter_mldsa44_cases(document: object) -> Iterator[Case]:

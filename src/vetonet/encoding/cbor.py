@@ -88,7 +88,7 @@ def from_bytes(data: bytes, *, max_bytes: int) -> Item:
 def from_foreign_bytes(data: bytes, *, max_bytes: int) -> Item:
     """Return the value that others' bytes spell: as ``from_bytes``, but map keys may stand in any order.
 
-    For formats that do not demand one order, such as the tokens of other attesters; nothing of ours is read so.
+    For formats that do not demand one order, such as the tokens of other attesters; nothing of ours is so.
     No key stands twice, heads are the shortest and lengths definite, so what was read is all there was.
 
     Raises:

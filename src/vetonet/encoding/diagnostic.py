@@ -11,7 +11,7 @@ from vetonet.encoding.cbor import MAX_DEPTH, Item
 from vetonet.errors import EncodingError
 
 _TOKEN: Final = re.compile(
-    r"""\s+|/[^/]*/|(?P<bytes>h'[0-9a-fA-F\s]*')|(?P<text>"(?:[^"\\]|\\.)*")|(?P<number>-?[0-9]+)"""
+    r"""\s+|/[^/]*/|(?P<bytes>h'(?:\s*[0-9a-fA-F]\s*[0-9a-fA-F])*\s*')|(?P<text>"(?:[^"\\]|\\.)*")|(?P<number>-?[0-9]{1,40}(?![0-9]))"""
     r"|(?P<word>true|false|null)|(?P<mark>[{}\[\]:,])"
 )
 _WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
@@ -19,7 +19,7 @@ _END: Final = ("", "")
 
 
 def read_diagnostic(text: str) -> Item:
-    """Return the value that a text in diagnostic notation describes: maps, arrays, text, bytes, integers, words.
+    """Return the value that diagnostic notation describes: maps, arrays, text, bytes, integers, words.
 
     Raises:
         EncodingError: anything else, or nested deeper than CBOR of ours.

@@ -256,11 +256,12 @@ def _find_kind_faults(
 ) -> Iterator[Fault]:
     """Yield what is wrong with the kinds of attesters: each is of one maker, and has a name (VN-17.1)."""
     named = [maker for maker, _ in attester_kinds]
-    for maker, kind in attester_kinds:
+    for maker in dict.fromkeys(named):
         if maker not in maker_ids or named.count(maker) > 1:
             yield Fault(
                 where=(MAKERS,), reason=f"expected one kind of attester for a chip maker, got {maker!r}"
             )
+    for maker, kind in attester_kinds:
         if _KIND.fullmatch(kind) is None:
             reason = f"expected a kind of attester such as TPM2 for {maker}, got {kind[:80]!r}"
             yield Fault(where=(MAKERS,), reason=reason)

@@ -1,16 +1,18 @@
-"""Which statements besides votes may enter the log: enrolments, retirements, aliases, report batches."""
+"""What besides votes may enter the log: what makers, owners and chips sign, and proofs against them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from vetonet.attestation.conflict import CONFLICT, read_kind
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
 from vetonet.attestation.reference_values import ReferenceValues
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
-from vetonet.crypto.statement import peek
-from vetonet.errors import EncodingError
+from vetonet.attestation.revocation import RevocationList
+from vetonet.crypto.statement import read_unverified
+from vetonet.errors import EncodingError, RefusedError
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds
 
@@ -46,7 +48,7 @@ class Admission:
             EncodingError: not a statement, or of a type that has no place here.
             ProtocolError, VerificationError: the rules of VN-8 and VN-9 say no.
         """
-        kind = peek(data).kind
+        kind = read_kind(data)
         rule = RULES.get(kind)
         if rule is None:
             raise EncodingError(f"expected one of {', '.join(sorted(RULES))}, got a {kind[:64]!r}")
@@ -79,6 +81,20 @@ class Admission:
         del now
         self._own_registry().read_reference(data, self.treaty)
 
+    def admit_revocation_list(self, data: bytes, now: Milliseconds) -> None:
+        """Signed by the maker it names, the next of its numbers, and in force on arrival (VN-17.3)."""
+        registry = self._own_registry()
+        listed = read_unverified(data, RevocationList)
+        if not listed.is_current(now):
+            msg = f"revocation list {listed.number} is not in force on arrival"
+            raise RefusedError(msg, culprit=listed.endorser_id, clause="VN-17.3")
+        registry.read_revocation_list(data, self.treaty)
+
+    def admit_conflict(self, data: bytes, now: Milliseconds) -> None:
+        """Convicting somebody whom no conflict in the log convicts of it yet; from anybody (VN-17.4)."""
+        del now
+        self._own_registry().read_conflict(data, self.treaty)
+
     def _own_registry(self) -> Registry:
         """Return the registry that may grow: a copy where this admission is staged."""
         if self._is_staged:
@@ -94,5 +110,7 @@ RULES: Final[Mapping[str, Rule]] = {
     AliasEndorsement.TYPE: Admission.admit_alias,
     ReportBatch.TYPE: Admission.admit_batch,
     ReferenceValues.TYPE: Admission.admit_reference,
+    RevocationList.TYPE: Admission.admit_revocation_list,
+    CONFLICT: Admission.admit_conflict,
 }
 """What each type of statement has to fulfil; a type that is not here is refused."""

@@ -393,9 +393,10 @@ class Coordinator:
         arrived = self._clock()
         _require_batch(statements)
         request = Request.over(request_id, "append statements", statements)
-        indices = await self._turns.finish(self._intake.log(statements, request, caller, arrived))
-        self.publisher.notice_growth()
-        return indices
+        try:
+            return await self._turns.finish(self._intake.log(statements, request, caller, arrived))
+        finally:
+            self.publisher.notice_growth()  # also where only a proof against somebody was logged
 
     async def record_ceremony(
         self, statements: Sequence[bytes], *, request_id: str, caller: Identity | None

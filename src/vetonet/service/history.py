@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from vetonet.attestation.conflict import read_kind
 from vetonet.attestation.registry import Registry
-from vetonet.crypto.statement import Signed, peek
+from vetonet.crypto.statement import Signed
 from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, member, one_of
 from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
 from vetonet.policy.quorum import Decision
@@ -138,7 +139,7 @@ class History:
         leaf_index = self.log.tree_size
         if leaf_index == 0:
             self._require_treaty(data)
-        elif peek(data).kind in KINDS:
+        elif read_kind(data) in KINDS:
             self._follow_ledger(read_leaf(self.ledger, leaf_index, data))
         else:
             self.admission.admit(data, recorded_at_ms)

@@ -1,11 +1,14 @@
-"""How statements besides votes come into the log: verified first, then in their turn made durable."""
+"""How what is no vote comes into the log: verified first, then in their turn made durable."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
+from vetonet.attestation.conflict import Conflict, DeviceConflictError
+from vetonet.errors import EncodingError, ProtocolError, VerificationError
 from vetonet.service.admission import Admission
 from vetonet.service.history import LEAF, History
 from vetonet.service.journalling import list_unbound, make_record
@@ -48,7 +51,8 @@ class Intake:
 
         Raises:
             WrongIdentityError: the caller is not the operator whose statement one is.
-            EncodingError, ProtocolError, VerificationError: one breaks VN-8 or VN-9; none is in.
+            EncodingError, ProtocolError, VerificationError: one breaks VN-8 or VN-9; none is in, but where
+                that convicts somebody of signing two things that cannot both be true, the proof is (VN-17.4).
             RequestConflictError: the request id was used for something else.
             StorageError: they could not be made durable.
         """
@@ -56,7 +60,11 @@ class Intake:
         async with self.lock:
             history.knows(request)
             staged = history.admission.stage()
-            leaves = [record async for record in self._admit(staged, statements, caller, now)]
+            try:
+                leaves = [record async for record in self._admit(staged, statements, caller, now)]
+            except DeviceConflictError as error:
+                await self._log_conflict(error.conflict, now)
+                raise
             async with self._turns.lock:
                 records = [*leaves, *list_unbound(history, request, now)]
                 await self._store(records)
@@ -71,5 +79,18 @@ class Intake:
         for data in dict.fromkeys(statements):
             await asyncio.sleep(0)  # other calls go on meanwhile
             if self._history.find_leaf(data) is None:
-                require_caller(caller, Role.OPERATOR, staged.admit(data, now))
+                submitter = staged.admit(data, now)
+                if submitter is not None:
+                    require_caller(caller, Role.OPERATOR, submitter)
                 yield make_record(LEAF, data, now)
+
+    async def _log_conflict(self, conflict: Conflict, now: Milliseconds) -> None:
+        """What was refused convicts somebody: the proof is in the log, unless the same is there already."""
+        staged = self._history.admission.stage()
+        with suppress(EncodingError, ProtocolError, VerificationError):
+            data = conflict.to_bytes()
+            staged.admit(data, now)
+            async with self._turns.lock:
+                records = [make_record(LEAF, data, now)]
+                await self._store(records)
+                self._history.adopt(records, registry=staged.registry)

@@ -15,7 +15,15 @@ from typing import Final
 from vetonet.attestation.firmware import Firmware, FirmwareComponent
 from vetonet.attestation.report import ComputeReport, compute_batch, open_reports
 from vetonet.attester.machine import step
-from vetonet.attester.manufacture import Maker, bind_sets, enrol, manufacture, power_on, publish_reference
+from vetonet.attester.manufacture import (
+    Maker,
+    bind_sets,
+    enrol,
+    manufacture,
+    power_on,
+    publish_reference,
+    revoke,
+)
 from vetonet.attester.models import ChipModel
 from vetonet.attester.secure_element import SecureElement
 from vetonet.attester.state import (
@@ -107,6 +115,7 @@ class Fleet:
         treaty: Signed[Treaty],
         rng: Rng,
         elements: Sequence[SecureElement] = (),
+        listed_ms: Milliseconds | None = None,
     ) -> Fleet:
         """Return a fleet that was just made and enrolled, and is still off.
 
@@ -118,14 +127,22 @@ class Fleet:
             treaty: what the chips enforce.
             rng: for keys in software.
             elements: one secure element for each chip, or none for keys in software.
+            listed_ms: when the maker issues its revocation list, which names no chip yet; by default from
+                when on its certificates hold.
         """
         chips, enrolments = [], []
-        for element in elements or repeat(None, count):
-            chip = manufacture(model, maker, treaty, rng, firmware=FIRMWARE, secure_element=element)
+        for number, element in enumerate(elements or repeat(None, count), start=1):
+            serial = f"{model.name}-{number:06}"
+            chip = manufacture(
+                model, maker, treaty, rng, firmware=FIRMWARE, secure_element=element, serial=serial
+            )
             owner = operator.operator_id
             enrolments.append(enrol(chip, maker, owner=owner, owner_key=operator.key, site=SITE))
             chips.append(chip)
-        endorsements = (publish_reference(maker, model, FIRMWARE),)
+        endorsements = (
+            publish_reference(maker, model, FIRMWARE),
+            revoke(maker, {}, maker.not_before_ms if listed_ms is None else listed_ms),
+        )
         return cls(bind_sets(chips), operator, enrolments, endorsements)
 
     def power_on(self, rng: Rng, now: Milliseconds) -> tuple[bytes, ...]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from vetonet.crypto.statement import Signed, peek, read_unverified
+from vetonet.attestation.conflict import read_kind
+from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.errors import EpochError, ExpiredError, ProtocolError, RefusedError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import Ballot, open_ballot
@@ -186,7 +187,7 @@ def read_leaf(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
         EncodingError: the leaf is not a statement.
         ProtocolError, VerificationError: the rules would not have let it in here (VN-11.3).
     """
-    read = _READERS.get(peek(data).kind)
+    read = _READERS.get(read_kind(data))
     return ledger if read is None else read(ledger, leaf_index, data)
 
 

@@ -44,8 +44,8 @@ def reasons_of(problems: Sequence[Problem]) -> list[str]:
 
 def test_honest_reports_have_no_problems() -> None:
     for report in REPORTS:
-        assert appraise(report, KNOWN.device, KNOWN.alias) == ()
-        verify_report(report, KNOWN.device, KNOWN.alias)
+        assert appraise(report, KNOWN.device, KNOWN.alias, firmware=()) == ()
+        verify_report(report, KNOWN.device, KNOWN.alias, firmware=())
     assert appraise_chain(REPORTS) == ()
     verify_chain(REPORTS)
 
@@ -62,7 +62,7 @@ def test_honest_reports_have_no_problems() -> None:
     ],
 )
 def test_a_wrong_claim_has_its_reason_code(change: dict[str, Any], reason: str) -> None:
-    found = appraise(sign_changed(1, **change), KNOWN.device, KNOWN.alias)
+    found = appraise(sign_changed(1, **change), KNOWN.device, KNOWN.alias, firmware=())
     assert reasons_of(found) == [reason]
     assert found[0].culprit == "op1"
     assert not REASONS[reason].is_curable
@@ -71,12 +71,12 @@ def test_a_wrong_claim_has_its_reason_code(change: dict[str, Any], reason: str) 
 @pytest.mark.parametrize("status", [2, 3, 4])
 def test_debugging_disabled_since_boot_is_enough(status: int) -> None:
     # RFC 9711 section 4.2.9
-    assert appraise(sign_changed(1, debug_status=status), KNOWN.device, KNOWN.alias) == ()
+    assert appraise(sign_changed(1, debug_status=status), KNOWN.device, KNOWN.alias, firmware=()) == ()
 
 
 def test_a_report_of_one_chip_under_the_alias_of_another_is_refused() -> None:
-    assert reasons_of(appraise(REPORTS[1], OTHER.device, OTHER.alias)) == ["wrong-device"]
-    assert reasons_of(appraise(REPORTS[1], KNOWN.device, OTHER.alias)) == ["wrong-device"]
+    assert reasons_of(appraise(REPORTS[1], OTHER.device, OTHER.alias, firmware=())) == ["wrong-device"]
+    assert reasons_of(appraise(REPORTS[1], KNOWN.device, OTHER.alias, firmware=())) == ["wrong-device"]
 
 
 def test_what_is_wrong_with_the_firmware_of_a_boot_is_told_of_each_of_its_reports() -> None:
@@ -89,7 +89,7 @@ def test_what_is_wrong_with_the_firmware_of_a_boot_is_told_of_each_of_its_report
 def test_all_problems_of_a_report_are_told_at_once() -> None:
     report = sign_changed(1, boot_count=9, debug_status=0, firmware_digest=bytes(32))
     with pytest.raises(AppraisalError) as caught:
-        verify_report(report, KNOWN.device, KNOWN.alias)
+        verify_report(report, KNOWN.device, KNOWN.alias, firmware=())
     assert reasons_of(caught.value.problems) == ["wrong-boot", "unknown-firmware", "debug-enabled"]
 
 
@@ -156,7 +156,7 @@ def test_every_counter_that_falls_is_a_rollback(change: dict[str, int]) -> None:
 def test_more_in_one_precision_than_in_all_shows_in_a_single_report() -> None:
     # VN-17.10
     report = sign_changed(2, precision_flop=REPORTS[2].statement.cumulative_flop + 1)
-    assert reasons_of(appraise(report, KNOWN.device, KNOWN.alias)) == ["meter-mismatched"]
+    assert reasons_of(appraise(report, KNOWN.device, KNOWN.alias, firmware=())) == ["meter-mismatched"]
 
 
 def test_over_a_gap_the_total_is_not_held_against_the_precisions() -> None:
@@ -167,7 +167,7 @@ def test_over_a_gap_the_total_is_not_held_against_the_precisions() -> None:
 
 def test_a_chip_that_noticed_tampering_is_contraindicated() -> None:
     # VN-17.13, requirement 10
-    (found,) = appraise(sign_changed(1, tamper_count=2), KNOWN.device, KNOWN.alias)
+    (found,) = appraise(sign_changed(1, tamper_count=2), KNOWN.device, KNOWN.alias, firmware=())
     assert REASONS[found.reason] is Finding.CONTRAINDICATED
 
 
@@ -190,6 +190,11 @@ def test_missing_evidence_is_told_apart_from_contradiction() -> None:
         "certificate-lapsed",
         "kind-unknown",
         "platform-missing",
+        "device-undated",
+        "revocation-missing",
+        "reference-missing",
+        "component-missing",
+        "component-unknown",
     }
 
 

@@ -101,6 +101,7 @@ def _certify(maker: Any) -> bytes:
         CHIP.secure_element.public_key,
         maker.root,
         endorser_id=maker.endorser_id,
+        serial=ENROLMENT.serial,
         not_before_ms=maker.not_before_ms,
         not_after_ms=maker.not_after_ms,
     )

@@ -26,8 +26,13 @@ RNG = SeededRng(b"identity")
 ROOTS = {algorithm: generate_ecdsa(RNG, algorithm) for algorithm in (Algorithm.ES256, Algorithm.ES384)}
 ROOT, OTHER_ROOT, DEVICE = ROOTS[Algorithm.ES256], generate_ecdsa(RNG), generate_ecdsa(RNG)
 FIRST_MS, LAST_MS = 1_700_000_000_000, 1_900_000_000_000
-VALIDITY: dict[str, Any] = {"endorser_id": "maker", "not_before_ms": FIRST_MS, "not_after_ms": LAST_MS}
-CERTIFICATE = issue_device_certificate(DEVICE.public_key, ROOT, **VALIDITY)
+SERIAL = "Test Chip-000001"
+VALIDITY: dict[str, Any] = {
+    "endorser_id": "maker",
+    "not_before_ms": FIRST_MS,
+    "not_after_ms": LAST_MS,
+}
+CERTIFICATE = issue_device_certificate(DEVICE.public_key, ROOT, serial=SERIAL, **VALIDITY)
 ORDER = ec.SECP256R1().group_order
 
 
@@ -74,7 +79,7 @@ def build(
 @pytest.mark.parametrize("algorithm", list(ROOTS))
 def test_a_device_certificate_yields_the_key_it_is_about(algorithm: Algorithm) -> None:
     root = ROOTS[algorithm]
-    data = issue_device_certificate(DEVICE.public_key, root, **VALIDITY)
+    data = issue_device_certificate(DEVICE.public_key, root, serial=SERIAL, **VALIDITY)
     certificate = verify_device_certificate(data, root.public_key)
     assert certificate.device_key == DEVICE.public_key
     for now in (FIRST_MS, LAST_MS):
@@ -82,13 +87,13 @@ def test_a_device_certificate_yields_the_key_it_is_about(algorithm: Algorithm) -
 
 
 def test_issuing_twice_gives_the_same_bytes() -> None:
-    assert issue_device_certificate(DEVICE.public_key, ROOT, **VALIDITY) == CERTIFICATE
+    assert issue_device_certificate(DEVICE.public_key, ROOT, serial=SERIAL, **VALIDITY) == CERTIFICATE
 
 
 def test_every_issued_certificate_has_the_low_s() -> None:
     for index in range(12):
         key = generate_ecdsa(SeededRng(bytes([index]))).public_key
-        data = issue_device_certificate(key, ROOT, **VALIDITY)
+        data = issue_device_certificate(key, ROOT, serial=SERIAL, **VALIDITY)
         assert verify_device_certificate(data, ROOT.public_key).device_key == key
 
 
@@ -100,7 +105,7 @@ def test_a_certificate_outside_its_validity_is_refused(now: int) -> None:
 
 
 def test_a_root_of_the_same_name_with_another_key_is_refused() -> None:
-    forged = issue_device_certificate(DEVICE.public_key, OTHER_ROOT, **VALIDITY)
+    forged = issue_device_certificate(DEVICE.public_key, OTHER_ROOT, serial=SERIAL, **VALIDITY)
     with pytest.raises(InvalidSignatureError):
         verify_device_certificate(forged, ROOT.public_key)
 

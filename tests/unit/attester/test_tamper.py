@@ -106,7 +106,7 @@ def test_its_reports_go_on_chain_and_say_so() -> None:
     assert appraise_chain(reports) == ()
     assert [report.statement.tamper_count for report in reports[-4:]] == [0, 2, 2, 2]
     assert reports[-1].statement.licence_id is None
-    found = [problem.reason for problem in appraise(reports[-1], KNOWN.device, KNOWN.alias)]
+    found = [problem.reason for problem in appraise(reports[-1], KNOWN.device, KNOWN.alias, firmware=())]
     assert found == ["tampered"]
 
 

@@ -110,14 +110,9 @@ def test_earlier_evidence_counts_no_second_time(folder: Path, capsys: pytest.Cap
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(
-    folder: Path,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    data: bytes,
-    options: tuple[str, ...],
-    expected: str,
+    capsys: pytest.CaptureFixture[str], name: str, data: bytes, options: tuple[str, ...], expected: str
 ) -> None:
-    (folder / name).write_bytes(data)
+    Path(name).write_bytes(data)
     assert appraise(*options) == Exit.INVALID
     said = capsys.readouterr()
     assert said.out == ""

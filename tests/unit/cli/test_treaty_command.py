@@ -27,8 +27,9 @@ def new(out: Path, *options: str) -> int:
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("founded") / "treaty"
     options = ("--party", "Alfa", "--party", "Bravo", "--party", "Cito", "--veto", "Alfa", "--veto", "Cito")
-    more = ("--operator", "lab:Bravo", "--operator", "free", "--monitored-flop", "5.5e21", "--maker", "fab")
-    assert new(out, *options, *more, "--forbidden-flop", "1e26", "--window", "90s") == Exit.OK
+    more = ("--operator", "lab:Bravo", "--operator", "free", "--monitored-flop", "5.5e21")
+    makers = ("--maker", "fab", "--maker", "mill:TPM2")
+    assert new(out, *options, *more, *makers, "--forbidden-flop", "1e26", "--window", "90s") == Exit.OK
     return out
 
 
@@ -46,6 +47,10 @@ def test_a_founded_treaty_says_what_was_asked_for(
     assert [(operator["id"], operator["party"]) for operator in shown["operators"]] == [
         ("lab", "Bravo"),
         ("free", None),
+    ]
+    assert [(maker["id"], maker["attester_kind"]) for maker in shown["makers"]] == [
+        ("fab", "SIMULATED"),
+        ("mill", "TPM2"),
     ]
     times = ("window", "signing", "report_interval", "report_grace", "lease", "suspension", "refresh")
     expected = [90_000, 30_000, 600_000, 300_000, 3_600_000, 0, 0]
@@ -125,6 +130,8 @@ def test_two_treaties_without_a_seed_differ(tmp_path: Path, capsys: pytest.Captu
         (("--parties", "3", "--veto", "P9"), "P9"),
         (("--party", "A", "--party", "A"), "--party: expected each named once, got A 2 times"),
         (("--parties", "3", "--maker", "m", "--maker", "m"), "--maker: expected each named once"),
+        (("--parties", "3", "--maker", "m:TMP2"), "a kind of attester among SIMULATED, TPM2, got 'TMP2'"),
+        (("--parties", "3", "--maker", ":TPM2"), "--maker: expected NAME or NAME:KIND"),
         (("--parties", "3", "--party", "A"), "--parties and --party"),
         (("--parties", "3", "--operator", "P1"), "expected a name that nobody else has"),
         (("--parties", "3", "--operator", "lab:P9"), "P9"),

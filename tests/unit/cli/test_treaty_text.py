@@ -116,6 +116,7 @@ def test_the_same_plan_has_no_differences() -> None:
     [
         ('name = "Draft', 'name = "Last', "name: was Draft agreement of arXiv 2511.10783; is Last agreement"),
         ('"maker1"', '"maker1", "maker2"', "chip makers: with maker2 as well"),
+        ('"maker1"', '"maker1:TPM2"', "chip makers: with maker1:TPM2 as well"),
         ('id = "op1"', 'id = "op1"\nparty = "MemberA"', "operators: without op1"),
         (
             "1e22",

@@ -306,7 +306,10 @@ def test_a_run_after_the_certificate_lapsed_is_inconclusive() -> None:
     scene.windows = ((start, start + HOUR),)
     scene.run()
     result = scene.judge()
-    assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"certificate-lapsed"})
+    assert (result.verdict, reasons(result)) == (
+        Verdict.INCONCLUSIVE,
+        {"certificate-lapsed", "revocation-stale"},
+    )
 
 
 def test_a_report_in_another_chips_name_is_a_violation() -> None:

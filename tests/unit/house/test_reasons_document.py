@@ -8,6 +8,8 @@ from typing import Final
 
 import pytest
 
+from vetonet.attestation.appraisal_reasons import MEANINGS
+from vetonet.attestation.reasons import REASONS as ATTESTATION_REASONS
 from vetonet.attester.refusals import REFUSALS
 from vetonet.attester.state import Throttled
 from vetonet.compliance.result import REASONS, Claim
@@ -15,6 +17,9 @@ from vetonet.policy.ballot import VetoReason
 
 DOCUMENT: Final = Path(__file__).resolve().parents[3] / "docs" / "reasons.md"
 ROW: Final = re.compile(r"^\| `([a-z-]+)` \|(?: ([A-Z]+) \|)? ([A-Z][^|]+\.) \|$", re.MULTILINE)
+JUDGED_ROW: Final = re.compile(
+    r"^\| `([a-z-]+)` \| ([a-z]+) \| ([a-z-]+) \| (\d+) \| [A-Z][^|]+\. \|$", re.MULTILINE
+)
 ANY_ROW: Final = re.compile(r"^\| `", re.MULTILINE)
 QUOTED: Final = re.compile(r"``([a-z-]+)``")
 
@@ -41,6 +46,23 @@ def test_every_reason_of_a_verifier_is_told_once_with_its_verdict() -> None:
 def test_the_reasons_of_a_verifier_stand_claim_by_claim_in_the_order_of_judgement() -> None:
     headings = re.findall(r"^### (\w+)$", _read_section("Of a verifier"), re.MULTILINE)
     assert [heading.lower() for heading in headings] == [claim.value for claim in Claim]
+
+
+def test_every_reason_of_an_appraisal_is_told_once_with_what_it_gives_to_which_claim() -> None:
+    section = _read_section("Of an appraisal")
+    told = JUDGED_ROW.findall(section)
+    assert len(told) == len(ANY_ROW.findall(section))
+    assert told == [
+        (reason, meaning.finding.value, meaning.claim.value if meaning.claim else "all", str(meaning.value))
+        for reason, meaning in MEANINGS.items()
+    ]
+
+
+def test_a_reason_of_both_an_appraisal_and_a_verifier_has_one_finding() -> None:
+    shared = MEANINGS.keys() & ATTESTATION_REASONS.keys()
+    assert {reason: MEANINGS[reason].finding for reason in shared} == {
+        reason: ATTESTATION_REASONS[reason] for reason in shared
+    }
 
 
 @pytest.mark.parametrize(

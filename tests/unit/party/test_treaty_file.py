@@ -348,3 +348,14 @@ def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
             read_preset(name)
     with pytest.raises(ConfigError, match="did you mean 'miri'"):
         read_preset("mirri")
+
+
+def test_a_maker_may_say_what_vouches_for_its_chips() -> None:
+    """VN-17.1."""
+    plan = read_treaty_text(TEXT.replace('["maker1"]', '["maker1", "mill:TPM2"]'))
+    assert plan.maker_ids == ("maker1", "mill")
+    assert (plan.find_kind("maker1"), plan.find_kind("mill")) == (None, "TPM2")
+    assert 'makers = ["maker1", "mill:TPM2"]' in write_treaty_text(plan)
+    assert read_treaty_text(write_treaty_text(plan)) == plan
+    (mistake,) = list_mistakes(TEXT.replace('["maker1"]', '["maker1:tpm"]'))
+    assert "such as TPM2 for maker1, got 'tpm'" in str(mistake)

@@ -25,6 +25,7 @@ from support.coordination import (
 from support.floor import spoil
 from support.signers import commit, make_commitments, make_shares, round_of, submit
 from support.world import NOW_MS, Council, make_council
+from vetonet.attestation.conflict import DeviceConflictError
 from vetonet.crypto.merkle import verify_consistency
 from vetonet.crypto.statement import Signed, sign
 from vetonet.errors import (
@@ -335,8 +336,8 @@ def test_two_fleets_at_once_share_no_chip() -> None:
             ),
             return_exceptions=True,
         )
-        assert [type(answer) for answer in answers] == [tuple, EquivocationError]
-        assert coordinator.view.tree_size == 4
+        assert [type(answer) for answer in answers] == [tuple, DeviceConflictError]
+        assert coordinator.view.tree_size == 5  # treaty, three chips, and the proof against their maker
 
     play(scene)
 
@@ -697,7 +698,9 @@ def test_a_restart_finds_everything_that_was_acknowledged() -> None:
                     [enrol_chip(council, key=chip.key, owner="op2").enrolment], request_id="d", caller=None
                 )
             alias = endorse_alias(council, chip)
-            assert await second.append_statements([alias], request_id="e", caller=None) == (7,)
+            assert await second.append_statements([alias], request_id="e", caller=None) == (
+                8,
+            )  # behind the proof
 
     asyncio.run(main())
 

@@ -48,9 +48,9 @@ def iter_spdm_cases(document: object) -> Iterator[Case]:
     """
     if not isinstance(document, PublishedFile):
         raise ConfigError("not recognised: no file of a suite")
-    if document.path.name == EXPECTED:
+    if document.name == EXPECTED:
         return _iter_expected(document)
-    if document.path.suffix == ".swidtag":
+    if document.suffix == "swidtag":
         return _iter_manifest(document)
     return _iter_genuine(_read_entries(document))
 
@@ -64,7 +64,7 @@ def iter_ecdsa_p384_cases(document: object) -> Iterator[Case]:
     """
     if not isinstance(document, PublishedFile):
         raise ConfigError("not recognised: no file of a suite")
-    if document.path.suffix == ".json":
+    if document.suffix == "json":
         parsed = _parse_json(document.data)
         if isinstance(parsed, Mapping):
             return iter_wycheproof_cases(parsed)
@@ -72,9 +72,9 @@ def iter_ecdsa_p384_cases(document: object) -> Iterator[Case]:
 
 
 def _read_entries(document: PublishedFile) -> tuple[EvidenceEntry, ...]:
-    if document.path.name == SAMPLE:
+    if document.name == SAMPLE:
         return (_read_sample(document.data, document.read(SAMPLE_CHAIN)),)
-    parsed = _parse_json(document.data) if document.path.suffix == ".json" else None
+    parsed = _parse_json(document.data) if document.suffix == "json" else None
     first = parsed[0] if isinstance(parsed, list) and parsed else None
     if not isinstance(first, Mapping) or "evidence" not in first:
         raise ConfigError("not recognised: no evidence of chips")
@@ -107,7 +107,7 @@ def _iter_expected(document: PublishedFile) -> Iterator[Case]:
 def _find_entry(document: PublishedFile, source: str) -> EvidenceEntry:
     """Return the entry that a source such as ``gpu_evidence.json#0`` names."""
     name, _, place = source.partition("#")
-    beside = replace(document, path=document.path.with_name(name or "none"), data=document.read(name))
+    beside = replace(document, name=name or "none", data=document.read(name))
     entries = dict(enumerate(_read_entries(beside)))
     if not (place or "0").isdecimal() or int(place or 0) not in entries:
         raise EncodingError(f"expected an entry of a file, got {source[:80]!r}")
@@ -193,7 +193,7 @@ def _iter_manifest(document: PublishedFile) -> Iterator[Case]:
         from vetonet.attestation.spdm.manifest_xml import read_manifest  # noqa: PLC0415  (an optional extra)
     except ImportError as error:
         raise ConfigError("not judged: reading manifests needs vetonet[rim]") from error
-    signed = read_manifest(document.data, document.path.name)
+    signed = read_manifest(document.data, document.name)
 
     def judge() -> None:
         problems = find_manifest_problems(signed, PINNED_ROOTS, NVIDIA_DEVICES.key, JUDGED_AT_MS)

@@ -56,7 +56,7 @@ class Performance:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where to leave the bundle and the trust root.  [default: a new temporary folder]",
+    help="Where to leave bundle, trust root and one chip's evidence.  [default: a new temporary folder]",
 )
 @click.option(
     "--chips",

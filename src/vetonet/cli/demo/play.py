@@ -134,6 +134,7 @@ def begin(stage: Stage, workload: MlperfWorkload, say: Say) -> Play:
         treaty=stage.founded.treaty,
         rng=stage.rng.spawn("fleet"),
         elements=stage.cast.elements,
+        listed_ms=stage.clock.now,
     )
     return Play(stage=stage, workload=workload, fleet=fleet, say=say)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vetonet.attestation.conflict import read_kind
 from vetonet.cli.demo.stage import Stage
 from vetonet.compliance.monitor import Monitor, give_no_tiles
-from vetonet.crypto.statement import peek
 from vetonet.errors import ProtocolError
 from vetonet.policy.ballot import Ballot, open_ballot
 from vetonet.policy.quorum import Choice
@@ -80,7 +80,7 @@ def _compare(stage: Stage, leaves: Sequence[bytes], note: bytes, signed: SignedC
 def _find_veto(stage: Stage, leaves: Sequence[bytes]) -> int:
     """Return where the first veto is logged."""
     for place, data in enumerate(leaves):
-        if peek(data).kind != Ballot.TYPE:
+        if read_kind(data) != Ballot.TYPE:
             continue
         if open_ballot(data, stage.founded.treaty).statement.choice is Choice.VETO:
             return place

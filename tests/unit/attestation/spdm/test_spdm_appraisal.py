@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from support.silicon import (
-    ASKED,
     DRIVER,
-    FIRMWARE_ID,
     GOLDEN_DRIVER,
     GOLDEN_VBIOS,
     MEASUREMENTS,
@@ -324,4 +322,3 @@ def test_every_reason_is_told_in_the_guide() -> None:
             meaning.claim.value if meaning.claim else "all",
             meaning.value,
         )
-    assert (ASKED, FIRMWARE_ID) != (bytes(32), bytes(48))

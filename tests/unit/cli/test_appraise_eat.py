@@ -1,0 +1,177 @@
+"""``vetonet appraise eat``: exit codes and what is printed, for evidence of ours and for PSA tokens."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.chip_evidence import (
+    CHALLENGE,
+    DEVICE,
+    OTHER_ROOT,
+    ROOT,
+    certify,
+    endorse,
+    issue_pinned,
+    make_evidence,
+    make_list,
+    make_reference,
+    report,
+)
+from support.firmware import PATCHED, UNKNOWN
+from support.world import NOW_MS
+from vetonet.attestation.revocation import RevocationReason, RevokedDevice
+from vetonet.cli.main import run
+from vetonet.crypto.statement import sign
+from vetonet.units import MS_PER_HOUR, format_time
+
+LATER = format_time(NOW_MS + 24 * MS_PER_HOUR)
+VERAISON = Path("vectors/veraison")
+COMID = "integration-tests/data/endorsements/comid-psa-{}.json"
+PSA_NONCE = "414a7c174141b3d0e9a1d28af31520f0d42299feac4007ded89d68ae6cd92f19"
+
+
+def lay_out(folder: Path, **changes: bytes) -> dict[str, Path]:
+    contents = {
+        "evidence": make_evidence().to_bytes(),
+        "roots": ssl.DER_cert_to_PEM_cert(issue_pinned()).encode(),
+        "reference": sign(make_reference(), ROOT),
+    } | changes
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return {name: folder / name for name in contents}
+
+
+def appraise(
+    capsys: pytest.CaptureFixture[str], files: dict[str, Path], *more: str, nonce: str = CHALLENGE.hex()
+) -> tuple[int, str, str]:
+    given = ["--roots", str(files["roots"]), "--reference", str(files["reference"]), "--nonce", nonce]
+    code = run(["appraise", "eat", str(files["evidence"]), *given, "--now", LATER, *more])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_good_evidence_is_affirming_and_ends_with_0(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = appraise(capsys, lay_out(tmp_path))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "affirming"
+    assert "chip of the kind 'SIMULATED', which is accepted by name" in out
+
+
+def test_json_has_the_shape_of_an_ear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = appraise(capsys, lay_out(tmp_path), "--json")
+    found: dict[str, Any] = json.loads(out)
+    assert code == 0
+    assert list(found) == ["status", "trust_vector", "reasons"]
+    assert found["status"] == "affirming"
+    assert found["trust_vector"]["instance-identity"] == 2
+
+
+CONTRAINDICATED: dict[str, tuple[dict[str, bytes], str]] = {
+    "debug-enabled": ({"evidence": make_evidence(report=report(debug_status=0)).to_bytes()}, CHALLENGE.hex()),
+    "certificate-forged": (
+        {"evidence": make_evidence(certificate=certify(root=OTHER_ROOT)).to_bytes()},
+        CHALLENGE.hex(),
+    ),
+    "nonce-stale": ({}, "00" * 32),
+}
+
+
+@pytest.mark.parametrize("reason", CONTRAINDICATED)
+def test_what_is_contraindicated_ends_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reason: str
+) -> None:
+    changes, nonce = CONTRAINDICATED[reason]
+    code, out, _ = appraise(capsys, lay_out(tmp_path, **changes), "--json", nonce=nonce)
+    found = json.loads(out)
+    assert (code, found["status"]) == (1, "contraindicated")
+    assert reason in [entry["reason"] for entry in found["reasons"]]
+
+
+def test_firmware_that_nobody_vouches_for_is_a_warning_and_ends_with_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evidence = make_evidence(alias=endorse(firmware=UNKNOWN), report=report(firmware_digest=UNKNOWN.digest))
+    code, out, _ = appraise(capsys, lay_out(tmp_path, evidence=evidence.to_bytes()))
+    lines = out.splitlines()
+    assert (code, lines[0]) == (3, "warning")
+    assert lines[3].startswith("mismatched  component-mismatched")  # the worst stands first
+
+
+def test_a_revoked_chip_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = RevokedDevice(ueid=DEVICE.public_key.ueid, reason=RevocationReason.CLONED)
+    files = lay_out(
+        tmp_path, clean=sign(make_list(), ROOT), revoked=sign(make_list(2, entries=(entry,)), ROOT)
+    )
+    clean = ("--revocation", str(files["clean"]))
+    assert appraise(capsys, files, *clean)[0] == 0
+    code, out, _ = appraise(capsys, files, *clean, "--revocation", str(files["revoked"]))
+    assert code == 1
+    assert "device-revoked" in out
+    assert appraise(capsys, files, "--revocation", str(files["roots"]))[0] == 4
+
+
+def test_all_reference_values_count_that_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lay_out(tmp_path, second=sign(make_reference(PATCHED, 2), ROOT))
+    code, out, _ = appraise(capsys, files, "--reference", str(files["second"]))
+    assert code == 3
+    assert "component-outdated" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("evidence", b"no evidence"),
+        ("evidence", make_evidence().to_bytes()[:-1]),
+        ("evidence", make_evidence(report=b"no report").to_bytes()),
+        ("roots", b"no root"),
+        ("roots", certify()),
+        ("reference", b"no reference values"),
+        ("reference", sign(make_reference(), OTHER_ROOT)),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be_ends_with_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes
+) -> None:
+    code, out, err = appraise(capsys, lay_out(tmp_path, **{name: content}))
+    assert (code, out) == (4, "")
+    assert err.startswith(f"Error: {tmp_path / name}: expected ")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_ends_with_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = lay_out(tmp_path) | {"evidence": tmp_path / "none"}
+    assert appraise(capsys, files)[0] == 4
+
+
+@pytest.mark.parametrize("nonce", ["", "zz", "0", "00" * 65])
+def test_a_nonce_that_is_none_is_misuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], nonce: str
+) -> None:
+    assert appraise(capsys, lay_out(tmp_path), nonce=nonce)[0] == 2
+
+
+def test_a_kind_that_is_not_named_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert appraise(capsys, lay_out(tmp_path), "--kind", "TPM2")[0] == 1
+    assert appraise(capsys, lay_out(tmp_path), "--kind", "TPM2", "--kind", "SIMULATED")[0] == 0
+
+
+def test_a_published_psa_token_is_appraised(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = shared / VERAISON
+    files = {
+        "evidence": suite / "scheme/psa-iot/test/token/psa.good.cose",
+        "roots": suite / COMID.format("ta"),
+        "reference": suite / COMID.format("refval"),
+    }
+    assert appraise(capsys, files, nonce=PSA_NONCE)[0] == 0
+    assert appraise(capsys, files, nonce="00" * 32)[0] == 1
+    assert appraise(capsys, files | {"roots": suite / COMID.format("refval")}, nonce=PSA_NONCE)[0] == 1
+    assert appraise(capsys, files | {"roots": files["evidence"]}, nonce=PSA_NONCE)[0] == 4

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vetonet.cli.demo.chip_evidence import spell_appraisal
 from vetonet.attestation.report import ComputeReport
+from vetonet.cli.demo.chip_evidence import spell_appraisal
 from vetonet.cli.demo.command import Performance, perform
 from vetonet.compliance.bundle import Bundle
 from vetonet.crypto.statement import read_unverified
@@ -98,7 +98,6 @@ def test_what_was_served_under_a_licence_stands_in_the_reports_to_the_token(play
 def test_serving_stops_within_one_lease_of_a_withdrawal_and_loses_nothing(played: Performance) -> None:
     (scene,) = [scene for scene in played.scenes if scene.name == "serving"]
     assert "30 min after alder withdrew, all 8 chips: lease-ended, lease-lapsed" in scene.detail
-    assert "2.741e21 FLOP" in scene.detail
     assert played.result.verdict == "COMPLIANT"
 
 

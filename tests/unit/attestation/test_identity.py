@@ -186,3 +186,18 @@ def test_the_chain_verifies_with_a_tool_that_is_not_ours() -> None:
     root = x509.load_der_x509_certificate(issue_root_certificate(ROOT, **VALIDITY))
     device.verify_directly_issued_by(root)
     root.verify_directly_issued_by(root)
+
+
+def test_a_device_key_may_be_p_384() -> None:
+    device = generate_ecdsa(RNG, Algorithm.ES384)
+    for root in ROOTS.values():
+        data = issue_device_certificate(device.public_key, root, serial=SERIAL, **VALIDITY)
+        certificate = verify_device_certificate(data, root.public_key)
+        assert (certificate.device_key, certificate.serial) == (device.public_key, SERIAL)
+
+
+@pytest.mark.parametrize("serial", ["", "x" * 65, "a_b", "ä", "a\n"])
+def test_a_serial_that_no_certificate_carries_is_refused(serial: str) -> None:
+    """VN-17.2"""
+    with pytest.raises(ValueError, match="serial"):
+        issue_device_certificate(DEVICE.public_key, ROOT, serial=serial, **VALIDITY)

@@ -166,7 +166,7 @@ def appraise_all(data: Sequence[bytes]) -> int:
     chains = defaultdict(list)
     for report in open_reports(data, registry.aliases):
         known = registry.find_alias(report.signer.key_id)
-        problems += len(appraise(report, known.device, known.alias))
+        problems += len(appraise(report, known.device, known.alias, firmware=()))
         chains[report.statement.ueid].append(report)
     return problems + sum(len(appraise_chain(chain)) for chain in chains.values())
 

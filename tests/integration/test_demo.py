@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from vetonet.attestation.report import ComputeReport
 from vetonet.cli.demo.chip_evidence import spell_appraisal
 from vetonet.cli.demo.command import Performance, perform
 from vetonet.compliance.bundle import Bundle
+from vetonet.crypto.statement import read_unverified
 from vetonet.sim.mlperf import MlperfWorkload, derive_workload
 from vetonet.sim.recorded_run import PARAMETERS, build_run, build_system
-from vetonet.units import Precision
+from vetonet.sim.recorded_serving import build_minutes
+from vetonet.units import Precision, WorkloadClass
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -53,6 +56,7 @@ def test_every_scene_goes_as_expected(played: Performance) -> None:
         "benchmark-405b",
         "withdrawn-consent",
         "llama-3.1-405b",
+        "serving",
         "withheld-reports",
         "forged-report",
         "dropped-veto",
@@ -77,6 +81,24 @@ def test_every_chip_stops_within_one_lease_of_a_withdrawal_and_goes_on_with_the_
     (scene,) = [scene for scene in played.scenes if scene.name == "withdrawn-consent"]
     assert "all 8 chips: lease-ended, lease-lapsed" in scene.detail
     assert scene.detail.endswith("8 went on")
+
+
+def test_what_was_served_under_a_licence_stands_in_the_reports_to_the_token(played: Performance) -> None:
+    minutes, newest = build_minutes(), dict[bytes, ComputeReport]()
+    for data in Bundle.from_bytes(played.bundle).reports:
+        claims = read_unverified(data, ComputeReport)
+        if claims.licence_id is not None and claims.workload is WorkloadClass.INFERENCE:
+            known = newest.setdefault(claims.ueid, claims)
+            newest[claims.ueid] = max(known, claims, key=lambda report: report.counter)
+    assert sum(claims.cumulative_tokens for claims in newest.values()) == sum(
+        minute.generated for minute in minutes[:45]
+    )
+
+
+def test_serving_stops_within_one_lease_of_a_withdrawal_and_loses_nothing(played: Performance) -> None:
+    (scene,) = [scene for scene in played.scenes if scene.name == "serving"]
+    assert "30 min after alder withdrew, all 8 chips: lease-ended, lease-lapsed" in scene.detail
+    assert played.result.verdict == "COMPLIANT"
 
 
 def test_the_same_seed_gives_the_same_log_root_and_another_seed_another(played: Performance) -> None:

@@ -95,7 +95,11 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
         "Real data": {
             "replay": Entry(
                 target="vetonet.cli.replay:replay",
-                summary="Run MLPerf logs and Epoch's tables through vetonet.",
+                summary="Run real logs and tables through vetonet.",
+            ),
+            "cluster": Entry(
+                target="vetonet.cli.cluster:cluster",
+                summary="Tell which clusters of chips are covered, and must be registered.",
             ),
         },
     }

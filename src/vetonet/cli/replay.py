@@ -23,6 +23,7 @@ from vetonet.cli.output import (
     warn,
 )
 from vetonet.cli.parameters import COUNT, DURATION
+from vetonet.cli.replay_azure import azure
 from vetonet.errors import ConfigError
 from vetonet.units import Milliseconds, format_time
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 PRECISIONS: Final = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8")
 HARDWARE_FILE: Final = "ml_hardware.csv"
-MAX_REPORTS: Final = 100_000
 
 _SHOWN_CHARS: Final = 60
 _PLATFORM_COUNT: Final = re.compile(r"(\d{1,6})\s?x", re.ASCII | re.IGNORECASE)
@@ -44,11 +44,15 @@ _WORD: Final = re.compile(r"[a-z]*\d*[a-z]*", re.ASCII)
 @click.group(
     epilog=examples(
         "vetonet replay mlperf llama31_405b.mllog --system h100x512.system.json",
+        "vetonet replay azure AzureLLMInferenceTrace_conv.csv --parameters 70e9 --chip H100 --chips 8",
         "vetonet replay epoch notable_ai_models.csv",
     ),
 )
 def replay() -> None:
-    """Run MLPerf logs and Epoch's tables through vetonet."""
+    """Run real logs and tables through vetonet."""
+
+
+replay.add_command(azure)
 
 
 @replay.command(
@@ -98,18 +102,19 @@ def mlperf(
     """
     from vetonet.cli.files import require_empty
     from vetonet.cli.replay_fleet import meter_workload
+    from vetonet.cli.replay_reports import require_affordable, write_reports
 
     run, system = _read_run(log), _read_system(system_path)
     _compare_platforms(run, system)
     workload = _derive(run, system, parameters, precision)
-    _require_affordable(workload, interval_ms)
+    reports = workload.chips * -(-workload.duration_ms // interval_ms)
+    require_affordable(reports)
     if out is not None:
         require_empty(out)
-    reports = workload.chips * -(-workload.duration_ms // interval_ms)
     note(f"{workload.chips} chips meter and sign {reports} reports ...")
     metered = meter_workload(workload, interval_ms)
     if out is not None:
-        _write_reports(out, metered)
+        write_reports(out, metered)
     if as_json:
         print_json(_describe_replay(run, system, workload, metered, interval_ms))
     else:
@@ -180,24 +185,6 @@ def _derive(
     except ConfigError as error:
         message = f"{error}; see that LOG and --system belong together, or give --parameters and --precision"
         raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
-
-
-def _require_affordable(workload: MlperfWorkload, interval_ms: Milliseconds) -> None:
-    reports = workload.chips * -(-workload.duration_ms // interval_ms)
-    if reports > MAX_REPORTS:
-        raise Failure(
-            f"--interval: expected at most {MAX_REPORTS} reports in all, got {reports}; give a longer one"
-        )
-
-
-def _write_reports(out: Path, metered: Metered) -> None:
-    """Every report is in a file named by chip and counter."""
-    from vetonet.cli.files import make_folder, write_output
-
-    make_folder(out)
-    for name, data in metered.reports:
-        write_output(out / f"{name}.cose", data)
-    note(f"{len(metered.reports)} reports written to {out}")
 
 
 def _describe_replay(

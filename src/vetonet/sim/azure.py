@@ -1,8 +1,14 @@
-"""The Azure trace of LLM inference, from text to metered intervals: what command line and simulator import."""
+"""The Azure trace of LLM inference, from text to metered intervals: what command and simulator import."""
 
 from __future__ import annotations
 
-from vetonet.sim.azure_trace import InferenceRequest, InferenceTrace, TokenCount, parse_azure_trace
+from vetonet.sim.azure_trace import (
+    InferenceRequest,
+    InferenceTrace,
+    TokenCount,
+    count_intervals,
+    parse_azure_trace,
+)
 from vetonet.sim.azure_workload import (
     FLOP_PER_PARAMETER_TOKEN,
     ServingInterval,
@@ -20,6 +26,7 @@ __all__ = [
     "ServingWorkload",
     "TokenCount",
     "compute_serving_flop",
+    "count_intervals",
     "parse_azure_trace",
     "regroup",
     "text_from_bytes",

@@ -1,7 +1,7 @@
 """The trace of one hour of a conversation service, parsed strictly: when each request came, and its tokens.
 
 Data: Azure LLM inference trace 2023, CC BY 4.0, Azure/AzurePublicDataset (Patel et al. 2024, "Splitwise",
-arXiv 2311.18677). A row is ``TIMESTAMP,ContextTokens,GeneratedTokens``; times have seven decimals and no zone.
+arXiv 2311.18677). A row is ``TIMESTAMP,ContextTokens,GeneratedTokens``; times have seven decimals, no zone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TICKS_PER_MS: Final = 10_000
 """The trace counts time in steps of 100 ns."""
 
 _TICKS_PER_S: Final = 1_000 * TICKS_PER_MS
-_TIME: Final = re.compile(r"((\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d))\.(\d{7})", re.ASCII)
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:[0-5]\d)\.(\d{7})", re.ASCII)
 _COUNT: Final = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)
 _YEAR_2000_S: Final = 946_684_800
 
@@ -112,13 +112,22 @@ class InferenceTrace:
         Raises:
             ValueError: the interval is not positive.
         """
-        if interval_ms <= 0:
-            raise ValueError("an interval takes time")
+        counts = [TokenCount()] * count_intervals(self, interval_ms)
         start, size = self.requests[0].ticks, interval_ms * TICKS_PER_MS
-        counts = [TokenCount()] * ((self.requests[-1].ticks - start) // size + 1)
         for request in self.requests:
             counts[(request.ticks - start) // size] += _count(request)
         return tuple(counts)
+
+
+def count_intervals(trace: InferenceTrace, interval_ms: Milliseconds) -> int:
+    """Return how many intervals a trace takes from its first request to its last.
+
+    Raises:
+        ValueError: the interval is not positive.
+    """
+    if interval_ms <= 0:
+        raise ValueError("an interval takes time")
+    return (trace.requests[-1].ticks - trace.requests[0].ticks) // (interval_ms * TICKS_PER_MS) + 1
 
 
 def parse_azure_trace(text: str, *, name: str) -> InferenceTrace:
@@ -191,14 +200,14 @@ def _read_ticks(text: str, place: Place) -> int:
     if found is None:
         raise place.refuse(expected=expected, got=text)
     try:
-        point = datetime(*(int(part) for part in found.groups()[1:7]), tzinfo=UTC)  # type: ignore[misc, arg-type]
+        point = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError as error:
         raise place.refuse(expected=expected, got=text) from error
     elapsed = point - datetime(1970, 1, 1, tzinfo=UTC)
     seconds = elapsed.days * 86_400 + elapsed.seconds
     if seconds < _YEAR_2000_S:
         raise place.refuse(expected=expected, got=text)
-    return seconds * _TICKS_PER_S + int(found[8])
+    return seconds * _TICKS_PER_S + int(found[2])
 
 
 def _read_count(text: str, place: Place, column: str) -> int:

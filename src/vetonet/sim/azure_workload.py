@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 from vetonet.attester.models import ChipModel
@@ -114,9 +115,9 @@ class ServingWorkload:
             asked = compute_serving_flop(share, self.parameters)
             if asked > possible:
                 raise ConfigError(
-                    f"{self.name}: expected at most {possible} FLOP of each {self.chip.name} at {self.precision} "
-                    f"in {self.interval_ms} ms, got {asked} in interval {number} of {len(self.counts)}; "
-                    "more chips are needed"
+                    f"{self.name}: expected at most {possible} FLOP of each {self.chip.name} "
+                    f"at {self.precision} in {self.interval_ms} ms, got {asked} in "
+                    f"interval {number} of {len(self.counts)}; more chips are needed"
                 )
 
     @property
@@ -140,11 +141,18 @@ class ServingWorkload:
         return self.start_ms + self.duration_ms
 
     @property
+    def utilisation(self) -> Fraction:
+        """Mean share of the dense peak at the metered precision, over whole intervals."""
+        rate = self.chip.peak_at(self.precision)
+        return Fraction(self.flop * MS_PER_S, self.chips * rate * self.duration_ms)
+
+    @property
     def assumption(self) -> str:
         """How the FLOP were counted, in one line for people."""
         return (
-            f"FLOP = {FLOP_PER_PARAMETER_TOKEN} x {self.parameters:,} parameters x {self.total.tokens:,} tokens, "
-            "read or written; attention over the context is not counted, and a request counts when it comes"
+            f"FLOP = {FLOP_PER_PARAMETER_TOKEN} x {self.parameters:,} parameters x {self.total.tokens:,} "
+            "tokens, read or written; attention over the context is not counted, and a request counts "
+            "when it comes"
         )
 
     def iter_intervals(self) -> Iterator[ServingInterval]:

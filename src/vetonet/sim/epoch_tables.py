@@ -107,7 +107,7 @@ class EpochModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class Row:
     """One row by column, with its place in the file."""
 
     place: Place
@@ -149,7 +149,7 @@ class _Row:
         return None if value is None else int(value)
 
 
-def _iter_rows(text: str, name: str, columns: Sequence[str]) -> Iterator[_Row]:
+def iter_rows(text: str, name: str, columns: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of a CSV file that has at least these columns."""
     if len(text) > MAX_TEXT_BYTES:
         raise Place(name=name, line=1).refuse(
@@ -164,7 +164,7 @@ def _iter_rows(text: str, name: str, columns: Sequence[str]) -> Iterator[_Row]:
             if len(row) != len(header) or count > MAX_ROWS:
                 expected = f"{len(header)} cells in each of at most {MAX_ROWS} rows"
                 raise place.refuse(expected=expected, got=f"{len(row)} cells in row {count}")
-            yield _Row(place=place, cells=dict(zip(header, row, strict=True)))
+            yield Row(place=place, cells=dict(zip(header, row, strict=True)))
     except csv.Error as error:
         raise Place(name=name, line=max(reader.line_num, 1)).refuse(
             expected="a CSV row", got=str(error)
@@ -190,10 +190,10 @@ def parse_models_csv(text: str, *, name: str) -> tuple[EpochModel, ...]:
         ConfigError: a missing column, a ragged row, or a cell that is not the number it should be.
 
     """
-    return tuple(_model_from_row(row) for row in _iter_rows(text, name, _MODEL_COLUMNS))
+    return tuple(_model_from_row(row) for row in iter_rows(text, name, _MODEL_COLUMNS))
 
 
-def _model_from_row(row: _Row) -> EpochModel:
+def _model_from_row(row: Row) -> EpochModel:
     """Return one model."""
     name = row.text(_MODEL)
     if name is None:
@@ -224,7 +224,7 @@ def parse_hardware_csv(text: str, *, name: str) -> tuple[EpochHardware, ...]:
 
     """
     found: dict[str, EpochHardware] = {}
-    for row in _iter_rows(text, name, _CHIP_COLUMNS):
+    for row in iter_rows(text, name, _CHIP_COLUMNS):
         chip = _hardware_from_row(row)
         if chip.name in found:
             raise row.place.refuse(expected="each chip once", got=chip.name)
@@ -232,7 +232,7 @@ def parse_hardware_csv(text: str, *, name: str) -> tuple[EpochHardware, ...]:
     return tuple(found.values())
 
 
-def _hardware_from_row(row: _Row) -> EpochHardware:
+def _hardware_from_row(row: Row) -> EpochHardware:
     """Return one chip; a rate of 0 means as little as a blank one."""
     name = row.text(_CHIP)
     if name is None:

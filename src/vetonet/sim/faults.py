@@ -122,7 +122,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     _fault(
         "state-rollback", "RFD 034; TPM state copied back", "an older copy of the flash is put back",
         (Catcher.REGISTRY, "equivocation"),
-        "what was thrown away must have been seen: its endorsement in the log, or a report (`report-fork`)"),
+        "what was thrown away must have been seen: its endorsement in the log, or a report (`report-fork`)",
+        test="test_a_state_that_was_put_back_convicts_its_chip_to_anybody"),
     _fault(
         "state-rollback-unseen", "RFD 034; TPM state copied back",
         "the same, and nothing since the copy was ever published",
@@ -132,7 +133,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     _fault(
         "cloned-key", "Shavit 3.1; trustee #1551", "key and state run in two chips",
         (Catcher.CHAIN, "report-fork"),
-        "both must report; two reports of one counter are a proof that anybody can judge"),
+        "both must report; two reports of one counter are a proof that anybody can judge",
+        test="test_two_reports_of_one_counter_prove_a_clone_to_anybody"),
     _fault(
         "same-device-twice", "Shavit 3.1; trustee #1551", "one chip is enrolled a second time",
         (Catcher.REGISTRY, "equivocation"),

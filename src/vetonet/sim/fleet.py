@@ -13,7 +13,7 @@ from itertools import repeat
 from typing import Final
 
 from vetonet.attestation.firmware import Firmware, FirmwareComponent
-from vetonet.attestation.report import ComputeReport, compute_batch, open_reports
+from vetonet.attestation.report import compute_batch, open_reports
 from vetonet.attester.machine import step
 from vetonet.attester.manufacture import (
     Maker,
@@ -96,7 +96,7 @@ class Fleet:
         enrolments: Sequence[bytes],
         endorsements: Sequence[bytes],
     ) -> None:
-        """Keep these chips, in the order of their ueids, the statements that enrolled them, and their maker's."""
+        """Keep these chips, by rising ueid, the statements that enrolled them, and their maker's."""
         self._chips = sorted(chips, key=lambda chip: chip.ueid)
         self._operator = operator
         self._tree = Tree(compute_leaf_hash(chip.ueid) for chip in self._chips)
@@ -168,57 +168,26 @@ class Fleet:
         """What all chips put out as inference in their lives."""
         return sum(chip.meter.tokens for chip in self._chips)
 
-    def list_first(self, count: int) -> DeviceSet:
-        """Return the device set of the first chips, such as those of a licence for a part of the fleet."""
-        return DeviceSet(ueids=self.device_set.ueids[:count])
-
     def offer_licence(
-        self,
-        data: bytes,
-        log_proof: LogProof,
-        consistency: ConsistencyProof | None,
-        now: Milliseconds,
-        count: int | None = None,
+        self, data: bytes, log_proof: LogProof, consistency: ConsistencyProof | None, now: Milliseconds
     ) -> Tally:
-        """Hand a licence to the first ``count`` chips, each with the proof that it is in the device set.
-
-        All other chips, none by default, are shown the checkpoint that comes with it.
-        """
-        tree = self._tree if count is None else Tree(map(compute_leaf_hash, self.list_first(count).ueids))
+        """Hand a licence to every chip, each with the proof that it is in the licence's device set."""
 
         def offer(index: int) -> Event:
+            membership = self._tree.inclusion_proof(index)
             return LicenceOffered(
-                data=data,
-                log_proof=log_proof,
-                membership=tree.inclusion_proof(index),
-                consistency=consistency,
+                data=data, log_proof=log_proof, membership=membership, consistency=consistency
             )
 
-        return self._offer(offer, log_proof.checkpoint, consistency, now, count)
+        return self._drive(offer, now)
 
     def offer_lease(
-        self,
-        data: bytes,
-        log_proof: LogProof,
-        consistency: ConsistencyProof | None,
-        now: Milliseconds,
-        count: int | None = None,
+        self, data: bytes, log_proof: LogProof, consistency: ConsistencyProof | None, now: Milliseconds
     ) -> Tally:
-        """Hand a lease of the licence in use to the first ``count`` chips, and to all others its checkpoint."""
-        lease = LeaseOffered(data=data, log_proof=log_proof, consistency=consistency)
-        return self._offer(lambda _: lease, log_proof.checkpoint, consistency, now, count)
-
-    def _offer(
-        self,
-        offer: Callable[[int], Event],
-        checkpoint: bytes,
-        consistency: ConsistencyProof | None,
-        now: Milliseconds,
-        count: int | None,
-    ) -> Tally:
-        members = self.size if count is None else count
-        seen = CheckpointSeen(data=checkpoint, consistency=consistency)
-        return self._drive(lambda index: offer(index) if index < members else seen, now)
+        """Hand a lease of the licence in use to every chip."""
+        return self._drive(
+            lambda _: LeaseOffered(data=data, log_proof=log_proof, consistency=consistency), now
+        )
 
     def show_checkpoint(self, data: bytes, consistency: ConsistencyProof | None, now: Milliseconds) -> Tally:
         """Show every chip a newer checkpoint of the log."""
@@ -260,21 +229,18 @@ class Fleet:
         """Close every chip's interval and collect the reports."""
         return self._drive(lambda _: IntervalEnded(), now)
 
-    def sign_batches(self, reports: Sequence[bytes]) -> tuple[bytes, ...]:
-        """Return the operator's batches over these reports of one window, one for each licence: log leaves."""
+    def sign_batch(self, reports: Sequence[bytes]) -> bytes:
+        """Return the operator's batch over these reports of one window and licence: a leaf for the log."""
         aliases = {
             chip.alias_key.public_key.key_id: chip.alias_key.public_key
             for chip in self._chips
             if chip.alias_key
         }
-        by_licence: dict[int | None, list[Signed[ComputeReport]]] = {}
-        for report in open_reports(reports, aliases):
-            by_licence.setdefault(report.statement.licence_id, []).append(report)
-        owner = self._operator.operator_id
-        return tuple(
-            sign(compute_batch(opened, operator_id=owner, licence_id=licence_id), self._operator.key)
-            for licence_id, opened in by_licence.items()
+        opened = open_reports(reports, aliases)
+        batch = compute_batch(
+            opened, operator_id=self._operator.operator_id, licence_id=opened[0].statement.licence_id
         )
+        return sign(batch, self._operator.key)
 
     def _drive(
         self, event_for: Callable[[int], Event], now: Milliseconds, indices: Sequence[int] | None = None

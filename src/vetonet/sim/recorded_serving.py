@@ -3,7 +3,8 @@
 The demonstration must run without the trace, so its figures stand here, summed by minute from the first
 request on. They are facts of ``AzureLLMInferenceTrace_conv.csv`` of Azure/AzurePublicDataset at b469a113
 (CC BY 4.0; Patel et al. 2024, "Splitwise", arXiv 2311.18677); a test compares every one of them with the
-file where that is at hand. The trace does not name its model; 70 billion parameters are our assumption.
+file where that is at hand. The trace does not name its model or its machines; what is assumed of them is
+below.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from vetonet.attester.models import ChipModel
 from vetonet.sim.azure import ServingWorkload, TokenCount, regroup
 from vetonet.units import Milliseconds, Precision
 
-PARAMETERS: Final = 70_000_000_000
-"""Assumed: a dense model of the size of Llama 2 70B, on which the trace's authors measured too."""
+PARAMETERS: Final = 405_000_000_000
+"""Assumed: the model of the recorded run (``recorded_run``) is what is served."""
+
+NODE_CHIPS: Final = 8
+"""Assumed: each node of so many chips serves the whole hour, with its weights in FP8."""
 
 MINUTE_MS: Final = 60_000
 SPAN_MS: Final = 3_501_721
@@ -52,12 +56,12 @@ def build_minutes() -> tuple[TokenCount, ...]:
 
 
 def build_serving(
-    chip: ChipModel, chips: int, *, start_ms: Milliseconds, interval_ms: Milliseconds
+    chip: ChipModel, *, start_ms: Milliseconds, interval_ms: Milliseconds, parameters: int = PARAMETERS
 ) -> ServingWorkload:
-    """Return the hour served in BF16 from some moment on, by intervals of whole minutes.
+    """Return the hour served by one node from some moment on, by intervals of whole minutes.
 
     Raises:
-        ConfigError: so few chips cannot serve it.
+        ConfigError: the node cannot serve it.
         ValueError: the interval is not made of minutes.
     """
     minutes, rest = divmod(interval_ms, MINUTE_MS)
@@ -66,9 +70,9 @@ def build_serving(
     return ServingWorkload(
         name="one hour of Azure's conversation service",
         chip=chip,
-        chips=chips,
-        precision=Precision.BF16,
-        parameters=PARAMETERS,
+        chips=NODE_CHIPS,
+        precision=Precision.FP8,
+        parameters=parameters,
         start_ms=start_ms,
         interval_ms=interval_ms,
         counts=regroup(build_minutes(), minutes),

@@ -13,6 +13,14 @@ import pytest
 from support.firmware import FIRMWARE, PATCHED, UNKNOWN
 from support.fleet import make_fleet, tell
 from vetonet.attestation.appraise import appraise, appraise_chain
+from vetonet.attestation.conflict import (
+    Conflict,
+    ConflictKind,
+    Conviction,
+    DeviceConflictError,
+    build_report_conflict,
+    verify_conflict,
+)
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport, DebugStatus, open_report
 from vetonet.attester.chip import Chip, keep_first
@@ -242,12 +250,33 @@ def test_what_forged_evidence_leaves_out_is_missing_from_the_energy_of_the_hall(
     assert reports[-1].statement.energy_j == 0
 
 
+def convict(conflict: Conflict) -> Conviction:
+    """Who is convicted, by nothing but the bytes and the keys of makers and operators."""
+    keys = {name: key.public_key for name, key in FLEET.council.operator_keys.items()}
+    makers = {FLEET.maker.endorser_id: FLEET.maker.root.public_key}
+    return verify_conflict(Conflict.from_bytes(conflict.to_bytes()), endorser_keys=makers, operator_keys=keys)
+
+
 def test_two_reports_of_one_counter_prove_a_clone_to_anybody() -> None:
-    """The signatures and the two counters are all that it takes; no registry of what was seen is needed."""
+    """VN-17.4: no registry of what was seen is needed."""
+    known = FLEET.registry.find_alias(BEFORE[0].signer.key_id)
     first, second = work_on(LEASED)[1], work_on(clone(LEASED), OTHER_JOB)[1]
-    assert first.signer == second.signer
-    assert first.statement.counter == second.statement.counter
-    assert first.data != second.data
+    conflict = build_report_conflict(known.device, (first, known.alias), (second, known.alias))
+    conviction = convict(conflict)
+    assert conviction.kind is ConflictKind.TWO_REPORTS
+    assert conviction.culprit == LEASED.ueid.hex()
+
+
+def test_a_state_that_was_put_back_convicts_its_chip_to_anybody() -> None:
+    """VN-17.4: two endorsements of one boot."""
+    flash, registry = keep(LEASED), open_registry()
+    copy = flash.copy()
+    live_on(flash, FLEET.request(), registry)
+    with pytest.raises(DeviceConflictError) as caught:
+        live_on(copy, OTHER_JOB, registry)
+    conviction = convict(caught.value.conflict)
+    assert conviction.kind is ConflictKind.TWO_BOOTS
+    assert conviction.culprit == LEASED.ueid.hex()
 
 
 @pytest.mark.parametrize("found_ppm", [0, 10_000, 500_000, 900_000, PPM])

@@ -131,7 +131,7 @@ async def _play(seed: int, workload: MlperfWorkload, cast: Cast) -> Performance:
 
 async def _finish(play: Play, played: Sequence[Scene]) -> Performance:
     """Judge the whole log once more, now that everything is in it."""
-    bundle = await play.stage.export(play.device_sets, play.reports)
+    bundle = await play.stage.export([play.fleet.device_set], play.reports)
     return Performance(
         scenes=tuple(played),
         licence_id=None if play.licence is None else play.licence.statement.licence_id,

@@ -9,7 +9,7 @@ from typing import Final
 
 from vetonet.attester.manufacture import Maker
 from vetonet.cli.demo.stage import MAKER_ID, OPERATOR_ID, Stage
-from vetonet.compliance.bundle import Bundle, DeviceSet
+from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.verify import verify_bundle
 from vetonet.crypto.merkle import ConsistencyProof
@@ -61,11 +61,6 @@ class Run:
     licence: Signed[Licence]
     lease: int = 0
 
-    @property
-    def chips(self) -> int:
-        """How many it is for: the first ones of the fleet."""
-        return self.licence.statement.device_count
-
 
 @dataclass(slots=True, kw_only=True)
 class Play:
@@ -105,11 +100,6 @@ class Play:
         """The benchmark's, once it is granted."""
         return self.runs[0].licence if self.runs else None
 
-    @property
-    def device_sets(self) -> tuple[DeviceSet, ...]:
-        """The chips of each licensed run, and all of them."""
-        return (self.fleet.device_set, *(self.fleet.list_first(run.chips) for run in self.runs))
-
     def judge(self, bundle: Bundle, now: Milliseconds | None = None) -> ComplianceResult:
         """Return the verdict on a bundle, as anybody with the trust root would, by default at this moment."""
         now = self.stage.clock.now if now is None else now
@@ -145,8 +135,8 @@ async def unlock(play: Play, proposal: Signed[Proposal], now: Milliseconds) -> t
     run = Run(proposal=proposal, licence=logged.licence)
     play.runs.append(run)
     consistency = await _extend(play, logged.proof.checkpoint)
-    tally = play.fleet.offer_licence(logged.licence.data, logged.proof, consistency, now, run.chips)
-    return run, run.chips - sum(tally.refused.values())
+    tally = play.fleet.offer_licence(logged.licence.data, logged.proof, consistency, now)
+    return run, play.fleet.size - sum(tally.refused.values())
 
 
 async def renew(play: Play, run: Run, now: Milliseconds) -> bool:
@@ -156,7 +146,7 @@ async def renew(play: Play, run: Run, now: Milliseconds) -> bool:
     if logged is None or logged.lease.statement.number == run.lease:
         return False
     consistency = await _extend(play, logged.proof.checkpoint)
-    play.fleet.offer_lease(logged.lease.data, logged.proof, consistency, now, run.chips)
+    play.fleet.offer_lease(logged.lease.data, logged.proof, consistency, now)
     run.lease = logged.lease.statement.number
     return True
 
@@ -193,11 +183,11 @@ async def show_checkpoint(play: Play, now: Milliseconds) -> None:
 
 
 async def report(play: Play, now: Milliseconds) -> None:
-    """Close the interval, and publish the operator's batches over its reports."""
+    """Close the interval, and publish the operator's batch over its reports."""
     play.stage.clock.advance_to(now)
     reports = play.fleet.report(now).reports
     play.reports += reports
-    await play.stage.publish(play.fleet.sign_batches(reports))
+    await play.stage.publish([play.fleet.sign_batch(reports)])
 
 
 async def _extend(play: Play, note: bytes) -> ConsistencyProof | None:

@@ -26,9 +26,8 @@ INTERRUPTED_CEILING_FLOP: Final = 2 * 10**21
 VOTE_MS: Final = INTERVAL_MS // 3
 """How long those votes are open that have to fit between two reports."""
 
-SERVING_DAYS: Final = 30
-SERVING_CEILING_FLOP: Final = 3 * 10**21
-"""Thirty days at the rate of the recorded hour are 2.741e21 FLOP (``compute_serving_estimate``)."""
+SERVING_CEILING_FLOP: Final = 15 * 10**20
+"""Serving the recorded hour on each of 64 nodes takes 1.371e21 FLOP, which is in the licensed band."""
 
 
 def describe_benchmark(
@@ -88,25 +87,22 @@ def describe_frontier_run(stage: Stage, devices: tuple[bytes, ...]) -> Proposal:
     )
 
 
-def describe_serving(stage: Stage, devices: tuple[bytes, ...], *, starts_ms: Milliseconds) -> Proposal:
-    """Return the proposal to serve a model for thirty days, voted on just before that starts."""
+def describe_serving(
+    stage: Stage, devices: tuple[bytes, ...], precision: Precision, *, starts_ms: Milliseconds
+) -> Proposal:
+    """Return the proposal to serve a model for an hour, voted on in the minutes before it starts."""
     return _describe(
         stage,
         "serving",
         opens_ms=_next_second(stage),
         closes_ms=starts_ms - VOTE_MS,
         starts_ms=starts_ms,
-        ends_ms=starts_ms + SERVING_DAYS * 24 * MS_PER_HOUR,
-        total_flop=SERVING_CEILING_FLOP,
+        ends_ms=starts_ms + MS_PER_HOUR,
+        total_flop=stage.cast.scale(SERVING_CEILING_FLOP),
         devices=devices,
-        precision=Precision.BF16,
+        precision=precision,
         workload=WorkloadClass.INFERENCE,
     )
-
-
-def compute_serving_estimate(hour_flop: Flop, hour_ms: Milliseconds) -> Flop:
-    """Return what thirty days come to at the rate of a recorded time, rounded up."""
-    return -(-hour_flop * SERVING_DAYS * 24 * MS_PER_HOUR // hour_ms)
 
 
 def describe_second_run(stage: Stage, devices: tuple[bytes, ...]) -> Proposal:

@@ -1,12 +1,13 @@
-"""The scene in which a model is served: by one real hour of requests, metered by tokens, until consent is gone."""
+"""The scene in which a model serves one real hour of requests, metered by tokens, until consent is gone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from vetonet.cli.demo.play import Play, Run, Scene, renew, report, show_checkpoint, unlock
-from vetonet.cli.demo.proposals import SERVING_DAYS, compute_serving_estimate, describe_serving
+from vetonet.cli.demo.proposals import describe_serving
 from vetonet.cli.demo.stage import INTERVAL_MS, LEASE_MS, PARTY_IDS, VETO_IDS
 from vetonet.cli.output import format_flop
 from vetonet.policy.ballot import VetoReason
@@ -14,11 +15,8 @@ from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.standing import Standing
 from vetonet.sim.azure import ServingInterval, ServingWorkload
 from vetonet.sim.fleet import Tally
-from vetonet.sim.recorded_serving import SPAN_MS, build_serving
-from vetonet.units import Milliseconds, Precision, WorkloadClass
-
-SERVING_CHIPS: Final = 8
-"""One node: the recorded hour keeps it at an eighth of its peak, so the floor of a hundredth is felt."""
+from vetonet.sim.recorded_serving import NODE_CHIPS, build_serving
+from vetonet.units import Milliseconds, WorkloadClass
 
 _LICENSED_INTERVALS: Final = 3
 """The first lease lasts 45 minutes, three intervals; the fourth has none."""
@@ -44,9 +42,10 @@ class _Served:
 async def serve(play: Play) -> Scene:
     """A licence to serve is granted, metered by tokens, and ends for want of the next lease."""
     starts_ms = play.runs[-1].licence.statement.expires_ms + INTERVAL_MS  # one idle interval later
-    devices = play.fleet.list_first(SERVING_CHIPS)
-    work = build_serving(play.workload.chip, len(devices.ueids), start_ms=starts_ms, interval_ms=INTERVAL_MS)
-    proposal = await play.stage.propose(describe_serving(play.stage, devices.ueids, starts_ms=starts_ms))
+    hour = build_serving(play.workload.chip, start_ms=starts_ms, interval_ms=INTERVAL_MS)
+    proposal = await play.stage.propose(
+        describe_serving(play.stage, play.fleet.device_set.ueids, hour.precision, starts_ms=starts_ms)
+    )
     await play.stage.vote(proposal, dict.fromkeys(PARTY_IDS, Choice.GRANT))
     decision, _ = await play.stage.close(proposal)
     if decision is not Decision.GRANTED:
@@ -54,14 +53,14 @@ async def serve(play: Play) -> Scene:
     run, _ = await unlock(play, proposal, play.stage.clock.now)
     await renew(play, run, play.stage.clock.now)
     await report(play, starts_ms)
-    served = await _serve_hour(play, run, work)
-    return _serving_scene(_judge(run, work, served), _describe(run, work, served))
+    served = await _serve_hour(play, run, hour)
+    return _serving_scene(_judge(play, hour, served), _describe(play, run, hour, served))
 
 
-async def _serve_hour(play: Play, run: Run, work: ServingWorkload) -> _Served:
-    """Consent is withdrawn after the first interval; the lease lasts for two more, and the fourth has none."""
-    before, first = play.fleet.cumulative_tokens, work.start_ms + INTERVAL_MS
-    intervals = list(work.iter_intervals())
+async def _serve_hour(play: Play, run: Run, hour: ServingWorkload) -> _Served:
+    """Consent is withdrawn after the first interval; the lease lasts for two more, the fourth has none."""
+    before, first = play.fleet.cumulative_tokens, hour.start_ms + INTERVAL_MS
+    intervals = list(hour.iter_intervals())
     for number, interval in enumerate(intervals[:_LICENSED_INTERVALS]):
         if number == 1:
             play.stage.clock.advance_to(first)
@@ -95,43 +94,48 @@ async def _serve_interval(play: Play, run: Run, interval: ServingInterval) -> Ta
 def _ask(play: Play, run: Run, interval: ServingInterval, *, is_licensed: bool) -> Tally:
     terms = run.licence.statement
     return play.fleet.work(
-        interval.flop_of,
+        lambda index: interval.flop_of(index % NODE_CHIPS),
         duration_ms=interval.end_ms - interval.start_ms,
         workload=WorkloadClass.INFERENCE,
-        precision=Precision.BF16,
+        precision=terms.precision,
         total_flop=terms.total_flop if is_licensed else interval.flop,
         licence_id=terms.licence_id if is_licensed else None,
         now=interval.start_ms,
-        tokens_of=interval.generated_of,
+        tokens_of=lambda index: interval.generated_of(index % NODE_CHIPS),
     )
 
 
-def _judge(run: Run, work: ServingWorkload, served: _Served) -> str:
-    """Metered is every token that came under the licence; stopped are all chips, and none faster than floor."""
-    expected = sum(count.generated for count in work.counts[:_LICENSED_INTERVALS])
-    metered = "METERED" if served.licensed == expected else "NOT METERED"
+def _judge(play: Play, hour: ServingWorkload, served: _Served) -> str:
+    """Metered: every token that came under the licence. Stopped: all chips, in time, at the floor rate."""
+    intervals = list(hour.iter_intervals())[:_LICENSED_INTERVALS]
+    metered = "METERED" if served.licensed == _count_tokens(play, intervals) else "NOT METERED"
     halted = min(served.halted.refused.get("lease-ended", 0), served.halted.throttled.get("lease-lapsed", 0))
-    is_stopped = halted == run.chips and served.after_ms <= LEASE_MS
+    is_stopped = halted == play.fleet.size and served.after_ms <= LEASE_MS
     return f"LICENSED, {metered}, {'STOPPED WITHIN ONE LEASE' if is_stopped else 'NOT STOPPED'}"
 
 
-def _describe(run: Run, work: ServingWorkload, served: _Served) -> str:
-    estimate = compute_serving_estimate(work.flop, SPAN_MS)
-    rest = sum(count.generated for count in work.counts[_LICENSED_INTERVALS:])
+def _count_tokens(play: Play, intervals: Sequence[ServingInterval]) -> int:
+    """Return what the fleet is asked to put out: each node the whole trace, each chip its part of that."""
+    chips = range(play.fleet.size)
+    return sum(interval.generated_of(chip % NODE_CHIPS) for interval in intervals for chip in chips)
+
+
+def _describe(play: Play, run: Run, hour: ServingWorkload, served: _Served) -> str:
+    chips, rest = play.fleet.size, list(hour.iter_intervals())[_LICENSED_INTERVALS:]
+    whole = format_flop(hour.flop * chips // NODE_CHIPS)
     return (
-        f"{SERVING_DAYS} days of it would be {format_flop(estimate)} FLOP, "
-        f"licensed are {format_flop(run.licence.statement.total_flop)}; "
-        f"{served.licensed:,} tokens put out on {run.chips} chips in 45 min; "
-        f"{served.after_ms // 60_000} min after {VETO_IDS[0]} withdrew, all {run.chips} chips: "
+        f"{served.licensed:,} tokens in 45 min (the hour: {whole} FLOP, "
+        f"licensed {format_flop(run.licence.statement.total_flop)}); "
+        f"{served.after_ms // 60_000} min after {VETO_IDS[0]} withdrew, all {chips} chips: "
         f"{', '.join(sorted({*served.halted.refused, *served.halted.throttled}))}; "
-        f"at the floor rate {served.slow:,} of the next {rest:,} tokens"
+        f"{served.slow:,} of {_count_tokens(play, rest):,} more at the floor rate"
     )
 
 
 def _serving_scene(outcome: str, detail: str) -> Scene:
     return Scene(
         name="serving",
-        title="Serving (70B, a real hour of requests) is granted, metered by tokens, withdrawn",
+        title="Serving a 405B model (a real hour of requests) is granted, metered, withdrawn",
         expected="LICENSED, METERED, STOPPED WITHIN ONE LEASE",
         outcome=outcome,
         detail=detail,

@@ -33,9 +33,11 @@ from support.chip_evidence import (
     report_raw,
 )
 from support.firmware import NAMES, PATCHED, UNKNOWN, make_firmware
+from support.paper_tpm import RECORDED_COUNT_2, RECORDED_QUOTE
 from support.world import NOW_MS
 from vetonet.attestation.ear import AttestationResult, Judgement, Tier
 from vetonet.attestation.firmware import Firmware
+from vetonet.attestation.platform import TPM2
 from vetonet.attestation.reasons import Finding
 from vetonet.attestation.revocation import RevocationReason, RevokedDevice
 
@@ -55,6 +57,12 @@ def with_report(**changes: Any) -> Callable[[], AttestationResult]:
 
 def with_claims(change: Callable[[dict[Any, Any]], object]) -> Callable[[], AttestationResult]:
     return lambda: judge(make_evidence(report=report_raw(change)))
+
+
+def judge_tpm(*, boot: bytes | None, count: bytes | None) -> AttestationResult:
+    """The chip's maker says that it has a TPM, which said this of its boot and of its report."""
+    evidence = make_evidence(alias=endorse(platform=boot), report=report(platform=count))
+    return judge(evidence, roots=(pin(kind=TPM2),), expected=expect(kinds=frozenset({TPM2})))
 
 
 def alter(data: bytes) -> bytes:
@@ -160,8 +168,24 @@ MATRIX: dict[str, Row] = {
         *("wrong-model", MISMATCHED, "hardware", 97, NO),
     ),
     "SIMULATED, which nobody named": (
-        lambda: judge(expected=expect(kinds=frozenset({"tpm2"}))),
+        lambda: judge(expected=expect(kinds=frozenset({TPM2}))),
         *("kind-refused", MISMATCHED, "hardware", 96, NO),
+    ),
+    "of a kind that nobody knows": (
+        lambda: judge(roots=(pin(kind="ORACLE"),), expected=expect(kinds=frozenset({"ORACLE"}))),
+        *("kind-unknown", MISSING, "hardware", 97, NO),
+    ),
+    "a TPM's quote and count missing": (
+        lambda: judge_tpm(boot=None, count=None),
+        *("platform-missing", MISSING, "hardware", 97, NO),
+    ),
+    "a TPM's word for other claims": (
+        lambda: judge_tpm(boot=RECORDED_QUOTE, count=RECORDED_COUNT_2),
+        *("platform-mismatched", MISMATCHED, "hardware", 96, NO),
+    ),
+    "software keys with a TPM's word": (
+        with_report(platform=RECORDED_COUNT_2),
+        *("platform-unexpected", MISMATCHED, "hardware", 96, NO),
     ),
     "tampered with": (
         with_report(tamper_count=1),

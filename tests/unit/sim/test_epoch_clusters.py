@@ -43,7 +43,7 @@ def test_only_what_exists_and_has_a_size_is_counted() -> None:
     census = count_clusters(
         parse("A,Existing,20,True", "B,Planned,20,", "C,Decommissioned,20,", "D,Existing,,")
     )
-    assert (census.rows, census.sized, census.total_h100e, census.duplicates) == (4, 1, 20, 1)
+    assert (census.rows, census.sized, census.total_h100e, census.duplicates) == (4, 1, Fraction(20), 1)
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,7 @@ def test_a_short_or_long_byte_string_does_not_fit(rule: str, statement: Record) 
         ("offline-licence", 5),
         ("alias-endorsement", 5),
         *[("evidence", label) for label in (1, 2, 3)],
+        *((f"{what}-conflict", label) for what in ("enrolment", "boot", "report") for label in (2, 3, 5)),
     }
     for label, value in item.items():
         if isinstance(value, bytes) and (rule, label) not in free:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
+import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -197,11 +199,35 @@ def test_no_process_outlives_its_maker(tmp_path: Path) -> None:
     swtpm._control.close()
 
 
-def test_a_tcti_string_names_a_tpm_whose_power_is_not_ours(tmp_path: Path) -> None:
-    path = Path(os.path.relpath(tmp_path)) / "s"
-    assert len(str(path)) < 100
-    with pytest.raises(StorageError):
-        Tpm2Element.connect(f"swtpm:path={path}")
+def test_a_tcti_string_names_a_tpm_that_starts_once_for_each_reset_of_its_machine(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # short, as addresses of sockets must be
+        address = f"{folder}/tpm"
+        command = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={tmp_path}"]
+        ends = ["--server", f"type=unixio,path={address}", "--ctrl", f"type=unixio,path={address}.ctrl"]
+        flags = ["--flags", "not-need-init,startup-clear"]
+        with subprocess.Popen([*command, *ends, *flags], stderr=subprocess.DEVNULL) as process:
+            try:
+                element = connect_within(f"swtpm:path={address}", 10)
+                element.start(FIRMWARE, SEED)
+                read_quote(element.quote(NONCE), element.public_key, nonce=NONCE, firmware_digest=FIRMWARE)
+                with pytest.raises(StorageError, match="since its last reset"):
+                    element.start(FIRMWARE, SEED)
+                element.close()
+            finally:
+                process.terminate()
+        with pytest.raises(StorageError):
+            Tpm2Element.connect(f"swtpm:path={address}")
+
+
+def connect_within(tcti: str, seconds: float) -> Tpm2Element:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return Tpm2Element.connect(tcti)
+        except StorageError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.02)
 
 
 def test_without_swtpm_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

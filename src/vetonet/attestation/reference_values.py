@@ -128,7 +128,7 @@ class ReferenceRegister:
         return ReferenceRegister({**self.known, (values.endorser_id, values.model): (*earlier, logged)})
 
     def approve(self, digest: bytes, action: str, leaf_index: int) -> ReferenceRegister:
-        """Return the register after the parties decided on this statement, by a class of action.
+        """Return the register after the parties decided on the statement of this digest by a class of action.
 
         A decision by another class than the one the statement says it is of changes nothing, and neither does
         one on what the log does not hold.
@@ -146,7 +146,7 @@ class ReferenceRegister:
         return tuple(
             entry.signed.statement
             for entry in entries
-            if entry.since is not None and (entry.signed.statement.number == 1 or entry.since < leaf_index)
+            if entry.since is not None and entry.since < leaf_index
         )
 
 

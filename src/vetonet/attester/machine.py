@@ -80,7 +80,7 @@ def step(state: ChipState, event: Event, now: Milliseconds) -> Outcome:
 
 
 def _start(state: ChipState, event: PowerCycled, now: Milliseconds) -> Outcome:
-    """Each start has its own alias key, endorsed with what was measured; all else is kept (VN-8.4)."""
+    """Each start has its own alias key, endorsed with what was measured; all else stays (VN-8.4, VN-17.5)."""
     is_first = state.phase is Phase.OFF
     firmware = event.firmware or state.firmware
     refusal = judge_start(state, firmware)

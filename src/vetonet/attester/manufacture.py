@@ -106,7 +106,7 @@ def publish_reference(
     number: int = 1,
     purpose: UpdatePurpose = UpdatePurpose.SECURITY_PATCH,
 ) -> bytes:
-    """Return the maker's signed word that chips of a model may run this firmware: a leaf for the log (VN-17.6)."""
+    """Return the maker's signed word that a model may run this firmware: a leaf for the log (VN-17.6)."""
     corim = Corim(vendor=maker.endorser_id, model=model.name, number=number, firmware=firmware)
     values = ReferenceValues(endorser_id=maker.endorser_id, number=number, purpose=purpose, corim=corim)
     return sign(values, maker.root)

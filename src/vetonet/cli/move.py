@@ -1,4 +1,4 @@
-"""``vetonet move``: a party asks the others to decide what is no run: a suspension, another treaty."""
+"""``vetonet move``: a party asks the others to decide what is no run: suspensions, treaties, firmware."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from vetonet.cli.exits import Failure
+from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.files import read_input
 from vetonet.cli.output import examples, json_option, print_json, print_line, spell_command
 from vetonet.cli.parameters import DURATION, show
 from vetonet.cli.present import reading
 from vetonet.cli.session import insecure_option, parse_prefix, pick, read_clock, run_async, server_option
 from vetonet.cli.speaker import find_home, speaker_options
+from vetonet.errors import VetonetError
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Milliseconds, format_time
 
 if TYPE_CHECKING:
@@ -23,7 +25,13 @@ if TYPE_CHECKING:
     from vetonet.policy.motion import Motion
     from vetonet.voting.ledger import Ledger
 
-CLASSES: Final = ("emergency-suspension", "suspension-confirmation", "amend-rules", "roster-change")
+APPROVING: Final = ("security-patch", "new-guarantee")
+"""What approves the reference values of other firmware; they say themselves which of the two it takes."""
+
+CLASSES: Final = (
+    *("emergency-suspension", "suspension-confirmation", "amend-rules", "roster-change"),
+    *APPROVING,
+)
 """What can be moved here, known without importing what motions are made of."""
 
 DIGEST_CHARS: Final = 64
@@ -46,13 +54,14 @@ class _Wish:
     epilog=examples(
         "vetonet move emergency-suspension --subject 5f0e --dir trial --party P1 --text 'chips were moved'",
         "vetonet move roster-change --subject p1/successor-2-5f0e.cbor --home p1 --key-file p1.key",
+        "vetonet move security-patch --subject reference-2.cose --home p1 --key-file p1.key",
     )
 )
 @click.argument("action", metavar="CLASS", type=click.Choice(CLASSES))
 @click.option(
     "--subject",
     required=True,
-    help="What it is about: the proposal of a licensed run; the digest or the file of the next treaty.",
+    help="What it is about: a licensed run's proposal; file or digest of a treaty or of reference values.",
 )
 @click.option(
     "--window", "window_ms", type=DURATION, help="How long the vote is open.  [default: as long as may be]"
@@ -71,8 +80,9 @@ class _Wish:
 def move(*, action: str, subject: str, as_json: bool, **options: Any) -> None:
     """Move, as a party, that the others decide CLASS; the vote is open as soon as this command returns.
 
-    CLASS is emergency-suspension, suspension-confirmation, amend-rules or roster-change. The party's own
-    ballot is not part of it: its daemon gives that by its rules, or `vetonet vote` does.
+    CLASS is emergency-suspension, suspension-confirmation, amend-rules or roster-change; or security-patch or
+    new-guarantee, for firmware whose reference values their maker signed as such. The party's own ballot is
+    not part of it: its daemon gives that by its rules, or `vetonet vote` does.
     """
     wish = _Wish(
         action=action,
@@ -158,12 +168,39 @@ def _find_subject(ledger: Ledger, wish: _Wish) -> bytes:
         return pick(parse_prefix(wish.subject), list(ledger.tenures))
     path = Path(wish.subject)
     if path.is_file():
-        return read_treaty_file(path).payload_digest
+        is_firmware = wish.action in APPROVING
+        return (
+            _read_reference(path, ledger, wish.action)
+            if is_firmware
+            else read_treaty_file(path).payload_digest
+        )
     try:
         digest = bytes.fromhex(wish.subject) if len(wish.subject) == DIGEST_CHARS else b""
     except ValueError:
         digest = b""
     if not digest:
-        expected = f"a treaty's file, or its digest of {DIGEST_CHARS} hexadecimal digits"
+        what = "reference values'" if wish.action in APPROVING else "a treaty's"
+        expected = f"{what} file, or a digest of {DIGEST_CHARS} hexadecimal digits"
         raise Failure(f"--subject: expected {expected}, got {show(wish.subject)}")
     return digest
+
+
+def _read_reference(path: Path, ledger: Ledger, action: str) -> bytes:
+    """Return the digest of reference values in a file, by a maker of the treaty and for this class of action.
+
+    Raises:
+        Failure: unreadable, by nobody that the treaty names, or for the other class.
+    """
+    from vetonet.attestation.reference_values import ReferenceValues, open_reference_values
+
+    roots = {maker.root_key.key_id: maker.root_key for maker in ledger.treaty.statement.endorsers}
+    data = read_input(path, "reference values", maximum=ReferenceValues.MAX_BYTES)
+    try:
+        signed = open_reference_values(data, roots)
+    except VetonetError as error:
+        message = f"{path}: expected reference values by a maker of the treaty: {error}"
+        raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
+    if signed.statement.purpose != action:
+        purpose = signed.statement.purpose.value
+        raise Failure(f"{path}: their maker signed them as {purpose}; move that, or they never count")
+    return signed.payload_digest

@@ -192,9 +192,6 @@ def test_missing_evidence_is_told_apart_from_contradiction() -> None:
         "platform-missing",
         "device-undated",
         "revocation-missing",
-        "reference-missing",
-        "component-missing",
-        "component-unknown",
     }
 
 

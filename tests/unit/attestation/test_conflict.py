@@ -1,4 +1,4 @@
-"""Two signed things that cannot both be true: whom they convict, and what convicts nobody (VN-17.2, VN-17.4)."""
+"""Two signed things that cannot both be true: whom they convict, and whom not (VN-17.2, VN-17.4)."""
 
 from __future__ import annotations
 
@@ -256,7 +256,8 @@ def test_a_cloned_chip_endorses_no_key_any_more() -> None:
     """VN-17.4"""
     registry = make_registry(conflict_of_reports(*fork_reports()))
     found = registry.find_cloning(DEVICE)
-    assert found is not None and found.leaf_index == 3
+    assert found is not None
+    assert found.leaf_index == 3
     with pytest.raises(RefusedError) as caught:
         registry.read_alias(FLEET.aliases[0])
     assert caught.value.clause == "VN-17.4"

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import builtins
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from support.silicon import (
     ASKED,
+    build_chain,
     driver_manifest,
     good_fields,
     make_fields,
     make_key,
+    make_links,
     make_report,
     pem_of,
     roots_pem,
     to_file,
+    to_pem,
     twin_of,
     vbios_manifest,
 )
@@ -117,6 +124,26 @@ def test_a_file_that_cannot_be_read_is_named(
     said = capsys.readouterr()
     assert said.out == ""
     assert expected in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_serial_number_that_is_not_positive_is_refused_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain = build_chain(make_links())
+    number = chain[0].serial_number.to_bytes(8, "big")
+    leaf = chain[0].public_bytes(Encoding.DER)
+    assert leaf.count(number) == 1
+    altered = x509.load_der_x509_certificate(leaf).public_bytes(Encoding.PEM)
+    negative = base64.encodebytes(leaf.replace(number, b"\x80" + number[1:])).replace(b"\n", b"")
+    lines = [negative[start : start + 64] for start in range(0, len(negative), 64)]
+    body = b"-----BEGIN CERTIFICATE-----\n" + b"\n".join(lines) + b"\n-----END CERTIFICATE-----\n"
+    fields = make_fields(make_report(make_key("chip 1")), to_pem(chain).replace(altered, body))
+    (folder / "evidence.json").write_bytes(to_file(fields))
+    with warnings.catch_warnings():
+        assert appraise() == Exit.INVALID
+    said = capsys.readouterr()
+    assert "positive serial number" in said.err
     assert said.err.count("\n") == 1
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
-from support.bundles import make_compliant_scene
+from support.bundles import enrol, make_compliant_scene
 from support.published import lay_out
 from support.world import make_council
+from vetonet.attestation.conflict import Conflict, ConflictKind
 from vetonet.cli import main
 from vetonet.cli.exits import Exit
+from vetonet.crypto.keys import generate_ecdsa
 from vetonet.tlog.fork import ForkEvidence
+from vetonet.tlog.log import Log
 from vetonet.tlog.policy_file import write_policy
 
 COUNCIL = make_council(7, 5)
@@ -191,3 +194,39 @@ def test_somebody_has_to_say_whose_keys_count(evidence: Path, treaty: Path, tmp_
     assert judge(evidence, "--treaty", treaty, "--policy", treaty) == Exit.USAGE
     (tmp_path / "bad.policy").write_bytes(b"log nothing\n")
     assert judge(evidence, "--policy", tmp_path / "bad.policy") == Exit.INVALID
+
+
+# --- verify-evidence of conflicts (VN-17.4) -----------------------------------------------------------------
+
+
+def write_conflict(folder: Path, *, flip: int = 0) -> tuple[Path, Path]:
+    """A file with two enrolments of one serial, and the treaty."""
+    scene = make_compliant_scene()
+    clone = replace(scene.chips[0], device_key=generate_ecdsa(scene.council.rng))
+    side = Log(scene.log.origin, [scene.log.leaf(0)])
+    enrol(scene.council, clone, side, serial=f"Test Chip-{scene.chips[0].ueid.hex()[2:14]}")
+    first, second = sorted((scene.log.leaf(3), side.leaf(1)))
+    data = Conflict(kind=ConflictKind.TWO_KEYS, first=first, second=second).to_bytes()
+    (folder / "conflict").write_bytes(data[:-1] + bytes([data[-1] ^ flip]))
+    (folder / "treaty").write_bytes(scene.council.treaty.data)
+    return folder / "conflict", folder / "treaty"
+
+
+def test_a_conflict_convicts_a_maker_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conflict, treaty = write_conflict(tmp_path)
+    assert judge(conflict, "--treaty", treaty) == Exit.OK
+    assert capsys.readouterr().out.startswith("the evidence holds: maker 'maker' enrolled the serial ")
+    assert judge(conflict, "--treaty", treaty, "--json") == Exit.OK
+    assert json.loads(capsys.readouterr().out)["culprits"] == ["maker"]
+
+
+def test_an_altered_conflict_convicts_nobody(tmp_path: Path) -> None:
+    """VN-17.4"""
+    conflict, treaty = write_conflict(tmp_path, flip=1)
+    assert judge(conflict, "--treaty", treaty) == Exit.NEGATIVE
+
+
+def test_a_conflict_is_judged_by_a_treaty_only(tmp_path: Path) -> None:
+    """VN-17.4"""
+    conflict, _ = write_conflict(tmp_path)
+    assert judge(conflict) == Exit.USAGE

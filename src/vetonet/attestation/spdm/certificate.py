@@ -157,6 +157,8 @@ def _verify_form(parsed: x509.Certificate, data: bytes) -> None:
     """Hold that the outside has the one spelling; the inside is signed."""
     if parsed.signature_algorithm_oid != SignatureAlgorithmOID.ECDSA_WITH_SHA384:
         raise EncodingError("expected a certificate signed with ECDSA and SHA-384")
+    if parsed.serial_number <= 0:  # RFC 5280 section 4.1.2.2; the library only warns
+        raise EncodingError("expected a certificate with a positive serial number")
     r, s = utils.decode_dss_signature(parsed.signature)
     signature = _der(0x03, b"\x00" + utils.encode_dss_signature(r, s))
     if _der(0x30, parsed.tbs_certificate_bytes + _ALGORITHM_DER + signature) != data:

@@ -42,6 +42,7 @@ def read_project() -> dict[str, list[str]]:
     return {
         "core.txt": runtime + groups["build"],
         "dev.txt": runtime + groups["build"] + dev,
+        "fuzz.txt": runtime + groups["build"] + [line for line in groups["fuzz"] if isinstance(line, str)],
         "interop.txt": groups["interop"],
         "tpm-build.txt": groups["tpm-build"],
         "tpm.txt": groups["tpm"],
@@ -61,7 +62,7 @@ def is_wanted(requirement: Requirement, python: str, platform: str, machine: str
 
 
 def test_the_files_are_there() -> None:
-    assert [path.name for path in FILES] == ["core.txt", "dev.txt", "interop.txt", "tpm-build.txt", "tpm.txt"]
+    assert [path.name for path in FILES] == sorted(read_project())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -90,7 +91,7 @@ def test_core_is_a_part_of_dev() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["core.txt", "dev.txt", "interop.txt", "tpm-build.txt", "tpm.txt"])
+@pytest.mark.parametrize("name", sorted(read_project()))
 def test_pins_satisfy_what_the_project_declares(name: str) -> None:
     pins = read_pins(name)
     for line in read_project()[name]:

@@ -37,7 +37,7 @@ FOCUSED = settings(
 )
 """Few rules and short histories; what is found is not made shorter still.
 
-What is drawn depends on which modules a worker happens to have imported, so the bound is far above what is needed.
+What is drawn depends on which modules a worker happens to have imported: the bound is far above the need.
 """
 
 BUGS: Mapping[str, tuple[type[ConclaveMachine], Bug]] = {
@@ -102,6 +102,11 @@ def renew_by_a_log_from_before_the_withdrawal(machine: Any) -> None:
     machine.renew((0, 1), 1, 0, waits=True, is_logged=True)
 
 
+def renew_by_those_who_withdrew(machine: Any) -> None:
+    machine.withdraw({"p1", "p2"}, set(), is_logged=False)
+    machine.renew((0, 1), 0, 0, waits=True, is_logged=True)
+
+
 def work_on_after_the_withdrawal(machine: Any) -> None:
     machine.withdraw_as_holder(set(), is_logged=True)
     machine.wait(3)
@@ -116,6 +121,7 @@ HISTORIES: Mapping[str, Callable[[Any], None]] = {
     "a party uses nonces again": ask_for_another_share_of_the_same_commitments,
     "a party signs a second licence": log_a_ballot_late_and_ask_again,
     "a party believes a log from before the lease is due": renew_by_a_log_from_before_the_withdrawal,
+    "a party is not bound by its own withdrawal": renew_by_those_who_withdrew,
     "a chip outlasts its lease": work_on_after_the_withdrawal,
 }
 """The shortest histories of bugs that take more luck than a short search has."""

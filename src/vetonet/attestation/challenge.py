@@ -1,7 +1,7 @@
 """The public challenge: anybody can recompute it, nobody could know it before its checkpoint (VN-9.2).
 
 It bounds a report's time from below without a verifier that is always there. A verifier's own secret
-challenge, which also proves that the chip answered *it*, comes with the attester issue.
+challenge, which also proves that the chip answered *it*, is what ``vetonet appraise eat`` asks for.
 """
 
 from __future__ import annotations

@@ -190,6 +190,9 @@ def test_missing_evidence_is_told_apart_from_contradiction() -> None:
         "certificate-lapsed",
         "kind-unknown",
         "platform-missing",
+        "component-missing",
+        "component-unknown",
+        "reference-missing",
         "device-undated",
         "revocation-missing",
     }

@@ -169,8 +169,7 @@ class Registry:
         """Add a chip: one key, one owner, one serial of its maker, once (VN-8.3, VN-17.2).
 
         Raises:
-            RefusedError: it is enrolled already, by the very same statement, was retired or revoked, or its
-                key is an alias key.
+            RefusedError: it is enrolled already, by the very same statement, was retired or revoked.
             EquivocationError: its maker and an owner signed another enrolment of the same key, or of its
                 serial; where that convicts the maker, a ``DeviceConflictError`` with the proof.
         """
@@ -180,10 +179,13 @@ class Registry:
             if earlier is not None and earlier.enrolment != enrolment:
                 self._refuse_second(earlier, device)
         self._require_in_service(device)
-        if device.ueid in self._devices or device.device_key.key_id in self._aliases:
+        if device.ueid in self._devices:
             msg = f"the key of device {device.ueid.hex()[:16]} is registered already"
             raise RefusedError(msg, culprit=enrolment.owner, clause="VN-8.3")
         self._devices[device.ueid] = self._serials[serial] = device
+        # Who endorsed this key as its own alias proved nothing by that, and must not keep its owner out.
+        self._aliases.pop(device.device_key.key_id, None)
+        self._alias_keys.pop(device.device_key.key_id, None)
 
     def _refuse_second(self, earlier: EnrolledDevice, later: EnrolledDevice) -> NoReturn:
         """Two different enrolments of one key, or of one serial of one maker."""
@@ -242,6 +244,9 @@ class Registry:
         """
         self._require_in_service(device)
         claims, culprit = alias.statement, device.ueid.hex()
+        if claims.alias.ueid in self._devices:
+            msg = f"the alias key {claims.alias.key_id.hex()[:16]} is the device key of a chip"
+            raise RefusedError(msg, culprit=culprit, clause="VN-8.4")
         if claims.alias.key_id in self._aliases:
             msg = f"the alias key {claims.alias.key_id.hex()[:16]} is registered already"
             raise RefusedError(msg, culprit=culprit, clause="VN-8.4")

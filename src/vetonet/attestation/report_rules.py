@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.counters import find_overcount
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.identity import DeviceCertificate
 from vetonet.attestation.report import ComputeReport, DebugStatus
-from vetonet.attestation.revocation import RevocationList
 from vetonet.crypto.keys import PublicKey
 from vetonet.units import Milliseconds
+
+
+class Revocations(Protocol):
+    """What a maker says of the chips that it no longer vouches for, verified."""
+
+    def is_current(self, now: Milliseconds) -> bool:
+        """Whether that is new enough at this time."""
+        ...
+
+    def find_reason(self, ueid: bytes, /) -> str | None:
+        """Return why a chip is revoked, or None where it is not."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Subject:
     models: Collection[bytes]
     firmware: tuple[Found, ...]
     kind: str = ""
-    revocations: RevocationList | None = None
+    revocations: Revocations | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

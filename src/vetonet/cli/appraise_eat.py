@@ -83,18 +83,19 @@ def eat(
     """Appraise EVIDENCE, one chip's report with its endorsements, or a PSA token.
 
     Whoever made the file is not trusted: makers, reference values and challenge are yours. For a PSA token
-    the roots and the reference values are CoMID templates in JSON. Exits with 0 for affirming, 1 for
-    contraindicated, 3 for warning or none, 4 if a file cannot be read.
+    the roots and the reference values are CoMID templates in JSON, and there is no --revocation, --kind or
+    --now. Exits with 0 for affirming, 1 for contraindicated, 3 for warning or none, 4 if a file cannot be
+    read.
     """
     challenge = _parse_nonce(nonce)
     data = read_input(evidence, "evidence", maximum=MAX_ENDORSEMENT_BYTES)
     given = read_input(roots, "roots", maximum=MAX_ENDORSEMENT_BYTES)
     values = _read_all(references, "reference values")
     lists = _read_all(revocations, "a revocation list")
-    now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     from vetonet.attestation.psa import is_psa_token
 
     if is_psa_token(data):
+        _refuse_unused({"--revocation": revocations, "--kind": kinds, "--now": now_ms})
         result = _appraise_psa((evidence, data), (roots, given), values, challenge)
     else:
         result = _appraise_evidence(
@@ -104,7 +105,7 @@ def eat(
             lists,
             challenge=challenge,
             kinds=frozenset(kinds),
-            now=now,
+            now=time.time_ns() // 1_000_000 if now_ms is None else now_ms,
         )
     if as_json:
         print_json(result.to_plain())
@@ -160,6 +161,17 @@ def _read_all(paths: Sequence[Path], what: str) -> list[tuple[Path, bytes]]:
 def _list_kinds(makers: tuple[MakerRoot, ...]) -> frozenset[str]:
     """Return the kinds of the roots given: who names a root by its certificate names its kind with it."""
     return frozenset(maker.kind for maker in makers)
+
+
+def _refuse_unused(options: Mapping[str, object]) -> None:
+    """Hold that no option is given that asks what nobody can answer of a PSA token.
+
+    Raises:
+        Failure: with 2, one is.
+    """
+    given = [name for name, value in options.items() if value not in {None, ()}]
+    if given:
+        raise Failure(f"expected no {' or '.join(given)} with a PSA token: nobody certifies or revokes it")
 
 
 def _appraise_psa(

@@ -30,7 +30,8 @@ def read_psa_endorsements(*documents: object) -> PsaEndorsements:
     """Return what these parsed JSON documents endorse, together.
 
     Raises:
-        EncodingError: one is no CoMID template, or holds a triple that is not one of a PSA device.
+        EncodingError: one is no CoMID template, or holds a triple that is not one of a PSA device; or they
+            endorse two keys for one device, of which no order says which counts.
     """
     keys: dict[tuple[bytes, bytes], PublicKey] = {}
     references: dict[bytes, list[PsaComponent]] = {}
@@ -39,8 +40,10 @@ def read_psa_endorsements(*documents: object) -> PsaEndorsements:
         if not triples.keys() & {KEYS, REFERENCES}:
             raise EncodingError(f"expected a CoMID with {KEYS} or {REFERENCES}")
         for triple in _list(triples, KEYS):
-            environment = _get_mapping(triple, "environment")
-            keys[_read_class(environment), _read_instance(environment)] = _read_key(triple)
+            environment, key = _get_mapping(triple, "environment"), _read_key(triple)
+            instance = _read_class(environment), _read_instance(environment)
+            if keys.setdefault(instance, key) != key:
+                raise EncodingError(f"two keys of instance {instance[1].hex()[:16]}: expected one")
         for triple in _list(triples, REFERENCES):
             known = references.setdefault(_read_class(_get_mapping(triple, "environment")), [])
             known += [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from support.psa_tokens import (
     ASKED,
     CLAIMS,
     ENDORSED,
+    KEY,
     LOADER,
     OTHER_KEY,
     SIGNER,
@@ -30,6 +33,7 @@ from vetonet.attestation.psa import (
 )
 from vetonet.attestation.psa_endorsements import decode_base64, read_psa_endorsements
 from vetonet.crypto import cose
+from vetonet.crypto.keys import EcdsaSigningKey
 from vetonet.encoding import cbor
 from vetonet.errors import EncodingError
 
@@ -167,6 +171,26 @@ COMID: dict[str, Any] = {
 
 def test_a_comid_endorses_a_key_for_an_instance_of_an_implementation() -> None:
     assert list(read_psa_endorsements(COMID).keys) == [(b"\0", b"\x01")]
+
+
+def with_key(key: EcdsaSigningKey) -> dict[str, Any]:
+    document = deepcopy(COMID)
+    (triple,) = document["triples"]["attester-verification-keys"]
+    spki = base64.encodebytes(key.public_key.to_bytes()).decode()
+    pem = f"-----BEGIN PUBLIC KEY-----\n{spki}-----END PUBLIC KEY-----\n"
+    triple["verification-keys"][0]["value"] = pem
+    return document
+
+
+def test_a_second_key_for_one_instance_is_refused_in_whatever_file_it_stands() -> None:
+    assert read_psa_endorsements(with_key(KEY), with_key(KEY)) == read_psa_endorsements(with_key(KEY))
+    for documents in ((COMID, with_key(KEY)), (with_key(KEY), with_key(OTHER_KEY))):
+        with pytest.raises(EncodingError, match="two keys of instance 01"):
+            read_psa_endorsements(*documents)
+    both = deepcopy(COMID)
+    both["triples"]["attester-verification-keys"] += with_key(KEY)["triples"]["attester-verification-keys"]
+    with pytest.raises(EncodingError, match="two keys of instance 01"):
+        read_psa_endorsements(both)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
@@ -14,7 +13,7 @@ from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
 from vetonet.cli.output import examples, json_option, print_json, print_line, print_table
 from vetonet.cli.parameters import TIME
-from vetonet.errors import EncodingError, VetonetError
+from vetonet.errors import VetonetError
 from vetonet.units import Milliseconds
 
 if TYPE_CHECKING:
@@ -182,17 +181,14 @@ def _appraise_psa(
 ) -> AttestationResult:
     from vetonet.attestation.psa import appraise_psa
     from vetonet.attestation.psa_endorsements import read_psa_endorsements
+    from vetonet.encoding.json_strict import read_json
 
-    documents = [_read(given, "a CoMID template in JSON", _parse_json) for given in (roots, *references)]
+    documents = [
+        _read(given, "a CoMID template in JSON", lambda data: read_json(data, MAX_ENDORSEMENT_BYTES))
+        for given in (roots, *references)
+    ]
     endorsements = _read(roots, "endorsements of PSA devices", lambda _: read_psa_endorsements(*documents))
     return _read(token, "a PSA token", lambda data: appraise_psa(data, endorsements, nonce))
-
-
-def _parse_json(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise EncodingError("not JSON") from error
 
 
 def _read(given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T]) -> T:

@@ -195,3 +195,18 @@ def test_an_option_that_says_nothing_of_a_psa_token_is_misuse(
     code, out, err = appraise_psa(capsys, files, option, given)
     assert (code, out) == (2, "")
     assert err.startswith(f"Error: expected no {option} with a PSA token")
+
+
+@pytest.mark.parametrize("name", ["roots", "reference"])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b'{"triples": {}, "triples": {}}', "stands twice"), (b'{"triples": NaN}', "NaN is no number")],
+)
+def test_a_template_that_may_be_read_in_two_ways_ends_with_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, expected: str
+) -> None:
+    templates = {"roots": b"{}", "reference": b"{}"} | {name: content}
+    code, out, err = appraise_psa(capsys, lay_out(tmp_path, evidence=make_token(), **templates))
+    assert (code, out) == (4, "")
+    assert err.startswith(f"Error: {tmp_path / name}: expected a CoMID template in JSON: not JSON: ")
+    assert expected in err

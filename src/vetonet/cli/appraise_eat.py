@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -19,6 +20,7 @@ from vetonet.units import Milliseconds
 if TYPE_CHECKING:
     from vetonet.attestation.ear import AttestationResult
     from vetonet.attestation.maker_root import MakerRoot
+    from vetonet.attestation.psa import PsaEndorsements
 
 T = TypeVar("T")
 
@@ -179,16 +181,20 @@ def _appraise_psa(
     references: Sequence[tuple[Path, bytes]],
     nonce: bytes,
 ) -> AttestationResult:
-    from vetonet.attestation.psa import appraise_psa
+    from vetonet.attestation.psa import PsaEndorsements, appraise_psa
+
+    endorsements = PsaEndorsements()
+    for given in (roots, *references):
+        endorsements = _read(given, "a CoMID template in JSON", partial(_read_template, endorsements))
+    return _read(token, "a PSA token", lambda data: appraise_psa(data, endorsements, nonce))
+
+
+def _read_template(known: PsaEndorsements, data: bytes) -> PsaEndorsements:
+    """Return what was endorsed before and what one file endorses, so that the file that is wrong is named."""
     from vetonet.attestation.psa_endorsements import read_psa_endorsements
     from vetonet.encoding.json_strict import read_json
 
-    documents = [
-        _read(given, "a CoMID template in JSON", lambda data: read_json(data, MAX_ENDORSEMENT_BYTES))
-        for given in (roots, *references)
-    ]
-    endorsements = _read(roots, "endorsements of PSA devices", lambda _: read_psa_endorsements(*documents))
-    return _read(token, "a PSA token", lambda data: appraise_psa(data, endorsements, nonce))
+    return read_psa_endorsements(read_json(data, MAX_ENDORSEMENT_BYTES), known=known)
 
 
 def _read(given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T]) -> T:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from copy import deepcopy
+import json
 from typing import Any
 
 import pytest
@@ -12,10 +11,10 @@ from support.psa_tokens import (
     ASKED,
     CLAIMS,
     ENDORSED,
-    KEY,
     LOADER,
     OTHER_KEY,
     SIGNER,
+    make_template,
     make_token,
 )
 from vetonet.attestation.ear import AttestationResult, Tier
@@ -31,9 +30,8 @@ from vetonet.attestation.psa import (
     is_psa_token,
     read_psa_claims,
 )
-from vetonet.attestation.psa_endorsements import decode_base64, read_psa_endorsements
+from vetonet.attestation.psa_endorsements import KEYS, decode_base64, read_psa_endorsements
 from vetonet.crypto import cose
-from vetonet.crypto.keys import EcdsaSigningKey
 from vetonet.encoding import cbor
 from vetonet.errors import EncodingError
 
@@ -173,24 +171,17 @@ def test_a_comid_endorses_a_key_for_an_instance_of_an_implementation() -> None:
     assert list(read_psa_endorsements(COMID).keys) == [(b"\0", b"\x01")]
 
 
-def with_key(key: EcdsaSigningKey) -> dict[str, Any]:
-    document = deepcopy(COMID)
-    (triple,) = document["triples"]["attester-verification-keys"]
-    spki = base64.encodebytes(key.public_key.to_bytes()).decode()
-    pem = f"-----BEGIN PUBLIC KEY-----\n{spki}-----END PUBLIC KEY-----\n"
-    triple["verification-keys"][0]["value"] = pem
-    return document
-
-
 def test_a_second_key_for_one_instance_is_refused_in_whatever_file_it_stands() -> None:
-    assert read_psa_endorsements(with_key(KEY), with_key(KEY)) == read_psa_endorsements(with_key(KEY))
-    for documents in ((COMID, with_key(KEY)), (with_key(KEY), with_key(OTHER_KEY))):
+    ours, others = json.loads(make_template()), json.loads(make_template(OTHER_KEY))
+    known = read_psa_endorsements(ours)
+    assert read_psa_endorsements(ours, ours) == known == read_psa_endorsements(ours, known=known)
+    assert list(read_psa_endorsements(COMID, known=known).keys) == [*known.keys, (b"\0", b"\x01")]
+    triples = ours["triples"][KEYS] + others["triples"][KEYS]
+    for documents in ((ours, others), (others, ours), ({"triples": {KEYS: triples}},)):
         with pytest.raises(EncodingError, match="two keys of instance 01"):
             read_psa_endorsements(*documents)
-    both = deepcopy(COMID)
-    both["triples"]["attester-verification-keys"] += with_key(KEY)["triples"]["attester-verification-keys"]
     with pytest.raises(EncodingError, match="two keys of instance 01"):
-        read_psa_endorsements(both)
+        read_psa_endorsements(others, known=known)
 
 
 @pytest.mark.parametrize(

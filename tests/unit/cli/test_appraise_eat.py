@@ -23,7 +23,7 @@ from support.chip_evidence import (
     report,
 )
 from support.firmware import PATCHED, UNKNOWN
-from support.psa_tokens import make_token
+from support.psa_tokens import OTHER_KEY, make_template, make_token
 from support.world import NOW_MS
 from vetonet.attestation.revocation import RevocationReason, RevokedDevice
 from vetonet.cli.main import run
@@ -205,8 +205,21 @@ def test_an_option_that_says_nothing_of_a_psa_token_is_misuse(
 def test_a_template_that_may_be_read_in_two_ways_ends_with_4(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, expected: str
 ) -> None:
-    templates = {"roots": b"{}", "reference": b"{}"} | {name: content}
+    templates = {"roots": make_template(), "reference": make_template()} | {name: content}
     code, out, err = appraise_psa(capsys, lay_out(tmp_path, evidence=make_token(), **templates))
     assert (code, out) == (4, "")
     assert err.startswith(f"Error: {tmp_path / name}: expected a CoMID template in JSON: not JSON: ")
     assert expected in err
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}", b'{"triples": {"reference-values": [1]}}', make_template(OTHER_KEY)]
+)
+def test_the_template_that_is_wrong_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    good = {"evidence": make_token(), "roots": make_template(), "reference": make_template()}
+    assert appraise_psa(capsys, lay_out(tmp_path, **good))[0] == 1  # of another nonce
+    code, out, err = appraise_psa(capsys, lay_out(tmp_path, **good | {"reference": content}))
+    assert (code, out) == (4, "")
+    assert err.startswith(f"Error: {tmp_path / 'reference'}: expected a CoMID template in JSON: ")

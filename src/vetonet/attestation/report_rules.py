@@ -17,7 +17,7 @@ from vetonet.crypto.keys import PublicKey
 from vetonet.units import Milliseconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """One authentic report with what its chip's maker and the chip itself endorse.
 
@@ -38,8 +38,8 @@ class Subject:
     certificate: DeviceCertificate
     models: Collection[bytes]
     firmware: tuple[Found, ...]
-    kind: str = ""
-    revocations: RevocationList | None = None
+    kind: str
+    revocations: RevocationList | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

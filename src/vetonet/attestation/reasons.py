@@ -47,6 +47,7 @@ REASONS: Final[Mapping[str, Finding]] = MappingProxyType(
         "tampered": Finding.CONTRAINDICATED,
         "certificate-lapsed": Finding.MISSING,
         # whether its maker still vouches for the chip, and the log for its key
+        "device-retired": Finding.MISMATCHED,
         "device-revoked": Finding.CONTRAINDICATED,
         "device-cloned": Finding.CONTRAINDICATED,
         "device-undated": Finding.MISSING,

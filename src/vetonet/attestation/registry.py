@@ -60,7 +60,7 @@ class Registry:
     """Chips by ueid and alias keys by key id; grows as the log is read, refuses contradictions."""
 
     __slots__ = (
-        "_alias_keys", "_aliases", "_convictions", "_devices", "_newest", "_references", "_retired",
+        "_alias_keys", "_aliases", "_boots", "_convictions", "_devices", "_newest", "_references", "_retired",
         "_revocations", "_serials", "_windows",
     )  # fmt: skip
 
@@ -69,7 +69,8 @@ class Registry:
         self._devices: dict[bytes, EnrolledDevice] = {}
         self._aliases: dict[bytes, KnownAlias] = {}
         self._alias_keys: dict[bytes, PublicKey] = {}
-        self._newest: dict[bytes, KnownAlias] = {}
+        self._newest: dict[bytes, int] = {}
+        self._boots: dict[tuple[bytes, int], Signed[AliasEndorsement]] = {}
         self._retired: dict[bytes, Signed[DeviceRetirement]] = {}
         self._windows: dict[tuple[str, int | None], tuple[Window, ...]] = {}
 
@@ -169,7 +170,7 @@ class Registry:
             endorser_keys=index_makers(anchors.endorsers),
             operator_keys=index_owners(anchors.operators),
         )
-        self._require_in_service(device)
+        self._require_not_retired(device)  # one that is revoked can still be taken out of service
         self._retired[device.ueid] = signed
         return signed
 
@@ -201,17 +202,19 @@ class Registry:
         if claims.alias.key_id in self._aliases:
             msg = f"the alias key {claims.alias.key_id.hex()[:16]} is registered already"
             raise RefusedError(msg, culprit=culprit, clause="VN-8.4")
-        newest = self._newest.get(device.ueid)
-        boot_count = 0 if newest is None else newest.alias.statement.boot_count
-        if newest is not None and claims.boot_count == boot_count:
-            msg = f"device {culprit[:16]} endorsed two alias keys for boot {boot_count}"
-            conflict = build_boot_conflict(device, newest.alias, alias)
+        other = self._boots.get((device.ueid, claims.boot_count))
+        if other is not None:
+            msg = f"device {culprit[:16]} endorsed two alias keys for boot {claims.boot_count}"
+            conflict = build_boot_conflict(device, other, alias)
             raise DeviceConflictError(msg, culprit=culprit, clause="VN-8.4", conflict=conflict)
+        boot_count = self._newest.get(device.ueid, 0)
         if claims.boot_count <= boot_count:
             msg = f"an alias of boot {claims.boot_count}, expected a boot after {boot_count}"
             raise RefusedError(msg, culprit=culprit, clause="VN-8.4")
         known = KnownAlias(device=device, alias=alias)
-        self._newest[device.ueid] = self._aliases[claims.alias.key_id] = known
+        self._aliases[claims.alias.key_id] = known
+        self._newest[device.ueid] = claims.boot_count
+        self._boots[device.ueid, claims.boot_count] = alias
         self._alias_keys[claims.alias.key_id] = claims.alias
 
     def read_batch(self, data: bytes, anchors: TrustAnchors) -> Signed[ReportBatch]:
@@ -249,12 +252,15 @@ class Registry:
         """The parties decided on the reference values of this digest, by a class of action (VN-17.8)."""
         self._references = self._references.approve(digest, action, leaf_index)
 
-    def _require_in_service(self, device: EnrolledDevice) -> None:
+    def _require_not_retired(self, device: EnrolledDevice) -> None:
         retired = self._retired.get(device.ueid)
         if retired is not None:
             why = retired.statement.reason
             msg = f"device {device.ueid.hex()[:16]} was retired ({why}), and never comes back"
             raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-8.5")
+
+    def _require_in_service(self, device: EnrolledDevice) -> None:
+        self._require_not_retired(device)
         if self.find_revocation(device) is not None:
             msg = f"device {device.ueid.hex()[:16]} was revoked by its maker"
             raise RefusedError(msg, culprit=device.enrolment.owner, clause="VN-17.3")

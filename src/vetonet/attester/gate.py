@@ -24,7 +24,12 @@ from vetonet.errors import (
 from vetonet.policy.band import BandRule
 from vetonet.policy.licence import Licence, open_licence
 from vetonet.policy.treaty import Treaty
-from vetonet.units import Flop, Milliseconds
+from vetonet.units import MAX_TIME_MS, MS_PER_HOUR, Flop, Milliseconds
+
+MAX_WORK_MS: Final = 366 * 24 * MS_PER_HOUR
+"""The longest that one request may take."""
+
+MAX_TOKENS: Final = 2**63
 
 LicenceRule: TypeAlias = Callable[[ChipState, Licence, LicenceOffered, Milliseconds], None]
 WorkRule: TypeAlias = Callable[[ChipState, WorkRequested, Milliseconds], None]
@@ -153,6 +158,14 @@ def _verify_precision(state: ChipState, request: WorkRequested, now: Millisecond
         raise RefusedError(f"{state.model.name} does not compute in {request.precision}", clause="VN-12.1")
 
 
+def _verify_countable(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
+    """What a report cannot state is not begun: a chip that cannot report any more is a chip that is lost."""
+    tokens = state.meter.tokens + request.tokens
+    if request.duration_ms > MAX_WORK_MS or now + request.duration_ms > MAX_TIME_MS or tokens > MAX_TOKENS:
+        detail = f"work of {request.duration_ms} ms and {request.tokens} tokens, more than a report states"
+        raise RefusedError(detail, clause="VN-17.10")
+
+
 def _verify_below_band(state: ChipState, request: WorkRequested, now: Milliseconds) -> None:
     del now
     allowance = find_allowance(state.treaty.statement)
@@ -261,6 +274,7 @@ LICENCE_RULES: Final[tuple[tuple[str, LicenceRule], ...]] = (
 
 WORK_RULES: Final[tuple[tuple[str, WorkRule], ...]] = (
     ("unknown-precision", _verify_precision),
+    ("work-too-long", _verify_countable),
     ("licence-required", _verify_below_band),
     ("tampered", _verify_untampered),
     ("no-licence", _verify_licence_held),

@@ -48,6 +48,7 @@ REFUSALS: Final = frozenset(
         "firmware-rolled-back",
         # work
         "unknown-precision",
+        "work-too-long",
         "licence-required",
         "no-licence",
         "licence-spent",

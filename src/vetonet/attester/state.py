@@ -135,8 +135,14 @@ class ChipState:
     def with_treaty(self, treaty: Signed[Treaty], leaf_index: int) -> ChipState:
         """Return the chip under the treaty that the log holds at this leaf; what was before, it remembers."""
         past = (*self.past, PastTreaty(signed=self.treaty, end_leaf_index=leaf_index))
+        held = None if self.licence is None else self.licence.licence.treaty_digest
+        kept = tuple(
+            treaty
+            for place, treaty in enumerate(reversed(past))
+            if place < MAX_PAST_TREATIES or treaty.signed.payload_digest == held
+        )[::-1]  # the treaty of the licence in use stays, however long ago that was
         policy = LogPolicy.under(treaty.statement)
-        return replace(self, treaty=treaty, log_policy=policy, past=past[-MAX_PAST_TREATIES:])
+        return replace(self, treaty=treaty, log_policy=policy, past=kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

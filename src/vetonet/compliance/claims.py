@@ -83,7 +83,7 @@ class Case:
 def judge_record(case: Case) -> Iterator[Problem]:
     """Step 8: every leaf is one that the rules let in."""
     yield from case.record.problems
-    yield from find_maker_problems(case.record)
+    yield from find_maker_problems(case.record, case.evidence)
 
 
 def judge_authority(case: Case) -> Iterator[Problem]:

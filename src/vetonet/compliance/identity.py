@@ -2,13 +2,14 @@
 
 The log is the clock. What a batch committed to before a chip was revoked or convicted stands: nobody made it
 afterwards. What names a checkpoint from after that was certainly made later, and is held against the chip.
-Between the two nobody can tell, so it counts for nothing and accuses nobody.
+Between the two nobody can tell, so it counts for nothing and accuses nobody; and neither does a report that
+its chip was idle, which its owner owes, whatever its maker thinks of the chip.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from vetonet.attestation.enrolment import EnrolledDevice
@@ -20,11 +21,15 @@ from vetonet.errors import Problem
 from vetonet.units import Milliseconds, format_time
 
 
-def find_maker_problems(record: PublicRecord) -> Iterator[Problem]:
-    """Yield the makers that the log convicts of giving one identity twice (VN-17.4)."""
+def find_maker_problems(record: PublicRecord, evidence: Evidence) -> Iterator[Problem]:
+    """Yield the makers that the log convicts of giving one identity twice, if chips of theirs reported.
+
+    What another maker did is nothing to a bundle without its chips (VN-17.4).
+    """
+    makers = {usage.device.enrolment.endorser_id for usage in evidence.iter_usages()}
     for logged in record.registry.convictions:
         conviction = logged.conviction
-        if conviction.kind.is_of_maker:
+        if conviction.kind.is_of_maker and conviction.endorser_id in makers:
             detail = f"leaf {logged.leaf_index} proves: {conviction.detail}"
             yield Problem(reason="maker-equivocated", detail=detail, culprit=conviction.endorser_id)
 
@@ -35,10 +40,22 @@ def find_identity_problems(
     """Yield what revocation lists and conflicts of the log say against the reports (VN-17.3, VN-17.4)."""
     yield from _judge_lists(record, evidence, now)
     for chain in evidence.chains.values():
+        yield from _judge_retired(record, chain)
         for mark in _list_marks(record, chain[0].device):
             for usage in chain:
                 batch_leaf = publication.committed.get(usage.report.data)
                 yield from _judge_usage(usage, mark, batch_leaf, record.checkpoint_sizes)
+
+
+def _judge_retired(record: PublicRecord, chain: Sequence[Usage]) -> Iterator[Problem]:
+    """A chip that is out of service works no more (VN-8.5); that it is idle it may still say."""
+    leaf_index = record.retirement_leaves.get(chain[0].device.ueid)
+    if leaf_index is None:
+        return
+    for usage in chain:
+        is_later = record.checkpoint_sizes.get(usage.claims.checkpoint_digest, 0) > leaf_index
+        if is_later and (usage.flop or usage.claims.licence_id is not None):
+            yield about(usage, "device-retired", f"is of work after leaf {leaf_index} retired its chip")
 
 
 def _judge_lists(record: PublicRecord, evidence: Evidence, now: Milliseconds) -> Iterator[Problem]:
@@ -88,7 +105,8 @@ def _judge_usage(
     leaf_index, reason, what = mark
     if batch_leaf is not None and batch_leaf < leaf_index:
         return
-    if sizes.get(usage.claims.checkpoint_digest, 0) > leaf_index:
+    is_idle = usage.claims.licence_id is None and not usage.flop
+    if sizes.get(usage.claims.checkpoint_digest, 0) > leaf_index and not is_idle:
         yield about(usage, reason, f"was made by a chip that {what}, and later than that")
     else:
         yield about(usage, "device-undated", f"may be later than its chip's end: {what}")

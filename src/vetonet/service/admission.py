@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from vetonet.attestation.conflict import Conflict
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
 from vetonet.attestation.reference_values import ReferenceValues
 from vetonet.attestation.registry import Registry
@@ -104,6 +105,7 @@ class Admission:
 
     def admit_conflict(self, arrival: Arrival) -> None:
         """Convicting somebody whom no conflict in the log convicts of it yet; from anybody (VN-17.4)."""
+        Conflict.from_bytes(arrival.data)  # before the registry is copied: what is none costs nothing
         self._own_registry().read_conflict(arrival.data, self.treaty, arrival.leaf_index)
 
     def _own_registry(self) -> Registry:

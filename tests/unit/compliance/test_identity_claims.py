@@ -11,10 +11,11 @@ from support.bundles import Chip, Scene, enrol, make_scene
 from support.firmware import sign_reference
 from support.revocations import ISSUED_MS, make_list, sign_list
 from vetonet.attestation.conflict import Conflict, ConflictKind
+from vetonet.attestation.enrolment import DeviceRetirement, RetirementReason
 from vetonet.attestation.report import NO_DIGEST, compute_report_digest
 from vetonet.compliance.result import Verdict
 from vetonet.crypto.keys import generate_ecdsa
-from vetonet.crypto.statement import sign
+from vetonet.crypto.statement import sign, sign_jointly
 from vetonet.tlog.log import Log
 
 HOUR = 3_600_000
@@ -177,3 +178,43 @@ def test_a_maker_that_enrols_one_serial_twice_is_named() -> None:
     scene.run()
     assert judge(scene) == (Verdict.VIOLATION, {"maker-equivocated"})
     assert culprits(scene, "maker-equivocated") == {"maker"}
+
+
+def retire(scene: Scene, chip: Chip) -> bytes:
+    retirement = DeviceRetirement(
+        ueid=chip.ueid, endorser_id="maker", owner=chip.owner, reason=RetirementReason.KEY_EXPOSED
+    )
+    return sign_jointly(retirement, [scene.council.endorser_root, scene.council.operator_keys[chip.owner]])
+
+
+def test_work_of_a_chip_that_was_retired_is_held_against_its_owner() -> None:
+    # VN-8.5: out of service is out of service
+    scene = make_scene()
+    scene.log.append(retire(scene, scene.chips[0]))
+    scene.run()
+    assert judge(scene) == (Verdict.VIOLATION, {"device-retired"})
+    assert culprits(scene, "device-retired") == {"op1"}
+
+
+def test_a_chip_that_was_revoked_can_still_be_retired() -> None:
+    # VN-8.5: else every later licence would wait for its reports
+    scene = make_scene()
+    scene.run()
+    scene.log.append(sign_list(scene.council.endorser_root, [scene.chips[0].ueid], number=2))
+    scene.log.append(retire(scene, scene.chips[0]))
+    assert judge(scene) == (Verdict.COMPLIANT, set())
+
+
+def test_that_its_revoked_chip_is_idle_is_held_against_nobody() -> None:
+    # VN-17.3: its owner owes the report, whatever the maker thinks of the chip
+    scene = make_scene()
+    scene.log.append(sign_list(scene.council.endorser_root, [scene.chips[0].ueid], number=2))
+    idle: dict[str, Any] = {
+        "licence_id": None,
+        "proposal_digest": None,
+        "cumulative_flop": 0,
+        "cumulative_cycles": 0,
+    }
+    named = scene.chips[0].ueid
+    scene.run(lambda claims: replace(claims, **idle) if claims.ueid == named else claims, publish=False)
+    assert culprits(scene, "device-revoked") == set()

@@ -18,7 +18,7 @@ from vetonet.attester.holdings import PastTreaty
 from vetonet.attester.models import CHIP_MODELS, ChipModel
 from vetonet.attester.secure_element import SecureElement, SoftwareElement
 from vetonet.attester.snapshots import SnapshotTaken
-from vetonet.attester.state import AliasEndorsed, ChipState, ReportSigned
+from vetonet.attester.state import ChipState, ReportSigned
 from vetonet.crypto.keys import EcdsaSigningKey
 from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.encoding import cbor
@@ -38,8 +38,12 @@ REBUILT: Final[Mapping[str, str]] = {
 }
 """The fields of a chip's state that are not kept, and why."""
 
-HandedOut: TypeAlias = AliasEndorsed | ReportSigned | SnapshotTaken
-"""Effects whose bytes others wait for: kept until it is certain that they were handed out."""
+HandedOut: TypeAlias = ReportSigned | SnapshotTaken
+"""Effects whose bytes others wait for: kept until it is certain that they were handed out.
+
+An alias endorsement is none of them. Whoever asks a chip for a report has received what its start returned,
+so where the power fails before that, the lost alias key signed nothing, and the next start endorses another.
+"""
 
 _SCALARS: Final = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1()}
 _NAMES: Final = {curve.name: name for name, curve in _SCALARS.items()}

@@ -13,7 +13,8 @@ from support.fleet import MODEL, make_fleet
 from vetonet.attester.machine import step
 from vetonet.attester.nonvolatile import REBUILT, Kept, read_kept, write_kept
 from vetonet.attester.secure_element import SoftwareElement
-from vetonet.attester.state import AliasEndorsed, ChipState, IntervalEnded, Phase, ReportSigned
+from vetonet.attester.snapshots import SnapshotTaken
+from vetonet.attester.state import ChipState, IntervalEnded, Phase, ReportSigned
 from vetonet.crypto.keys import Algorithm, PublicKey, SigningKey, generate_ecdsa
 from vetonet.crypto.rng import SeededRng
 from vetonet.encoding import cbor
@@ -30,7 +31,8 @@ def run() -> ChipState:
 
 
 RUNNING = run()
-KEPT = Kept(state=RUNNING, outbox=(AliasEndorsed(data=b"alias"), ReportSigned(data=b"report")))
+SNAPSHOT = SnapshotTaken(at_ms=1, digest=bytes(32), salt=b"\x01" * 32)
+KEPT = Kept(state=RUNNING, outbox=(SNAPSHOT, ReportSigned(data=b"report")))
 DATA = write_kept(KEPT)
 
 

@@ -174,13 +174,13 @@ def _spell_element(element: SecureElement) -> cbor.Item:
         return element.public_key.to_bytes()
     private = element.device_key.private_key
     number = private.private_numbers().private_value
-    return [element.kind, _NAMES[private.curve.name], number.to_bytes(private.key_size // 8, "big")]
+    return [_NAMES[private.curve.name], number.to_bytes(private.key_size // 8, "big")]
 
 
 def _find_element(item: cbor.Item, element: SecureElement | None) -> SecureElement:
     match item:
-        case [str() as kind, str() as name, bytes() as scalar] if name in _SCALARS:
-            return SoftwareElement(device_key=_derive_ecdsa(_SCALARS[name], scalar), kind=kind)
+        case [str() as name, bytes() as scalar] if name in _SCALARS:
+            return SoftwareElement(device_key=_derive_ecdsa(_SCALARS[name], scalar))
         case _ if element is not None and element.public_key.to_bytes() == item:
             return element
         case _:

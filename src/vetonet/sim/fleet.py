@@ -126,10 +126,15 @@ class Fleet:
             operator: who owns the chips and signs for them.
             treaty: what the chips enforce.
             rng: for keys in software.
-            elements: one secure element for each chip, or none for keys in software.
+            elements: as many secure elements as chips, or none at all for keys in software.
             listed_ms: when the maker issues its revocation list, which names no chip yet; by default from
                 when on its certificates hold.
+
+        Raises:
+            ValueError: another number of elements than of chips.
         """
+        if elements and len(elements) != count:
+            raise ValueError(f"expected a secure element for each of {count} chips, got {len(elements)}")
         chips, enrolments = [], []
         for number, element in enumerate(elements or repeat(None, count), start=1):
             serial = f"{model.name}-{number:06}"

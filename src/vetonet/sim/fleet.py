@@ -1,7 +1,9 @@
 """A fleet: many chips of one operator, driven together through licences, work and reports.
 
 The chips are the real machines of ``vetonet.attester``; this only keeps them side by side and hands out to
-each its share of the work.
+each its share of the work. It steps bare states in memory, not a ``Chip`` over a ``ChipStore``: nothing of a
+fleet is durable before it leaves (VN-17.15), and no loss of power is played here. To write a state out takes
+several times as long as a small step, and three syncs of a disk several hundred times.
 """
 
 from __future__ import annotations

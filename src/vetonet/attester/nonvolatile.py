@@ -157,7 +157,7 @@ def _compute_outbox() -> Codec[tuple[HandedOut, ...]]:
 
 def _name_model(model: ChipModel) -> cbor.Item:
     """A model is a row of a table that firmware carries, so its name is enough; another one has none."""
-    if _MODELS.get(model.name) is not model and _MODELS.get(model.name) != model:
+    if _MODELS.get(model.name) != model:
         raise EncodingError(f"no such model in the table: {model.name!r}")
     return model.name
 

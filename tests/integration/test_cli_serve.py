@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.command_line import call, finish, running, served, start
+from support.readiness import wait_for_log
 from vetonet.cli import main
 from vetonet.cli.exits import Exit
 
@@ -131,6 +132,6 @@ def test_everybody_reads_the_log_that_a_coordinator_shows(council: Path, tmp_pat
     options = ("--listen", "127.0.0.1:0", "--log-listen", "127.0.0.1:0", "--data", tmp_path / "data")
     with running("serve", "--dir", council, *options, "--trial-witnesses") as ready:
         treaty = ("--treaty", council / "treaty.cbor")
-        judged = call("monitor", ready["log"], *treaty, "--once", "--json")
+        judged = call("monitor", wait_for_log(ready["log"], 1), *treaty, "--once", "--json")
         assert (judged.code, judged.value["read_size"]) == (0, 1)
     assert call("log", "fsck", tmp_path / "data", *treaty).code == 0

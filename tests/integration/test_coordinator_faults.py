@@ -374,6 +374,7 @@ def test_health_says_so_once_the_journal_takes_in_nothing_any_more() -> None:
         settings = ServerSettings(address="127.0.0.1:0", credential=None, tick_s=None)
         async with run_coordinator(council, journal, ManualClock()) as coordinator:
             server = await CoordinatorServer.start(coordinator, settings)
+            await coordinator.publisher.wait_for(1)  # else it might be its checkpoint that finds no room
             data = council.sign_proposal().data
             for error in (FullJournalError("no room"), PoisonedJournalError("an append ended who knows how")):
                 assert await ask(server.address) == health_pb2.HealthCheckResponse.SERVING

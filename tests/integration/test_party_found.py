@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -15,18 +14,17 @@ import pytest
 
 from support.command_line import Ended, call, finish, running
 from support.council import NAMES, PLAN, draft, make_cards, reserve_addresses, spell_founding, start_founding
+from support.readiness import wait_for_log
 from vetonet.cli.directory import WITNESS_KEY_FILE
 from vetonet.crypto import frost
 from vetonet.crypto.rng import SeededRng
 from vetonet.party.founding_home import EVIDENCE_FILE, FOUNDING_FILE
 from vetonet.party.home import Home, open_home
-from vetonet.party.http_log import HttpLog
 from vetonet.party.keys import save_signing_key
 from vetonet.party.keystore import KEY_STORE_FILE, KeyFile, KeyStore
 from vetonet.policy.founding import FoundingRecord, SpoiltCeremony
 from vetonet.voting.founding import verify_founding
 from vetonet.voting.founding_log import list_statements
-from vetonet.wire.errors import HttpError
 
 LATE_S = 1.5
 PATIENCE = "50s"
@@ -178,19 +176,6 @@ def test_the_founding_stands_in_the_log_for_anybody_to_judge(council: Council, c
     assert call("log", "fsck", coordinator / "data", "--treaty", treaty).code == 0
     in_folder = call("treaty", "founding", coordinator / "charter.cbor", "--log", coordinator / "data")
     assert (in_folder.code, "nothing was spoilt" in in_folder.out) == (0, True)
-
-
-def wait_for_log(url: str, size: int) -> str:
-    """Return the URL, once a checkpoint over that many leaves is published there.
-
-    The first one may cover the treaty alone: a coordinator publishes what it logs an interval later.
-    """
-    for _ in range(400):
-        with contextlib.suppress(HttpError), HttpLog(url) as log:
-            if int(log.read_checkpoint().splitlines()[1]) >= size:
-                return url
-        time.sleep(0.05)
-    raise AssertionError(f"no checkpoint over {size} leaves")
 
 
 @pytest.mark.parametrize("wrong", [b"", b"\xa0", b"another"])

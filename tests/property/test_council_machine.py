@@ -107,6 +107,11 @@ def renew_by_those_who_withdrew(machine: Any) -> None:
     machine.renew((0, 1), 0, 0, waits=True, is_logged=True)
 
 
+def renew_during_a_suspension(machine: Any) -> None:
+    machine.suspend((0, 1), 12)
+    machine.renew((0, 1), 0, 0, waits=True, is_logged=True)
+
+
 def work_on_after_the_withdrawal(machine: Any) -> None:
     machine.withdraw_as_holder(set(), is_logged=True)
     machine.wait(3)
@@ -122,6 +127,7 @@ HISTORIES: Mapping[str, Callable[[Any], None]] = {
     "a party signs a second licence": log_a_ballot_late_and_ask_again,
     "a party believes a log from before the lease is due": renew_by_a_log_from_before_the_withdrawal,
     "a party is not bound by its own withdrawal": renew_by_those_who_withdrew,
+    "a party ignores suspensions": renew_during_a_suspension,
     "a chip outlasts its lease": work_on_after_the_withdrawal,
 }
 """The shortest histories of bugs that take more luck than a short search has."""

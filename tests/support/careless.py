@@ -224,7 +224,7 @@ TENURE_BUGS: Final[Mapping[str, Bug]] = {
     "a party believes a log from before the lease is due": _bug("S4", daemon=Timeless),
     "a party ignores withdrawals off the log": _bug("S4", "withdraw_as_holder", "renew_duly", daemon=Deaf),
     "a party is not bound by its own withdrawal": _bug("S4", daemon=Wavering),
-    "a party ignores suspensions": _bug("S4: a lease under", "suspend", "renew", daemon=Tireless),
+    "a party ignores suspensions": _bug("S4: a lease under", daemon=Tireless),
     "a chip refills its lease": _bug("S4: more work", "work", "cycle_power", step=refill_leases),
     "a chip outlasts its lease": _bug("S4: work", step=outlast_leases),
 }

@@ -118,23 +118,43 @@ def _build_subject(opened: OpenedEvidence, claims: ComputeReport, expected: Expe
         signer=opened.report.signer,
         alias=opened.alias.statement,
         certificate=opened.certificate,
-        models=tuple(values.model.encode("ascii", "replace") for values in given),
+        models=tuple(values.model.encode() for values in given),
         firmware=tuple(find_firmware_problems(opened.alias.statement.firmware, _select(claims, given))),
         kind=opened.root.kind,
-        revocations=_choose_list(opened, expected),
+        revocations=_choose_lists(opened, expected),
     )
 
 
-def _choose_list(opened: OpenedEvidence, expected: Expectations) -> RevocationList | None:
-    """Return the newest list by the chip's own maker; no maker revokes another's chips."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllRevocations:
+    """Several lists of one maker: a chip that any of them revokes is revoked; the newest tells the age.
+
+    No later list takes a chip back (VN-17.3), so what order they are given in must not matter.
+
+    Attributes:
+        lists: at least one.
+    """
+
+    lists: tuple[RevocationList, ...]
+
+    def is_current(self, now: Milliseconds) -> bool:
+        """Whether the newest counts at this time."""
+        return max(self.lists, key=lambda listed: listed.number).is_current(now)
+
+    def find_reason(self, ueid: bytes, /) -> str | None:
+        """Return why a chip is revoked, or None where no list holds it."""
+        return next((reason for listed in self.lists if (reason := listed.find_reason(ueid))), None)
+
+
+def _choose_lists(opened: OpenedEvidence, expected: Expectations) -> AllRevocations | None:
+    """Return the lists by the chip's own maker; no maker revokes another's chips."""
     given = [signed.statement for signed in expected.revocations or () if signed.signer == opened.root.key]
-    return max(given, key=lambda listed: listed.number, default=None)
+    return AllRevocations(lists=tuple(given)) if given else None
 
 
 def _select(claims: ComputeReport, given: tuple[ReferenceValues, ...]) -> tuple[ReferenceValues, ...]:
     """Return those for the model that a chip names, or all: that it is of another, a rule says."""
-    model = claims.hw_model.decode("ascii", "replace")
-    return tuple(values for values in given if values.model == model) or given
+    return tuple(values for values in given if values.model.encode() == claims.hw_model) or given
 
 
 def _find_malformed(payload: bytes, detail: str) -> Iterator[Judgement]:

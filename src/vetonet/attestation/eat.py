@@ -178,6 +178,22 @@ def read_claims_set(data: bytes) -> ClaimsSet:
     return _read(cbor.from_foreign_bytes(data, max_bytes=MAX_CLAIMS_BYTES), MAX_NESTING)
 
 
+def rename_claims(claims: ClaimsSet, labels: Mapping[int, int]) -> ClaimsSet:
+    """Return a claims set under other labels, each claim verified as what it is called then.
+
+    Raises:
+        EncodingError: two claims of one name, or a value that its new name does not have.
+    """
+    renamed: dict[int | str, cbor.Item] = {}
+    for label, value in claims.claims.items():
+        called = labels.get(label, label) if isinstance(label, int) else label
+        if called in renamed:
+            raise EncodingError(f"the claim {called} stands twice, once under its old label")
+        _verify_claim(called, value)
+        renamed[called] = value
+    return ClaimsSet(claims=MappingProxyType(renamed), submodules=claims.submodules)
+
+
 def _read(item: cbor.Item, depth: int) -> ClaimsSet:
     if type(item) is not dict:
         raise EncodingError(f"expected a claims set, got {type(item).__name__}")
@@ -222,7 +238,8 @@ def _is_json_token(text: str) -> bool:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(parsed, list) and len(parsed) == _PAIR and parsed[0] in _JSON_TOKENS
+    is_pair = isinstance(parsed, list) and len(parsed) == _PAIR
+    return is_pair and isinstance(parsed[0], str) and parsed[0] in _JSON_TOKENS
 
 
 def _unread(part: ClaimsSet | NestedToken | DetachedDigest) -> cbor.Item:

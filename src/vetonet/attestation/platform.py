@@ -12,7 +12,7 @@ from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
 from vetonet.attestation.report import ComputeReport
 from vetonet.attestation.report_rules import Subject
 from vetonet.attestation.tpm import read_count, verify_quote
-from vetonet.crypto.keys import PublicKey
+from vetonet.crypto.keys import Algorithm, PublicKey
 from vetonet.crypto.statement import Signed
 from vetonet.errors import Problem, VetonetError
 
@@ -102,6 +102,8 @@ def _appraise(
 
 def _judge_boot(alias: AliasEndorsement, key: PublicKey, kind: str) -> Iterator[Found]:
     evidence = alias.platform
+    if alias.alias == key:
+        yield "platform-mismatched", "names the device key itself as the key of a boot"
     if kind == SIMULATED:
         if evidence is not None:
             yield _UNEXPECTED
@@ -109,6 +111,8 @@ def _judge_boot(alias: AliasEndorsement, key: PublicKey, kind: str) -> Iterator[
     if evidence is None:
         yield "platform-missing", "comes without the quote of its TPM"
         return
+    if alias.alias.algorithm is not Algorithm.ES256:
+        yield "platform-mismatched", "names a key of a boot that its TPM cannot hold"
     nonce = compute_platform_nonce(alias)
     try:
         verify_quote(evidence, key, nonce=nonce, firmware_digest=alias.firmware_digest)

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
-from vetonet.attestation.eat import NONCE, PROFILE, UEID, ClaimsSet, read_claims_set
+from vetonet.attestation.eat import NONCE, PROFILE, UEID, ClaimsSet, read_claims_set, rename_claims
 from vetonet.crypto import cose
 from vetonet.crypto.keys import UEID_RAND, PublicKey
 from vetonet.encoding import cbor
@@ -50,6 +50,7 @@ OLD_LABELS: Final[Mapping[int, int]] = MappingProxyType(
 )
 """The private claims of the first profile, and the registered one that each became."""
 
+_VALIDITY: Final = frozenset({4, 5})  # exp and nbf: whoever passes them over takes what has expired
 _SECURED: Final = range(0x3000, 0x3100)  # RFC 9783 section 4.3.1; the low byte is the maker's own
 _INSTANCE_BYTES: Final = 33
 _IMPLEMENTATION_BYTES: Final = 32
@@ -133,12 +134,15 @@ def appraise_psa(data: bytes, endorsements: PsaEndorsements, nonce: bytes) -> At
     if refusal is not None:
         return AttestationResult(judgements=(refusal,))
     name = f"instance {parsed.instance_id.hex()[:16]}"
-    signed = build_judgement("evidence-signed", f"is signed by the endorsed key of {name}")
+    authentic = (
+        build_judgement("evidence-signed", f"is signed by the endorsed key of {name}"),
+        build_judgement("implementation-recognised", "is of hardware for which its maker endorses that key"),
+    )
     references = endorsements.references.get(parsed.implementation_id, ())
     policy = AppraisalPolicy(
         rules=(*PSA_RULES.rules, AnswersNonce(nonce=nonce), RunsKnown(references=tuple(references)))
     )
-    return AttestationResult(judgements=(signed, *policy.judge(parsed)))
+    return AttestationResult(judgements=(*authentic, *policy.judge(parsed)))
 
 
 def read_psa_claims(payload: bytes) -> PsaClaims:
@@ -156,12 +160,12 @@ def read_psa_claims(payload: bytes) -> PsaClaims:
 
 def _rename(claims: ClaimsSet) -> ClaimsSet:
     """Return the claims under their registered labels, if they are of the first profile and only of that."""
-    if PROFILE in claims.claims or claims.claims.get(OLD_PROFILE_LABEL) != OLD_PROFILE:
-        return claims
-    renamed: dict[int | str, cbor.Item] = {}
-    for label, value in claims.claims.items():
-        renamed[OLD_LABELS.get(label, label) if isinstance(label, int) else label] = value
-    return ClaimsSet(claims=renamed) if len(renamed) == len(claims.claims) else claims
+    is_old = claims.claims.get(OLD_PROFILE_LABEL) == OLD_PROFILE
+    if is_old and PROFILE in claims.claims:
+        raise EncodingError("names two profiles")
+    if not is_old and not OLD_LABELS.keys().isdisjoint(claims.claims):
+        raise EncodingError("holds claims of the first profile under another")
+    return rename_claims(claims, OLD_LABELS) if is_old else claims
 
 
 def _verify(token: cose.Sign1, claims: PsaClaims, endorsements: PsaEndorsements) -> Judgement | None:
@@ -183,6 +187,8 @@ def _find_malformed(claims: ClaimsSet) -> Iterator[Judgement]:
     if profile not in {*PSA_PROFILES, OLD_PROFILE}:
         yield build_judgement("profile-unknown", f"names the profile {str(profile)[:80]!r}")
         return
+    if not _VALIDITY.isdisjoint(held):
+        yield build_judgement("claim-malformed", "has a validity of its own, which its profile does not know")
     for label, (name, is_fitting) in _DEMANDED.items():
         if label not in held:
             yield build_judgement("claim-missing", f"lacks the claim {name}")
@@ -266,19 +272,6 @@ class AnswersNonce(SingleRule[PsaClaims]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfEndorsedHardware(SingleRule[PsaClaims]):
-    """Its implementation is one for which a maker endorsed this very key, or it were not authentic."""
-
-    GOOD: ClassVar[str] = "implementation-recognised"
-    PRAISE: ClassVar[str] = "is of hardware that its maker endorses"
-
-    def find_problems(self, evidence: PsaClaims, /) -> Iterator[Found]:
-        """Yield nothing: that it got here is the answer."""
-        del evidence
-        yield from ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Secured:
     """The device is in the one state in which its keys, memory and storage are closed to everybody."""
 
@@ -335,5 +328,5 @@ def _is_same(component: PsaComponent, reference: PsaComponent) -> bool:
     return component.measurement == reference.measurement and len(versions) <= 1
 
 
-PSA_RULES: Final[AppraisalPolicy[PsaClaims]] = AppraisalPolicy(rules=(OfEndorsedHardware(), Secured()))
+PSA_RULES: Final[AppraisalPolicy[PsaClaims]] = AppraisalPolicy(rules=(Secured(),))
 """What every PSA token must satisfy, whoever asks."""

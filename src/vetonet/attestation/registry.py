@@ -1,7 +1,4 @@
-"""The registry: every enrolled chip and every alias key, read leaf by leaf from the log (VN-8.3, VN-8.4).
-
-Whom a treaty lets enrol chips and log batches, this package knows as ``TrustAnchors`` only.
-"""
+"""The registry: every enrolled chip and every alias key, read leaf by leaf from the log (VN-8.3, VN-8.4)."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NoReturn, Protocol, TypeAlias
+from typing import NoReturn, TypeAlias
 
 from vetonet.attestation.conflict import (
     Conflict,
@@ -31,6 +28,7 @@ from vetonet.attestation.enrolment import (
 from vetonet.attestation.reference_values import ReferenceRegister
 from vetonet.attestation.report import ReportBatch
 from vetonet.attestation.revocation import RevocationRegister
+from vetonet.attestation.trust_anchors import TrustAnchors, index_makers, index_owners
 from vetonet.crypto.keys import PublicKey
 from vetonet.crypto.statement import Keys, Signed, open_statement, read_unverified
 from vetonet.errors import EquivocationError, RefusedError, UnknownPartyError
@@ -40,53 +38,6 @@ Window: TypeAlias = tuple[Milliseconds, Milliseconds]
 """From when up to when, the end excluded."""
 
 _Subject: TypeAlias = tuple[bool, str, bytes]
-
-
-class Maker(Protocol):
-    """A chip maker as a treaty names it."""
-
-    @property
-    def endorser_id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def root_key(self) -> PublicKey:
-        """The pinned key of its root."""
-        ...
-
-    @property
-    def attester_kind(self) -> str:
-        """The only kind of attester it vouches for."""
-        ...
-
-
-class Owner(Protocol):
-    """An operator as a treaty names it."""
-
-    @property
-    def operator_id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def key(self) -> PublicKey:
-        """Its statement key."""
-        ...
-
-
-class TrustAnchors(Protocol):
-    """Whom a treaty lets enrol chips and log batches; ``vetonet.policy.treaty.Treaty`` is one."""
-
-    @property
-    def endorsers(self) -> Sequence[Maker]:
-        """The makers."""
-        ...
-
-    @property
-    def operators(self) -> Sequence[Owner]:
-        """The operators."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +105,8 @@ class Registry:
         """
         device = open_enrolment(
             data,
-            endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
-            operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
+            endorser_keys=index_makers(anchors.endorsers),
+            operator_keys=index_owners(anchors.operators),
         )
         kinds = {maker.endorser_id: maker.attester_kind for maker in anchors.endorsers}
         enrolment = device.enrolment
@@ -169,8 +120,7 @@ class Registry:
         """Add a chip: one key, one owner, one serial of its maker, once (VN-8.3, VN-17.2).
 
         Raises:
-            RefusedError: it is enrolled already, by the very same statement, was retired or revoked, or its
-                key is an alias key.
+            RefusedError: it is enrolled already, by the very same statement, was retired or revoked.
             EquivocationError: its maker and an owner signed another enrolment of the same key, or of its
                 serial; where that convicts the maker, a ``DeviceConflictError`` with the proof.
         """
@@ -180,10 +130,13 @@ class Registry:
             if earlier is not None and earlier.enrolment != enrolment:
                 self._refuse_second(earlier, device)
         self._require_in_service(device)
-        if device.ueid in self._devices or device.device_key.key_id in self._aliases:
+        if device.ueid in self._devices:
             msg = f"the key of device {device.ueid.hex()[:16]} is registered already"
             raise RefusedError(msg, culprit=enrolment.owner, clause="VN-8.3")
         self._devices[device.ueid] = self._serials[serial] = device
+        # Who endorsed this key as its own alias proved nothing by that, and must not keep its owner out.
+        self._aliases.pop(device.device_key.key_id, None)
+        self._alias_keys.pop(device.device_key.key_id, None)
 
     def _refuse_second(self, earlier: EnrolledDevice, later: EnrolledDevice) -> NoReturn:
         """Two different enrolments of one key, or of one serial of one maker."""
@@ -213,8 +166,8 @@ class Registry:
         signed = open_retirement(
             data,
             device,
-            endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
-            operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
+            endorser_keys=index_makers(anchors.endorsers),
+            operator_keys=index_owners(anchors.operators),
         )
         self._require_in_service(device)
         self._retired[device.ueid] = signed
@@ -242,6 +195,9 @@ class Registry:
         """
         self._require_in_service(device)
         claims, culprit = alias.statement, device.ueid.hex()
+        if claims.alias.ueid in self._devices:
+            msg = f"the alias key {claims.alias.key_id.hex()[:16]} is the device key of a chip"
+            raise RefusedError(msg, culprit=culprit, clause="VN-8.4")
         if claims.alias.key_id in self._aliases:
             msg = f"the alias key {claims.alias.key_id.hex()[:16]} is registered already"
             raise RefusedError(msg, culprit=culprit, clause="VN-8.4")
@@ -280,7 +236,7 @@ class Registry:
         """The makers' reference values, and which of them count."""
         return self._references
 
-    def read_reference(self, data: bytes, anchors: TrustAnchors, leaf_index: int = 0) -> None:
+    def read_reference(self, data: bytes, anchors: TrustAnchors, leaf_index: int) -> None:
         """Open reference values of a maker, and remember them (VN-17.6).
 
         Raises:
@@ -311,7 +267,7 @@ class Registry:
         """The makers' revocation lists."""
         return self._revocations
 
-    def read_revocation_list(self, data: bytes, anchors: TrustAnchors, leaf_index: int = 0) -> None:
+    def read_revocation_list(self, data: bytes, anchors: TrustAnchors, leaf_index: int) -> None:
         """Open the next revocation list of a maker, whose chips in it count no more (VN-17.3).
 
         Raises:
@@ -329,7 +285,7 @@ class Registry:
         """What the conflicts in the log prove, in their order."""
         return tuple(self._convictions.values())
 
-    def read_conflict(self, data: bytes, anchors: TrustAnchors, leaf_index: int = 0) -> Conviction:
+    def read_conflict(self, data: bytes, anchors: TrustAnchors, leaf_index: int) -> Conviction:
         """Judge a conflict, and remember whom it convicts; return that (VN-17.4).
 
         Raises:
@@ -339,8 +295,8 @@ class Registry:
         """
         conviction = verify_conflict(
             Conflict.from_bytes(data),
-            endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
-            operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
+            endorser_keys=index_makers(anchors.endorsers),
+            operator_keys=index_owners(anchors.operators),
         )
         if conviction.subject in self._convictions:
             msg = f"a conflict in the log convicts of this already: {conviction.detail}"

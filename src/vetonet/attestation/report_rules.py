@@ -5,19 +5,30 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.counters import find_overcount
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.identity import DeviceCertificate
 from vetonet.attestation.report import ComputeReport, DebugStatus
-from vetonet.attestation.revocation import RevocationList
 from vetonet.crypto.keys import PublicKey
 from vetonet.units import Milliseconds
 
 
-@dataclass(frozen=True, slots=True)
+class Revocations(Protocol):
+    """What a maker says of the chips that it no longer vouches for, verified."""
+
+    def is_current(self, now: Milliseconds) -> bool:
+        """Whether that is new enough at this time."""
+        ...
+
+    def find_reason(self, ueid: bytes, /) -> str | None:
+        """Return why a chip is revoked, or None where it is not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """One authentic report with what its chip's maker and the chip itself endorse.
 
@@ -38,8 +49,8 @@ class Subject:
     certificate: DeviceCertificate
     models: Collection[bytes]
     firmware: tuple[Found, ...]
-    kind: str = ""
-    revocations: RevocationList | None = None
+    kind: str
+    revocations: Revocations | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +179,7 @@ class CertifiedNow(SingleRule[Subject]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfAcceptedKind(SingleRule[Subject]):
-    """What vouches for the claims is of a kind accepted by name: ``SIMULATED`` never is by silence."""
+    """What vouches for the claims is of a kind that the verifier named, or pinned with a root."""
 
     GOOD: ClassVar[str] = "kind-accepted"
     PRAISE: ClassVar[str] = "is by a chip of a kind that is accepted"
@@ -176,7 +187,7 @@ class OfAcceptedKind(SingleRule[Subject]):
     kinds: AbstractSet[str]
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
-        """Yield ``kind-refused`` where nobody named it."""
+        """Yield ``kind-refused`` where the verifier did neither."""
         if evidence.kind not in self.kinds:
             yield "kind-refused", f"is by a chip of the kind {evidence.kind!r}, which nobody named"
 

@@ -58,8 +58,8 @@ def spell_command() -> str:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object in one line."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """Print one JSON object in one line, all of it in ASCII: names from files must not steer a terminal."""
+    click.echo(json.dumps(value))
 
 
 def print_line(text: str = "") -> None:

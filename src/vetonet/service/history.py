@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vetonet.attestation.conflict import read_kind
 from vetonet.attestation.registry import Registry
-from vetonet.crypto.statement import Signed
+from vetonet.crypto.statement import Signed, read_kind
 from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, member, one_of
 from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
 from vetonet.policy.quorum import Decision
@@ -142,7 +141,7 @@ class History:
         elif read_kind(data) in KINDS:
             self._follow_ledger(read_leaf(self.ledger, leaf_index, data))
         else:
-            self.admission.admit(data, recorded_at_ms)
+            self.admission.admit(data, now=recorded_at_ms, leaf_index=leaf_index)
         self._add_leaf(data)
 
     def _follow_ledger(self, ledger: Ledger) -> None:

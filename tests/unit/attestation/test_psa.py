@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from support.psa_tokens import (
     LOADER,
     OTHER_KEY,
     SIGNER,
+    make_template,
     make_token,
 )
 from vetonet.attestation.ear import AttestationResult, Tier
@@ -24,11 +26,14 @@ from vetonet.attestation.psa import (
     LIFECYCLE,
     OLD_LABELS,
     OLD_PROFILE,
+    PSA_RULES,
+    AnswersNonce,
+    RunsKnown,
     appraise_psa,
     is_psa_token,
     read_psa_claims,
 )
-from vetonet.attestation.psa_endorsements import decode_base64, read_psa_endorsements
+from vetonet.attestation.psa_endorsements import KEYS, decode_base64, read_psa_endorsements
 from vetonet.crypto import cose
 from vetonet.encoding import cbor
 from vetonet.errors import EncodingError
@@ -49,6 +54,18 @@ def test_a_good_token_is_affirmed_in_what_psa_speaks_of() -> None:
     assert affirmed == {"instance-identity", "executables", "hardware", "runtime-opaque", "storage-opaque"}
     assert is_psa_token(make_token())
     assert not is_psa_token(b"\xa3")
+
+
+def test_who_signed_an_authentic_token_is_told_before_the_rules_speak() -> None:
+    told = [entry.reason for entry in judge().judgements]
+    assert told[:2] == ["evidence-signed", "implementation-recognised"]
+    assert told[2:5] == ["lifecycle-secured", "memory-isolated", "storage-sealed"]
+
+
+def test_every_rule_can_refuse() -> None:
+    worst = read_psa_claims(cbor.to_bytes(CLAIMS | {LIFECYCLE: 0, NONCE: bytes(32)}))
+    rules = (*PSA_RULES.rules, AnswersNonce(nonce=ASKED), RunsKnown(references=()))
+    assert all(list(rule.find_problems(worst)) for rule in rules)
 
 
 @pytest.mark.parametrize("profile", ["http://arm.com/psa/2.0.0", "tag:psacertified.org,2023:psa#tfm"])
@@ -167,6 +184,19 @@ COMID: dict[str, Any] = {
 
 def test_a_comid_endorses_a_key_for_an_instance_of_an_implementation() -> None:
     assert list(read_psa_endorsements(COMID).keys) == [(b"\0", b"\x01")]
+
+
+def test_a_second_key_for_one_instance_is_refused_in_whatever_file_it_stands() -> None:
+    ours, others = json.loads(make_template()), json.loads(make_template(OTHER_KEY))
+    known = read_psa_endorsements(ours)
+    assert read_psa_endorsements(ours, ours) == known == read_psa_endorsements(ours, known=known)
+    assert list(read_psa_endorsements(COMID, known=known).keys) == [*known.keys, (b"\0", b"\x01")]
+    triples = ours["triples"][KEYS] + others["triples"][KEYS]
+    for documents in ((ours, others), (others, ours), ({"triples": {KEYS: triples}},)):
+        with pytest.raises(EncodingError, match="two keys of instance 01"):
+            read_psa_endorsements(*documents)
+    with pytest.raises(EncodingError, match="two keys of instance 01"):
+        read_psa_endorsements(others, known=known)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from support.paper_tpm import FIRMWARE, NONCE, OTHER_FIRMWARE
 from support.tpm_chips import TpmChip, make_chip
 from vetonet.attestation.enrolment import DeviceEnrolment
 from vetonet.attestation.platform import SIMULATED, TPM2
-from vetonet.attestation.tpm import COUNTER_INDEX, read_count, read_quote
+from vetonet.attestation.tpm import COUNTER_INDEX, read_count, verify_quote
 from vetonet.cli.demo.command import Performance, perform
 from vetonet.compliance.bundle import Bundle
 from vetonet.crypto.keys import Algorithm
@@ -50,7 +50,7 @@ def open_tpm(tmp_path: Path) -> Iterator[Open]:
 
 
 def count_of(element: Tpm2Element) -> int:
-    return read_count(element.advance(NONCE), element.public_key, nonce=NONCE).count
+    return read_count(element.advance(NONCE), element.public_key, nonce=NONCE)
 
 
 def power_off(element: Tpm2Element) -> None:
@@ -63,7 +63,7 @@ def power_off(element: Tpm2Element) -> None:
 def test_key_quote_and_count_are_what_the_verifier_reads(open_tpm: Open) -> None:  # VN-17.1
     element = open_tpm("a")
     alias = element.start(FIRMWARE, SEED)
-    read_quote(element.quote(NONCE), element.public_key, nonce=NONCE, firmware_digest=FIRMWARE)
+    verify_quote(element.quote(NONCE), element.public_key, nonce=NONCE, firmware_digest=FIRMWARE)
     assert count_of(element) < count_of(element)
     for key in (element, alias):
         assert key.public_key.algorithm is Algorithm.ES256
@@ -79,7 +79,7 @@ def test_the_device_key_and_the_count_survive_a_loss_of_power_and_the_alias_key_
     before = count_of(element)
     again = element.start(OTHER_FIRMWARE, SEED)
     assert again.public_key != alias.public_key
-    read_quote(element.quote(NONCE), device_key, nonce=NONCE, firmware_digest=OTHER_FIRMWARE)
+    verify_quote(element.quote(NONCE), device_key, nonce=NONCE, firmware_digest=OTHER_FIRMWARE)
     with pytest.raises(StorageError):
         alias.sign(b"report")
     power_off(element)
@@ -209,7 +209,7 @@ def test_a_tcti_string_names_a_tpm_that_starts_once_for_each_reset_of_its_machin
             try:
                 element = connect_within(f"swtpm:path={address}", 10)
                 element.start(FIRMWARE, SEED)
-                read_quote(element.quote(NONCE), element.public_key, nonce=NONCE, firmware_digest=FIRMWARE)
+                verify_quote(element.quote(NONCE), element.public_key, nonce=NONCE, firmware_digest=FIRMWARE)
                 with pytest.raises(StorageError, match="since its last reset"):
                     element.start(FIRMWARE, SEED)
                 element.close()

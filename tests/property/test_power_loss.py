@@ -211,15 +211,19 @@ def sweep(**kinds: Any) -> Iterator[tuple[str, list[str]]]:
     """Yield every moment of a life and each fate of the writes in the balance, with what is wrong then."""
     plain, _ = live(**kinds)
     for index, name in enumerate(plain.moments):
-        fates = [Fate(kept=())]
-        for fate in fates:
-            trial = Trial(chip=CHIP, began_ms=NOW_MS, failures={index: fate}, **kinds)
-            try:
-                flaws = find_flaws(trial, trial.run(LIFE))
-            except VetonetError as error:
-                flaws = [type(error).__name__]
-            fates += trial.distinct[1:] if fate is fates[0] else ()
-            yield f"{index} {name} {fate}", flaws
+        first, flaws = attempt(index, Fate(kept=()), **kinds)
+        yield f"{index} {name} {Fate(kept=())}", flaws
+        for fate in first.distinct[1:]:
+            yield f"{index} {name} {fate}", attempt(index, fate, **kinds)[1]
+
+
+def attempt(index: int, fate: Fate, **kinds: Any) -> tuple[Trial, list[str]]:
+    """A life in which the power fails at one moment, and what is wrong with it."""
+    trial = Trial(chip=CHIP, began_ms=NOW_MS, failures={index: fate}, **kinds)
+    try:
+        return trial, find_flaws(trial, trial.run(LIFE))
+    except VetonetError as error:
+        return trial, [type(error).__name__]
 
 
 def test_a_loss_of_power_at_any_moment_loses_nothing_and_counts_nothing_twice() -> None:

@@ -49,7 +49,7 @@ from vetonet.attestation.spdm.evidence_entry import read_evidence
 from vetonet.attestation.spdm.manifest_xml import read_manifest
 from vetonet.attestation.spdm.message import MeasurementReport
 from vetonet.attestation.spdm.opaque import OpaqueData
-from vetonet.attestation.tpm import TpmEvidence, read_count, read_quote
+from vetonet.attestation.tpm import TpmEvidence, read_count, verify_quote
 from vetonet.crypto import cose
 from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
 from vetonet.encoding import cbor
@@ -111,13 +111,13 @@ def _seed_tpm() -> Iterator[bytes]:
     yield from (RECORDED_QUOTE, RECORDED_COUNT_2)
 
 
-def _read_sealed(data: bytes) -> object:
+def _read_sealed(data: bytes) -> None:
     """Let the TPM's own key sign the bytes, as an attestation that is no attestation."""
     sealed = seal(data[:256] or b"\x00", _TPM.device_key)
     try:
-        return read_quote(sealed, _TPM.public_key, nonce=NONCE, firmware_digest=TPM_FIRMWARE)
+        verify_quote(sealed, _TPM.public_key, nonce=NONCE, firmware_digest=TPM_FIRMWARE)
     except VetonetError:
-        return read_count(sealed, _TPM.public_key, nonce=NONCE)
+        read_count(sealed, _TPM.public_key, nonce=NONCE)
 
 
 def _seed_spdm() -> Iterator[bytes]:
@@ -166,7 +166,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
                 TpmEvidence.from_bytes,
                 _read_sealed,
                 lambda data: read_count(data, RECORDED_KEY, nonce=NONCE),
-                lambda data: read_quote(data, RECORDED_KEY, nonce=NONCE, firmware_digest=TPM_FIRMWARE),
+                lambda data: verify_quote(data, RECORDED_KEY, nonce=NONCE, firmware_digest=TPM_FIRMWARE),
             ),
             list_seeds=_seed_tpm,
         ),

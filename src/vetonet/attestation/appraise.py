@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from vetonet.attestation.appraisal_policy import Found
-from vetonet.attestation.counters import Fault, PrecisionLedger, compare_counters
+from vetonet.attestation.counters import PrecisionLedger, compare_counters
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
 from vetonet.attestation.report import ComputeReport, compute_report_digest
 from vetonet.attestation.report_rules import REPORT_RULES, Subject
@@ -78,8 +78,8 @@ def appraise_chain(reports: Sequence[Signed[ComputeReport]]) -> tuple[Problem, .
         found = list(_find_first_gap(report) if latest is None else _follow(latest, report))
         problems += found
         if latest is None or report.statement.counter > latest.statement.counter:
-            ledger, faults = ledger.follow(report.statement)
-            problems += _tell_faults(report, faults)
+            ledger, contradictions = ledger.follow(report.statement)
+            problems += _tell(report, contradictions)
             latest = report
     return tuple(problems)
 
@@ -112,7 +112,7 @@ def _follow(latest: Signed[ComputeReport], report: Signed[ComputeReport]) -> Ite
     elif after.previous_digest != compute_report_digest(latest.data):
         yield _about(report, "report-fork", f"follows another report {before.counter} than the one there is")
     yield from _compare_windows(before, report)
-    yield from _tell_faults(report, compare_counters(before, after))
+    yield from _tell(report, compare_counters(before, after))
     if after.boot_count < before.boot_count:
         yield _about(report, "boot-rollback", f"is of an earlier boot than report {before.counter}")
 
@@ -133,8 +133,8 @@ def _compare_windows(before: ComputeReport, report: Signed[ComputeReport]) -> It
         yield _about(report, "window-gap", f"leaves out time after report {before.counter}")
 
 
-def _tell_faults(report: Signed[ComputeReport], faults: Iterable[Fault]) -> Iterator[Problem]:
-    return (_about(report, fault.reason, fault.detail) for fault in faults)
+def _tell(report: Signed[ComputeReport], found: Iterable[Found]) -> Iterator[Problem]:
+    return (_about(report, reason, detail) for reason, detail in found)
 
 
 def _about(report: Signed[ComputeReport], reason: str, detail: str) -> Problem:

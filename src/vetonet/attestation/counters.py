@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
+from vetonet.attestation.appraisal_policy import Found
 from vetonet.attestation.report import CYCLES_PER_MS, ComputeReport
 from vetonet.units import Flop, Precision
-
-
-class Fault(NamedTuple):
-    """What is wrong with the counters of a report: the reason, and the end of a sentence about it."""
-
-    reason: str
-    detail: str
-
 
 COUNTERS: Final[Sequence[tuple[str, str]]] = (
     ("cumulative_flop", "FLOP"),
@@ -26,22 +19,22 @@ COUNTERS: Final[Sequence[tuple[str, str]]] = (
 """Every counter that stands in every report, with what it counts; those of precisions take turns."""
 
 
-def find_overcount(claims: ComputeReport) -> Iterator[Fault]:
+def find_overcount(claims: ComputeReport) -> Iterator[Found]:
     """Yield where one report contradicts itself: more in one precision than in all."""
     over = claims.precision_flop - claims.cumulative_flop
     if over > 0:
-        yield Fault("meter-mismatched", f"counts {over} FLOP more in {claims.precision} than in all")
+        yield "meter-mismatched", f"counts {over} FLOP more in {claims.precision} than in all"
 
 
-def compare_counters(before: ComputeReport, after: ComputeReport) -> Iterator[Fault]:
+def compare_counters(before: ComputeReport, after: ComputeReport) -> Iterator[Found]:
     """Yield each counter that fell from a report to a later one, by how much."""
     for name, what in COUNTERS:
         fell = getattr(before, name) - getattr(after, name)
         if fell > 0:
-            yield Fault("meter-rollback", f"counts {what} less by {fell} than report {before.counter}")
+            yield "meter-rollback", f"counts {what} less by {fell} than report {before.counter}"
 
 
-def compare_work(before: ComputeReport | None, after: ComputeReport) -> Iterator[Fault]:
+def compare_work(before: ComputeReport | None, after: ComputeReport) -> Iterator[Found]:
     """Yield where the work of one interval and the cycles that it took contradict each other.
 
     Args:
@@ -52,9 +45,9 @@ def compare_work(before: ComputeReport | None, after: ComputeReport) -> Iterator
     flop = after.cumulative_flop - (0 if before is None else before.cumulative_flop)
     there_are = (after.window_end_ms - after.window_start_ms) * CYCLES_PER_MS
     if cycles > there_are:
-        yield Fault("meter-mismatched", f"counts {cycles} cycles in an interval of {there_are}")
+        yield "meter-mismatched", f"counts {cycles} cycles in an interval of {there_are}"
     if flop > 0 and not cycles:
-        yield Fault("meter-mismatched", f"counts {flop} FLOP in no cycle at all")
+        yield "meter-mismatched", f"counts {flop} FLOP in no cycle at all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,23 +64,23 @@ class PrecisionLedger:
     newest: ComputeReport | None = None
     is_whole: bool = True
 
-    def follow(self, claims: ComputeReport) -> tuple[PrecisionLedger, tuple[Fault, ...]]:
+    def follow(self, claims: ComputeReport) -> tuple[PrecisionLedger, tuple[Found, ...]]:
         """Return the ledger with a report counted in, and what it contradicts of those before it.
 
         An interval computes in one precision, so where no report is missing the counters of all precisions
         make the total.
         """
         is_next = claims.counter == (0 if self.newest is None else self.newest.counter) + 1
-        faults = [*compare_work(self.newest, claims)] if is_next else []
+        found = [*compare_work(self.newest, claims)] if is_next else []
         fell = self.counted.get(claims.precision, 0) - claims.precision_flop
         total_fell = self.newest is not None and claims.cumulative_flop < self.newest.cumulative_flop
         if fell > 0 and not total_fell:  # else it is said already
             detail = f"counts {fell} FLOP less in {claims.precision} than one before it"
-            faults.append(Fault("meter-rollback", detail))
+            found.append(("meter-rollback", detail))
         counted = {**self.counted, claims.precision: claims.precision_flop}
         is_whole = self.is_whole and is_next and fell <= 0 and not total_fell
         apart = sum(counted.values()) - claims.cumulative_flop
         if is_whole and apart:
-            faults.append(Fault("meter-mismatched", f"counts a total that is off by {apart} FLOP"))
+            found.append(("meter-mismatched", f"counts a total that is off by {apart} FLOP"))
         ledger = PrecisionLedger(counted=counted, newest=claims, is_whole=is_whole and not apart)
-        return ledger, tuple(faults)
+        return ledger, tuple(found)

@@ -11,7 +11,7 @@ from vetonet.attestation.appraisal_policy import Found, SingleRule
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
 from vetonet.attestation.report import ComputeReport
 from vetonet.attestation.report_rules import Subject
-from vetonet.attestation.tpm import read_count, read_quote
+from vetonet.attestation.tpm import read_count, verify_quote
 from vetonet.crypto.keys import Algorithm, PublicKey
 from vetonet.crypto.statement import Signed
 from vetonet.errors import Problem, VetonetError
@@ -115,7 +115,7 @@ def _judge_boot(alias: AliasEndorsement, key: PublicKey, kind: str) -> Iterator[
         yield "platform-mismatched", "names a key of a boot that its TPM cannot hold"
     nonce = compute_platform_nonce(alias)
     try:
-        read_quote(evidence, key, nonce=nonce, firmware_digest=alias.firmware_digest)
+        verify_quote(evidence, key, nonce=nonce, firmware_digest=alias.firmware_digest)
     except VetonetError as error:
         yield "platform-mismatched", f"does not have the quote of its TPM: {error}"
 
@@ -128,7 +128,7 @@ def _read_count(report: ComputeReport, key: PublicKey, kind: str) -> int | Found
     if evidence is None:
         return "platform-missing", "comes without the count of its TPM"
     try:
-        return read_count(evidence, key, nonce=compute_platform_nonce(report)).count
+        return read_count(evidence, key, nonce=compute_platform_nonce(report))
     except VetonetError as error:
         return "platform-mismatched", f"does not have the count of its TPM: {error}"
 

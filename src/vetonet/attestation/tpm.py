@@ -65,38 +65,6 @@ class TpmEvidence(Record):
     signature: bytes = member(2, bstr(64))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockInfo:
-    """The TPM's own clock when it attested (part 2 section 10.11.1).
-
-    Attributes:
-        clock_ms: milliseconds with power, over its life.
-        reset_count, restart_count: how often it was reset, or resumed since; for the endorsement hierarchy
-            they are told as they are.
-        is_safe: whether the clock cannot have been reported higher before.
-    """
-
-    clock_ms: int
-    reset_count: int
-    restart_count: int
-    is_safe: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TpmQuote:
-    """That the firmware register holds exactly what this boot measured; verified."""
-
-    clock: ClockInfo
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TpmCount:
-    """What the monotonic counter stood at; verified."""
-
-    count: int
-    clock: ClockInfo
-
-
 def compute_pcr(firmware_digest: bytes) -> bytes:
     """Return what the firmware register holds after one extension since the reset."""
     return sha256(bytes(_SHA256_BYTES) + firmware_digest).digest()
@@ -133,8 +101,8 @@ def compute_counter_name(attributes: int = COUNTER_ATTRIBUTES) -> bytes:
     return _name_of(_NV_PUBLIC.pack(COUNTER_INDEX, _SHA256, attributes | _WRITTEN, 0, COUNTER_BYTES))
 
 
-def read_quote(data: bytes, key: PublicKey, *, nonce: bytes, firmware_digest: bytes) -> TpmQuote:
-    """Return a quote in which the TPM of this device key says that this firmware, alone, was measured.
+def verify_quote(data: bytes, key: PublicKey, *, nonce: bytes, firmware_digest: bytes) -> None:
+    """The TPM of this device key says in a quote that this firmware, alone, was measured.
 
     Args:
         data: untrusted bytes of a ``TpmEvidence``.
@@ -147,16 +115,15 @@ def read_quote(data: bytes, key: PublicKey, *, nonce: bytes, firmware_digest: by
         InvalidSignatureError: the device key did not sign it.
         AppraisalError: it is another attestation, over another nonce, or of something else.
     """
-    clock, rest = _read_attest(data, key, nonce, kind=_ATTEST_QUOTE)
+    rest = _read_attest(data, key, nonce, kind=_ATTEST_QUOTE)
     if len(rest) != _QUOTE.size:
         raise EncodingError(f"expected a quote of {_QUOTE.size} bytes, got {len(rest)}")
     expected = (1, _SHA256, len(_SELECTION), _SELECTION, _SHA256_BYTES, compute_pcr_digest(firmware_digest))
     if _QUOTE.unpack(rest) != expected:
         _refuse(f"the quote is not of firmware {firmware_digest.hex()[:16]} in register {FIRMWARE_PCR}")
-    return TpmQuote(clock=clock)
 
 
-def read_count(data: bytes, key: PublicKey, *, nonce: bytes) -> TpmCount:
+def read_count(data: bytes, key: PublicKey, *, nonce: bytes) -> int:
     """Return what the TPM of this device key says that its monotonic counter stands at.
 
     Args:
@@ -165,27 +132,28 @@ def read_count(data: bytes, key: PublicKey, *, nonce: bytes) -> TpmCount:
         nonce: what the certification must be over.
 
     Raises:
-        EncodingError, InvalidSignatureError, AppraisalError: as ``read_quote``; another index, or one of
+        EncodingError, InvalidSignatureError, AppraisalError: as ``verify_quote``; another index, or one of
             other attributes, is no counter.
     """
-    clock, rest = _read_attest(data, key, nonce, kind=_ATTEST_NV)
+    rest = _read_attest(data, key, nonce, kind=_ATTEST_NV)
     if len(rest) != _COUNT.size:
         raise EncodingError(f"expected a certified counter of {_COUNT.size} bytes, got {len(rest)}")
     name_bytes, name, offset, size, count = _COUNT.unpack(rest)
     if (name_bytes, name, offset, size) != (_NAME_BYTES, compute_counter_name(), 0, COUNTER_BYTES):
         _refuse("what is certified is not the whole of the one counter that nothing sets back")
-    return TpmCount(count=count, clock=clock)
+    return int(count)
 
 
-def _read_attest(data: bytes, key: PublicKey, nonce: bytes, *, kind: int) -> tuple[ClockInfo, bytes]:
-    """Return the clock and what follows it; the numbers are those of VN-17.1."""
+def _read_attest(data: bytes, key: PublicKey, nonce: bytes, *, kind: int) -> bytes:
+    """Return what follows the head that every attestation has; the numbers are those of VN-17.1."""
     evidence = TpmEvidence.from_bytes(data)
     # (1) the device key signed it
     key.verify(evidence.attest, evidence.signature)
     if len(evidence.attest) < _HEAD.size:
         raise EncodingError(f"expected an attestation of more than {_HEAD.size} bytes")
-    magic, tag, name_bytes, name, nonce_bytes, extra, *counts, _version = _HEAD.unpack_from(evidence.attest)
-    clock_ms, reset_count, restart_count, safe = counts
+    magic, tag, name_bytes, name, nonce_bytes, extra, *_clock, safe, _version = _HEAD.unpack_from(
+        evidence.attest
+    )
     # (2) the TPM made it itself, as the attestation that is wanted
     if (magic, tag) != (_GENERATED, kind):
         _refuse(f"expected a TPM's own attestation of type {kind:#06x}, got {magic:#010x} {tag:#06x}")
@@ -197,10 +165,7 @@ def _read_attest(data: bytes, key: PublicKey, nonce: bytes, *, kind: int) -> tup
         _refuse("the attestation is over another nonce")
     if safe > 1:
         raise EncodingError("expected yes or no, spelled 1 or 0")
-    clock = ClockInfo(
-        clock_ms=clock_ms, reset_count=reset_count, restart_count=restart_count, is_safe=bool(safe)
-    )
-    return clock, evidence.attest[_HEAD.size :]
+    return evidence.attest[_HEAD.size :]
 
 
 def _name_of(public: bytes) -> bytes:

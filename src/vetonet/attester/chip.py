@@ -13,7 +13,7 @@ from vetonet.attester.machine import step
 from vetonet.attester.nonvolatile import HandedOut, Kept, read_kept, write_kept
 from vetonet.attester.secure_element import SecureElement
 from vetonet.attester.snapshots import SnapshotTaken
-from vetonet.attester.state import AliasEndorsed, ChipState, Effect, Event, PowerCycled, Refused, ReportSigned
+from vetonet.attester.state import ChipState, Effect, Event, PowerCycled, Refused, ReportSigned
 from vetonet.errors import StorageError, UnexpectedEventError
 from vetonet.units import Milliseconds
 
@@ -92,8 +92,7 @@ class Chip:
         following, effects = step(self.state, event, now)
         if _is_refused(effects):
             return effects
-        # An endorsement of a boot in which nothing more was kept is of use to nobody.
-        waiting = tuple(effect for effect in self._outbox if not isinstance(effect, AliasEndorsed))
+        waiting = self._outbox
         self._keep(following, (*waiting, *_list_handed_out(effects)))
         return (*waiting, *effects)
 
@@ -120,9 +119,7 @@ class Chip:
 
 
 def _list_handed_out(effects: tuple[Effect, ...]) -> tuple[HandedOut, ...]:
-    return tuple(
-        effect for effect in effects if isinstance(effect, AliasEndorsed | ReportSigned | SnapshotTaken)
-    )
+    return tuple(effect for effect in effects if isinstance(effect, ReportSigned | SnapshotTaken))
 
 
 def _is_refused(effects: tuple[Effect, ...]) -> bool:

@@ -18,7 +18,7 @@ from vetonet.attester.holdings import PastTreaty
 from vetonet.attester.models import CHIP_MODELS, ChipModel
 from vetonet.attester.secure_element import SecureElement, SoftwareElement
 from vetonet.attester.snapshots import SnapshotTaken
-from vetonet.attester.state import AliasEndorsed, ChipState, ReportSigned
+from vetonet.attester.state import ChipState, ReportSigned
 from vetonet.crypto.keys import EcdsaSigningKey
 from vetonet.crypto.statement import Signed, read_unverified
 from vetonet.encoding import cbor
@@ -38,8 +38,12 @@ REBUILT: Final[Mapping[str, str]] = {
 }
 """The fields of a chip's state that are not kept, and why."""
 
-HandedOut: TypeAlias = AliasEndorsed | ReportSigned | SnapshotTaken
-"""Effects whose bytes others wait for: kept until it is certain that they were handed out."""
+HandedOut: TypeAlias = ReportSigned | SnapshotTaken
+"""Effects whose bytes others wait for: kept until it is certain that they were handed out.
+
+An alias endorsement is none of them. Whoever asks a chip for a report has received what its start returned,
+so where the power fails before that, the lost alias key signed nothing, and the next start endorses another.
+"""
 
 _SCALARS: Final = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1()}
 _NAMES: Final = {curve.name: name for name, curve in _SCALARS.items()}
@@ -153,7 +157,7 @@ def _compute_outbox() -> Codec[tuple[HandedOut, ...]]:
 
 def _name_model(model: ChipModel) -> cbor.Item:
     """A model is a row of a table that firmware carries, so its name is enough; another one has none."""
-    if _MODELS.get(model.name) is not model and _MODELS.get(model.name) != model:
+    if _MODELS.get(model.name) != model:
         raise EncodingError(f"no such model in the table: {model.name!r}")
     return model.name
 
@@ -170,13 +174,13 @@ def _spell_element(element: SecureElement) -> cbor.Item:
         return element.public_key.to_bytes()
     private = element.device_key.private_key
     number = private.private_numbers().private_value
-    return [element.kind, _NAMES[private.curve.name], number.to_bytes(private.key_size // 8, "big")]
+    return [_NAMES[private.curve.name], number.to_bytes(private.key_size // 8, "big")]
 
 
 def _find_element(item: cbor.Item, element: SecureElement | None) -> SecureElement:
     match item:
-        case [str() as kind, str() as name, bytes() as scalar] if name in _SCALARS:
-            return SoftwareElement(device_key=_derive_ecdsa(_SCALARS[name], scalar), kind=kind)
+        case [str() as name, bytes() as scalar] if name in _SCALARS:
+            return SoftwareElement(device_key=_derive_ecdsa(_SCALARS[name], scalar))
         case _ if element is not None and element.public_key.to_bytes() == item:
             return element
         case _:

@@ -65,8 +65,16 @@ class SoftwareElement:
     """A device key in this process's memory: good for trying things, worth nothing as evidence."""
 
     device_key: EcdsaSigningKey = field(repr=False)
-    kind: str = SIMULATED
-    platform: None = None
+
+    @property
+    def kind(self) -> str:
+        """Always ``SIMULATED``: nothing else may be claimed for a key in memory."""
+        return SIMULATED
+
+    @property
+    def platform(self) -> None:
+        """Nothing vouches for it."""
+        return None
 
     @property
     def public_key(self) -> PublicKey:

@@ -24,7 +24,7 @@ MEAN_GAP_MS: Final = 10 * 24 * MS_PER_HOUR
 """A tenth of a snapshot a day (Shavit 2023, section 3.2)."""
 
 MOST_AT_ONCE: Final = 64
-"""So many are made up for after a long silence: an idle chip held the same weights all the while."""
+"""So many, and no more, are made up for at once: an idle chip held the same weights all the while."""
 
 _TIME: Final = b"vetonet snapshot time 1\n"
 _SALT: Final = b"vetonet snapshot salt 1\n"
@@ -125,7 +125,7 @@ def fold_snapshots(last: bytes, further: bytes) -> bytes:
 
 
 def _add(taken: tuple[bytes, ...], digest: bytes) -> tuple[bytes, ...]:
-    """Return them with one more; what a report has no room for is folded into its last, so none is lost."""
+    """Return them with one more; what a report has no room for is folded into its last."""
     if len(taken) < MAX_SNAPSHOTS:
         return (*taken, digest)
     return (*taken[:-1], fold_snapshots(taken[-1], digest))

@@ -105,10 +105,6 @@ class ClusterJudgement:
         """Whether any criterion is exceeded."""
         return bool(self.exceeded)
 
-    def find(self, criterion: Criterion) -> Measure | None:
-        """Return one criterion's measure, or None where it was not applied."""
-        return next((measure for measure in self.measures if measure.criterion is criterion), None)
-
 
 def compute_h100e(groups: Sequence[ChipGroup]) -> Fraction:
     """Return what chips compute together, in H100-equivalents."""

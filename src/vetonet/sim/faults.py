@@ -1,7 +1,8 @@
 """What can go wrong with a chip, or be done to one, as data: who finds it, by which reason, and what stays.
 
 A row says what is true, also where that is that nobody finds it. A test enacts every row on chips of the real
-machine and holds it to this table; ``docs/attacks-on-chips.md`` shows the same rows.
+machine and holds it to this table; ``docs/attacks-on-chips.md`` shows the same rows. No command uses the
+table yet: a simulator of evasion is to take its attacks from here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 from vetonet.attestation.report import ComputeReport
-from vetonet.attester.state import ChipState
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.statement import sign
 from vetonet.units import Rng
@@ -72,11 +72,6 @@ class Inspection:
     def finds_tampering(self, rng: Rng, *, was_opened: bool) -> bool:
         """Whether this look at one chip finds anything."""
         return was_opened and int.from_bytes(rng(8), "big") * PPM < self.found_ppm * 2**64
-
-
-def clone(chip: ChipState) -> ChipState:
-    """Return a second chip with the same key, counters and licence: its flash, copied to another board."""
-    return replace(chip)
 
 
 def forge(report: ComputeReport, stolen: SigningKey, **claims: Any) -> bytes:

@@ -1,7 +1,9 @@
 """A fleet: many chips of one operator, driven together through licences, work and reports.
 
 The chips are the real machines of ``vetonet.attester``; this only keeps them side by side and hands out to
-each its share of the work.
+each its share of the work. It steps bare states in memory, not a ``Chip`` over a ``ChipStore``: nothing of a
+fleet is durable before it leaves (VN-17.15), and no loss of power is played here. To write a state out takes
+several times as long as a small step, and three syncs of a disk several hundred times.
 """
 
 from __future__ import annotations
@@ -126,10 +128,15 @@ class Fleet:
             operator: who owns the chips and signs for them.
             treaty: what the chips enforce.
             rng: for keys in software.
-            elements: one secure element for each chip, or none for keys in software.
+            elements: as many secure elements as chips, or none at all for keys in software.
             listed_ms: when the maker issues its revocation list, which names no chip yet; by default from
                 when on its certificates hold.
+
+        Raises:
+            ValueError: another number of elements than of chips.
         """
+        if elements and len(elements) != count:
+            raise ValueError(f"expected a secure element for each of {count} chips, got {len(elements)}")
         chips, enrolments = [], []
         for number, element in enumerate(elements or repeat(None, count), start=1):
             serial = f"{model.name}-{number:06}"

@@ -8,6 +8,8 @@ import pytest
 
 from support.fleet import make_fleet, tell
 from support.world import NOW_MS
+from vetonet.attestation.registry import Registry
+from vetonet.attestation.report import open_report
 from vetonet.attester.chip import Chip, keep_first
 from vetonet.attester.secure_element import SEED_BYTES
 from vetonet.attester.state import (
@@ -84,6 +86,21 @@ def test_a_report_whose_receiver_came_back_is_not_handed_out_again() -> None:
     chip.step(FLEET.free_request(), NOW_MS + 1)
     _, effects = start(flash, 2, chip.state.latest_ms)
     assert not [effect for effect in effects if isinstance(effect, ReportSigned)]
+
+
+def test_an_endorsement_that_was_lost_is_of_a_key_that_signed_nothing() -> None:
+    """VN-17.15: the next start endorses another key, and everything a chip ever reports can be read."""
+    flash = make()
+    start(flash)
+    chip, effects = start(flash, 2)
+    (endorsed,) = effects
+    assert isinstance(endorsed, AliasEndorsed)
+    (report,) = chip.step(IntervalEnded(), NOW_MS + 1)
+    assert isinstance(report, ReportSigned)
+    registry = Registry()
+    registry.read_enrolment(FLEET.enrolments[0], FLEET.council.treaty.statement)
+    assert registry.read_alias(endorsed.data).statement.boot_count == 2
+    assert open_report(report.data, registry.aliases).statement.counter == 1
 
 
 def test_a_refusal_is_answered_without_a_write() -> None:

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.fleet import MODEL, make_fleet
+from vetonet.attestation.platform import SIMULATED
 from vetonet.attester.machine import step
 from vetonet.attester.nonvolatile import REBUILT, Kept, read_kept, write_kept
 from vetonet.attester.secure_element import SoftwareElement
-from vetonet.attester.state import AliasEndorsed, ChipState, IntervalEnded, Phase, ReportSigned
+from vetonet.attester.snapshots import SnapshotTaken
+from vetonet.attester.state import ChipState, IntervalEnded, Phase, ReportSigned
 from vetonet.crypto.keys import Algorithm, PublicKey, SigningKey, generate_ecdsa
 from vetonet.crypto.rng import SeededRng
 from vetonet.encoding import cbor
@@ -30,7 +32,8 @@ def run() -> ChipState:
 
 
 RUNNING = run()
-KEPT = Kept(state=RUNNING, outbox=(AliasEndorsed(data=b"alias"), ReportSigned(data=b"report")))
+SNAPSHOT = SnapshotTaken(at_ms=1, digest=bytes(32), salt=b"\x01" * 32)
+KEPT = Kept(state=RUNNING, outbox=(SNAPSHOT, ReportSigned(data=b"report")))
 DATA = write_kept(KEPT)
 
 
@@ -176,15 +179,25 @@ def test_of_a_key_in_a_secure_element_only_its_public_half_is_kept() -> None:
             read_kept(data, other)
 
 
-def test_a_software_element_is_kept_whole() -> None:
-    element = SoftwareElement(device_key=generate_ecdsa(SeededRng(b"s"), Algorithm.ES384), kind="OTHER")
+def test_a_software_element_is_kept_whole_and_is_always_simulated() -> None:
+    """VN-17.1: no flash can make another kind of it."""
+    element = SoftwareElement(device_key=generate_ecdsa(SeededRng(b"s"), Algorithm.ES384))
     found = read_kept(write_kept(Kept(state=replace(RUNNING, secure_element=element)))).state
-    assert (found.ueid, found.secure_element.kind) == (element.public_key.ueid, "OTHER")
+    assert (found.ueid, found.secure_element.kind) == (element.public_key.ueid, SIMULATED)
+    with pytest.raises(TypeError):
+        SoftwareElement(device_key=element.device_key, kind="TPM2")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
     "key",
-    [["S", "p256", bytes(32)], ["S", "p256", b"\x01" * 31], ["S", "p257", bytes(32)], ["S", "p256"], b""],
+    [
+        ["p256", bytes(32)],
+        ["p256", b"\x01" * 31],
+        ["p257", bytes(32)],
+        ["p256"],
+        ["TPM2", "p256", b"\x01" * 32],
+        b"",
+    ],
 )
 def test_an_item_that_is_no_key_is_refused_without_being_shown(key: Any) -> None:
     with pytest.raises(EncodingError) as caught:

@@ -172,7 +172,7 @@ def test_weights_are_snapshotted_whatever_the_workload_is_called(workload: Workl
     assert taken_of(effects)
 
 
-def test_more_than_a_report_holds_are_folded_into_its_last_and_none_is_lost() -> None:
+def test_more_than_a_report_holds_are_folded_into_its_last() -> None:
     # VN-17.11
     chip = often(CHIP, mean_gap_ms=MS_PER_HOUR // 20)
     chip, effects = step(chip, IntervalEnded(), chip.latest_ms + MS_PER_HOUR)
@@ -185,6 +185,7 @@ def test_more_than_a_report_holds_are_folded_into_its_last_and_none_is_lost() ->
 
 
 def test_a_long_silence_is_made_up_for_by_a_bounded_number() -> None:
+    """VN-17.11."""
     snapshots = Snapshots(mean_gap_ms=1).begin(0, SECRETS[0])
     later, taken = snapshots.take_until(10**12, SECRETS[0])
     assert len(taken) == MOST_AT_ONCE

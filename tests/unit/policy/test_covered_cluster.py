@@ -10,7 +10,9 @@ from vetonet.policy.covered_cluster import (
     LIMIT_MEMORY_BYTES,
     LIMIT_NETWORK_BIT_PER_S,
     ChipGroup,
+    ClusterJudgement,
     Criterion,
+    Measure,
     compute_h100e,
     compute_tpp,
     judge_cluster,
@@ -27,6 +29,10 @@ def group(chips: int = 1, flop_per_s: int = 10**12, memory_bytes: int = GB) -> C
 def real(name: str, chips: int) -> ChipGroup:
     model = find_chip_model(name)
     return ChipGroup(chips=chips, flop_per_s=model.peak_at(Precision.FP16), memory_bytes=model.memory_bytes)
+
+
+def measure_of(judgement: ClusterJudgement, criterion: Criterion) -> Measure:
+    return next(measure for measure in judgement.measures if measure.criterion is criterion)
 
 
 def test_the_draft_states_its_compute_threshold_in_three_units() -> None:
@@ -63,9 +69,7 @@ def test_fifty_a100_are_covered_by_their_memory_alone() -> None:
     assert compute_h100e(node) == Fraction(15_600, 990)
     assert judgement.exceeded == (Criterion.MEMORY,)
     assert not judge_cluster(node, with_memory=False).is_covered
-    memory = judgement.find(Criterion.MEMORY)
-    assert memory is not None
-    assert memory.value == 4_000 * GB
+    assert measure_of(judgement, Criterion.MEMORY).value == 4_000 * GB
 
 
 def test_the_network_criterion_does_not_see_nodes_that_train_together_over_100_mbit() -> None:
@@ -73,8 +77,7 @@ def test_the_network_criterion_does_not_see_nodes_that_train_together_over_100_m
     node = [real("NVIDIA A100 SXM4 80 GB", 50)]
     judgement = judge_cluster(node, network_bit_per_s=100 * 10**6, with_memory=False)
     assert not judgement.is_covered
-    network = judgement.find(Criterion.NETWORK)
-    assert network is not None
+    network = measure_of(judgement, Criterion.NETWORK)
     assert network.limit / network.value == 250
 
 
@@ -89,8 +92,9 @@ def test_what_exceeds_everything_names_everything() -> None:
     assert judgement.exceeded == (Criterion.COMPUTE, Criterion.NETWORK, Criterion.MEMORY)
 
 
-def test_a_criterion_that_was_not_applied_is_not_found() -> None:
-    assert judge_cluster([group()], with_memory=False).find(Criterion.MEMORY) is None
+def test_a_criterion_that_was_not_applied_has_no_measure() -> None:
+    measures = judge_cluster([group()], with_memory=False).measures
+    assert [measure.criterion for measure in measures] == [Criterion.COMPUTE, Criterion.NETWORK]
 
 
 def test_a_cluster_without_chips_is_refused() -> None:  # VN-17.17

@@ -31,7 +31,7 @@ from vetonet.attester.tamper import TamperDetected
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed, sign_jointly
 from vetonet.errors import EquivocationError, StorageError
-from vetonet.sim.faults import FAULTS, PPM, Catcher, Fault, Inspection, clone, forge
+from vetonet.sim.faults import FAULTS, PPM, Catcher, Fault, Inspection, forge
 from vetonet.storage.chip_store import ChipStore
 from vetonet.storage.flash import BLOCK_BYTES, FlashMemory
 from vetonet.units import MS_PER_HOUR, WorkloadClass
@@ -128,8 +128,8 @@ def roll_back_unseen() -> Finding:
 
 
 def run_twice() -> Finding:
-    twin = clone(LEASED)
-    return judge([*BEFORE, work_on(LEASED)[1], work_on(twin, OTHER_JOB)[1]])
+    """A state is a value, so the clone of a chip is that value, used a second time."""
+    return judge([*BEFORE, work_on(LEASED)[1], work_on(LEASED, OTHER_JOB)[1]])
 
 
 def enrol_twice() -> Finding:
@@ -260,7 +260,7 @@ def convict(conflict: Conflict) -> Conviction:
 def test_two_reports_of_one_counter_prove_a_clone_to_anybody() -> None:
     """VN-17.4: no registry of what was seen is needed."""
     known = FLEET.registry.find_alias(BEFORE[0].signer.key_id)
-    first, second = work_on(LEASED)[1], work_on(clone(LEASED), OTHER_JOB)[1]
+    first, second = work_on(LEASED)[1], work_on(LEASED, OTHER_JOB)[1]
     conflict = build_report_conflict(known.device, (first, known.alias), (second, known.alias))
     conviction = convict(conflict)
     assert conviction.kind is ConflictKind.TWO_REPORTS

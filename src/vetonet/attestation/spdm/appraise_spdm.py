@@ -148,7 +148,10 @@ def _judge_nonce(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[J
 
 
 def _judge_firmware_id(entry: EvidenceEntry) -> Iterator[Judgement]:
-    """Step 5: the firmware that the certificate is for, measured by the chip's boot ROM, is what reports."""
+    """Step 5: the firmware that the certificate is for, measured by the chip's boot ROM, is what reports.
+
+    A switch reports none: there is nothing to compare, so nothing good is said.
+    """
     certified, reported = entry.chain[0].firmware_id, entry.report.opaque.firmware_id
     if certified is None:
         yield build_judgement("firmware-id-missing", "the chip's certificate names no firmware")
@@ -158,9 +161,10 @@ def _judge_firmware_id(entry: EvidenceEntry) -> Iterator[Judgement]:
         yield build_judgement(
             "firmware-id-mismatched", "the firmware was measured by another key than the issuer's"
         )
-    if reported is None and entry.architecture.has_driver:
-        yield build_judgement("firmware-id-missing", "the report names no firmware")
-    elif reported is not None and reported != digest:
+    if reported is None:
+        if entry.architecture.has_driver:
+            yield build_judgement("firmware-id-missing", "the report names no firmware")
+    elif reported != digest:
         yield build_judgement("firmware-id-mismatched", f"expected {digest.hex()}, got {reported.hex()}")
     else:
         yield build_judgement("firmware-id-recognised", digest.hex())

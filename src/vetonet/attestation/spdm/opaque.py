@@ -16,7 +16,6 @@ from vetonet.errors import EncodingError
 
 HEADER_BYTES: Final = 4
 COUNT_BYTES: Final = 4
-FIRMWARE_ID_BYTES: Final = 48
 VBIOS_BYTES: Final = 8
 
 

@@ -246,6 +246,14 @@ def test_a_switch_needs_a_manifest_of_its_firmware_alone() -> None:
     assert list_reasons(judge(to_file(switch_fields()))) == ["rim-missing"]
 
 
+def test_of_a_switch_no_firmware_id_is_said_to_be_recognised() -> None:
+    """VN-17.16: it reports none, so nothing was compared."""
+    assert "firmware-id-recognised" in [found.reason for found in judge(entry()).judgements]
+    assert "firmware-id-recognised" not in [
+        found.reason for found in judge(to_file(switch_fields())).judgements
+    ]
+
+
 def test_a_mismatch_names_index_expectation_and_finding() -> None:
     found = judge(entry(with_measurement(25))).failed
     assert [judgement.detail for judgement in found] == [

@@ -173,7 +173,7 @@ def _conclude(
 ) -> int:
     from vetonet.cli.party_status import say_lacking
 
-    outcome = entry.phase.value or UNKNOWN
+    outcome = entry.phase_word or UNKNOWN
     if as_json:
         print_json(
             {

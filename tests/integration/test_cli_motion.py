@@ -1,0 +1,97 @@
+"""A motion on firmware from the command line: moved, voted on and adopted, under its own name throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.command_line import Ended, call, finish, served, start
+from vetonet.cli.exits import Exit
+
+PLAN = """\
+name = "Three that patch"
+parties = ["P1", "P2", "P3"]
+makers = ["maker1"]
+
+[[operator]]
+id = "op1"
+
+[[band]]
+name = "free"
+from-flop = 0
+rule = "free"
+
+[[band]]
+name = "licensed"
+from-flop = 1e24
+rule = "licensed"
+
+[times]
+window = "1h"
+signing = "2s"
+report-interval = "1h"
+report-grace = "1h"
+lease = "24h"
+
+[action.run-grant]
+quorum = { threshold = 2, of = "parties" }
+
+[action.lease-renewal]
+same-as = "run-grant"
+
+[action.security-patch]
+same-as = "run-grant"
+"""
+NOWHERE = "cd" * 32
+WINDOWS = ("5s", "15s", "30s")
+"""A loaded machine takes its time to start two processes; who comes too late gets a longer window."""
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("motion")
+    (root / "plan.toml").write_text(PLAN)
+    founded = call("treaty", "new", "--file", root / "plan.toml", "--out", root / "trial")
+    assert founded.code == Exit.OK, founded.err
+    return root / "trial"
+
+
+@pytest.fixture(scope="module")
+def address(trial: Path) -> Iterator[str]:
+    with served(trial) as bound:
+        yield bound
+
+
+def move(trial: Path, address: str, subject: str, *options: str) -> Ended:
+    common = ("--dir", trial, "--party", "P1", "--server", address)
+    return call("move", "security-patch", "--subject", subject, *common, *options)
+
+
+@pytest.fixture(scope="module")
+def adopted(trial: Path, address: str) -> tuple[str, Ended, Ended]:
+    """A motion's name, and how the two grants that adopted it ended: for people, and for scripts."""
+    name, ended = "", list[Ended]()
+    common = ("--dir", trial, "--server", address, "--yes")
+    for window in WINDOWS:
+        name = move(trial, address, NOWHERE, "--window", window, "--json").value["name"]
+        voting = [
+            start("vote", "grant", name, "--party", party, *common, *options)
+            for party, options in (("P1", ()), ("P2", ("--json",)))
+        ]
+        ended = [finish(process) for process in voting]
+        if not any("the vote is over" in end.err for end in ended):
+            break
+    return name, ended[0], ended[1]
+
+
+def test_who_votes_for_a_motion_learns_that_it_is_adopted_and_by_which_leaf(
+    adopted: tuple[str, Ended, Ended],
+) -> None:
+    _, people, scripts = adopted
+    assert (people.code, scripts.code) == (Exit.OK, Exit.OK), (people.err, scripts.err)
+    assert (scripts.value["outcome"], scripts.value["licence_id"]) == ("adopted", None)
+    leaf_index = scripts.value["resolution_leaf_index"]
+    assert people.out.splitlines()[-1].startswith(f"adopted, resolution at leaf {leaf_index}: 2 of 2 granted")
+    assert "does not show it" not in people.err

@@ -95,3 +95,33 @@ def test_who_votes_for_a_motion_learns_that_it_is_adopted_and_by_which_leaf(
     leaf_index = scripts.value["resolution_leaf_index"]
     assert people.out.splitlines()[-1].startswith(f"adopted, resolution at leaf {leaf_index}: 2 of 2 granted")
     assert "does not show it" not in people.err
+
+
+def test_who_votes_for_a_motion_signs_a_resolution_and_no_licence(adopted: tuple[str, Ended, Ended]) -> None:
+    _, people, scripts = adopted
+    assert any("signed our share of the resolution, attempt " in ended.err for ended in (people, scripts))
+    assert "licence" not in people.out + people.err + scripts.err
+
+
+def test_a_watch_says_that_a_motion_is_adopted_and_where_its_resolution_is(
+    adopted: tuple[str, Ended, Ended], trial: Path, address: str
+) -> None:
+    name, _, scripts = adopted
+    people = call("watch", name, "--dir", trial, "--server", address)
+    assert people.code == Exit.OK
+    assert f"{name}  adopted: 2 of 2 granted" in people.out
+    shown = call("watch", name, "--dir", trial, "--server", address, "--json").value
+    assert shown["resolution_leaf_index"] == scripts.value["resolution_leaf_index"]
+    assert (shown["licence_leaf_index"], shown["tally"]["outcome_kind"]) == (None, "resolution")
+
+
+def test_a_grant_of_a_motion_that_does_not_wait_is_told_what_it_cannot_sign(
+    trial: Path, address: str
+) -> None:
+    moved = move(trial, address, NOWHERE)
+    assert moved.out.splitlines()[-1].endswith(" --dir DIR --party ID")
+    name = moved.out.split()[1].rstrip(",")
+    common = ("--dir", trial, "--server", address, "--party", "P3", "--yes", "--no-wait")
+    granted = call("vote", "grant", name, *common)
+    assert granted.code == Exit.OK
+    assert "the resolution needs enough others that wait" in granted.err

@@ -101,7 +101,8 @@ def move(*, action: str, subject: str, as_json: bool, **options: Any) -> None:
         print_json({**shown, "leaf_index": view.leaf_index, "phase": view.phase.value})
         return
     print_line(f"moved {view.name}, leaf {view.leaf_index} of the log; the vote closes at {closes}")
-    print_line(f"next, as each party: {spell_command()} vote grant|veto|abstain {view.name}")
+    speaker = "--dir DIR --party ID" if options["directory"] is not None else "--home HOME"
+    print_line(f"next, as each party: {spell_command()} vote grant|veto|abstain {view.name} {speaker}")
 
 
 def _find_member(options: dict[str, Any]) -> tuple[Member, str]:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.command_line import Ended, call, finish, served, start
+from support.firmware import FIRMWARE, PATCHED, sign_reference
+from vetonet.attestation.reference_values import open_reference_values
+from vetonet.cli.directory import ROOT_KEY_FILE, load_operator, read_treaty
 from vetonet.cli.exits import Exit
+from vetonet.cli.party_home import enter
+from vetonet.cli.session import connect
+from vetonet.cli.vote_home import _read_reference
+from vetonet.party.keys import load_signing_key
+from vetonet.policy.action import ActionClass
+from vetonet.policy.motion import Motion
 
 PLAN = """\
 name = "Three that patch"
@@ -125,3 +135,52 @@ def test_a_grant_of_a_motion_that_does_not_wait_is_told_what_it_cannot_sign(
     granted = call("vote", "grant", name, *common)
     assert granted.code == Exit.OK
     assert "the resolution needs enough others that wait" in granted.err
+
+
+@pytest.fixture(scope="module")
+def logged(trial: Path, address: str) -> str:
+    """Return the digest of a maker's second reference values, which the log holds."""
+    root = load_signing_key(trial / "makers" / "maker1" / ROOT_KEY_FILE)
+    values = [
+        sign_reference(root, firmware, maker="maker1", number=number)
+        for number, firmware in enumerate((FIRMWARE, PATCHED), start=1)
+    ]
+
+    async def append() -> None:
+        async with connect(load_operator(trial, "op1"), address, is_insecure=False) as client:
+            await client.append_statements(values)
+
+    asyncio.run(append())
+    return open_reference_values(values[-1], {root.public_key.key_id: root.public_key}).payload_digest.hex()
+
+
+def test_who_votes_on_firmware_sees_what_it_is(trial: Path, address: str, logged: str) -> None:
+    name = move(trial, address, logged, "--json").value["name"]
+    ended = call("vote", "abstain", name, "--dir", trial, "--server", address, "--party", "P3", "--yes")
+    assert ended.code == Exit.OK, ended.err
+    assert "maker1, Test Chip, number 2" in ended.out
+    assert "metering-engine 1.1, svn 2" in ended.out
+
+
+def test_a_home_reads_from_the_log_what_firmware_a_motion_is_about(
+    trial: Path, address: str, logged: str
+) -> None:
+    home, key_file = trial.parent / "p3", trial.parent / "p3.key"
+    made = call(
+        *("party", "init", home, "--from", trial, "--party", "P3", "--key-file", key_file),
+        *("--coordinator", address),
+    )
+    assert made.code == Exit.OK, made.err
+    motion = Motion(
+        treaty_digest=read_treaty(trial).payload_digest,
+        epoch=1,
+        mover="P1",
+        action=ActionClass.SECURITY_PATCH,
+        subject_digest=bytes.fromhex(logged),
+        opens_ms=0,
+        closes_ms=1000,
+        ends_ms=2000,
+        serial=bytes(16),
+    )
+    shown = asyncio.run(_read_reference(enter(home, None, key_file), motion))
+    assert shown["reference"]["number"] == 2

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vetonet.cli.output import format_duration, format_flop
+from vetonet.cli.references import list_reference_rows
 from vetonet.crypto.statement import Signed, compute_digest
 from vetonet.policy.expression import Threshold
 from vetonet.policy.matter import Matter, find_action, find_recused
@@ -87,6 +88,7 @@ def list_rows(described: Mapping[str, Any], now: Milliseconds) -> list[tuple[str
             ("digest", described["digest"]),
             ("motion", f"{described['action']}, by {described['mover']}"),
             ("about", described["subject"]),
+            *list_reference_rows(described),
             ("text", described["text"] or "none"),
             ("vote closes", closes),
             ("lapses", format_time(described["ends_ms"])),

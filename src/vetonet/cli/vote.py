@@ -232,12 +232,15 @@ async def _cast(daemon: PartyDaemon, order: Order, digest: bytes) -> int:
 async def _show_proposal(daemon: PartyDaemon, member: Member, order: Order) -> bytes:
     """Return what is voted on, having shown it as the log has it."""
     from vetonet.cli.proposals import describe_matter, list_rows
+    from vetonet.cli.references import describe_reference
 
     ledger = await daemon.sync()
     digest = pick(order.prefix, list(ledger.order))
     is_resumed = _require_open(ledger.find(digest), member.name, order)
-    described = describe_matter(ledger.find(digest).matter, member.treaty.statement, ledger.licensed)
+    matter = ledger.find(digest).matter
+    described = describe_matter(matter, member.treaty.statement, ledger.licensed)
     if not order.as_json:
+        described |= describe_reference(daemon.view, matter.statement)
         print_line(f"{member.name} votes {order.choice} on {described['name']}")
         print_table(("", ""), list_rows(described, read_clock()))
         print_line()

@@ -184,3 +184,27 @@ def test_a_home_reads_from_the_log_what_firmware_a_motion_is_about(
     )
     shown = asyncio.run(_read_reference(enter(home, None, key_file), motion))
     assert shown["reference"]["number"] == 2
+
+
+WARNED = (
+    "Warning: the log holds no reference values of this digest (yet); "
+    "a resolution before them approves nothing"
+)
+
+
+def test_moving_firmware_that_the_log_does_not_hold_is_warned_of_in_one_line(
+    trial: Path, address: str, logged: str
+) -> None:
+    moved = move(trial, address, NOWHERE)
+    assert (moved.code, moved.err.splitlines()) == (Exit.OK, [WARNED])
+    known = move(trial, address, logged)
+    assert (known.code, known.err) == (Exit.OK, "")
+
+
+def test_firmware_in_the_log_is_not_moved_by_the_class_that_would_approve_nothing(
+    trial: Path, address: str, logged: str
+) -> None:
+    common = ("--dir", trial, "--party", "P1", "--server", address)
+    refused = call("move", "new-guarantee", "--subject", logged, *common)
+    assert (refused.code, refused.err.count("\n")) == (Exit.USAGE, 1)
+    assert "their maker signed them as security-patch" in refused.err

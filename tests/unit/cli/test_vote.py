@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from support.world import NOW_MS, make_council
 from vetonet.cli import vote as command
 from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.vote_home import _conclude
 from vetonet.cli.vote_outcome import _read_outcome, to_exit
+from vetonet.party.home import Home
+from vetonet.party.orders import Carried
+from vetonet.party.status import describe_vote
 from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import VetoReason
 from vetonet.policy.motion import derive_resolution, open_resolution
@@ -118,3 +123,10 @@ def test_a_motion_that_the_log_does_not_show_adopted_is_not_so_on_the_coordinato
 ) -> None:
     assert _read_outcome(replace(adopt(), outcome=None), "licensed") == "unknown"
     assert "the log does not show it" in capsys.readouterr().err
+
+
+def test_through_a_daemon_a_motion_is_adopted_too(capsys: pytest.CaptureFixture[str]) -> None:
+    entry = describe_vote(adopt(), NOW_MS + MS_PER_HOUR)
+    done, nobody = Carried(leaf_index=2, undelivered=()), cast(Home, None)
+    code = _conclude(nobody, Choice.GRANT, entry, done, is_waited=True, as_json=False)
+    assert (code, capsys.readouterr().out.split(";")[0]) == (Exit.OK, "adopted")

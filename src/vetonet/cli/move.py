@@ -11,16 +11,26 @@ import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
-from vetonet.cli.output import examples, json_option, print_json, print_line, spell_command
+from vetonet.cli.output import examples, json_option, print_json, print_line, spell_command, warn
 from vetonet.cli.parameters import DURATION, show
-from vetonet.cli.present import reading
-from vetonet.cli.session import insecure_option, parse_prefix, pick, read_clock, run_async, server_option
+from vetonet.cli.present import read_view
+from vetonet.cli.session import (
+    connect,
+    insecure_option,
+    parse_prefix,
+    pick,
+    read_clock,
+    run_async,
+    server_option,
+)
 from vetonet.cli.speaker import find_home, speaker_options
 from vetonet.errors import VetonetError
 from vetonet.units import MS_PER_HOUR, MS_PER_S, Milliseconds, format_time
 
 if TYPE_CHECKING:
+    from vetonet.attestation.reference_values import ReferenceValues
     from vetonet.cli.directory import Member
+    from vetonet.party.logview import LogView
     from vetonet.party.views import ProposalView
     from vetonet.policy.motion import Motion
     from vetonet.voting.ledger import Ledger
@@ -101,7 +111,8 @@ def move(*, action: str, subject: str, as_json: bool, **options: Any) -> None:
         print_json({**shown, "leaf_index": view.leaf_index, "phase": view.phase.value})
         return
     print_line(f"moved {view.name}, leaf {view.leaf_index} of the log; the vote closes at {closes}")
-    print_line(f"next, as each party: {spell_command()} vote grant|veto|abstain {view.name}")
+    speaker = "--dir DIR --party ID" if options["directory"] is not None else "--home HOME"
+    print_line(f"next, as each party: {spell_command()} vote grant|veto|abstain {view.name} {speaker}")
 
 
 def _find_member(options: dict[str, Any]) -> tuple[Member, str]:
@@ -124,8 +135,28 @@ async def _send(member: Member, address: str, wish: _Wish, *, is_insecure: bool)
     """Return the motion as logged; who moves needs no memory, as nothing is wrong with moving twice."""
     from vetonet.crypto.statement import sign
 
-    async with reading(member, address, is_insecure=is_insecure) as (client, ledger):
-        return await client.create_proposal(sign(_draw_up(member, ledger, wish), member.key))
+    async with connect(member, address, is_insecure=is_insecure) as client:
+        view = await read_view(client, member.treaty)
+        motion = _draw_up(member, view.ledger, wish)
+        _look_up_firmware(view, motion)
+        return await client.create_proposal(sign(motion, member.key))
+
+
+def _look_up_firmware(view: LogView, motion: Motion) -> None:
+    """Who moves hears it where the log does not hold, or not yet, the firmware that is to be approved.
+
+    Raises:
+        Failure: its maker signed it for the other class of action.
+    """
+    from vetonet.cli.references import NOT_LOGGED, find_reference
+
+    if motion.action not in APPROVING:
+        return
+    values = find_reference(view, motion.subject_digest)
+    if values is None:
+        warn(f"{NOT_LOGGED} (yet); a resolution before them approves nothing")
+    else:
+        _require_purpose("--subject", values, motion.action)
 
 
 def _draw_up(member: Member, ledger: Ledger, wish: _Wish) -> Motion:
@@ -200,7 +231,11 @@ def _read_reference(path: Path, ledger: Ledger, action: str) -> bytes:
     except VetonetError as error:
         message = f"{path}: expected reference values by a maker of the treaty: {error}"
         raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
-    if signed.statement.purpose != action:
-        purpose = signed.statement.purpose.value
-        raise Failure(f"{path}: their maker signed them as {purpose}; move that, or they never count")
+    _require_purpose(str(path), signed.statement, action)
     return signed.payload_digest
+
+
+def _require_purpose(where: str, values: ReferenceValues, action: str) -> None:
+    if values.purpose != action:
+        purpose = values.purpose.value
+        raise Failure(f"{where}: their maker signed them as {purpose}; move that, or they never count")

@@ -27,6 +27,7 @@ STYLES: Final[Mapping[str, str]] = {
     "INCONCLUSIVE": "yellow",
     "VIOLATION": "bold red",
     "licensed": "green",
+    "adopted": "green",
     "granted": "green",
     "grant": "green",
     "vetoed": "bold red",

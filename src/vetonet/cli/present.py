@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from vetonet.cli.directory import Member
     from vetonet.crypto.statement import Signed
     from vetonet.party.client import CoordinatorClient
+    from vetonet.party.logview import LogView
     from vetonet.policy.treaty import Treaty
     from vetonet.voting.ledger import Ledger
 
 
-async def read_ledger(client: CoordinatorClient, treaty: Signed[Treaty]) -> Ledger:
-    """Return what the log amounts to, every leaf of it verified under its witnessed checkpoint.
+async def read_view(client: CoordinatorClient, treaty: Signed[Treaty]) -> LogView:
+    """Return the log, every leaf of it verified under its witnessed checkpoint.
 
     The client knows every treaty that was in force afterwards.
 
@@ -36,7 +37,16 @@ async def read_ledger(client: CoordinatorClient, treaty: Signed[Treaty]) -> Ledg
     view.advance(await client.fetch_leaves(0, size), signed)
     for later in (*view.ledger.predecessors, view.ledger.treaty):
         client.adopt(later)
-    return view.ledger
+    return view
+
+
+async def read_ledger(client: CoordinatorClient, treaty: Signed[Treaty]) -> Ledger:
+    """Return what the log amounts to, as ``read_view`` read it.
+
+    Raises:
+        VetonetError: as ``read_view``.
+    """
+    return (await read_view(client, treaty)).ledger
 
 
 @asynccontextmanager

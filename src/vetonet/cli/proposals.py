@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vetonet.cli.output import format_duration, format_flop
+from vetonet.cli.references import list_reference_rows
 from vetonet.crypto.statement import Signed, compute_digest
 from vetonet.policy.expression import Threshold
 from vetonet.policy.matter import Matter, find_action, find_recused
@@ -87,6 +88,7 @@ def list_rows(described: Mapping[str, Any], now: Milliseconds) -> list[tuple[str
             ("digest", described["digest"]),
             ("motion", f"{described['action']}, by {described['mover']}"),
             ("about", described["subject"]),
+            *list_reference_rows(described),
             ("text", described["text"] or "none"),
             ("vote closes", closes),
             ("lapses", format_time(described["ends_ms"])),
@@ -140,6 +142,7 @@ def describe_tally(
         "abstained": [p for p in parties if choices.get(p) is Choice.ABSTAIN],
         "missing": [p for p in parties if p not in choices],
         "recused": sorted(recused),
+        "outcome_kind": name_outcome(matter),
         "min_grants": expression.min_grants if isinstance(expression, Threshold) else None,
         "has_quorum": quorum.has_quorum(choices, recused),
         "is_vetoed": quorum.is_vetoed(choices, recused),
@@ -149,10 +152,15 @@ def describe_tally(
     }
 
 
+def name_outcome(matter: Matter) -> str:
+    """Return what a quorum signs where it grants this: a licence of a run, a resolution on a motion."""
+    return "resolution" if isinstance(matter, Motion) else "licence"
+
+
 def explain_end(tally: Mapping[str, Any], outcome: str) -> str | None:
     """Return why a vote ended so, where the tally seems to say otherwise."""
     if outcome == "expired" and tally["has_quorum"] and not tally["is_vetoed"]:
-        return "no licence was signed in time"
+        return f"no {tally['outcome_kind']} was signed in time"
     return None
 
 

@@ -59,7 +59,8 @@ def _describe_terms(terms: Terms) -> dict[str, Any]:
         ],
         "quorum": describe_quorum(terms.find_quorum(ActionClass.RUN_GRANT), list_roster(terms)),
         "actions": {
-            rule.action.value: describe_quorum(rule.quorum, list_roster(terms)) for rule in terms.actions
+            rule.action.value: describe_quorum(rule.quorum, list_roster(terms), (rule.action,))
+            for rule in terms.actions
         },
         "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in terms.bands],
         "operators": [
@@ -110,15 +111,15 @@ def _spell_time(duration: Milliseconds) -> str:
 
 def print_actions(actions: Iterable[tuple[ActionClass, Quorum]], roster: tuple[str, ...]) -> None:
     """Print who decides what; classes with one and the same quorum stand together."""
-    grouped: dict[Quorum, list[str]] = {}
+    grouped: dict[Quorum, list[ActionClass]] = {}
     for action, quorum in actions:
-        grouped.setdefault(quorum, []).append(action.value)
-    for quorum, names in grouped.items():
-        print_line(f"{', '.join(names)}:")
-        for clause in list_quorum_clauses(quorum, roster):
+        grouped.setdefault(quorum, []).append(action)
+    for quorum, decided_so in grouped.items():
+        print_line(f"{', '.join(decided_so)}:")
+        for clause in list_quorum_clauses(quorum, roster, decided_so):
             print_line(f"  {clause}")
-    decided = {name for names in grouped.values() for name in names}
-    left = [action.value for action in ActionClass if action.value not in decided]
+    decided = {action for decided_so in grouped.values() for action in decided_so}
+    left = [action.value for action in ActionClass if action not in decided]
     print_line(f"nobody can decide, however many agree: {', '.join(left)}")
 
 

@@ -66,7 +66,9 @@ def describe_plan(plan: TreatyPlan) -> dict[str, Any]:
     return {
         "name": plan.name,
         "parties": list(plan.party_ids),
-        "actions": {action.value: describe_quorum(q, plan.party_ids) for action, q in plan.actions},
+        "actions": {
+            action.value: describe_quorum(q, plan.party_ids, (action,)) for action, q in plan.actions
+        },
         "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in plan.bands],
         "operators": [{"id": name, "party": party} for name, party in plan.operators],
         "makers": [spell_maker(plan, maker) for maker in plan.maker_ids],

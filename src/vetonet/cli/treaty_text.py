@@ -9,7 +9,7 @@ from vetonet.cli.files import read_text_input
 from vetonet.cli.output import format_duration, format_flop
 from vetonet.party.toml_reading import MAX_FILE_CHARS
 from vetonet.party.treaty_file import list_mistakes
-from vetonet.policy.action import ActionClass
+from vetonet.policy.action import REQUIRED, ActionClass
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.blocking import compute_fewest_signers, list_key_vetoes
 from vetonet.policy.expression import AllOf, Expression, Threshold
@@ -40,17 +40,22 @@ def list_file_mistakes(path: Path) -> list[str]:
     return [f"{path}:{mistake.line}: {mistake.reason}" for mistake in list_mistakes(text)]
 
 
-def describe_quorum(quorum: Quorum, roster: Sequence[str] = ()) -> str:
+def describe_quorum(
+    quorum: Quorum, roster: Sequence[str] = (), actions: Sequence[ActionClass] = REQUIRED
+) -> str:
     """Return in one sentence what ``list_quorum_clauses`` says."""
-    return "; ".join(list_quorum_clauses(quorum, roster))
+    return "; ".join(list_quorum_clauses(quorum, roster, actions))
 
 
-def list_quorum_clauses(quorum: Quorum, roster: Sequence[str] = ()) -> list[str]:
+def list_quorum_clauses(
+    quorum: Quorum, roster: Sequence[str] = (), actions: Sequence[ActionClass] = REQUIRED
+) -> list[str]:
     """Return in words who must grant, and which veto there is, of what kind, and what it withstands.
 
     Args:
         quorum: what it takes.
         roster: the whole roster in order, so that it need not be listed.
+        actions: what it decides; who moves what is no run votes like everybody (VN-4.5).
     """
     parts = [
         f"it takes the grants of {_describe_expression(quorum.expression, tuple(roster))}",
@@ -64,9 +69,16 @@ def list_quorum_clauses(quorum: Quorum, roster: Sequence[str] = ()) -> list[str]
         parts.append(
             f"{_join(outside)} {'has' if len(outside) == 1 else 'have'} no say: no ballot of theirs counts"
         )
+    return [*parts, *_describe_recusal(quorum, actions)]
+
+
+def _describe_recusal(quorum: Quorum, actions: Sequence[ActionClass]) -> Iterator[str]:
+    of_runs = [action for action in actions if action in REQUIRED]
+    if not of_runs:
+        return
     struck = "grant" if quorum.recusal is Recusal.GRANTS else "ballot"
-    parts.append(f"the {struck} of the proposer's own party does not count")
-    return parts
+    which = "" if len(of_runs) == len(actions) else f" for {_join(of_runs)}"
+    yield f"the {struck} of the proposer's own party does not count{which}"
 
 
 def _describe_expression(expression: Expression, roster: tuple[str, ...]) -> str:
@@ -219,15 +231,15 @@ def _diff_action(action: ActionClass, a: TreatyPlan, b: TreatyPlan) -> Iterator[
     if alike[0] is not action:
         yield f"{action}: changed as {alike[0]}"
         return
-    before = "nobody could decide it" if old is None else describe_quorum(old, a.party_ids)
-    after = "nobody can decide it" if new is None else describe_quorum(new, b.party_ids)
+    before = "nobody could decide it" if old is None else describe_quorum(old, a.party_ids, alike)
+    after = "nobody can decide it" if new is None else describe_quorum(new, b.party_ids, alike)
     before, after = _omit_shared(before, after)
     if before and after:
         yield f"{action}: was: {before}; is: {after}"
     elif before or after:
         yield f"{action}: {'now also' if after else 'no longer'}: {after or before}"
     else:
-        yield f"{action}: reads the same, but its parties or groups of keys differ"
+        yield f"{action}: reads the same, but its parties, groups of keys or recusal differ"
 
 
 def _omit_shared(old: str, new: str) -> tuple[str, str]:

@@ -117,8 +117,8 @@ def vote(*, choice: str, proposal: str, reason: str | None, **options: Any) -> i
     """Say a party's word on PROPOSAL: grant, veto or abstain. It is said once and stands.
 
     What is voted on is shown from the log, which this command reads and verifies itself. A grant stays until
-    the vote has ended, to sign the licence; where it was ended early, the same command goes on waiting. With
-    --home the party's running daemon says the word, and signs by itself.
+    the vote has ended, to sign the licence or resolution; where it was ended early, the same command goes on
+    waiting. With --home the party's running daemon says the word, and signs by itself.
 
     Exits with 0 if the outcome is the one voted for (or nobody waited for it), 1 if not, 3 if nobody knows.
     """
@@ -183,6 +183,7 @@ def _needs_consent(*, yes: bool, as_json: bool) -> bool:
 
 
 async def _vote(member: Member, address: str, order: Order) -> int:
+    from vetonet.cli.proposals import name_outcome
     from vetonet.policy.quorum import Choice
 
     async with contextlib.AsyncExitStack() as stack:
@@ -198,8 +199,10 @@ async def _vote(member: Member, address: str, order: Order) -> int:
         )
         digest = await _show_proposal(daemon, member, order)
         if order.choice is Choice.GRANT and not order.is_waiting:
+            sought = name_outcome(daemon.ledger.find(digest).matter.statement)
             warn(
-                "with --no-wait this grant counts but cannot sign: the licence needs enough others that wait"
+                "with --no-wait this grant counts but cannot sign: "
+                f"the {sought} needs enough others that wait"
             )
         leaf_index = await _cast(daemon, order, digest)
         note(f"{member.name}'s {order.choice} is leaf {leaf_index} of the log")
@@ -229,12 +232,15 @@ async def _cast(daemon: PartyDaemon, order: Order, digest: bytes) -> int:
 async def _show_proposal(daemon: PartyDaemon, member: Member, order: Order) -> bytes:
     """Return what is voted on, having shown it as the log has it."""
     from vetonet.cli.proposals import describe_matter, list_rows
+    from vetonet.cli.references import describe_reference
 
     ledger = await daemon.sync()
     digest = pick(order.prefix, list(ledger.order))
     is_resumed = _require_open(ledger.find(digest), member.name, order)
-    described = describe_matter(ledger.find(digest).matter, member.treaty.statement, ledger.licensed)
+    matter = ledger.find(digest).matter
+    described = describe_matter(matter, member.treaty.statement, ledger.licensed)
     if not order.as_json:
+        described |= describe_reference(daemon.view, matter.statement)
         print_line(f"{member.name} votes {order.choice} on {described['name']}")
         print_table(("", ""), list_rows(described, read_clock()))
         print_line()
@@ -271,29 +277,34 @@ async def _stay(
     client: CoordinatorClient, daemon: PartyDaemon, order: Order, digest: bytes, member: Member
 ) -> str:
     """Return the phase in which the vote ended; a grant that stops waiting early is told how to go on."""
-    ended = UNKNOWN
+    from vetonet.cli.proposals import name_outcome
+
+    sought, ended = name_outcome(daemon.ledger.find(digest).matter.statement), UNKNOWN
     try:
         ended = await _follow(client, daemon, digest, member)
     finally:
         if ended == UNKNOWN and order.choice == "grant":
-            note(f"{daemon.party_id} has not signed a licence; run the same command to go on waiting for it")
+            said = f"{daemon.party_id} has not signed a {sought}"
+            note(f"{said}; run the same command to go on waiting for it")
     return ended
 
 
 async def _follow(client: CoordinatorClient, daemon: PartyDaemon, digest: bytes, member: Member) -> str:
     """Return the phase in which the vote ended, having signed what the party's own review lets it sign."""
     from vetonet.cli.following import compute_deadline, follow
+    from vetonet.cli.proposals import name_outcome
     from vetonet.party.views import CommitmentsAsked, SigningAsked
     from vetonet.wire.convert import proposal_name
 
     asked = daemon.ledger.find(digest).matter.statement
-    deadline, answered = compute_deadline(asked, member.treaty.statement), set[tuple[bool, int]]()
+    deadline, sought = compute_deadline(asked, member.treaty.statement), name_outcome(asked)
+    answered = set[tuple[bool, int]]()
     note("waiting for the vote to close ...")
     async with contextlib.aclosing(follow(client, proposal_name(digest), deadline=deadline)) as events:
         async for event in events:
             if isinstance(event, CommitmentsAsked | SigningAsked):
                 key = (isinstance(event, SigningAsked), event.attempt)
-                answered |= {key} if key not in answered and await _answer(daemon, event) else set()
+                answered |= {key} if key not in answered and await _answer(daemon, event, sought) else set()
             ended = _find_end(event, deadline)
             if ended is not None:
                 return ended
@@ -309,7 +320,7 @@ def _find_end(event: WatchEvent, deadline: Milliseconds) -> str | None:
     return UNKNOWN if read_clock() > deadline else None
 
 
-async def _answer(daemon: PartyDaemon, asked: CommitmentsAsked | SigningAsked) -> bool:
+async def _answer(daemon: PartyDaemon, asked: CommitmentsAsked | SigningAsked, sought: str) -> bool:
     """Return whether this is settled: what was asked for was given, or is not ours to give.
 
     Where it could not be given the user knows why not; proof that the log cheats ends the command.
@@ -331,5 +342,5 @@ async def _answer(daemon: PartyDaemon, asked: CommitmentsAsked | SigningAsked) -
     except VetonetError as error:
         warn(str(error))
         return False
-    note(f"signed our share of the licence, attempt {asked.attempt + 1}")
+    note(f"signed our share of the {sought}, attempt {asked.attempt + 1}")
     return True

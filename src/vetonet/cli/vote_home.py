@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.output import note, print_json, print_line, print_table, warn
 from vetonet.cli.party_home import enter, reach_daemon
-from vetonet.cli.session import COLLECTION, read_clock, run_async
+from vetonet.cli.session import COLLECTION, connect, read_clock, run_async
 from vetonet.cli.vote_outcome import LICENSED, UNKNOWN, to_exit
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vetonet.party.orders import Carried
     from vetonet.party.status import PartyStatus, ProposalStatus
     from vetonet.policy.ballot import VetoReason
+    from vetonet.policy.matter import Matter
     from vetonet.policy.quorum import Choice
     from vetonet.policy.standing import Standing
     from vetonet.policy.treaty import Treaty
@@ -51,7 +52,7 @@ def vote_through_daemon(
 
     async def ask() -> int:
         async with reach_daemon(home) as daemon:
-            entry = _show(await _find_in_time(daemon, prefix), prefix, home, as_json=as_json)
+            entry = await _show(await _find_in_time(daemon, prefix), prefix, home, as_json=as_json)
             if needs_consent and not click.confirm("Cast this ballot? It cannot be changed.", err=True):
                 raise Failure("no ballot was cast", code=Exit.NEGATIVE, reason="declined")
             done = await daemon.cast_vote(entry.name, choice, reason)
@@ -109,7 +110,7 @@ def _enter(chosen: HomeChoice) -> Home:
     return enter(chosen.home, chosen.passphrase_file, chosen.key_file)
 
 
-def _show(status: PartyStatus, prefix: str, home: Home, *, as_json: bool) -> ProposalStatus:
+async def _show(status: PartyStatus, prefix: str, home: Home, *, as_json: bool) -> ProposalStatus:
     """Return what is voted on, having shown it from the signed statement that the daemon keeps."""
     from vetonet.cli.proposals import describe_matter, list_rows
     from vetonet.policy.matter import open_matter
@@ -126,9 +127,32 @@ def _show(status: PartyStatus, prefix: str, home: Home, *, as_json: bool) -> Pro
         described = describe_matter(
             opened[entry.name], _find_treaty(home, entry.statement).statement, licensed
         )
+        described |= await _read_reference(home, opened[entry.name].statement)
         print_table(("", ""), list_rows(described, read_clock()))
         print_line()
     return entry
+
+
+async def _read_reference(home: Home, matter: Matter) -> dict[str, Any]:
+    """Return what a motion on firmware is about, from the log itself, as the daemon keeps votes alone.
+
+    Raises:
+        VetonetError: what the log shows does not hold.
+    """
+    from vetonet.cli.party_home import to_member
+    from vetonet.cli.present import read_view
+    from vetonet.cli.references import APPROVING, describe_reference
+    from vetonet.policy.matter import find_action
+    from vetonet.wire.status import RpcError
+
+    if find_action(matter) not in APPROVING:
+        return {}
+    try:
+        async with connect(to_member(home), home.settings.coordinator, is_insecure=False) as client:
+            return describe_reference(await read_view(client, home.treaty), matter)
+    except RpcError as error:
+        warn(f"the log cannot be read now, so what firmware this is about is not shown: {error}")
+        return {}
 
 
 def _find_treaty(home: Home, statement: bytes) -> Signed[Treaty]:
@@ -173,7 +197,7 @@ def _conclude(
 ) -> int:
     from vetonet.cli.party_status import say_lacking
 
-    outcome = entry.phase.value or UNKNOWN
+    outcome = entry.phase_word or UNKNOWN
     if as_json:
         print_json(
             {

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = "unknown"
 LICENSED: Final = "licensed"
+ADOPTED: Final = "adopted"
+"""What a quorum's signature makes of a motion, as ``licensed`` of a run."""
 
 
 async def conclude(
@@ -38,6 +40,7 @@ async def conclude(
     if outcome == "expired" and tally["has_quorum"]:
         warn("enough parties granted, but too few of them signed in time; who grants has to wait and sign")
     licence_id = None if state.licence is None else state.licence.statement.licence_id
+    resolution = None if state.resolution is None else daemon.view.find_leaf(state.resolution.data)
     if as_json:
         print_json(
             {
@@ -48,11 +51,13 @@ async def conclude(
                 "outcome": outcome,
                 "why": explain_end(tally, outcome),
                 "licence_id": licence_id,
+                "resolution_leaf_index": resolution,
                 "tally": tally,
             }
         )
     else:
         granted = "" if licence_id is None else f", licence {licence_id}"
+        granted = granted if resolution is None else f", resolution at leaf {resolution}"
         print_line(f"{outcome}{granted}: {say_tally(tally, outcome)}")
     return to_exit(choice, outcome, is_waited=claimed is not None)
 
@@ -68,8 +73,8 @@ def _read_outcome(state: Voting, claimed: str | None) -> str:
     from vetonet.voting.machine import decide
 
     decision = decide(state, read_clock())
-    if state.licence is not None:
-        return LICENSED
+    if state.outcome is not None:
+        return ADOPTED if state.licence is None else LICENSED
     if claimed is None:
         return "open" if decision is Decision.PENDING else decision.value
     if claimed == LICENSED or (claimed == "vetoed") != (decision is Decision.VETOED):
@@ -86,4 +91,4 @@ def to_exit(choice: Choice, outcome: str, *, is_waited: bool) -> Exit:
         return Exit.INCONCLUSIVE if outcome == UNKNOWN else Exit.OK
     if outcome == UNKNOWN:
         return Exit.INCONCLUSIVE
-    return Exit.OK if (choice is Choice.GRANT) == (outcome == LICENSED) else Exit.NEGATIVE
+    return Exit.OK if (choice is Choice.GRANT) == (outcome in {LICENSED, ADOPTED}) else Exit.NEGATIVE

@@ -59,7 +59,7 @@ def watch(
 
     What is shown is the coordinator's word; `vetonet vote` and `vetonet verify` read the log themselves. With
     --json one object is printed: PROPOSAL when it has ended, or with --once or without PROPOSAL how things
-    stand now. Exits with 0 for a licence and 1 for none.
+    stand now. Exits with 0 for a licence or resolution and 1 for none.
     """
     member = _load(directory, participant)
     prefix = None if proposal is None else parse_prefix(proposal)
@@ -175,7 +175,8 @@ def describe_view(
         "phase": view.phase.value,
         "decision": view.decision.value,
         "why": explain_end(tally, view.phase.value),
-        "licence_leaf_index": view.licence_leaf_index,
+        "licence_leaf_index": view.licence_leaf_index if view.run is not None else None,
+        "resolution_leaf_index": view.licence_leaf_index if view.run is None else None,
         "tally": tally,
     }
 
@@ -187,7 +188,7 @@ def say_view(view: ProposalView, member: Member, reasons: Mapping[str, str]) -> 
     tally = _describe_tally(view, member, reasons)
     left = view.matter.statement.closes_ms - read_clock()
     when = f" (closes in {format_duration(left)})" if tally["is_open"] and left > 0 else ""
-    return f"{view.name}  {view.phase.value}{when}: {say_tally(tally, view.phase.value)}"
+    return f"{view.name}  {view.phase_word}{when}: {say_tally(tally, view.phase.value)}"
 
 
 def _describe_tally(view: ProposalView, member: Member, reasons: Mapping[str, str]) -> dict[str, Any]:

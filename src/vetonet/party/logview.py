@@ -82,6 +82,11 @@ class LogView:
         """
         return self._log.leaf(leaf_index)
 
+    def find_leaf(self, data: bytes) -> int | None:
+        """Return where a verified leaf of these bytes stands, the newest of several; None for nowhere."""
+        indices = reversed(range(self.tree_size))
+        return next((index for index in indices if self._log.leaf(index) == data), None)
+
     def advance(self, new_leaves: Sequence[bytes], checkpoint_bytes: bytes) -> Checkpoint:
         """Return the checkpoint that the view now stands at: these leaves after the old ones give its root.
 

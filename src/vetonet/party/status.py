@@ -91,9 +91,8 @@ class ProposalStatus:
 
     @property
     def phase_word(self) -> str:
-        """The phase in a word for people: a motion that a quorum signed is adopted, not licensed."""
-        is_adopted = self.phase is Phase.LICENSED and self.action != ActionClass.RUN_GRANT.value
-        return "adopted" if is_adopted else self.phase.value
+        """The phase in a word for people."""
+        return spell_phase(self.phase, self.action)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +138,12 @@ class PartyStatus:
         """Return what another party may see: what the log shows everybody."""
         public = tuple(replace(entry, statement=b"") for entry in self.proposals)
         return replace(self, proposals=public, undelivered=(), refusals=())
+
+
+def spell_phase(phase: Phase, action: str) -> str:
+    """Return a phase in a word for people: a motion that a quorum signed is adopted, not licensed."""
+    is_adopted = phase is Phase.LICENSED and action != ActionClass.RUN_GRANT.value
+    return "adopted" if is_adopted else phase.value
 
 
 def describe_vote(vote: Voting, now: Milliseconds, *, unlogged_ballots: int = 0) -> ProposalStatus:

@@ -12,11 +12,11 @@ from typing import Final, TypeAlias
 from vetonet.crypto.statement import Signed
 from vetonet.encoding.record import tstr
 from vetonet.errors import EncodingError
-from vetonet.party.status import PartyStatus, ProposalStatus, read_status, status_message
+from vetonet.party.status import PartyStatus, ProposalStatus, read_status, spell_phase, status_message
 from vetonet.policy.expression import MAX_PARTIES
 from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
-from vetonet.policy.matter import open_matter
+from vetonet.policy.matter import find_action, open_matter
 from vetonet.policy.motion import Motion
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
@@ -67,7 +67,7 @@ class ProposalView:
     Attributes:
         name: its resource name, which follows from the statement.
         matter: the statement that is voted on, verified: an operator's proposal or a party's motion.
-        licence_leaf_index: where the licence is, once there is one.
+        licence_leaf_index: where the licence or resolution is, once there is one.
         etag: changes whenever anything else does.
     """
 
@@ -95,6 +95,11 @@ class ProposalView:
     def run(self) -> Proposal | None:
         """The run that is proposed; None where the vote is on a motion."""
         return self.matter.statement if isinstance(self.matter.statement, Proposal) else None
+
+    @property
+    def phase_word(self) -> str:
+        """The phase in a word for people."""
+        return spell_phase(self.phase, find_action(self.matter.statement).value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ import pytest
 
 from support.world import make_council
 from vetonet.cli.proposals import describe_proposal, describe_tally, explain_end, list_rows, say_tally
-from vetonet.policy.quorum import Choice
+from vetonet.policy.action import ActionClass
+from vetonet.policy.quorum import Choice, Quorum
 
 GRANT, VETO, ABSTAIN = Choice.GRANT, Choice.VETO, Choice.ABSTAIN
 COUNCIL = make_council(5, 3, veto_holders=("p1", "p2"))
@@ -68,6 +69,14 @@ def test_after_the_close_nobody_can_still_veto() -> None:
     assert closed["can_still_veto"] == []
     assert "can still veto" not in say_tally(closed)
     assert say_tally(closed).endswith("did not vote: p1, p2, p3, p4, p5")
+
+
+def test_a_motion_that_no_quorum_signed_in_time_lacks_a_resolution() -> None:
+    patch = ActionClass.SECURITY_PATCH
+    council = make_council(3, 2, quorums={patch: Quorum.of_threshold(2, ("p1", "p2", "p3"))})
+    motion, terms = council.move("p1", patch).statement, council.treaty.statement
+    closed = describe_tally({"p1": GRANT, "p2": GRANT}, terms, matter=motion, is_open=False)
+    assert explain_end(closed, "expired") == "no resolution was signed in time"
 
 
 def test_a_quorum_without_a_licence_is_told_with_its_reason() -> None:

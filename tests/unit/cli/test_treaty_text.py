@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from vetonet.cli.exits import Failure
-from vetonet.cli.treaty_text import describe_quorum, diff_plans, list_file_mistakes
+from vetonet.cli.treaty_plans import describe_plan
+from vetonet.cli.treaty_text import describe_quorum, diff_plans, list_file_mistakes, list_quorum_clauses
 from vetonet.party.preset import list_presets, read_preset
 from vetonet.party.toml_reading import MAX_FILE_CHARS
 from vetonet.party.treaty_file import read_treaty_text
+from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, AnyOf, Threshold
 from vetonet.policy.plan import TreatyPlan
 from vetonet.policy.quorum import Denominator, Quorum, Recusal, VetoShare
@@ -54,7 +56,8 @@ def make_leaf(min_grants: int, names: str, weights: tuple[int, ...] = ()) -> Thr
 
 
 SILENCE = "an absent or abstaining party counts as not granting"
-COMMON = f"{SILENCE}; the grant of the proposer's own party does not count"
+RECUSED = "the grant of the proposer's own party does not count"
+COMMON = f"{SILENCE}; {RECUSED}"
 KEYED = "which withstands everybody else together, as there is no signature without that share"
 TAKES = "no more than that rule, it takes at least 2 others that ignore it to sign all the same"
 SEATS = "holders of at least 4 of the 5 seats of A (3) and B (2)"
@@ -104,6 +107,22 @@ def test_every_part_of_a_quorum_is_in_the_sentence() -> None:
         SILENCE,
         "the ballot of the proposer's own party does not count",
     ]
+
+
+def test_the_proposers_own_party_is_struck_where_runs_are_decided_and_nowhere_else() -> None:
+    # VN-4.5: who moves what is no run votes like everybody.
+    quorum = Quorum.of_threshold(2, tuple("ABC"))
+    run, lease, patch = ActionClass.RUN_GRANT, ActionClass.LEASE_RENEWAL, ActionClass.SECURITY_PATCH
+    assert list_quorum_clauses(quorum, (), (run, lease))[-1] == RECUSED
+    assert list_quorum_clauses(quorum, (), (patch,))[-1] == SILENCE
+    assert list_quorum_clauses(quorum, (), (run, lease, patch))[-1] == (
+        f"{RECUSED} for run-grant and lease-renewal"
+    )
+
+
+def test_each_class_of_action_of_a_preset_says_of_recusal_what_is_true_of_it() -> None:
+    said = describe_plan(plan_of("rfd-025"))["actions"]
+    assert {name for name, text in said.items() if "own party" in text} == {"run-grant", "lease-renewal"}
 
 
 def test_the_same_plan_has_no_differences() -> None:

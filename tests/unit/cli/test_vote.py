@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from support.world import NOW_MS, make_council
 from vetonet.cli import vote as command
 from vetonet.cli.exits import Exit, Failure
+from vetonet.cli.vote_home import _conclude
+from vetonet.cli.vote_outcome import _read_outcome, to_exit
+from vetonet.party.home import Home
+from vetonet.party.orders import Carried
+from vetonet.party.status import describe_vote
+from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import VetoReason
-from vetonet.policy.quorum import Choice
+from vetonet.policy.motion import derive_resolution, open_resolution
+from vetonet.policy.quorum import Choice, Quorum
 from vetonet.units import MS_PER_HOUR
 from vetonet.voting.state import LoggedBallot, Voting
 
@@ -88,3 +96,37 @@ def test_the_same_word_again_only_waits_to_sign_and_only_while_that_can_be_of_us
     monkeypatch.setattr(command, "read_clock", lambda: PROPOSAL.statement.ends_ms)
     with pytest.raises(Failure, match="p2 already granted"):
         command._require_open(vote, "p2", order(Choice.GRANT))
+
+
+def adopt() -> Voting:
+    """Return the vote on a motion whose resolution the log holds."""
+    patch = ActionClass.SECURITY_PATCH
+    council = make_council(3, 2, quorums={patch: Quorum.of_threshold(2, ("p1", "p2", "p3"))})
+    motion = council.move("p1", patch)
+    signed = council.sign_by(derive_resolution(council.treaty, motion, 1, (2, 3)), ("p1", "p2"), action=patch)
+    outcome = open_resolution(signed, council.treaty, patch)
+    return Voting(treaty=council.treaty, matter=motion, leaf_index=1, outcome=outcome)
+
+
+@pytest.mark.parametrize("claimed", ["licensed", "unknown", None])
+def test_a_motion_whose_resolution_the_log_holds_is_adopted_whatever_is_claimed(
+    claimed: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _read_outcome(adopt(), claimed) == "adopted"
+    assert capsys.readouterr().err == ""
+    assert to_exit(Choice.GRANT, "adopted", is_waited=True) is Exit.OK
+    assert to_exit(Choice.VETO, "adopted", is_waited=True) is Exit.NEGATIVE
+
+
+def test_a_motion_that_the_log_does_not_show_adopted_is_not_so_on_the_coordinators_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _read_outcome(replace(adopt(), outcome=None), "licensed") == "unknown"
+    assert "the log does not show it" in capsys.readouterr().err
+
+
+def test_through_a_daemon_a_motion_is_adopted_too(capsys: pytest.CaptureFixture[str]) -> None:
+    entry = describe_vote(adopt(), NOW_MS + MS_PER_HOUR)
+    done, nobody = Carried(leaf_index=2, undelivered=()), cast(Home, None)
+    code = _conclude(nobody, Choice.GRANT, entry, done, is_waited=True, as_json=False)
+    assert (code, capsys.readouterr().out.split(";")[0]) == (Exit.OK, "adopted")

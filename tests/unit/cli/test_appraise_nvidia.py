@@ -170,7 +170,7 @@ def test_without_the_extra_it_is_said_how_to_install_it(
     monkeypatch.setattr(builtins, "__import__", refuse)
     assert appraise(*RIMS) == Exit.USAGE
     assert capsys.readouterr().err == (
-        "Error: reading --rim needs more than is installed: pip install 'vetonet[rim]'\n"
+        "Error: reading --rim needs more than is installed: .venv/bin/pip install -e '.[rim]'\n"
     )
 
 

@@ -23,7 +23,7 @@ from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.sim.mlperf import MlperfWorkload
 from vetonet.sim.recorded_run import build_workload
-from vetonet.storage.simulated_tpms import open_simulated_tpms
+from vetonet.storage.simulated_tpms import open_simulated_tpms, verify_tpms_installed
 from vetonet.units import MS_PER_HOUR
 
 MAX_CHIPS: Final = 512
@@ -78,6 +78,8 @@ def demo(*, seed: int, out: Path | None, chips: int, secure_element: str, as_jso
 
     Seven parties over gRPC, 512 simulated H100s, one real MLPerf run. Under a minute.
     """
+    if secure_element == "tpm2":
+        verify_tpms_installed()  # before there is an empty folder
     folder = Path(tempfile.mkdtemp(prefix="vetonet-demo-")) if out is None else out
     make_folder(folder)
     performance = asyncio.run(perform(seed, build_workload(), chips=chips, secure_element=secure_element))

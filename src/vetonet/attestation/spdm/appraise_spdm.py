@@ -10,7 +10,7 @@ from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.maker_root import MakerRoot
 from vetonet.attestation.spdm.chain import DEVICE_CHAIN, find_chain_problems
 from vetonet.attestation.spdm.evidence_entry import EvidenceEntry
-from vetonet.attestation.spdm.manifest import SignedManifest, find_manifest_problems
+from vetonet.attestation.spdm.manifest import SignedManifest, find_manifest_problems, merge_manifest_problems
 from vetonet.attestation.spdm.reasons import build_judgement
 from vetonet.crypto.keys import verify_ecdsa_raw
 from vetonet.errors import InvalidSignatureError, Problem
@@ -167,8 +167,12 @@ def _judge_firmware_id(entry: EvidenceEntry) -> Iterator[Judgement]:
 
 
 def _judge_manifests(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[Judgement]:
-    """Step 6: every active measurement of the manifest of each part that runs is what the maker signed."""
+    """Step 6: every active measurement of the manifest of each part that runs is what the maker signed.
+
+    A manifest that is no use is named where one is missing, where it is of what runs, or where it is forged.
+    """
     opaque, trusted = entry.report.opaque, list[SignedManifest]()
+    unusable = list[tuple[SignedManifest, Problem]]()
     versions = {"vbios": opaque.vbios_version}
     if entry.architecture.has_driver:
         versions["driver"] = opaque.driver_version
@@ -176,21 +180,19 @@ def _judge_manifests(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterat
         problems = find_manifest_problems(signed, expected.roots, entry.chain[-1].key, expected.now)
         if not problems:
             trusted.append(signed)
-        elif _concerns(signed, problems, entry, tuple(versions.values())):
-            yield from (build_judgement(problem.reason, problem.detail) for problem in problems)
-    for part, version in versions.items():
-        yield from _judge_part(entry, part, version, trusted)
-
-
-def _concerns(
-    signed: SignedManifest,
-    problems: Sequence[Problem],
-    entry: EvidenceEntry,
-    versions: tuple[str | None, ...],
-) -> bool:
-    """Whether what ails a manifest matters here: forgery always does, the rest where it is of what runs."""
-    is_forged = any(problem.reason == "rim-forged" for problem in problems)
-    return is_forged or any(_fits(signed, entry, version) for version in versions)
+        else:
+            unusable.append((signed, merge_manifest_problems(problems)))
+    parts = [
+        judgement
+        for part, version in versions.items()
+        for judgement in _judge_part(entry, part, version, trusted)
+    ]
+    is_missing = any(judgement.reason == "rim-missing" for judgement in parts)
+    for signed, problem in unusable:
+        fits = any(_fits(signed, entry, version) for version in versions.values())
+        if is_missing or fits or problem.reason == "rim-forged":
+            yield build_judgement(problem.reason, problem.detail)
+    yield from parts
 
 
 def _fits(signed: SignedManifest, entry: EvidenceEntry, version: str | None) -> bool:

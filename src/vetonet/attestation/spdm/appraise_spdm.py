@@ -8,6 +8,7 @@ from typing import Final
 
 from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.reasons import Finding
 from vetonet.attestation.spdm.chain import DEVICE_CHAIN, find_chain_problems
 from vetonet.attestation.spdm.evidence_entry import EvidenceEntry
 from vetonet.attestation.spdm.manifest import SignedManifest, find_manifest_problems, merge_manifest_problems
@@ -60,17 +61,21 @@ def appraise_entries(
 
 
 def appraise_entry(entry: EvidenceEntry, expected: SpdmExpectations) -> AttestationResult:
-    """Return what the evidence of one chip is worth."""
-    return AttestationResult(
-        judgements=(
-            *_judge_chain(entry, expected),
-            *_judge_model(entry),
-            *_judge_signature(entry),
-            *_judge_nonce(entry, expected),
-            *_judge_firmware_id(entry),
-            *_judge_manifests(entry, expected),
-        )
+    """Return what the evidence of one chip is worth.
+
+    All steps after the first rest on it: where the chain does not hold, only what is wrong is said.
+    """
+    chain = tuple(_judge_chain(entry, expected))
+    rest = (
+        *_judge_model(entry),
+        *_judge_signature(entry),
+        *_judge_nonce(entry, expected),
+        *_judge_firmware_id(entry),
+        *_judge_manifests(entry, expected),
     )
+    if any(judgement.finding is not Finding.VERIFIED for judgement in chain):
+        rest = tuple(judgement for judgement in rest if judgement.finding is not Finding.VERIFIED)
+    return AttestationResult(judgements=(*chain, *rest))
 
 
 def merge_results(results: Sequence[AttestationResult]) -> AttestationResult:

@@ -92,6 +92,10 @@ def demo(*, seed: int, out: Path | None, chips: int, secure_element: str, as_jso
         print_json(_to_plain(performance, bundle, trust_root))
     else:
         _print(performance, bundle, trust_root)
+        if secure_element == "tpm2":
+            print_line(
+                "these TPMs are software (swtpm): their evidence, of kind TPM2, is evidence of nothing"
+            )
     raise SystemExit(Exit.OK if performance.is_as_expected else Exit.NEGATIVE)
 
 

@@ -101,6 +101,15 @@ def test_an_old_manifest_beside_good_ones_takes_nothing_from_them(
     assert "old.swidtag" not in capsys.readouterr().out
 
 
+def test_the_guide_names_every_key_of_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+    table = text.split("| `appraise nvidia-spdm --json` |")[1].split("\n\n")[0]
+    appraise(*RIMS, "--json")
+    said = read_json(capsys)
+    keys = {*said, *said["entries"][0]}
+    assert [key for key in keys if f"`{key}`" not in table] == []
+
+
 def test_one_entry_has_no_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "evidence.json").write_bytes(to_file(good_fields()))
     assert appraise(*RIMS, "--json") == Exit.OK

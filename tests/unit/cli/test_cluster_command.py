@@ -167,3 +167,27 @@ def test_a_damaged_trace_is_refused_by_its_line(tmp_path: Path, capsys: pytest.C
     path.write_text(TRACE.replace("396", "-396"))
     assert run_azure(path) == Exit.INVALID
     assert "trace.csv:3: expected ContextTokens" in capsys.readouterr().err
+
+
+def read_told_keys(command: str) -> set[str]:
+    """The names in the first column of a command's table in docs/cli.md."""
+    text = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+    table = text.split(f"| `{command} --json` | meaning |")[1].split("\n\n")[0]
+    return {name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split(" | ")[0])}
+
+
+def test_the_guide_names_every_key_of_the_json(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main.run(["cluster", "check", "--chips", "H100 x 16", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert said.keys() <= read_told_keys("cluster check")
+    run_azure(trace, "--json")
+    assert json.loads(capsys.readouterr().out).keys() == read_told_keys("replay azure")
+
+
+def test_the_guide_names_every_key_of_the_census(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "clusters.csv"
+    path.write_text("Name,Status,H100 equivalents,Possible Duplicate\nA,Existing,16.1,\n")
+    main.run(["cluster", "epoch", str(path), "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert said.keys() <= read_told_keys("cluster epoch")
+    assert said["comparison"][1] == {"figure": "above 16 H100e", "ours": 1, "required": 560}

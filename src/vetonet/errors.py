@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+INSTALL_RIM: Final = ".venv/bin/pip install -e '.[rim]'"
+INSTALL_TPM: Final = ".ci/install-tpm, after swtpm, libtss2-dev, gcc and pkg-config of the system"
+"""How the extras get installed, in a checkout: this project is on no package index."""
+
 
 class VetonetError(Exception):
     """The root of the tree; ``reason`` is the stable machine-readable code of the class."""

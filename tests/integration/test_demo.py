@@ -101,6 +101,15 @@ def test_serving_stops_within_one_lease_of_a_withdrawal_and_loses_nothing(played
     assert played.result.verdict == "COMPLIANT"
 
 
+def test_a_staged_fork_is_said_to_be_staged_and_raises_no_alarm(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.run(perform(7, build_small_workload()))
+    staged = [line for line in capsys.readouterr().err.splitlines() if "two histories" in line]
+    assert staged == ["    staged: the log signs two histories; 7 of 7 witnesses refuse the second"]
+    assert [record.getMessage() for record in caplog.records if "two histories" in record.getMessage()] == []
+
+
 def test_the_same_seed_gives_the_same_log_root_and_another_seed_another(played: Performance) -> None:
     workload = build_small_workload()
     again, other = asyncio.run(perform(7, workload)), asyncio.run(perform(8, workload))

@@ -69,6 +69,11 @@ class ChipModel:
             raise ValueError(f"{self.name}: memory and power must be positive")
 
     @property
+    def short_name(self) -> str:
+        """The spelling that is quickest to type: the first alias, where there is one."""
+        return self.aliases[0] if self.aliases else self.name
+
+    @property
     def precisions(self) -> tuple[Precision, ...]:
         """The precisions with a known rate, in the order of the table."""
         return tuple(precision for precision, _ in self.peak_flop_per_s)
@@ -299,9 +304,11 @@ def find_chip_model(name: str) -> ChipModel:
     model = _BY_NAME.get(folded)
     if model is not None:
         return model
-    near = difflib.get_close_matches(folded[:_NAME_CHARS_SHOWN], _BY_NAME, n=_SUGGESTIONS, cutoff=0.5)
-    offered = sorted({_BY_NAME[match].name for match in near}) or [
-        row.name for row in CHIP_MODELS[:_SUGGESTIONS]
+    near = [known for known in _BY_NAME if folded and known.startswith(folded)]  # several models' name
+    if not near:
+        near = difflib.get_close_matches(folded[:_NAME_CHARS_SHOWN], _BY_NAME, n=_SUGGESTIONS, cutoff=0.5)
+    offered = sorted({_BY_NAME[match].short_name for match in near}) or [
+        row.short_name for row in CHIP_MODELS[:_SUGGESTIONS]
     ]
     shown = ascii(name[:_NAME_CHARS_SHOWN])
     raise ConfigError(f"no accelerator model is called {shown}; the closest known are {', '.join(offered)}")

@@ -14,7 +14,7 @@ from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
 from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.cli.parameters import TIME
-from vetonet.errors import VetonetError
+from vetonet.errors import INSTALL_RIM, VetonetError
 from vetonet.units import Milliseconds
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from vetonet.attestation.spdm.manifest import SignedManifest
 
 MAX_FILE_BYTES: Final = 8 * 2**20
-INSTALL: Final = "pip install 'vetonet[rim]'"
 
 
 @click.command(
@@ -131,7 +130,9 @@ def _read_rim(path: Path) -> SignedManifest:
     try:
         from vetonet.attestation.spdm.manifest_xml import read_manifest
     except ImportError as error:
-        raise Failure(f"reading --rim needs more than is installed: {INSTALL}", reason="config") from error
+        raise Failure(
+            f"reading --rim needs more than is installed: {INSTALL_RIM}", reason="config"
+        ) from error
     data = read_input(path, "a reference manifest", maximum=MAX_FILE_BYTES)
     try:
         return read_manifest(data, path.name)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from vetonet.sim.epoch_clusters import ClusterCensus
 
 PUBLISHED: Final = (
-    ("existing clusters with a size", "574"),
-    ("above 16 H100e", "560"),
-    ("above 100 H100e", "329"),
-    ("above 1,000 H100e", "163"),
-    ("above 10,000 H100e", "33"),
-    ("H100e together", "1.904e6"),
+    ("existing clusters with a size", 574),
+    ("above 16 H100e", 560),
+    ("above 100 H100e", 329),
+    ("above 1,000 H100e", 163),
+    ("above 10,000 H100e", 33),
+    ("H100e together", 1_904_000),
 )
-"""What the export of November 2025 comes to."""
+"""What the requirement says that the export of November 2025 comes to; it gives the last as 1.904e6."""
 
 _CHIPS: Final = re.compile(r"(.{1,60}?)\s+[xX]\s+(\S{1,30})")
 _RATE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\s?([kMGT]?)bit/s", re.ASCII)
@@ -38,7 +38,7 @@ _RATE_UNITS: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 @click.group(
     epilog=examples(
         "vetonet cluster check --chips 'H100 x 16'",
-        "vetonet cluster check --chips 'NVIDIA A100 SXM4 80 GB x 50' --network 100Mbit/s --json",
+        "vetonet cluster check --chips 'A100 80GB x 50' --network 100Mbit/s --json",
         "vetonet cluster epoch gpu_clusters.csv",
     )
 )
@@ -50,7 +50,7 @@ def cluster() -> None:
     "check",
     epilog=examples(
         "vetonet cluster check --chips 'H100 x 16'",
-        "vetonet cluster check --chips 'NVIDIA A100 SXM4 80 GB x 50' --chips 'L40S x 8' --network 100Mbit/s",
+        "vetonet cluster check --chips 'A100 80GB x 50' --chips 'L40S x 8' --network 100Mbit/s",
     ),
 )
 @click.option(
@@ -62,14 +62,15 @@ def cluster() -> None:
 @click.option(
     "--no-memory",
     is_flag=True,
-    help="Leave out the memory criterion, which is an amendment's, not the draft's.",
+    help="Leave out the memory criterion, of the Rahman 2026 amendment and not of the MIRI draft, II.16.",
 )
 @json_option
 def judge_chips(*, chips: tuple[str, ...], network: str, no_memory: bool, as_json: bool) -> int:
     """Say whether chips that stand or work together are a covered cluster.
 
-    Covered are more than 16 H100-equivalents (990 TFLOP/s dense in 16 bits each), more than 25 Gbit/s between
-    sites, or more than 1,280 GB of accelerator memory. Exit code 0: not covered; 1: covered.
+    Covered are more than 16 H100-equivalents (H100e: 990 TFLOP/s, dense FP16) or more than 25 Gbit/s between
+    sites (MIRI draft, II.16), or more than 1,280 GB of accelerator memory (Rahman 2026 amendment). Exit code
+    0: not covered; 1: covered.
     """
     from vetonet.policy.covered_cluster import judge_cluster
 
@@ -133,24 +134,35 @@ def _describe_measure(measure: Measure) -> dict[str, Any]:
 
 
 _UNITS: Final = {"compute": "H100e", "network": "bit/s", "memory": "B"}
+"""Of the figures in the JSON, which are exact."""
+
+_SHOWN: Final = {"compute": (1, "H100e"), "network": (10**9, "Gbit/s"), "memory": (10**9, "GB")}
+"""For people: how much of that a unit is, and its name."""
 
 
 def _print(judgement: ClusterJudgement) -> None:
     rows = [
         (
             measure.criterion.value,
-            f"{_spell(measure.value)} {_UNITS[measure.criterion.value]}",
-            f"{measure.limit:,}",
+            _spell_in(measure, measure.value),
+            _spell_in(measure, Fraction(measure.limit)),
             "above it" if measure.is_exceeded else "within it",
         )
         for measure in judgement.measures
     ]
     print_table(("criterion", "this cluster", "limit", ""), rows, right=("this cluster", "limit"))
     print_line()
+    print_line("1 H100e is 990 TFLOP/s, dense FP16")
     if judgement.is_covered:
         print_line(f"covered, by {' and '.join(judgement.exceeded)}: it must be registered")
     else:
         print_line("not covered; that says nothing of what several such clusters do together")
+
+
+def _spell_in(measure: Measure, value: Fraction) -> str:
+    """Return a value of a measure in the unit that its limit is written in."""
+    size, unit = _SHOWN[measure.criterion.value]
+    return f"{_spell(value / size)} {unit}"
 
 
 def _spell(value: Fraction) -> str:
@@ -167,14 +179,18 @@ def _spell(value: Fraction) -> str:
 def epoch(csv: Path, *, as_json: bool) -> None:
     """Count the existing clusters in CSV, Epoch's table, above 16 H100-equivalents and above other sizes.
 
-    Beside our count stands that of the export of November 2025; another export has other figures.
+    Beside it stands what this project is required to find in the export of November 2025; another export has
+    other figures.
     """
     census = _read_census(csv)
     if as_json:
         print_json(_describe_census(census))
         return
-    rows = [(*row, ours) for row, ours in zip(PUBLISHED, _spell_census(census), strict=True)]
-    print_table(("", "November 2025", "this file"), rows, right=("November 2025", "this file"))
+    pairs = zip(PUBLISHED, _list_figures(census), strict=True)
+    rows = [(name, f"{ours:,}", f"{required:,}") for (name, required), ours in pairs]
+    print_line("our count of this file beside the requirement's figure for the export of November 2025")
+    print_line()
+    print_table(("", "our count", "required"), rows, right=("our count", "required"))
     print_line()
     print_line(f"{census.rows} rows; {census.duplicates} of those counted may be another row's duplicate")
 
@@ -191,10 +207,9 @@ def _read_census(path: Path) -> ClusterCensus:
         raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
 
 
-def _spell_census(census: ClusterCensus) -> Sequence[str]:
-    total = int(census.total_h100e)
-    above = (str(count) for _, count in census.above)
-    return (str(census.sized), *above, f"{total:,}")
+def _list_figures(census: ClusterCensus) -> Sequence[int]:
+    """Return our figures in the order of what is published."""
+    return (census.sized, *(count for _, count in census.above), int(census.total_h100e))
 
 
 def _describe_census(census: ClusterCensus) -> dict[str, Any]:
@@ -204,4 +219,8 @@ def _describe_census(census: ClusterCensus) -> dict[str, Any]:
         "above": {str(threshold): count for threshold, count in census.above},
         "total_h100e": int(census.total_h100e),
         "possible_duplicates": census.duplicates,
+        "comparison": [
+            {"figure": name, "ours": ours, "required": required}
+            for (name, required), ours in zip(PUBLISHED, _list_figures(census), strict=True)
+        ],
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from vetonet.attestation.conflict import read_kind
 from vetonet.attestation.reference_values import ReferenceValues, UpdatePurpose, open_reference_values
+from vetonet.crypto.statement import read_kind
 from vetonet.errors import VetonetError
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog=examples(
         "vetonet replay azure AzureLLMInferenceTrace_conv.csv --parameters 70e9 --chip H100 --chips 8",
-        "vetonet replay azure trace.csv --parameters 70e9 --chip A100 --chips 64 --interval 1m --json",
+        "vetonet replay azure trace.csv --parameters 70e9 --chip 'A100 80GB' --chips 64 --interval 1m --json",
     ),
 )
 @click.argument("trace", type=click.Path(path_type=Path))

@@ -6,8 +6,18 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from vetonet.storage.swtpm import Swtpm
-from vetonet.storage.tpm2 import Tpm2Element
+from vetonet.storage.swtpm import Swtpm, find_swtpm
+from vetonet.storage.tpm2 import Tpm2Element, load_tss
+
+
+def verify_tpms_installed() -> None:
+    """Both that simulated TPMs need are there.
+
+    Raises:
+        ConfigError: swtpm or tpm2-pytss is not installed.
+    """
+    find_swtpm()
+    load_tss()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from vetonet.errors import ConfigError, StorageError
+from vetonet.errors import INSTALL_TPM, ConfigError, StorageError
 
 COMMAND_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 5.0
@@ -19,6 +19,18 @@ _HEAD_BYTES: Final = 10  # tag, size, code (TPM 2.0 Library, part 1 section 18.2
 _MAX_RESPONSE_BYTES: Final = 4096
 _CMD_INIT: Final = struct.pack(">II", 2, 0)  # of swtpm's control channel: power off and on
 _OK: Final = bytes(4)
+
+
+def find_swtpm() -> str:
+    """Return where the program is.
+
+    Raises:
+        ConfigError: swtpm is not installed.
+    """
+    program = shutil.which("swtpm")
+    if program is None:
+        raise ConfigError(f"needs swtpm and tpm2-pytss, for which run {INSTALL_TPM}")
+    return program
 
 
 class Swtpm:
@@ -43,9 +55,7 @@ class Swtpm:
             ConfigError: swtpm is not installed.
             StorageError: the directory cannot be made, or the process cannot be started.
         """
-        program = shutil.which("swtpm")
-        if program is None:
-            raise ConfigError("needs swtpm, a TPM made of software; on Debian and Ubuntu: apt install swtpm")
+        program = find_swtpm()
         pairs = socket.socketpair(), socket.socketpair()
         (data, its_data), (control, its_control) = pairs
         try:

@@ -24,7 +24,7 @@ from vetonet.attestation.tpm import (
     compute_signer_name,
 )
 from vetonet.crypto.keys import Algorithm, PublicKey, build_low_s
-from vetonet.errors import ConfigError, StorageError
+from vetonet.errors import INSTALL_TPM, ConfigError, StorageError
 
 if TYPE_CHECKING:
     from vetonet.crypto.keys import SigningKey
@@ -79,7 +79,7 @@ class Tpm2Element:
             ConfigError: tpm2-pytss is not installed.
             StorageError: the TPM does not answer, or holds something else in our places.
         """
-        tss = _load()
+        tss = load_tss()
         with _translated("open"):
             return cls(tss, tss.ESAPI(_build_tcti(tss, channel)), channel)
 
@@ -93,7 +93,7 @@ class Tpm2Element:
         Raises:
             ConfigError, StorageError: as ``open``.
         """
-        tss = _load()
+        tss = load_tss()
         with _translated("open"):
             return cls(tss, tss.ESAPI(tss.TCTILdr.parse(tcti)), None)
 
@@ -228,15 +228,17 @@ class _AliasKey:
         self._esys.flush_context(self._handle)
 
 
-def _load() -> Any:
+def load_tss() -> Any:
+    """Return tpm2-pytss.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
     os.environ.setdefault("TSS2_LOG", "all+NONE")  # it prints what it returns as errors, too
     try:
         import tpm2_pytss  # noqa: PLC0415  (an extra, which most installations lack)
     except (ImportError, RuntimeError) as error:
-        message = (
-            "needs tpm2-pytss; install vetonet[tpm], after libtss2-dev, gcc and pkg-config of the system"
-        )
-        raise ConfigError(message) from error
+        raise ConfigError(f"needs swtpm and tpm2-pytss, for which run {INSTALL_TPM}") from error
     return tpm2_pytss
 
 

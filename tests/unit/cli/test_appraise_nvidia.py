@@ -6,6 +6,8 @@ import base64
 import builtins
 import json
 import warnings
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,20 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from support.silicon import (
     ASKED,
+    DRIVER,
+    GOLDEN_DRIVER,
     build_chain,
     driver_manifest,
     good_fields,
     make_fields,
     make_key,
     make_links,
+    make_manifest_links,
     make_report,
+    make_swid,
     pem_of,
     roots_pem,
+    sign_manifest,
     to_file,
     to_pem,
     twin_of,
@@ -64,6 +71,43 @@ def test_good_evidence_is_affirmed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [entry["chip"] for entry in said["entries"]] == ["NVIDIA:GH100:chip 1", "NVIDIA:GH100:chip 2"]
     assert {"status", "trust_vector", "reasons"} <= said["entries"][0].keys()
     assert said["entries"][0]["vbios_version"] == "96.00.A5.00.01"
+
+
+@pytest.mark.parametrize("is_fitting", [True, False])
+def test_a_manifest_that_is_no_use_is_named_with_the_reason(
+    *, is_fitting: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    links = make_manifest_links()
+    links[0] = replace(links[0], end=datetime(2025, 1, 1, tzinfo=UTC))
+    swid = make_swid(DRIVER if is_fitting else "545.00", GOLDEN_DRIVER)
+    (folder / "driver.swidtag").write_bytes(sign_manifest(swid, links))
+    (folder / "vbios.swidtag").write_bytes(sign_manifest(swid, make_manifest_links("other")))
+    (folder / "evidence.json").write_bytes(to_file(good_fields()))
+    assert appraise(*RIMS, "--json") == Exit.INCONCLUSIVE
+    said = [(found["reason"], found["detail"]) for found in read_json(capsys)["reasons"]]
+    assert sum(reason.startswith("rim-") for reason, _ in said) == 4
+    expired = "driver.swidtag: its certificate ended on 2025-01-01; use --now to judge as of then"
+    assert ("rim-expired", expired) in said
+    assert any(reason == "rim-untrusted" and detail.startswith("vbios.swidtag: ") for reason, detail in said)
+
+
+def test_an_old_manifest_beside_good_ones_takes_nothing_from_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    links = make_manifest_links()
+    links[0] = replace(links[0], end=datetime(2025, 1, 1, tzinfo=UTC))
+    (folder / "old.swidtag").write_bytes(sign_manifest(make_swid("545.00", GOLDEN_DRIVER), links))
+    assert appraise(*RIMS, "--rim", "old.swidtag") == Exit.OK
+    assert "old.swidtag" not in capsys.readouterr().out
+
+
+def test_the_guide_names_every_key_of_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+    table = text.split("| `appraise nvidia-spdm --json` |")[1].split("\n\n")[0]
+    appraise(*RIMS, "--json")
+    said = read_json(capsys)
+    keys = {*said, *said["entries"][0]}
+    assert [key for key in keys if f"`{key}`" not in table] == []
 
 
 def test_one_entry_has_no_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +215,7 @@ def test_without_the_extra_it_is_said_how_to_install_it(
     monkeypatch.setattr(builtins, "__import__", refuse)
     assert appraise(*RIMS) == Exit.USAGE
     assert capsys.readouterr().err == (
-        "Error: reading --rim needs more than is installed: pip install 'vetonet[rim]'\n"
+        "Error: reading --rim needs more than is installed: .venv/bin/pip install -e '.[rim]'\n"
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from vetonet.attester.models import find_chip_model
 from vetonet.cli import main
 from vetonet.cli.exits import Exit
 
@@ -18,7 +20,11 @@ def test_fifteen_h100_are_not_covered(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_seventeen_h100_are_covered_by_compute_and_memory(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["cluster", "check", "--chips", "H100 x 17"]) == Exit.NEGATIVE
-    assert "covered, by compute and memory" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "covered, by compute and memory" in said
+    assert "1,360 GB" in said
+    assert "25 Gbit/s" in said
+    assert said.count("990 TFLOP/s") == 1
 
 
 def test_the_json_states_exact_fractions(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,6 +34,28 @@ def test_the_json_states_exact_fractions(capsys: pytest.CaptureFixture[str]) -> 
     assert said["exceeded"] == ["memory"]
     assert said["criteria"][0]["value"] == "520/33"
     assert main.run(["cluster", "check", *options, "--no-memory"]) == Exit.OK
+
+
+def test_a_name_of_two_models_is_answered_with_their_short_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """They differ in memory, which counts; so nobody guesses which is meant."""
+    assert main.run(["cluster", "check", "--chips", "A100 x 50"]) == Exit.USAGE
+    assert capsys.readouterr().err.endswith(
+        "no accelerator model is called 'A100'; the closest known are A100 40GB, A100 80GB\n"
+    )
+    assert main.run(["cluster", "check", "--chips", "A100 80GB x 50"]) == Exit.NEGATIVE
+    assert "4,000 GB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [("cluster", "check"), ("replay", "azure")])
+def test_every_chip_of_the_examples_is_known(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run([*command, "--help"]) == Exit.OK
+    said = capsys.readouterr().out
+    named = re.findall(r"--chips '(.+?) x \d+'", said) + re.findall(r"--chip ('.+?'|\w+) --chips", said)
+    assert len(named) >= 2
+    for name in named:
+        find_chip_model(name.strip("'"))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +90,9 @@ def test_epochs_figures_stand_beside_ours(shared: Path, capsys: pytest.CaptureFi
     assert main.run(["cluster", "epoch", path]) == Exit.OK
     assert "1,904,167" in capsys.readouterr().out
     assert main.run(["cluster", "epoch", path, "--json"]) == Exit.OK
-    assert json.loads(capsys.readouterr().out)["above"]["16"] == 560
+    said = json.loads(capsys.readouterr().out)
+    assert said["above"]["16"] == 560
+    assert {"figure": "above 16 H100e", "ours": 560, "required": 560} in said["comparison"]
 
 
 def test_a_table_of_something_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,6 +169,19 @@ def test_every_document_is_in_the_index() -> None:
     assert [name for name in documents if f"({name})" not in index] == []
 
 
+def test_nobody_is_told_to_install_a_package_of_this_name_from_an_index() -> None:
+    """The project is on none, so an index may have anybody's under its name."""
+    told = re.compile(r"""pip install ['"]?vetonet|install vetonet\[""")
+    texts = (*DOCUMENTS, *(path.relative_to(ROOT).as_posix() for path in _list_told()))
+    assert [name for name in texts if told.search(_read(name))] == []
+
+
+def _list_told() -> Iterator[Path]:
+    yield from (ROOT / "requirements").glob("*.md")
+    yield from (ROOT / "src").rglob("*.py")
+    yield from (path for path in (ROOT / ".ci").iterdir() if path.is_file())
+
+
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     document = tmp_path / "a.md"
     links = "[x](b.md) [y](#two) [z](#one) [w](https://example.org/)"

@@ -9,9 +9,10 @@ from typing import Final
 from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.reasons import Finding
 from vetonet.attestation.spdm.chain import DEVICE_CHAIN, find_chain_problems
 from vetonet.attestation.spdm.evidence_entry import EvidenceEntry
-from vetonet.attestation.spdm.manifest import SignedManifest, find_manifest_problems
+from vetonet.attestation.spdm.manifest import SignedManifest, find_manifest_problems, merge_manifest_problems
 from vetonet.crypto.keys import verify_ecdsa_raw
 from vetonet.errors import InvalidSignatureError, Problem
 from vetonet.units import Milliseconds
@@ -60,17 +61,21 @@ def appraise_entries(
 
 
 def appraise_entry(entry: EvidenceEntry, expected: SpdmExpectations) -> AttestationResult:
-    """Return what the evidence of one chip is worth."""
-    return AttestationResult(
-        judgements=(
-            *_judge_chain(entry, expected),
-            *_judge_model(entry),
-            *_judge_signature(entry),
-            *_judge_nonce(entry, expected),
-            *_judge_firmware_id(entry),
-            *_judge_manifests(entry, expected),
-        )
+    """Return what the evidence of one chip is worth.
+
+    All steps after the first rest on it: where the chain does not hold, only what is wrong is said.
+    """
+    chain = tuple(_judge_chain(entry, expected))
+    rest = (
+        *_judge_model(entry),
+        *_judge_signature(entry),
+        *_judge_nonce(entry, expected),
+        *_judge_firmware_id(entry),
+        *_judge_manifests(entry, expected),
     )
+    if any(judgement.finding is not Finding.VERIFIED for judgement in chain):
+        rest = tuple(judgement for judgement in rest if judgement.finding is not Finding.VERIFIED)
+    return AttestationResult(judgements=(*chain, *rest))
 
 
 def merge_results(results: Sequence[AttestationResult]) -> AttestationResult:
@@ -171,8 +176,12 @@ def _judge_firmware_id(entry: EvidenceEntry) -> Iterator[Judgement]:
 
 
 def _judge_manifests(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[Judgement]:
-    """Step 6: every active measurement of the manifest of each part that runs is what the maker signed."""
+    """Step 6: every active measurement of the manifest of each part that runs is what the maker signed.
+
+    A manifest that is no use is named where one is missing, where it is of what runs, or where it is forged.
+    """
     opaque, trusted = entry.report.opaque, list[SignedManifest]()
+    unusable = list[tuple[SignedManifest, Problem]]()
     versions = {"vbios": opaque.vbios_version}
     if entry.architecture.has_driver:
         versions["driver"] = opaque.driver_version
@@ -180,21 +189,19 @@ def _judge_manifests(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterat
         problems = find_manifest_problems(signed, expected.roots, entry.chain[-1].key, expected.now)
         if not problems:
             trusted.append(signed)
-        elif _concerns(signed, problems, entry, tuple(versions.values())):
-            yield from (build_judgement(problem.reason, problem.detail) for problem in problems)
-    for part, version in versions.items():
-        yield from _judge_part(entry, part, version, trusted)
-
-
-def _concerns(
-    signed: SignedManifest,
-    problems: Sequence[Problem],
-    entry: EvidenceEntry,
-    versions: tuple[str | None, ...],
-) -> bool:
-    """Whether what ails a manifest matters here: forgery always does, the rest where it is of what runs."""
-    is_forged = any(problem.reason == "rim-forged" for problem in problems)
-    return is_forged or any(_fits(signed, entry, version) for version in versions)
+        else:
+            unusable.append((signed, merge_manifest_problems(problems)))
+    parts = [
+        judgement
+        for part, version in versions.items()
+        for judgement in _judge_part(entry, part, version, trusted)
+    ]
+    is_missing = any(judgement.reason == "rim-missing" for judgement in parts)
+    for signed, problem in unusable:
+        fits = any(_fits(signed, entry, version) for version in versions.values())
+        if is_missing or fits or problem.reason == "rim-forged":
+            yield build_judgement(problem.reason, problem.detail)
+    yield from parts
 
 
 def _fits(signed: SignedManifest, entry: EvidenceEntry, version: str | None) -> bool:

@@ -6,7 +6,7 @@ driver's or the boot firmware's. Reading the signed XML is ``vetonet.attestation
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,10 +15,12 @@ from vetonet.attestation.spdm.certificate import Certificate
 from vetonet.attestation.spdm.chain import find_chain_problems
 from vetonet.crypto.keys import PublicKey
 from vetonet.errors import Problem
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, format_time
 
-_TRANSLATED: Final = {"maker-unknown": "rim-untrusted", "certificate-expired": "rim-expired"}
-"""What ails the chain of a manifest, where that is not forgery."""
+_TRANSLATED: Final = {"maker-unknown": "rim-untrusted"}
+"""What ails the chain of a manifest, where that is neither forgery nor the time."""
+
+_GRAVITY: Final = ("rim-forged", "rim-untrusted", "rim-expired")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +120,38 @@ def find_manifest_problems(
     if signed.manifest is None:
         return (Problem(reason="rim-forged", detail=f"{signed.name}: {signed.fault}"),)
     apart = tuple(root for root in roots if root.key != device_root)
-    return tuple(
-        Problem(
-            reason=_TRANSLATED.get(problem.reason, "rim-forged"),
-            detail=f"{signed.name}: {problem.detail}",
-        )
-        for problem in find_chain_problems(signed.chain, apart, now)
+    return (
+        *(
+            Problem(
+                reason=_TRANSLATED.get(problem.reason, "rim-forged"),
+                detail=f"{signed.name}: {problem.detail}",
+            )
+            for problem in find_chain_problems(signed.chain, apart, now)
+            if problem.reason != "certificate-expired"
+        ),
+        *_find_expiry(signed, now),
     )
+
+
+def _find_expiry(signed: SignedManifest, now: Milliseconds) -> Iterator[Problem]:
+    """The chain is valid for as long as all of its certificates are: one problem, however many are not."""
+    start = max(certificate.not_before_ms for certificate in signed.chain)
+    end = min(certificate.not_after_ms for certificate in signed.chain)
+    if all(certificate.is_valid_at(now) for certificate in signed.chain):
+        return
+    when = f"begins on {format_time(start)[:10]}" if now < start else f"ended on {format_time(end)[:10]}"
+    yield Problem(
+        reason="rim-expired", detail=f"{signed.name}: its certificate {when}; use --now to judge as of then"
+    )
+
+
+def merge_manifest_problems(problems: Sequence[Problem]) -> Problem:
+    """Return the one problem that is said of a manifest: the gravest, with what else there is behind it.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not problems:
+        raise ValueError("expected at least one problem")
+    ordered = sorted(problems, key=lambda problem: _GRAVITY.index(problem.reason))
+    return Problem(reason=ordered[0].reason, detail="; ".join(problem.detail for problem in ordered))

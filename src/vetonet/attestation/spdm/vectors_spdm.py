@@ -29,7 +29,7 @@ from vetonet.attestation.vectors_eat import PublishedFile
 from vetonet.crypto.keys import PublicKey, verify_ecdsa_der, verify_ecdsa_raw
 from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p384_cases as iter_wycheproof_cases
 from vetonet.encoding.json_strict import read_json
-from vetonet.errors import ConfigError, EncodingError, VerificationError, VetonetError
+from vetonet.errors import INSTALL_RIM, ConfigError, EncodingError, VerificationError, VetonetError
 
 Case: TypeAlias = tuple[str, Callable[[], None]]
 """A name for people, and a call that raises ``VetonetError`` where our result is not the expected one."""
@@ -197,7 +197,7 @@ def _iter_manifest(document: PublishedFile) -> Iterator[Case]:
     try:
         from vetonet.attestation.spdm.manifest_xml import read_manifest  # noqa: PLC0415  (an optional extra)
     except ImportError as error:
-        raise ConfigError("not judged: reading manifests needs vetonet[rim]") from error
+        raise ConfigError(f"not judged: reading manifests needs {INSTALL_RIM}") from error
     signed = read_manifest(document.data, document.name)
 
     def judge() -> None:

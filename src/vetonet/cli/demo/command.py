@@ -23,7 +23,7 @@ from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.sim.mlperf import MlperfWorkload
 from vetonet.sim.recorded_run import build_workload
-from vetonet.storage.simulated_tpms import open_simulated_tpms
+from vetonet.storage.simulated_tpms import open_simulated_tpms, verify_tpms_installed
 from vetonet.units import MS_PER_HOUR
 
 MAX_CHIPS: Final = 512
@@ -78,6 +78,8 @@ def demo(*, seed: int, out: Path | None, chips: int, secure_element: str, as_jso
 
     Seven parties over gRPC, 512 simulated H100s, one real MLPerf run. Under a minute.
     """
+    if secure_element == "tpm2":
+        verify_tpms_installed()  # before there is an empty folder
     folder = Path(tempfile.mkdtemp(prefix="vetonet-demo-")) if out is None else out
     make_folder(folder)
     performance = asyncio.run(perform(seed, build_workload(), chips=chips, secure_element=secure_element))
@@ -90,6 +92,10 @@ def demo(*, seed: int, out: Path | None, chips: int, secure_element: str, as_jso
         print_json(_to_plain(performance, bundle, trust_root))
     else:
         _print(performance, bundle, trust_root)
+        if secure_element == "tpm2":
+            print_line(
+                "these TPMs are software (swtpm): their evidence, of kind TPM2, is evidence of nothing"
+            )
     raise SystemExit(Exit.OK if performance.is_as_expected else Exit.NEGATIVE)
 
 

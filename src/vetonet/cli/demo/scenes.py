@@ -252,6 +252,9 @@ async def rewrite_log(play: Play) -> Scene:
     """A coordinator that takes a logged veto out again convinces no witness, and convicts itself."""
     seen = await rewrite(play.stage)
     count = len(play.stage.witnesses)
+    play.say(
+        f"    staged: the log signs two histories; {seen.refused} of {count} witnesses refuse the second"
+    )
     cosigned = "NO COSIGNATURE" if seen.refused == count else f"{count - seen.refused} COSIGNED"
     return Scene(
         name="rewritten-log",

@@ -124,11 +124,11 @@ def _describe(play: Play, run: Run, hour: ServingWorkload, served: _Served) -> s
     chips, rest = play.fleet.size, list(hour.iter_intervals())[_LICENSED_INTERVALS:]
     whole = format_flop(hour.flop * chips // NODE_CHIPS)
     return (
-        f"{served.licensed:,} tokens in 45 min (the hour: {whole} FLOP, "
-        f"licensed {format_flop(run.licence.statement.total_flop)}); "
+        f"{served.licensed:,} tokens written in 45 min under the licence "
+        f"(FLOP ceiling {format_flop(run.licence.statement.total_flop)}; the whole hour takes {whole}); "
         f"{served.after_ms // 60_000} min after {VETO_IDS[0]} withdrew, all {chips} chips: "
         f"{', '.join(sorted({*served.halted.refused, *served.halted.throttled}))}; "
-        f"{served.slow:,} of {_count_tokens(play, rest):,} more at the floor rate"
+        f"then 15 min at the floor rate, {served.slow:,} of {_count_tokens(play, rest):,} tokens written"
     )
 
 

@@ -43,6 +43,7 @@ from support.silicon import (
 )
 from vetonet.attestation.appraisal_reasons import MEANINGS
 from vetonet.attestation.ear import AttestationResult, Tier, TrustClaim
+from vetonet.attestation.reasons import Finding
 from vetonet.attestation.spdm.evidence_entry import read_evidence
 from vetonet.attestation.spdm.opaque import Field
 
@@ -237,6 +238,11 @@ def test_a_good_gpu_is_affirmed_in_what_was_looked_at_and_nothing_else() -> None
     looked_at = {TrustClaim.INSTANCE_IDENTITY, TrustClaim.HARDWARE, TrustClaim.EXECUTABLES}
     assert {claim for claim, value in vector.items() if value == 2} == looked_at
     assert all(value == 0 for claim, value in vector.items() if claim not in looked_at)
+
+
+def test_under_an_unknown_maker_nothing_is_verified() -> None:
+    for result in (judge(entry(pem=pem_of(maker="other")), roots=pin()), judge(entry(pem=expired()))):
+        assert [found.reason for found in result.judgements if found.finding is Finding.VERIFIED] == []
 
 
 def test_a_switch_needs_a_manifest_of_its_firmware_alone() -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from vetonet.attestation.conflict import Conflict, DeviceConflictError
-from vetonet.errors import EncodingError, ProtocolError, VerificationError
+from vetonet.errors import InvalidSignatureError, RefusedError, UnknownPartyError
 from vetonet.service.admission import Admission
 from vetonet.service.history import LEAF, History
 from vetonet.service.journalling import list_unbound, make_record
@@ -85,10 +85,17 @@ class Intake:
                 yield make_record(LEAF, data, now)
 
     async def _log_conflict(self, conflict: Conflict, now: Milliseconds) -> None:
-        """What was refused convicts somebody: the proof is in the log, unless the same is there already."""
-        staged = self._history.admission.stage()
-        with suppress(EncodingError, ProtocolError, VerificationError):
-            data = conflict.to_bytes()
+        """What was refused convicts somebody: the proof is in the log, or cannot be and need not.
+
+        It need not where another one there convicts of the same already, and cannot where the treaty in force
+        no longer names the owner or the key by which an earlier one let the first of the two in.
+
+        Raises:
+            EncodingError, VerificationError: it is no proof, which is a fault of ours.
+            StorageError: it could not be made durable.
+        """
+        staged, data = self._history.admission.stage(), conflict.to_bytes()
+        with suppress(RefusedError, UnknownPartyError, InvalidSignatureError):
             staged.admit(data, now)
             async with self._turns.lock:
                 records = [make_record(LEAF, data, now)]

@@ -280,7 +280,7 @@ class Registry:
         """The makers' reference values, and which of them count."""
         return self._references
 
-    def read_reference(self, data: bytes, anchors: TrustAnchors, leaf_index: int = 0) -> None:
+    def read_reference(self, data: bytes, anchors: TrustAnchors, leaf_index: int) -> None:
         """Open reference values of a maker, and remember them (VN-17.6).
 
         Raises:
@@ -311,7 +311,7 @@ class Registry:
         """The makers' revocation lists."""
         return self._revocations
 
-    def read_revocation_list(self, data: bytes, anchors: TrustAnchors, leaf_index: int = 0) -> None:
+    def read_revocation_list(self, data: bytes, anchors: TrustAnchors, leaf_index: int) -> None:
         """Open the next revocation list of a maker, whose chips in it count no more (VN-17.3).
 
         Raises:
@@ -329,7 +329,7 @@ class Registry:
         """What the conflicts in the log prove, in their order."""
         return tuple(self._convictions.values())
 
-    def read_conflict(self, data: bytes, anchors: TrustAnchors, leaf_index: int = 0) -> Conviction:
+    def read_conflict(self, data: bytes, anchors: TrustAnchors, leaf_index: int) -> Conviction:
         """Judge a conflict, and remember whom it convicts; return that (VN-17.4).
 
         Raises:

@@ -142,7 +142,7 @@ class History:
         elif read_kind(data) in KINDS:
             self._follow_ledger(read_leaf(self.ledger, leaf_index, data))
         else:
-            self.admission.admit(data, recorded_at_ms)
+            self.admission.admit(data, now=recorded_at_ms, leaf_index=leaf_index)
         self._add_leaf(data)
 
     def _follow_ledger(self, ledger: Ledger) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from vetonet.attestation.conflict import Conflict, DeviceConflictError
+from vetonet.attestation.conflict import Conflict, DeviceConflictError, read_kind
 from vetonet.errors import InvalidSignatureError, RefusedError, UnknownPartyError
-from vetonet.service.admission import Admission
+from vetonet.service.admission import PLACED, Admission
 from vetonet.service.history import LEAF, History
 from vetonet.service.journalling import list_unbound, make_record
 from vetonet.service.request import Request
@@ -59,30 +59,38 @@ class Intake:
         history = self._history
         async with self.lock:
             history.knows(request)
-            staged = history.admission.stage()
+            first = history.log.tree_size
             try:
-                leaves = [record async for record in self._admit(staged, statements, caller, now)]
+                staged, leaves = await self._stage(statements, caller, now)
             except DeviceConflictError as error:
                 await self._log_conflict(error.conflict, now)
                 raise
             async with self._turns.lock:
+                if history.log.tree_size != first and any(read_kind(data) in PLACED for data in statements):
+                    staged, leaves = await self._stage(statements, caller, now)  # votes came in between
                 records = [*leaves, *list_unbound(history, request, now)]
                 await self._store(records)
                 history.adopt(records, registry=staged.registry)
         places = [history.find_leaf(data) for data in statements]
         return tuple(place for place in places if place is not None)
 
-    async def _admit(
-        self, staged: Admission, statements: Sequence[bytes], caller: Identity | None, now: Milliseconds
-    ) -> AsyncGenerator[Record, None]:
-        """Yield a record of each statement that the log has not, once it and its caller are verified."""
+    async def _stage(
+        self, statements: Sequence[bytes], caller: Identity | None, now: Milliseconds
+    ) -> tuple[Admission, list[Record]]:
+        """Return the chips afterwards, and a record of each statement that the log has not.
+
+        Each statement and its caller are verified, as if these were the next leaves of the log.
+        """
+        staged, first = self._history.admission.stage(), self._history.log.tree_size
+        records: list[Record] = []
         for data in dict.fromkeys(statements):
             await asyncio.sleep(0)  # other calls go on meanwhile
             if self._history.find_leaf(data) is None:
-                submitter = staged.admit(data, now)
+                submitter = staged.admit(data, now=now, leaf_index=first + len(records))
                 if submitter is not None:
                     require_caller(caller, Role.OPERATOR, submitter)
-                yield make_record(LEAF, data, now)
+                records.append(make_record(LEAF, data, now))
+        return staged, records
 
     async def _log_conflict(self, conflict: Conflict, now: Milliseconds) -> None:
         """What was refused convicts somebody: the proof is in the log, or cannot be and need not.
@@ -95,9 +103,9 @@ class Intake:
             StorageError: it could not be made durable.
         """
         staged, data = self._history.admission.stage(), conflict.to_bytes()
-        with suppress(RefusedError, UnknownPartyError, InvalidSignatureError):
-            staged.admit(data, now)
-            async with self._turns.lock:
+        async with self._turns.lock:
+            with suppress(RefusedError, UnknownPartyError, InvalidSignatureError):
+                staged.admit(data, now=now, leaf_index=self._history.log.tree_size)
                 records = [make_record(LEAF, data, now)]
                 await self._store(records)
                 self._history.adopt(records, registry=staged.registry)

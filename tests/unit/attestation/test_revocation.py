@@ -160,13 +160,13 @@ def test_what_a_maker_issues_never_shrinks_and_always_follows(rounds: list[set[b
 @given(st.sets(st.sampled_from(UEIDS)), st.sets(st.sampled_from(UEIDS)))
 def test_exactly_a_list_with_all_of_the_earlier_follows(first: set[bytes], second: set[bytes]) -> None:
     registry = Registry()
-    registry.read_revocation_list(sign_list(ROOT, first), TREATY)
+    registry.read_revocation_list(sign_list(ROOT, first), TREATY, 1)
     later = sign(make_list(second, number=2), ROOT)
     if first <= second:
-        registry.read_revocation_list(later, TREATY)
+        registry.read_revocation_list(later, TREATY, 2)
         return
     with pytest.raises(RefusedError):
-        registry.read_revocation_list(later, TREATY)
+        registry.read_revocation_list(later, TREATY, 2)
 
 
 def test_bytes_and_list_are_one() -> None:

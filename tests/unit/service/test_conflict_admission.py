@@ -8,13 +8,25 @@ from dataclasses import replace
 import pytest
 
 from support.coordination import ManualClock, endorse_alias, enrol_chip, run_coordinator
+from support.firmware import sign_reference
 from support.revocations import sign_list
 from support.world import NOW_MS, make_council
 from vetonet.attestation.conflict import Conflict, ConflictKind, DeviceConflictError
 from vetonet.attestation.revocation import MAX_LIST_AGE_MS
 from vetonet.crypto.keys import generate_ed25519
 from vetonet.errors import EquivocationError, ProofError, RefusedError, VetonetError
+from vetonet.service.coordinator import Coordinator
 from vetonet.storage.memory import MemoryJournal
+
+
+def list_places(coordinator: Coordinator) -> dict[str, list[int | None]]:
+    """Return from which leaves on the coordinator lets things count."""
+    registry = coordinator._history.admission.registry
+    return {
+        "reference": [entry.since for entries in registry.references.known.values() for entry in entries],
+        "conviction": [logged.leaf_index for logged in registry.convictions],
+        "revocation": list(registry.revocations.since.values()),
+    }
 
 
 def test_a_cloned_serial_is_refused_and_the_proof_is_logged_once_and_survives_a_restart() -> None:
@@ -102,6 +114,49 @@ def test_a_second_identity_is_refused_also_where_its_first_owner_or_his_key_is_g
             with pytest.raises(DeviceConflictError):
                 await coordinator.append_statements([clone.enrolment], request_id="b", caller=None)
             assert coordinator.view.tree_size == 2
+
+    asyncio.run(main())
+
+
+def test_what_counts_from_a_leaf_on_stands_where_the_log_holds_it_also_after_a_restart() -> None:
+    """VN-17.3, VN-17.4, VN-17.6"""
+    council, journal, clock = make_council(), MemoryJournal(), ManualClock()
+    chip = enrol_chip(council)
+    boots = [endorse_alias(council, chip) for _ in range(2)]
+    reference = sign_reference(council.endorser_root)
+    listed = sign_list(council.endorser_root, [chip.key.public_key.ueid])
+
+    async def main() -> None:
+        async with run_coordinator(council, journal, clock) as coordinator:
+            await coordinator.append_statements(
+                [chip.enrolment, boots[0], reference], request_id="a", caller=None
+            )
+            with pytest.raises(DeviceConflictError):
+                await coordinator.append_statements([boots[1]], request_id="b", caller=None)
+            await coordinator.append_statements([listed], request_id="c", caller=None)
+            assert list_places(coordinator) == {"reference": [3], "conviction": [4], "revocation": [5]}
+        async with run_coordinator(council, journal, clock) as coordinator:
+            assert list_places(coordinator) == {"reference": [3], "conviction": [4], "revocation": [5]}
+
+    asyncio.run(main())
+
+
+def test_a_list_stands_behind_the_votes_that_came_in_while_it_was_verified() -> None:
+    """VN-17.3"""
+    council, clock = make_council(), ManualClock()
+    fleet = [enrol_chip(council) for _ in range(40)]
+    listed = sign_list(council.endorser_root, [fleet[0].key.public_key.ueid])
+    batch = [*(chip.enrolment for chip in fleet), listed]
+
+    async def main() -> None:
+        async with run_coordinator(council, MemoryJournal(), clock) as coordinator:
+            enrolling = asyncio.create_task(coordinator.append_statements(batch, request_id="a", caller=None))
+            while not coordinator._intake.lock.locked():  # noqa: ASYNC110  (the moment to catch)
+                await asyncio.sleep(0)
+            proposal = council.sign_proposal()
+            await coordinator.create_proposal(proposal.data, request_id="b", caller=None)
+            assert await enrolling == tuple(range(2, 43))
+            assert list_places(coordinator)["revocation"] == [42]
 
     asyncio.run(main())
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 from vetonet.attestation.appraisal_policy import Found
 from vetonet.attestation.corim import MAX_CORIM_BYTES, MAX_NUMBER, Corim
 from vetonet.attestation.firmware import Firmware, FirmwareComponent
-from vetonet.crypto.keys import PublicKey
-from vetonet.crypto.statement import Keys, Signed, Statement, open_statement, read_unverified
-from vetonet.encoding.record import member, one_of, parsed, tstr, uint
-from vetonet.errors import EquivocationError, RefusedError, UnknownPartyError
+from vetonet.attestation.trust_anchors import Maker, MakerStatement, open_by_maker
+from vetonet.crypto.statement import Keys, Signed, open_statement
+from vetonet.encoding.record import member, one_of, parsed, uint
+from vetonet.errors import EquivocationError, RefusedError
 
 CORIM: Final = parsed(Corim.to_bytes, Corim.from_bytes, maximum=MAX_CORIM_BYTES)
 
@@ -30,11 +30,10 @@ class UpdatePurpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceValues(Statement):
+class ReferenceValues(MakerStatement):
     """The firmware that chips of one model may run; signed by their maker's root key.
 
     Attributes:
-        endorser_id: the maker, as the treaty names it.
         number: 1 for the first of a model, then one more each time.
         purpose: what it is for, and so who has to approve it; of the first it decides nothing.
         corim: the components, as a CoRIM.
@@ -42,7 +41,6 @@ class ReferenceValues(Statement):
 
     TYPE: ClassVar[str] = "reference-values"
 
-    endorser_id: str = member(1, tstr(64))
     number: int = member(2, uint(MAX_NUMBER))
     purpose: UpdatePurpose = member(3, one_of(UpdatePurpose))
     corim: Corim = member(4, CORIM)
@@ -74,20 +72,6 @@ def open_reference_values(data: bytes, root_keys: Keys) -> Signed[ReferenceValue
     return open_statement(data, ReferenceValues, root_keys)
 
 
-class Approver(Protocol):
-    """A chip maker as a treaty names it."""
-
-    @property
-    def endorser_id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def root_key(self) -> PublicKey:
-        """The pinned key of its root."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedReference:
     """Reference values as the log holds them.
@@ -107,20 +91,15 @@ class ReferenceRegister:
 
     known: Mapping[tuple[str, str], tuple[LoggedReference, ...]] = field(default_factory=dict)
 
-    def read(self, data: bytes, makers: Sequence[Approver], leaf_index: int) -> ReferenceRegister:
+    def read(self, data: bytes, makers: Sequence[Maker], leaf_index: int) -> ReferenceRegister:
         """Return the register with what a leaf holds.
 
         Raises:
-            EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_reference_values``; or a maker
-                signed in another's name.
+            EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_by_maker``.
             RefusedError: the number is not the next of its model.
             EquivocationError: the maker signed two of one number.
         """
-        claimed = read_unverified(data, ReferenceValues).endorser_id
-        keys = {maker.root_key.key_id: maker.root_key for maker in makers if maker.endorser_id == claimed}
-        if not keys:
-            raise UnknownPartyError(f"no endorser {claimed!r}", culprit=claimed, clause="VN-17.6")
-        signed = open_reference_values(data, keys)
+        signed = open_by_maker(data, ReferenceValues, makers, "VN-17.6")
         values = signed.statement
         earlier = self.known.get((values.endorser_id, values.model), ())
         _verify_next(values, earlier)

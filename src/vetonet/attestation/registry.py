@@ -1,7 +1,4 @@
-"""The registry: every enrolled chip and every alias key, read leaf by leaf from the log (VN-8.3, VN-8.4).
-
-Whom a treaty lets enrol chips and log batches, this package knows as ``TrustAnchors`` only.
-"""
+"""The registry: every enrolled chip and every alias key, read leaf by leaf from the log (VN-8.3, VN-8.4)."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NoReturn, Protocol, TypeAlias
+from typing import NoReturn, TypeAlias
 
 from vetonet.attestation.conflict import (
     Conflict,
@@ -31,6 +28,7 @@ from vetonet.attestation.enrolment import (
 from vetonet.attestation.reference_values import ReferenceRegister
 from vetonet.attestation.report import ReportBatch
 from vetonet.attestation.revocation import RevocationRegister
+from vetonet.attestation.trust_anchors import TrustAnchors, index_makers, index_owners
 from vetonet.crypto.keys import PublicKey
 from vetonet.crypto.statement import Keys, Signed, open_statement, read_unverified
 from vetonet.errors import EquivocationError, RefusedError, UnknownPartyError
@@ -40,53 +38,6 @@ Window: TypeAlias = tuple[Milliseconds, Milliseconds]
 """From when up to when, the end excluded."""
 
 _Subject: TypeAlias = tuple[bool, str, bytes]
-
-
-class Maker(Protocol):
-    """A chip maker as a treaty names it."""
-
-    @property
-    def endorser_id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def root_key(self) -> PublicKey:
-        """The pinned key of its root."""
-        ...
-
-    @property
-    def attester_kind(self) -> str:
-        """The only kind of attester it vouches for."""
-        ...
-
-
-class Owner(Protocol):
-    """An operator as a treaty names it."""
-
-    @property
-    def operator_id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def key(self) -> PublicKey:
-        """Its statement key."""
-        ...
-
-
-class TrustAnchors(Protocol):
-    """Whom a treaty lets enrol chips and log batches; ``vetonet.policy.treaty.Treaty`` is one."""
-
-    @property
-    def endorsers(self) -> Sequence[Maker]:
-        """The makers."""
-        ...
-
-    @property
-    def operators(self) -> Sequence[Owner]:
-        """The operators."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +105,8 @@ class Registry:
         """
         device = open_enrolment(
             data,
-            endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
-            operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
+            endorser_keys=index_makers(anchors.endorsers),
+            operator_keys=index_owners(anchors.operators),
         )
         kinds = {maker.endorser_id: maker.attester_kind for maker in anchors.endorsers}
         enrolment = device.enrolment
@@ -213,8 +164,8 @@ class Registry:
         signed = open_retirement(
             data,
             device,
-            endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
-            operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
+            endorser_keys=index_makers(anchors.endorsers),
+            operator_keys=index_owners(anchors.operators),
         )
         self._require_in_service(device)
         self._retired[device.ueid] = signed
@@ -339,8 +290,8 @@ class Registry:
         """
         conviction = verify_conflict(
             Conflict.from_bytes(data),
-            endorser_keys={maker.endorser_id: maker.root_key for maker in anchors.endorsers},
-            operator_keys={owner.operator_id: owner.key for owner in anchors.operators},
+            endorser_keys=index_makers(anchors.endorsers),
+            operator_keys=index_owners(anchors.operators),
         )
         if conviction.subject in self._convictions:
             msg = f"a conflict in the log convicts of this already: {conviction.detail}"

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 from vetonet.attestation.report import UEID_BYTES
-from vetonet.crypto.keys import PublicKey
-from vetonet.crypto.statement import Keys, Signed, Statement, open_statement, read_unverified
-from vetonet.encoding.record import Record, bstr, many, member, one_of, record, tstr, uint
-from vetonet.errors import EquivocationError, RefusedError, UnknownPartyError
+from vetonet.attestation.trust_anchors import Maker, MakerStatement, open_by_maker
+from vetonet.crypto.statement import Keys, Signed, open_statement
+from vetonet.encoding.record import Record, bstr, many, member, one_of, record, uint
+from vetonet.errors import EquivocationError, RefusedError
 from vetonet.units import MAX_TIME_MS, MS_PER_HOUR, Milliseconds
 
 MAX_LIST_AGE_MS: Final = 90 * 24 * MS_PER_HOUR
@@ -43,11 +43,10 @@ class RevokedDevice(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RevocationList(Statement):
+class RevocationList(MakerStatement):
     """All chips that a maker ever revoked, none included; signed by its root key.
 
     Attributes:
-        endorser_id: the maker, as the treaty names it.
         number: 1 for its first list, then one more each time.
         issued_ms: from when on it counts.
         expires_ms: until when, the end excluded; without a later list nothing of this maker counts then.
@@ -57,7 +56,6 @@ class RevocationList(Statement):
     TYPE: ClassVar[str] = "revocation-list"
     MAX_BYTES: ClassVar[int] = 2**16 - 1  # what fits into one leaf
 
-    endorser_id: str = member(1, tstr(64))
     number: int = member(2, uint(2**32))
     issued_ms: int = member(3, uint(MAX_TIME_MS))
     expires_ms: int = member(4, uint(MAX_TIME_MS))
@@ -91,20 +89,6 @@ def open_revocation_list(data: bytes, root_keys: Keys) -> Signed[RevocationList]
     return open_statement(data, RevocationList, root_keys)
 
 
-class ListMaker(Protocol):
-    """A chip maker as a treaty names it."""
-
-    @property
-    def endorser_id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def root_key(self) -> PublicKey:
-        """The pinned key of its root."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationRegister:
     """The revocation lists of a log: the newest of each maker, and since which leaf each chip is revoked."""
@@ -112,21 +96,17 @@ class RevocationRegister:
     newest: Mapping[str, Signed[RevocationList]] = field(default_factory=dict)
     since: Mapping[tuple[str, bytes], int] = field(default_factory=dict)
 
-    def read(self, data: bytes, makers: Sequence[ListMaker], leaf_index: int) -> RevocationRegister:
+    def read(self, data: bytes, makers: Sequence[Maker], leaf_index: int) -> RevocationRegister:
         """Return the register with the list that a leaf holds.
 
         Raises:
-            EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_revocation_list``; or a maker
-                signed in another's name.
+            EncodingError, UnknownPartyError, InvalidSignatureError: as ``open_by_maker``.
             RefusedError: the number is not the next, it was issued before the list before it, or it lacks a
                 chip of that.
             EquivocationError: the maker signed two lists of one number.
         """
-        claimed = read_unverified(data, RevocationList).endorser_id
-        keys = {maker.root_key.key_id: maker.root_key for maker in makers if maker.endorser_id == claimed}
-        if not keys:
-            raise UnknownPartyError(f"no endorser {claimed!r}", culprit=claimed, clause="VN-17.3")
-        signed = open_revocation_list(data, keys)
+        signed = open_by_maker(data, RevocationList, makers, "VN-17.3")
+        claimed = signed.statement.endorser_id
         _verify_next(signed.statement, self.newest.get(claimed))
         places = {(claimed, entry.ueid): leaf_index for entry in signed.statement.entries}
         return RevocationRegister(

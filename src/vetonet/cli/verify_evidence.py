@@ -78,6 +78,7 @@ def _convict(path: Path, conflict: Conflict, treaty_path: Path | None) -> Convic
         Failure: with 4, a part is no statement; with 1, it proves nothing; no treaty is given.
     """
     from vetonet.attestation.conflict import verify_conflict
+    from vetonet.attestation.trust_anchors import index_makers, index_owners
     from vetonet.cli.directory import read_treaty_file
 
     if treaty_path is None:
@@ -86,8 +87,8 @@ def _convict(path: Path, conflict: Conflict, treaty_path: Path | None) -> Convic
     try:
         return verify_conflict(
             conflict,
-            endorser_keys={maker.endorser_id: maker.root_key for maker in treaty.endorsers},
-            operator_keys={owner.operator_id: owner.key for owner in treaty.operators},
+            endorser_keys=index_makers(treaty.endorsers),
+            operator_keys=index_owners(treaty.operators),
         )
     except EncodingError as error:
         message = f"{path}: expected a conflict of signed statements: {error}"

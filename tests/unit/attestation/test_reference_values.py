@@ -37,6 +37,7 @@ PATCH, GUARANTEE = UpdatePurpose.SECURITY_PATCH, UpdatePurpose.NEW_GUARANTEE
 class Maker:
     endorser_id: str
     root_key: PublicKey
+    attester_kind: str = "simulated"
 
 
 MAKERS = (Maker("maker", ROOT.public_key), Maker("another", OTHER_ROOT.public_key))

@@ -172,7 +172,7 @@ def _judge_platform(case: Case, chain: Sequence[Usage]) -> Iterator[Problem]:
 
 def judge_freshness(case: Case) -> Iterator[Problem]:
     """Step 11: every report names a checkpoint of this log, fresh enough, and the challenge that follows."""
-    sizes = _compute_known_checkpoints(case.record)
+    sizes = case.record.checkpoint_sizes
     for chain in case.evidence.chains.values():
         newest = 0
         for usage in chain:
@@ -217,11 +217,6 @@ def _find_newest_permission(record: PublicRecord, claims: ComputeReport) -> int:
     number = 0 if licence is None else find_number_at(licence, claims.window_start_ms) or 0
     placed = record.licence_leaves.get(claims.licence_id, 0)
     return max(placed, record.lease_leaves.get((claims.licence_id, number), 0))
-
-
-def _compute_known_checkpoints(record: PublicRecord) -> Mapping[bytes, int]:
-    sizes = range(1, record.checkpoint.tree_size + 1)
-    return {record.log.checkpoint(size).digest: size for size in sizes}
 
 
 def judge_continuity(case: Case) -> Iterator[Problem]:

@@ -34,12 +34,11 @@ def find_identity_problems(
 ) -> Iterator[Problem]:
     """Yield what revocation lists and conflicts of the log say against the reports (VN-17.3, VN-17.4)."""
     yield from _judge_lists(record, evidence, now)
-    sizes: dict[bytes, int] = {}
     for chain in evidence.chains.values():
         for mark in _list_marks(record, chain[0].device):
-            sizes = sizes or _compute_sizes(record)
             for usage in chain:
-                yield from _judge_usage(usage, mark, publication.committed.get(usage.report.data), sizes)
+                batch_leaf = publication.committed.get(usage.report.data)
+                yield from _judge_usage(usage, mark, batch_leaf, record.checkpoint_sizes)
 
 
 def _judge_lists(record: PublicRecord, evidence: Evidence, now: Milliseconds) -> Iterator[Problem]:
@@ -81,11 +80,6 @@ def _list_marks(record: PublicRecord, device: EnrolledDevice) -> Iterator[_Mark]
         yield revoked, "device-revoked", f"its maker revoked in leaf {revoked}"
     if cloned is not None:
         yield cloned.leaf_index, "device-cloned", f"leaf {cloned.leaf_index} convicts of being cloned"
-
-
-def _compute_sizes(record: PublicRecord) -> dict[bytes, int]:
-    sizes = range(1, record.checkpoint.tree_size + 1)
-    return {record.log.checkpoint(size).digest: size for size in sizes}
 
 
 def _judge_usage(

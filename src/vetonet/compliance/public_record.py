@@ -51,6 +51,8 @@ class PublicRecord:
         retirement_leaves: where each chip that is out of service was retired, by ueid.
         alias_leaves: where each alias key was endorsed, by its key id.
         problems: leaves that the rules would not have let in; nobody is accused of them.
+        licences: the licences in the log, by licence id.
+        checkpoint_sizes: the size of each checkpoint that the log could sign so far, by its digest.
     """
 
     treaty: Signed[Treaty] = field(repr=False)
@@ -67,11 +69,17 @@ class PublicRecord:
     alias_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     problems: tuple[Problem, ...] = ()
 
-    @property
-    def licences(self) -> Mapping[int, Licence]:
-        """The licences in the log, by licence id."""
+    licences: Mapping[int, Licence] = field(init=False, repr=False, compare=False)
+    checkpoint_sizes: Mapping[bytes, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compute once what is asked for with every report."""
         votes = self.ledger.votes.values()
-        return {vote.licence.statement.licence_id: vote.licence.statement for vote in votes if vote.licence}
+        granted = [vote.licence.statement for vote in votes if vote.licence is not None]
+        object.__setattr__(self, "licences", {licence.licence_id: licence for licence in granted})
+        sizes = range(1, self.checkpoint.tree_size + 1)
+        known = {self.log.checkpoint(size).digest: size for size in sizes}
+        object.__setattr__(self, "checkpoint_sizes", known)
 
 
 def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:

@@ -14,15 +14,11 @@ from typing import ClassVar, Final, NoReturn
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice, open_alias, open_enrolment
 from vetonet.attestation.report import ComputeReport, open_report
 from vetonet.crypto.keys import PublicKey
-from vetonet.crypto.statement import Signed, peek
+from vetonet.crypto.statement import Signed
 from vetonet.encoding.record import MAX_STATEMENT_BYTES, Record, bstr, many, member, one_of
 from vetonet.errors import EquivocationError, Problem, ProofError
 
-CONFLICT: Final = "conflict"
-"""The kind of leaf, beside the types of statements."""
-
 _STATEMENT: Final = bstr(1, MAX_STATEMENT_BYTES)
-_MAP: Final = 5  # the major type of a CBOR map (RFC 8949 section 3.1)
 
 
 class ConflictKind(StrEnum):
@@ -112,15 +108,6 @@ class DeviceConflictError(EquivocationError):
     def __init__(self, message: str, *, culprit: str, clause: str, conflict: Conflict) -> None:
         super().__init__(message, culprit=culprit, clause=clause)
         self.conflict: Final = conflict
-
-
-def read_kind(data: bytes) -> str:
-    """Return what kind of leaf these bytes claim to be: the type of a statement, or a conflict.
-
-    Raises:
-        EncodingError: neither.
-    """
-    return CONFLICT if data and data[0] >> 5 == _MAP else peek(data).kind
 
 
 def find_enrolment_conflict(one: EnrolledDevice, other: EnrolledDevice) -> Conflict | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vetonet.attestation.conflict import CONFLICT, read_kind
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
 from vetonet.attestation.reference_values import ReferenceValues
 from vetonet.attestation.registry import Registry
@@ -13,7 +12,7 @@ from vetonet.attestation.report import ReportBatch
 from vetonet.attestation.revocation import RevocationList
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.trust_root import TrustRoot
-from vetonet.crypto.statement import Signed, read_unverified
+from vetonet.crypto.statement import CONFLICT, Signed, read_kind, read_unverified
 from vetonet.errors import (
     ComplianceError,
     EncodingError,

@@ -23,6 +23,11 @@ from vetonet.errors import EncodingError, InvalidSignatureError, UnknownPartyErr
 TYPE_PREFIX: Final = "application/vetonet."
 TYPE_SUFFIX: Final = "+cbor"
 
+CONFLICT: Final = "conflict"
+"""The kind of the one leaf that nobody signs, beside the types of statements (VN-17.4)."""
+
+_MAP: Final = 5  # the major type of a CBOR map (RFC 8949 section 3.1)
+
 Keys = Mapping[bytes, PublicKey]
 """Known public keys by key id."""
 
@@ -162,6 +167,15 @@ def peek(data: bytes, *, max_bytes: int = cose.MAX_COSE_BYTES) -> Envelope:
     parsed = cose.parse_sign1(data, max_bytes=max_bytes)
     kid = parsed.protected.get(cose.LABEL_KID)
     return Envelope(kind=_kind_of(parsed.protected), key_id=kid if isinstance(kid, bytes) else None)
+
+
+def read_kind(data: bytes) -> str:
+    """Return what kind of leaf these bytes claim to be: the type of a statement, or a conflict.
+
+    Raises:
+        EncodingError: neither.
+    """
+    return CONFLICT if data and data[0] >> 5 == _MAP else peek(data).kind
 
 
 def open_statement(data: bytes, kind: type[S], keys: Keys) -> Signed[S]:

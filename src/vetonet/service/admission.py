@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from vetonet.attestation.conflict import CONFLICT, read_kind
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
 from vetonet.attestation.reference_values import ReferenceValues
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ReportBatch
 from vetonet.attestation.revocation import RevocationList
-from vetonet.crypto.statement import read_unverified
+from vetonet.crypto.statement import CONFLICT, read_kind, read_unverified
 from vetonet.errors import EncodingError, RefusedError
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Milliseconds

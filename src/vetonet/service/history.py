@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vetonet.attestation.conflict import read_kind
 from vetonet.attestation.registry import Registry
-from vetonet.crypto.statement import Signed
+from vetonet.crypto.statement import Signed, read_kind
 from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, member, one_of
 from vetonet.errors import ConfigError, RefusedError, StorageError, VetonetError
 from vetonet.policy.quorum import Decision

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from vetonet.attestation.conflict import Conflict, DeviceConflictError, read_kind
+from vetonet.attestation.conflict import Conflict, DeviceConflictError
+from vetonet.crypto.statement import read_kind
 from vetonet.errors import InvalidSignatureError, RefusedError, UnknownPartyError
 from vetonet.service.admission import PLACED, Admission
 from vetonet.service.history import LEAF, History

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from vetonet.attestation.conflict import read_kind
-from vetonet.crypto.statement import Signed, read_unverified
+from vetonet.crypto.statement import Signed, read_kind, read_unverified
 from vetonet.errors import EpochError, ExpiredError, ProtocolError, RefusedError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import Ballot, open_ballot

@@ -17,7 +17,6 @@ from vetonet.attestation.conflict import (
     DeviceConflictError,
     build_report_conflict,
     find_enrolment_conflict,
-    read_kind,
     verify_conflict,
 )
 from vetonet.attestation.enrolment import open_alias, open_enrolment
@@ -26,7 +25,7 @@ from vetonet.attester.machine import step
 from vetonet.attester.manufacture import describe, manufacture
 from vetonet.attester.state import AliasEndorsed, IntervalEnded, PowerCycled, ReportSigned
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import sign_jointly
+from vetonet.crypto.statement import read_kind, sign_jointly
 from vetonet.errors import (
     EncodingError,
     EquivocationError,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from vetonet.attestation.conflict import read_kind
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment
 from vetonet.attestation.evidence_file import Evidence
 from vetonet.attestation.identity import DeviceCertificate, issue_root_certificate
@@ -16,7 +15,7 @@ from vetonet.attestation.report import ComputeReport
 from vetonet.cli.output import spell_command
 from vetonet.compliance.bundle import Bundle
 from vetonet.crypto.keys import EcdsaSigningKey
-from vetonet.crypto.statement import S, read_unverified
+from vetonet.crypto.statement import S, read_kind, read_unverified
 
 EVIDENCE_FILE: Final = "evidence.cbor"
 ROOTS_FILE: Final = "roots.pem"

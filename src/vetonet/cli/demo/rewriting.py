@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vetonet.attestation.conflict import read_kind
 from vetonet.cli.demo.stage import Stage
 from vetonet.compliance.monitor import Monitor, give_no_tiles
+from vetonet.crypto.statement import read_kind
 from vetonet.errors import ProtocolError
 from vetonet.policy.ballot import Ballot, open_ballot
 from vetonet.policy.quorum import Choice

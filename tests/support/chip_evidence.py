@@ -10,6 +10,7 @@ from typing import Any
 from support.firmware import FIRMWARE
 from support.firmware import make_reference as make_reference_of
 from support.fleet import make_fleet
+from support.revocations import make_list
 from support.world import NOW_MS
 from vetonet.attestation.appraise_evidence import Expectations, appraise_evidence
 from vetonet.attestation.ear import AttestationResult
@@ -38,17 +39,6 @@ OTHER_DEVICE = generate_ecdsa(SeededRng(b"other device"))
 ALIAS = generate_ed25519(SeededRng(b"alias"))
 OTHER_ALIAS = generate_ed25519(SeededRng(b"other alias"))
 CHALLENGE = bytes.fromhex("c4") * 32
-
-
-def make_list(number: int = 1, **changes: Any) -> RevocationList:
-    fields: dict[str, Any] = {
-        "endorser_id": "maker",
-        "number": number,
-        "issued_ms": NOW_MS,
-        "expires_ms": LATER_MS + MS_PER_HOUR,
-        "entries": (),
-    }
-    return RevocationList(**(fields | changes))
 
 
 def open_list(listed: RevocationList | None = None, root: EcdsaSigningKey = ROOT) -> Signed[RevocationList]:

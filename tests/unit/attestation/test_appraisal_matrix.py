@@ -25,7 +25,6 @@ from support.chip_evidence import (
     judge,
     make_claims,
     make_evidence,
-    make_list,
     open_list,
     open_reference,
     pin,
@@ -34,6 +33,7 @@ from support.chip_evidence import (
 )
 from support.firmware import NAMES, PATCHED, UNKNOWN, make_firmware
 from support.paper_tpm import RECORDED_COUNT_2, RECORDED_QUOTE
+from support.revocations import make_list
 from support.world import NOW_MS
 from vetonet.attestation.ear import AttestationResult, Judgement, Tier
 from vetonet.attestation.firmware import Firmware
@@ -297,7 +297,7 @@ def test_what_one_maker_says_of_firmware_is_nothing_to_the_chips_of_another() ->
 
 
 def test_of_several_revocation_lists_the_newest_counts() -> None:
-    lists = open_list(make_list(2, entries=(REVOKED,))), open_list()
+    lists = open_list(make_list(number=2, entries=(REVOKED,))), open_list()
     assert find_failed(judge(expected=expect(revocations=lists))).reason == "device-revoked"
     early = open_list(make_list(issued_ms=LATER_MS + 1))
     assert find_failed(judge(expected=expect(revocations=(early,)))).reason == "revocation-stale"

@@ -21,7 +21,6 @@ from vetonet.attester.interlock import (
     OUTSIDE_BYTES_PER_S,
     DataSent,
     FixedSet,
-    Interlock,
     TrafficRequested,
     plan_sets,
 )
@@ -210,7 +209,8 @@ def test_more_traffic_than_links_carry_is_a_violation() -> None:
 
 
 def test_an_interlock_keeps_its_set_over_everything_that_goes_over_it() -> None:
-    interlock, _ = CHIP.interlock.send(TrafficRequested(size_bytes=1, duration_ms=1), NOW_MS)
-    interlock, _ = interlock.report(1)
-    assert interlock.fixed_set == CHIP.interlock.fixed_set
-    assert isinstance(interlock, Interlock)
+    sending, _ = CHIP.interlock.send(TrafficRequested(size_bytes=1, duration_ms=1), NOW_MS)
+    reported, told_bytes = sending.report(1)
+    assert (sending.outside_bytes, reported.outside_bytes, told_bytes) == (1, 0, 1)
+    assert reported.fixed_set == CHIP.interlock.fixed_set is not None
+    assert reported.limits == CHIP.interlock.limits

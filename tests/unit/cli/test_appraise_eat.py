@@ -18,11 +18,11 @@ from support.chip_evidence import (
     endorse,
     issue_pinned,
     make_evidence,
-    make_list,
     make_reference,
     report,
 )
 from support.firmware import PATCHED, UNKNOWN
+from support.revocations import make_list
 from support.world import NOW_MS
 from vetonet.attestation.revocation import RevocationReason, RevokedDevice
 from vetonet.cli.main import run
@@ -107,7 +107,7 @@ def test_firmware_that_nobody_vouches_for_is_a_warning_and_ends_with_3(
 def test_a_revoked_chip_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entry = RevokedDevice(ueid=DEVICE.public_key.ueid, reason=RevocationReason.CLONED)
     files = lay_out(
-        tmp_path, clean=sign(make_list(), ROOT), revoked=sign(make_list(2, entries=(entry,)), ROOT)
+        tmp_path, clean=sign(make_list(), ROOT), revoked=sign(make_list(number=2, entries=(entry,)), ROOT)
     )
     clean = ("--revocation", str(files["clean"]))
     assert appraise(capsys, files, *clean)[0] == 0

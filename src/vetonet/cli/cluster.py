@@ -17,7 +17,7 @@ from vetonet.errors import ConfigError
 from vetonet.units import parse_count, show
 
 if TYPE_CHECKING:
-    from vetonet.policy.covered_cluster import ClusterJudgement, Measure
+    from vetonet.policy.covered_cluster import ChipGroup, ClusterJudgement, Measure
     from vetonet.sim.epoch_clusters import ClusterCensus
 
 PUBLISHED: Final = (
@@ -85,7 +85,7 @@ def judge_chips(*, chips: tuple[str, ...], network: str, no_memory: bool, as_jso
     return Exit.NEGATIVE if judgement.is_covered else Exit.OK
 
 
-def _read_chips(text: str) -> Any:
+def _read_chips(text: str) -> ChipGroup:
     from vetonet.attester.models import find_chip_model
     from vetonet.policy.covered_cluster import ChipGroup
     from vetonet.units import Precision

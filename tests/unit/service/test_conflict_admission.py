@@ -104,10 +104,13 @@ def test_a_second_identity_is_refused_also_where_its_first_owner_or_his_key_is_g
     async def main() -> None:
         async with run_coordinator(council, MemoryJournal(), clock) as coordinator:
             await coordinator.append_statements([chip.enrolment], request_id="a", caller=None)
-            treaty = council.treaty.statement
-            first, *others = treaty.operators
+            first, *others = council.treaty.statement.operators
             staying = [] if is_gone else [replace(first, key=other_key)]
-            coordinator._history.admission.treaty = replace(treaty, operators=(*staying, *others))
+            amended = replace(council.treaty.statement, operators=(*staying, *others))
+            ledger = coordinator._history.ledger
+            coordinator._history._follow_ledger(
+                replace(ledger, treaty=replace(council.treaty, statement=amended))
+            )
             with pytest.raises(DeviceConflictError):
                 await coordinator.append_statements([clone.enrolment], request_id="b", caller=None)
             assert coordinator.view.tree_size == 2

@@ -53,6 +53,7 @@ from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import open_joint_statement, open_statement, peek, read_unverified
 from vetonet.encoding import cbor
 from vetonet.encoding.diagnostic import read_diagnostic
+from vetonet.encoding.json_strict import read_json
 from vetonet.encoding.record import Record, compute_layout
 from vetonet.errors import VetonetError
 from vetonet.party.memory import GivenShare
@@ -250,6 +251,7 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "psa claims": (read_psa_claims, cbor.to_bytes(CLAIMS)),
     "roots": (read_maker_roots, issue_pinned()),
     "foreign cbor": (partial(cbor.from_foreign_bytes, max_bytes=4096), make_claims().to_bytes()),
+    "strict JSON": (lambda data: read_json(data, 10_000), b'{"a": [1, -2.5e3, "\\u00e9"], "b": {}}'),
     "evidence of a chip": (read_evidence, to_file(good_fields())),
     "appraisal of a chip": (judge_spdm, to_file(good_fields())),
     "chain in PEM": (read_pem_chain, pem_of()),

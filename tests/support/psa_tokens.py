@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 from vetonet.attestation.eat import NONCE, PROFILE, UEID
@@ -51,3 +53,16 @@ def make_token(changes: dict[Any, cbor.Item] | None = None, key: EcdsaSigningKey
     """A token of these claims with some changed; None leaves one out."""
     claims = {**CLAIMS, **(changes or {})}
     return sign_token({label: value for label, value in claims.items() if value is not None}, key)
+
+
+def make_template(key: EcdsaSigningKey = KEY) -> bytes:
+    """A CoMID in JSON, by which ``key`` is that of our device."""
+    der = base64.encodebytes(key.public_key.to_bytes()).decode()
+    triple = {
+        "environment": {
+            "class": {"id": {"type": "bytes", "value": base64.b64encode(IMPLEMENTATION).decode()}},
+            "instance": {"type": "ueid", "value": base64.b64encode(INSTANCE).decode()},
+        },
+        "verification-keys": [{"value": f"-----BEGIN PUBLIC KEY-----\n{der}-----END PUBLIC KEY-----\n"}],
+    }
+    return json.dumps({"triples": {"attester-verification-keys": [triple]}}).encode()

@@ -34,12 +34,14 @@ def appraise(
     """
     enrolment = device.enrolment
     subject = Subject(
-        report.statement,
-        report.signer,
-        alias.statement,
-        device.certificate,
-        (enrolment.hw_model,),
-        firmware,
+        claims=report.statement,
+        signer=report.signer,
+        alias=alias.statement,
+        certificate=device.certificate,
+        models=(enrolment.hw_model,),
+        firmware=firmware,
+        kind=enrolment.attester_kind,
+        revocations=None,  # of a bundle, its log says when which chip was revoked
     )
     return tuple(
         Problem(reason=reason, detail=f"{_name(report)} {detail}", culprit=enrolment.owner)

@@ -40,15 +40,13 @@ def read_maker_roots(data: bytes) -> tuple[MakerRoot, ...]:
     """Return the roots in a file: certificates in PEM, or a single one in DER; at most 64.
 
     Raises:
-        EncodingError: too large, none, or one that is no certificate of an authority with a key
-            of an algorithm that vetonet has.
+        EncodingError: too large, none, more than 64, or one that is no certificate of an authority with
+            a key of an algorithm that vetonet has.
     """
     if len(data) > MAX_ROOTS_BYTES:
         raise EncodingError(f"expected roots of at most {MAX_ROOTS_BYTES} bytes, got {len(data)}")
     try:
-        is_text = data.lstrip().startswith(_PEM)
-        found = x509.load_pem_x509_certificates(data) if is_text else [x509.load_der_x509_certificate(data)]
-        return tuple(_read_root(certificate) for certificate in found[:MAX_ROOTS])
+        return tuple(_read_root(certificate) for certificate in _load_certificates(data))
     except VetonetError:
         raise
     except Exception as error:  # any field may fail, when it is first read, with a class of its own
@@ -65,6 +63,14 @@ def read_issuer(certificate: bytes) -> bytes:
         return x509.load_der_x509_certificate(certificate).issuer.public_bytes()
     except Exception as error:  # as above
         raise EncodingError(f"not a certificate that can be read: {str(error)[:80]}") from error
+
+
+def _load_certificates(data: bytes) -> list[x509.Certificate]:
+    is_text = data.lstrip().startswith(_PEM)
+    found = x509.load_pem_x509_certificates(data) if is_text else [x509.load_der_x509_certificate(data)]
+    if len(found) > MAX_ROOTS:
+        raise EncodingError(f"expected at most {MAX_ROOTS} roots, got {len(found)}")
+    return found
 
 
 def _read_root(certificate: x509.Certificate) -> MakerRoot:

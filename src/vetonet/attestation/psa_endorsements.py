@@ -26,24 +26,31 @@ _HASHES: Final = frozenset({"1", "7", "8", "sha-256", "sha-384", "sha-512"})
 """Of the IANA registry of named information hashes."""
 
 
-def read_psa_endorsements(*documents: object) -> PsaEndorsements:
+def read_psa_endorsements(*documents: object, known: PsaEndorsements | None = None) -> PsaEndorsements:
     """Return what these parsed JSON documents endorse, together.
 
+    Args:
+        documents: in any order.
+        known: what was endorsed before, and stays so.
+
     Raises:
-        EncodingError: one is no CoMID template, or holds a triple that is not one of a PSA device.
+        EncodingError: one is no CoMID template, or holds a triple that is not one of a PSA device; or they
+            endorse two keys for one device, of which no order says which counts.
     """
-    keys: dict[tuple[bytes, bytes], PublicKey] = {}
-    references: dict[bytes, list[PsaComponent]] = {}
+    before = PsaEndorsements() if known is None else known
+    keys, references = dict(before.keys), {name: list(found) for name, found in before.references.items()}
     for document in documents:
         triples = _get_mapping(_get_mapping(document, None), "triples")
         if not triples.keys() & {KEYS, REFERENCES}:
             raise EncodingError(f"expected a CoMID with {KEYS} or {REFERENCES}")
         for triple in _list(triples, KEYS):
-            environment = _get_mapping(triple, "environment")
-            keys[_read_class(environment), _read_instance(environment)] = _read_key(triple)
+            environment, key = _get_mapping(triple, "environment"), _read_key(triple)
+            instance = _read_class(environment), _read_instance(environment)
+            if keys.setdefault(instance, key) != key:
+                raise EncodingError(f"two keys of instance {instance[1].hex()[:16]}: expected one")
         for triple in _list(triples, REFERENCES):
-            known = references.setdefault(_read_class(_get_mapping(triple, "environment")), [])
-            known += [
+            components = references.setdefault(_read_class(_get_mapping(triple, "environment")), [])
+            components += [
                 _read_component(_get_mapping(entry, "value")) for entry in _list(triple, "measurements")
             ]
     return PsaEndorsements(keys=keys, references=references)

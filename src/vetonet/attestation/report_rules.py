@@ -17,7 +17,7 @@ from vetonet.crypto.keys import PublicKey
 from vetonet.units import Milliseconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """One authentic report with what its chip's maker and the chip itself endorse.
 
@@ -38,8 +38,8 @@ class Subject:
     certificate: DeviceCertificate
     models: Collection[bytes]
     firmware: tuple[Found, ...]
-    kind: str = ""
-    revocations: RevocationList | None = None
+    kind: str
+    revocations: RevocationList | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ class CertifiedNow(SingleRule[Subject]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfAcceptedKind(SingleRule[Subject]):
-    """What vouches for the claims is of a kind accepted by name: ``SIMULATED`` never is by silence."""
+    """What vouches for the claims is of a kind that the verifier named, or pinned with a root."""
 
     GOOD: ClassVar[str] = "kind-accepted"
     PRAISE: ClassVar[str] = "is by a chip of a kind that is accepted"
@@ -176,7 +176,7 @@ class OfAcceptedKind(SingleRule[Subject]):
     kinds: AbstractSet[str]
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
-        """Yield ``kind-refused`` where nobody named it."""
+        """Yield ``kind-refused`` where the verifier did neither."""
         if evidence.kind not in self.kinds:
             yield "kind-refused", f"is by a chip of the kind {evidence.kind!r}, which nobody named"
 

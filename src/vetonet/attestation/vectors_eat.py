@@ -7,7 +7,6 @@ verifier comes to; where that publishes none the token must be refused.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,12 +31,14 @@ from vetonet.crypto import cose
 from vetonet.crypto.keys import EcdsaSigningKey
 from vetonet.encoding import cbor
 from vetonet.encoding.diagnostic import read_diagnostic
+from vetonet.encoding.json_strict import read_json
 from vetonet.errors import ConfigError, EncodingError, VerificationError
 
 Case: TypeAlias = tuple[str, Callable[[], None]]
 """A name for people, and a call that raises ``VetonetError`` where our result is not the expected one."""
 
 SCHEME: Final = "PSA_IOT"
+MAX_JSON_BYTES: Final = 2**20
 DATA: Final = "integration-tests/data"
 EXPECTED_AS: Final[Mapping[str, str]] = {"psa.multinonce.json": "psa.noident.json"}
 """The result of claims that is published under another name, as the suite pairs them."""
@@ -265,10 +266,7 @@ def read_jwk(data: bytes) -> EcdsaSigningKey:
 
 
 def _parse_json(data: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise EncodingError("not JSON") from error
+    parsed = read_json(data, MAX_JSON_BYTES)
     if not isinstance(parsed, dict):
         raise EncodingError("expected a JSON object")
     return parsed

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
@@ -14,12 +14,13 @@ from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
 from vetonet.cli.output import examples, json_option, print_json, print_line, print_table
 from vetonet.cli.parameters import TIME
-from vetonet.errors import EncodingError, VetonetError
+from vetonet.errors import VetonetError
 from vetonet.units import Milliseconds
 
 if TYPE_CHECKING:
     from vetonet.attestation.ear import AttestationResult
     from vetonet.attestation.maker_root import MakerRoot
+    from vetonet.attestation.psa import PsaEndorsements
 
 T = TypeVar("T")
 
@@ -83,18 +84,19 @@ def eat(
     """Appraise EVIDENCE, one chip's report with its endorsements, or a PSA token.
 
     Whoever made the file is not trusted: makers, reference values and challenge are yours. For a PSA token
-    the roots and the reference values are CoMID templates in JSON. Exits with 0 for affirming, 1 for
-    contraindicated, 3 for warning or none, 4 if a file cannot be read.
+    the roots and the reference values are CoMID templates in JSON, and there is no --revocation, --kind or
+    --now. Exits with 0 for affirming, 1 for contraindicated, 3 for warning or none, 4 if a file cannot be
+    read.
     """
     challenge = _parse_nonce(nonce)
     data = read_input(evidence, "evidence", maximum=MAX_ENDORSEMENT_BYTES)
     given = read_input(roots, "roots", maximum=MAX_ENDORSEMENT_BYTES)
     values = _read_all(references, "reference values")
     lists = _read_all(revocations, "a revocation list")
-    now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     from vetonet.attestation.psa import is_psa_token
 
     if is_psa_token(data):
+        _refuse_unused({"--revocation": revocations, "--kind": kinds, "--now": now_ms})
         result = _appraise_psa((evidence, data), (roots, given), values, challenge)
     else:
         result = _appraise_evidence(
@@ -104,7 +106,7 @@ def eat(
             lists,
             challenge=challenge,
             kinds=frozenset(kinds),
-            now=now,
+            now=time.time_ns() // 1_000_000 if now_ms is None else now_ms,
         )
     if as_json:
         print_json(result.to_plain())
@@ -162,25 +164,37 @@ def _list_kinds(makers: tuple[MakerRoot, ...]) -> frozenset[str]:
     return frozenset(maker.kind for maker in makers)
 
 
+def _refuse_unused(options: Mapping[str, object]) -> None:
+    """Hold that no option is given that asks what nobody can answer of a PSA token.
+
+    Raises:
+        Failure: with 2, one is.
+    """
+    given = [name for name, value in options.items() if value not in {None, ()}]
+    if given:
+        raise Failure(f"expected no {' or '.join(given)} with a PSA token: nobody certifies or revokes it")
+
+
 def _appraise_psa(
     token: tuple[Path, bytes],
     roots: tuple[Path, bytes],
     references: Sequence[tuple[Path, bytes]],
     nonce: bytes,
 ) -> AttestationResult:
-    from vetonet.attestation.psa import appraise_psa
-    from vetonet.attestation.psa_endorsements import read_psa_endorsements
+    from vetonet.attestation.psa import PsaEndorsements, appraise_psa
 
-    documents = [_read(given, "a CoMID template in JSON", _parse_json) for given in (roots, *references)]
-    endorsements = _read(roots, "endorsements of PSA devices", lambda _: read_psa_endorsements(*documents))
+    endorsements = PsaEndorsements()
+    for given in (roots, *references):
+        endorsements = _read(given, "a CoMID template in JSON", partial(_read_template, endorsements))
     return _read(token, "a PSA token", lambda data: appraise_psa(data, endorsements, nonce))
 
 
-def _parse_json(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise EncodingError("not JSON") from error
+def _read_template(known: PsaEndorsements, data: bytes) -> PsaEndorsements:
+    """Return what was endorsed before and what one file endorses, so that the file that is wrong is named."""
+    from vetonet.attestation.psa_endorsements import read_psa_endorsements
+    from vetonet.encoding.json_strict import read_json
+
+    return read_psa_endorsements(read_json(data, MAX_ENDORSEMENT_BYTES), known=known)
 
 
 def _read(given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T]) -> T:

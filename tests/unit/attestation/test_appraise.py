@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from support.fleet import drive, make_fleet
 from vetonet.attestation.appraise import appraise, appraise_chain, verify_chain, verify_report
 from vetonet.attestation.reasons import REASONS, Finding
 from vetonet.attestation.report import CYCLES_PER_MS, ComputeReport, open_report
+from vetonet.attestation.report_rules import Subject
 from vetonet.attester.machine import step
 from vetonet.attester.state import IntervalEnded, PowerCycled, ReportSigned
 from vetonet.crypto.keys import generate_ed25519
@@ -66,6 +67,10 @@ def test_a_wrong_claim_has_its_reason_code(change: dict[str, Any], reason: str) 
     assert reasons_of(found) == [reason]
     assert found[0].culprit == "op1"
     assert not REASONS[reason].is_curable
+
+
+def test_a_subject_has_nothing_that_nobody_named() -> None:
+    assert all(field.default is MISSING and field.kw_only for field in fields(Subject))
 
 
 @pytest.mark.parametrize("status", [2, 3, 4])

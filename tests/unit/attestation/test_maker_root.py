@@ -8,7 +8,13 @@ import pytest
 
 from support.chip_evidence import OTHER_ROOT, ROOT, certify, issue_pinned, judge, pin
 from vetonet.attestation.ear import Tier
-from vetonet.attestation.maker_root import MAX_ROOTS_BYTES, UNNAMED_KIND, read_issuer, read_maker_roots
+from vetonet.attestation.maker_root import (
+    MAX_ROOTS,
+    MAX_ROOTS_BYTES,
+    UNNAMED_KIND,
+    read_issuer,
+    read_maker_roots,
+)
 from vetonet.errors import EncodingError
 
 DER = issue_pinned()
@@ -25,6 +31,12 @@ def test_a_root_is_read_from_der_and_from_pem(data: bytes) -> None:
 def test_a_file_may_hold_several_roots() -> None:
     first, second = read_maker_roots(PEM + OTHER_PEM)
     assert (first.name, second.name, second.kind) == ("maker", "another", UNNAMED_KIND)
+
+
+def test_more_roots_than_are_read_are_refused_and_not_cut_off() -> None:
+    assert len(read_maker_roots(PEM * MAX_ROOTS)) == MAX_ROOTS
+    with pytest.raises(EncodingError, match="expected at most 64 roots, got 65"):
+        read_maker_roots(PEM * MAX_ROOTS + OTHER_PEM)
 
 
 def test_the_name_of_a_root_is_the_issuer_of_its_devices() -> None:

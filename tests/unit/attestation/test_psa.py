@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from support.psa_tokens import (
     LOADER,
     OTHER_KEY,
     SIGNER,
+    make_template,
     make_token,
 )
 from vetonet.attestation.ear import AttestationResult, Tier
@@ -28,7 +30,7 @@ from vetonet.attestation.psa import (
     is_psa_token,
     read_psa_claims,
 )
-from vetonet.attestation.psa_endorsements import decode_base64, read_psa_endorsements
+from vetonet.attestation.psa_endorsements import KEYS, decode_base64, read_psa_endorsements
 from vetonet.crypto import cose
 from vetonet.encoding import cbor
 from vetonet.errors import EncodingError
@@ -167,6 +169,19 @@ COMID: dict[str, Any] = {
 
 def test_a_comid_endorses_a_key_for_an_instance_of_an_implementation() -> None:
     assert list(read_psa_endorsements(COMID).keys) == [(b"\0", b"\x01")]
+
+
+def test_a_second_key_for_one_instance_is_refused_in_whatever_file_it_stands() -> None:
+    ours, others = json.loads(make_template()), json.loads(make_template(OTHER_KEY))
+    known = read_psa_endorsements(ours)
+    assert read_psa_endorsements(ours, ours) == known == read_psa_endorsements(ours, known=known)
+    assert list(read_psa_endorsements(COMID, known=known).keys) == [*known.keys, (b"\0", b"\x01")]
+    triples = ours["triples"][KEYS] + others["triples"][KEYS]
+    for documents in ((ours, others), (others, ours), ({"triples": {KEYS: triples}},)):
+        with pytest.raises(EncodingError, match="two keys of instance 01"):
+            read_psa_endorsements(*documents)
+    with pytest.raises(EncodingError, match="two keys of instance 01"):
+        read_psa_endorsements(others, known=known)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from support.chip_evidence import (
     report,
 )
 from support.firmware import PATCHED, UNKNOWN
+from support.psa_tokens import OTHER_KEY, make_template, make_token
 from support.world import NOW_MS
 from vetonet.attestation.revocation import RevocationReason, RevokedDevice
 from vetonet.cli.main import run
@@ -49,8 +50,14 @@ def lay_out(folder: Path, **changes: bytes) -> dict[str, Path]:
 def appraise(
     capsys: pytest.CaptureFixture[str], files: dict[str, Path], *more: str, nonce: str = CHALLENGE.hex()
 ) -> tuple[int, str, str]:
+    return appraise_psa(capsys, files, "--now", LATER, *more, nonce=nonce)
+
+
+def appraise_psa(
+    capsys: pytest.CaptureFixture[str], files: dict[str, Path], *more: str, nonce: str = CHALLENGE.hex()
+) -> tuple[int, str, str]:
     given = ["--roots", str(files["roots"]), "--reference", str(files["reference"]), "--nonce", nonce]
-    code = run(["appraise", "eat", str(files["evidence"]), *given, "--now", LATER, *more])
+    code = run(["appraise", "eat", str(files["evidence"]), *given, *more])
     said = capsys.readouterr()
     return code, said.out, said.err
 
@@ -171,7 +178,48 @@ def test_a_published_psa_token_is_appraised(shared: Path, capsys: pytest.Capture
         "roots": suite / COMID.format("ta"),
         "reference": suite / COMID.format("refval"),
     }
-    assert appraise(capsys, files, nonce=PSA_NONCE)[0] == 0
-    assert appraise(capsys, files, nonce="00" * 32)[0] == 1
-    assert appraise(capsys, files | {"roots": suite / COMID.format("refval")}, nonce=PSA_NONCE)[0] == 1
-    assert appraise(capsys, files | {"roots": files["evidence"]}, nonce=PSA_NONCE)[0] == 4
+    assert appraise_psa(capsys, files, nonce=PSA_NONCE)[0] == 0
+    assert appraise_psa(capsys, files, nonce="00" * 32)[0] == 1
+    assert appraise_psa(capsys, files | {"roots": suite / COMID.format("refval")}, nonce=PSA_NONCE)[0] == 1
+    assert appraise_psa(capsys, files | {"roots": files["evidence"]}, nonce=PSA_NONCE)[0] == 4
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--revocation", "list.cose"), ("--kind", "SIMULATED"), ("--now", LATER)]
+)
+def test_an_option_that_says_nothing_of_a_psa_token_is_misuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    files = lay_out(tmp_path, evidence=make_token(), **{"list.cose": sign(make_list(), ROOT)})
+    given = str(files[value]) if option == "--revocation" else value
+    code, out, err = appraise_psa(capsys, files, option, given)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"Error: expected no {option} with a PSA token")
+
+
+@pytest.mark.parametrize("name", ["roots", "reference"])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b'{"triples": {}, "triples": {}}', "stands twice"), (b'{"triples": NaN}', "NaN is no number")],
+)
+def test_a_template_that_may_be_read_in_two_ways_ends_with_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, expected: str
+) -> None:
+    templates = {"roots": make_template(), "reference": make_template()} | {name: content}
+    code, out, err = appraise_psa(capsys, lay_out(tmp_path, evidence=make_token(), **templates))
+    assert (code, out) == (4, "")
+    assert err.startswith(f"Error: {tmp_path / name}: expected a CoMID template in JSON: not JSON: ")
+    assert expected in err
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}", b'{"triples": {"reference-values": [1]}}', make_template(OTHER_KEY)]
+)
+def test_the_template_that_is_wrong_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    good = {"evidence": make_token(), "roots": make_template(), "reference": make_template()}
+    assert appraise_psa(capsys, lay_out(tmp_path, **good))[0] == 1  # of another nonce
+    code, out, err = appraise_psa(capsys, lay_out(tmp_path, **good | {"reference": content}))
+    assert (code, out) == (4, "")
+    assert err.startswith(f"Error: {tmp_path / 'reference'}: expected a CoMID template in JSON: ")

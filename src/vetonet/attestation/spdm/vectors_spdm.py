@@ -6,7 +6,6 @@ too. Each file of evidence must be genuine under the pinned roots, and refused o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,7 +15,12 @@ from typing import Any, Final, TypeAlias
 from vetonet.attestation.ear import AttestationResult, Tier
 from vetonet.attestation.spdm.appraise_spdm import SpdmExpectations, appraise_entry
 from vetonet.attestation.spdm.certificate import Certificate, read_pem_chain
-from vetonet.attestation.spdm.evidence_entry import Architecture, EvidenceEntry, read_evidence
+from vetonet.attestation.spdm.evidence_entry import (
+    MAX_EVIDENCE_BYTES,
+    Architecture,
+    EvidenceEntry,
+    read_evidence,
+)
 from vetonet.attestation.spdm.manifest import find_manifest_problems
 from vetonet.attestation.spdm.message import MeasurementReport
 from vetonet.attestation.spdm.opaque import Field
@@ -24,6 +28,7 @@ from vetonet.attestation.spdm.pinned_roots import NVIDIA_DEVICES, PINNED_ROOTS
 from vetonet.attestation.vectors_eat import PublishedFile
 from vetonet.crypto.keys import PublicKey, verify_ecdsa_der, verify_ecdsa_raw
 from vetonet.crypto.vectors_wycheproof import iter_ecdsa_p384_cases as iter_wycheproof_cases
+from vetonet.encoding.json_strict import read_json
 from vetonet.errors import ConfigError, EncodingError, VerificationError, VetonetError
 
 Case: TypeAlias = tuple[str, Callable[[], None]]
@@ -260,6 +265,6 @@ def _flip(data: bytes) -> bytes:
 
 def _parse_json(data: bytes) -> Any:
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError("not recognised: not JSON") from error
+        return read_json(data, MAX_EVIDENCE_BYTES)
+    except EncodingError as error:
+        raise ConfigError(f"not recognised: {error}") from error

@@ -173,16 +173,21 @@ class OfAcceptedKind(SingleRule[Subject]):
     GOOD: ClassVar[str] = "kind-accepted"
     PRAISE: ClassVar[str] = "is by a chip of a kind that is accepted"
 
-    kinds: AbstractSet[str]
+    kinds: AbstractSet[str] | None
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
         """Yield ``kind-refused`` where the verifier did neither."""
-        if evidence.kind not in self.kinds:
+        if self.kinds is not None and evidence.kind not in self.kinds:
             yield "kind-refused", f"is by a chip of the kind {evidence.kind!r}, which nobody named"
 
     def praise(self, evidence: Subject, /) -> str:
         """Return which kind it is: SIMULATED means that its keys lie in software."""
-        return f"is by a chip of the kind {evidence.kind!r}, which is accepted by name"
+        why = (
+            "accepted because its root is pinned; --kind was not given"
+            if self.kinds is None
+            else "which is accepted by name"
+        )
+        return f"is by a chip of the kind {evidence.kind!r}, {why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,6 @@ from vetonet.units import Milliseconds
 
 if TYPE_CHECKING:
     from vetonet.attestation.ear import AttestationResult
-    from vetonet.attestation.maker_root import MakerRoot
     from vetonet.attestation.psa import PsaEndorsements
 
 T = TypeVar("T")
@@ -144,7 +143,7 @@ def _appraise_evidence(
     expected = Expectations(
         challenge=challenge,
         now=now,
-        kinds=kinds or _list_kinds(makers),
+        kinds=kinds or None,
         references=values,
         revocations=revoked or None,
     )
@@ -157,11 +156,6 @@ def _appraise_evidence(
 
 def _read_all(paths: Sequence[Path], what: str) -> list[tuple[Path, bytes]]:
     return [(path, read_input(path, what, maximum=MAX_ENDORSEMENT_BYTES)) for path in paths]
-
-
-def _list_kinds(makers: tuple[MakerRoot, ...]) -> frozenset[str]:
-    """Return the kinds of the roots given: who names a root by its certificate names its kind with it."""
-    return frozenset(maker.kind for maker in makers)
 
 
 def _refuse_unused(options: Mapping[str, object]) -> None:

@@ -68,7 +68,8 @@ def test_good_evidence_is_affirming_and_ends_with_0(
     code, out, err = appraise(capsys, lay_out(tmp_path))
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "affirming"
-    assert "chip of the kind 'SIMULATED', which is accepted by name" in out
+    assert "chip of the kind 'SIMULATED', accepted because its root is pinned; --kind was not given" in out
+    assert "accepted by name" not in out
 
 
 def test_json_has_the_shape_of_an_ear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +169,17 @@ def test_a_nonce_that_is_none_is_misuse(
 
 def test_a_kind_that_is_not_named_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert appraise(capsys, lay_out(tmp_path), "--kind", "TPM2")[0] == 1
-    assert appraise(capsys, lay_out(tmp_path), "--kind", "TPM2", "--kind", "SIMULATED")[0] == 0
+    code, out, _ = appraise(capsys, lay_out(tmp_path), "--kind", "TPM2", "--kind", "SIMULATED")
+    assert (code, "of the kind 'SIMULATED', which is accepted by name" in out) == (0, True)
+
+
+def test_nothing_affirms_hardware_because_software_keys_show_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = appraise(capsys, lay_out(tmp_path), "--json")
+    (found,) = [entry for entry in json.loads(out)["reasons"] if entry["reason"].startswith("platform-")]
+    assert (code, found["reason"], found["claim"]) == (0, "platform-unasked", "instance-identity")
+    assert found["detail"] == "is by software keys: nothing vouches, and nothing is asked"
 
 
 def test_a_published_psa_token_is_appraised(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:

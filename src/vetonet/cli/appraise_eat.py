@@ -88,6 +88,7 @@ def eat(
     read.
     """
     challenge = _parse_nonce(nonce)
+    _verify_kinds(kinds)
     data = read_input(evidence, "evidence", maximum=MAX_ENDORSEMENT_BYTES)
     given = read_input(roots, "roots", maximum=MAX_ENDORSEMENT_BYTES)
     values = _read_all(references, "reference values")
@@ -202,6 +203,20 @@ def _read(given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T]) -> 
         return parse(data)
     except VetonetError as error:
         raise Failure(f"{path}: expected {what}: {error}", code=Exit.INVALID, reason=error.reason) from error
+
+
+def _verify_kinds(kinds: Sequence[str]) -> None:
+    """Hold that every kind is one whose evidence can be judged.
+
+    Raises:
+        Failure: with 2, one is not.
+    """
+    from vetonet.attestation.platform import ATTESTER_KINDS
+
+    for kind in kinds:
+        if kind not in ATTESTER_KINDS:
+            known = ", ".join(ATTESTER_KINDS)
+            raise Failure(f"--kind: expected a kind of attester among {known}, got {kind!r}")
 
 
 def _parse_nonce(text: str) -> bytes:

@@ -173,6 +173,15 @@ def test_a_kind_that_is_not_named_is_refused(tmp_path: Path, capsys: pytest.Capt
     assert (code, "of the kind 'SIMULATED', which is accepted by name" in out) == (0, True)
 
 
+@pytest.mark.parametrize("kind", ["simulated", "foo", ""])
+def test_a_kind_that_nobody_knows_is_misuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    code, out, err = appraise(capsys, lay_out(tmp_path), "--kind", kind)
+    assert (code, out) == (2, "")
+    assert f"expected a kind of attester among SIMULATED, TPM2, got {kind!r}" in err
+
+
 def test_nothing_affirms_hardware_because_software_keys_show_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

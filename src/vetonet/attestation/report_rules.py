@@ -14,7 +14,7 @@ from vetonet.attestation.identity import DeviceCertificate
 from vetonet.attestation.report import ComputeReport, DebugStatus
 from vetonet.attestation.revocation import RevocationList
 from vetonet.crypto.keys import PublicKey
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, format_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +162,16 @@ class CertifiedNow(SingleRule[Subject]):
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
         """Yield ``certificate-expired`` where it is not."""
-        if not evidence.certificate.is_valid_during(self.now, self.now):
-            yield "certificate-expired", "comes with a certificate that is not valid now"
+        certificate = evidence.certificate
+        if certificate.is_valid_during(self.now, self.now):
+            return
+        fault = "is not valid yet" if self.now < certificate.not_before_ms else "has expired"
+        validity = f"{format_time(certificate.not_before_ms)} to {format_time(certificate.not_after_ms)}"
+        judged = format_time(self.now)
+        yield (
+            "certificate-expired",
+            f"comes with a certificate that {fault}: valid from {validity}, judged at {judged}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

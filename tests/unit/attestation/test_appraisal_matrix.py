@@ -40,6 +40,7 @@ from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.platform import TPM2
 from vetonet.attestation.reasons import Finding
 from vetonet.attestation.revocation import RevocationReason, RevokedDevice
+from vetonet.units import format_time
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "appraisal.md"
 ROW = re.compile(
@@ -229,6 +230,18 @@ MATRIX: dict[str, Row] = {
 def find_failed(result: AttestationResult) -> Judgement:
     (failed,) = {entry.reason: entry for entry in result.failed}.values()
     return failed
+
+
+@pytest.mark.parametrize(
+    ("now", "fault"), [(NOW_MS - YEAR_MS - 1, "is not valid yet"), (NOW_MS + YEAR_MS + 1, "has expired")]
+)
+def test_a_certificate_out_of_its_time_is_told_with_all_times(now: int, fault: str) -> None:
+    result = judge(expected=expect(now=now))
+    (found,) = [entry.detail for entry in result.failed if entry.reason == "certificate-expired"]
+    validity = f"{format_time(NOW_MS - YEAR_MS)} to {format_time(NOW_MS + YEAR_MS)}"
+    assert found == (
+        f"comes with a certificate that {fault}: valid from {validity}, judged at {format_time(now)}"
+    )
 
 
 def test_good_evidence_is_affirmed_and_every_rule_says_so() -> None:

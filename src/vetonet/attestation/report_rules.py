@@ -148,7 +148,8 @@ class AnswersChallenge(SingleRule[Subject]):
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
         """Yield ``nonce-stale`` where it answers another."""
         if evidence.claims.challenge != self.challenge:
-            yield "nonce-stale", f"answers the challenge {evidence.claims.challenge.hex()[:16]}, another one"
+            answered = evidence.claims.challenge.hex()
+            yield "nonce-stale", f"answers another challenge: expected {self.challenge.hex()}, got {answered}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,15 @@ def test_what_is_contraindicated_ends_with_1(
     assert reason in [entry["reason"] for entry in found["reasons"]]
 
 
+def test_a_stale_nonce_is_told_with_the_expected_one_both_in_full(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = appraise(capsys, lay_out(tmp_path), nonce="00" * 32)
+    (row, rest) = [line.strip() for line in out.splitlines()[3:5]]
+    assert row.endswith(f"answers another challenge: expected {'00' * 32}, got")
+    assert rest == CHALLENGE.hex()
+
+
 def test_firmware_that_nobody_vouches_for_is_a_warning_and_ends_with_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

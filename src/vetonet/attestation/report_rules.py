@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.counters import find_overcount
+from vetonet.attestation.ear import Judgement
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.identity import DeviceCertificate
 from vetonet.attestation.report import ComputeReport, DebugStatus
@@ -84,10 +85,12 @@ class OfKnownModel(SingleRule[Subject]):
         """Yield ``wrong-model`` where it names another."""
         if evidence.claims.hw_model not in evidence.models:
             known = ", ".join(repr(model.decode("ascii", "replace")) for model in evidence.models)
-            yield (
-                "wrong-model",
-                f"is of another model than the expected {known or 'ones, of which there are none'}",
-            )
+            yield "wrong-model", f"is of another model than the expected {known or 'one, which is none'}"
+
+    def judge(self, evidence: Subject, /) -> Iterator[Judgement]:
+        """Yield nothing where no model is known: ``OfKnownFirmware`` tells of that."""
+        if evidence.models:
+            yield from SingleRule.judge(self, evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,9 +112,25 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "lifecycle-secured": Meaning(Finding.VERIFIED, _INSTANCE, AFFIRMED),
         "memory-isolated": Meaning(Finding.VERIFIED, TrustClaim.RUNTIME_OPAQUE, AFFIRMED),
         "storage-sealed": Meaning(Finding.VERIFIED, TrustClaim.STORAGE_OPAQUE, AFFIRMED),
+        # SPDM reports: the chain
+        "chain-broken": Meaning(Finding.MISMATCHED, None, CRYPTO_FAILED),
+        # SPDM reports: one chip, one piece of evidence
+        "evidence-repeated": Meaning(Finding.MISMATCHED, _INSTANCE, CONTRAINDICATED),
+        "entry-mismatched": Meaning(Finding.MISMATCHED, _INSTANCE, CONTRAINDICATED),
+        # SPDM reports: the firmware that holds the key
+        "firmware-id-mismatched": Meaning(Finding.MISMATCHED, _EXECUTABLES, CONTRAINDICATED),
+        "firmware-id-missing": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),
+        "firmware-id-recognised": Meaning(Finding.VERIFIED, _EXECUTABLES, AFFIRMED),
+        # SPDM reports: reference manifests and what they are compared with
+        "rim-forged": Meaning(Finding.MISMATCHED, _EXECUTABLES, CRYPTO_FAILED),
+        "rim-untrusted": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),
+        "rim-expired": Meaning(Finding.STALE, _EXECUTABLES, UNRECOGNIZED),
+        "rim-missing": Meaning(Finding.MISSING, _EXECUTABLES, UNRECOGNIZED),
+        "measurement-mismatched": Meaning(Finding.MISMATCHED, _EXECUTABLES, CONTRAINDICATED),
+        "measurement-endorsed": Meaning(Finding.VERIFIED, _EXECUTABLES, AFFIRMED),
     }
 )
-"""Every reason code that an appraisal of an EAT may give."""
+"""Every reason code that an appraisal may give, of whatever kind of evidence."""
 
 
 def build_judgement(reason: str, detail: str) -> Judgement:

@@ -42,7 +42,6 @@ _RANK: Final = {Tier.AFFIRMING: 0, Tier.NONE: 1, Tier.WARNING: 2, Tier.CONTRAIND
 """Worse is higher; a claim of which nothing is known keeps a result from being affirming."""
 
 NO_CLAIM: Final = 0
-UNEXPECTED_EVIDENCE: Final = 1
 AFFIRMED: Final = 2
 UNSAFE: Final = 32
 UNRECOGNIZED: Final = 33
@@ -150,17 +149,6 @@ class AttestationResult:
                 for entry in self.judgements
             ],
         }
-
-
-def find_worst(results: tuple[AttestationResult, ...]) -> Tier:
-    """Return the status of several pieces of evidence together: the worst of them.
-
-    Raises:
-        ValueError: there are none.
-    """
-    if not results:
-        raise ValueError("expected at least one result")
-    return max((result.status for result in results), key=_RANK.__getitem__)
 
 
 def _find_worse(known: int, new: int) -> int:

@@ -133,12 +133,15 @@ def appraise_psa(data: bytes, endorsements: PsaEndorsements, nonce: bytes) -> At
     if refusal is not None:
         return AttestationResult(judgements=(refusal,))
     name = f"instance {parsed.instance_id.hex()[:16]}"
-    signed = build_judgement("evidence-signed", f"is signed by the endorsed key of {name}")
+    authentic = (
+        build_judgement("evidence-signed", f"is signed by the endorsed key of {name}"),
+        build_judgement("implementation-recognised", "is of hardware for which its maker endorses that key"),
+    )
     references = endorsements.references.get(parsed.implementation_id, ())
     policy = AppraisalPolicy(
         rules=(*PSA_RULES.rules, AnswersNonce(nonce=nonce), RunsKnown(references=tuple(references)))
     )
-    return AttestationResult(judgements=(signed, *policy.judge(parsed)))
+    return AttestationResult(judgements=(*authentic, *policy.judge(parsed)))
 
 
 def read_psa_claims(payload: bytes) -> PsaClaims:
@@ -267,19 +270,6 @@ class AnswersNonce(SingleRule[PsaClaims]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfEndorsedHardware(SingleRule[PsaClaims]):
-    """Its implementation is one for which a maker endorsed this very key, or it were not authentic."""
-
-    GOOD: ClassVar[str] = "implementation-recognised"
-    PRAISE: ClassVar[str] = "is of hardware that its maker endorses"
-
-    def find_problems(self, evidence: PsaClaims, /) -> Iterator[Found]:
-        """Yield nothing: that it got here is the answer."""
-        del evidence
-        yield from ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Secured:
     """The device is in the one state in which its keys, memory and storage are closed to everybody."""
 
@@ -336,5 +326,5 @@ def _is_same(component: PsaComponent, reference: PsaComponent) -> bool:
     return component.measurement == reference.measurement and len(versions) <= 1
 
 
-PSA_RULES: Final[AppraisalPolicy[PsaClaims]] = AppraisalPolicy(rules=(OfEndorsedHardware(), Secured()))
+PSA_RULES: Final[AppraisalPolicy[PsaClaims]] = AppraisalPolicy(rules=(Secured(),))
 """What every PSA token must satisfy, whoever asks."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
+from vetonet.cli.appraise_output import STATUS_EXITS, print_judgements
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
-from vetonet.cli.output import examples, json_option, print_json, print_line, print_table
+from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.cli.parameters import TIME
 from vetonet.errors import VetonetError
 from vetonet.units import Milliseconds
@@ -25,12 +26,6 @@ T = TypeVar("T")
 
 MAX_NONCE_BYTES: Final = 64
 MAX_ENDORSEMENT_BYTES: Final = 2**20
-STATUS_EXITS: Final[Mapping[str, Exit]] = {
-    "affirming": Exit.OK,
-    "contraindicated": Exit.NEGATIVE,
-    "warning": Exit.INCONCLUSIVE,
-    "none": Exit.INCONCLUSIVE,
-}
 
 
 @click.command(
@@ -111,7 +106,9 @@ def eat(
     if as_json:
         print_json(result.to_plain())
     else:
-        _print(result)
+        print_line(result.status.value)
+        print_line()
+        print_judgements(result)
     return STATUS_EXITS[result.status]
 
 
@@ -229,19 +226,3 @@ def _parse_nonce(text: str) -> bytes:
             f"expected --nonce as 1 to {MAX_NONCE_BYTES} bytes in hexadecimal; see what was asked with"
         )
     return nonce
-
-
-def _print(result: AttestationResult) -> None:
-    print_line(result.status.value)
-    print_line()
-    rows = [
-        (
-            entry.finding.value,
-            entry.reason,
-            "all" if entry.claim is None else entry.claim.value,
-            str(entry.value),
-            entry.detail,
-        )
-        for entry in result.worst_first
-    ]
-    print_table(("finding", "reason", "claim", "value", "the evidence"), rows, right=("value",))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vetonet.cli.appraise_eat import STATUS_EXITS
+from vetonet.cli.appraise_output import STATUS_EXITS, print_judgements
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
-from vetonet.cli.output import examples, json_option, print_json, print_line, print_table
+from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.cli.parameters import TIME
 from vetonet.errors import VetonetError
 from vetonet.units import Milliseconds
@@ -75,17 +75,18 @@ def nvidia_spdm(
     """
     from vetonet.attestation.spdm.appraise_spdm import SpdmExpectations, appraise_entries, merge_results
 
-    warnings.simplefilter("ignore")  # what a library says of hostile certificates; we say it in one line
     asked = _parse_nonce(nonce)
-    entries = _read_evidence(evidence)
-    expected = SpdmExpectations(
-        nonce=asked,
-        roots=_read_roots(roots),
-        now=time.time_ns() // 1_000_000 if now_ms is None else now_ms,
-        manifests=tuple(_read_rim(path) for path in rims),
-        earlier=frozenset(entry.report.digest for path in earlier for entry in _read_evidence(path)),
-    )
-    results = appraise_entries(entries, expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a library says of hostile certificates; we say it in one line
+        entries = _read_evidence(evidence)
+        expected = SpdmExpectations(
+            nonce=asked,
+            roots=_read_roots(roots),
+            now=time.time_ns() // 1_000_000 if now_ms is None else now_ms,
+            manifests=tuple(_read_rim(path) for path in rims),
+            earlier=frozenset(entry.report.digest for path in earlier for entry in _read_evidence(path)),
+        )
+        results = appraise_entries(entries, expected)
     whole = merge_results(results)
     if as_json:
         print_json(_to_plain(whole, entries, results))
@@ -174,14 +175,4 @@ def _print(
         about = ", ".join(f"{name} {value}" for name, value in _describe(entry).items() if value is not None)
         print_line()
         print_line(f"entry {place}: {result.status.value} ({about})")
-        rows = [
-            (
-                found.finding.value,
-                found.reason,
-                "all" if found.claim is None else found.claim.value,
-                str(found.value),
-                found.detail,
-            )
-            for found in result.worst_first
-        ]
-        print_table(("finding", "reason", "claim", "value", "the evidence"), rows, right=("value",))
+        print_judgements(result)

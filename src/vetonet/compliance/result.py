@@ -38,16 +38,14 @@ class Claim(StrEnum):
     AGGREGATION = "aggregation"
 
 
-_FROM_FINDING: Final = {
-    Finding.MISSING: Verdict.INCONCLUSIVE,
-    Finding.STALE: Verdict.INCONCLUSIVE,
-    Finding.MISMATCHED: Verdict.VIOLATION,
-    Finding.CONTRAINDICATED: Verdict.VIOLATION,
-}
+def _judge_finding(finding: Finding) -> Verdict:
+    """Return what a finding about one chip proves: nothing, as long as better evidence could cure it."""
+    return Verdict.INCONCLUSIVE if finding.is_curable else Verdict.VIOLATION
+
 
 REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
     {
-        **{reason: _FROM_FINDING[finding] for reason, finding in ATTESTATION_REASONS.items()},
+        **{reason: _judge_finding(finding) for reason, finding in ATTESTATION_REASONS.items()},
         # record: what the log holds is nobody's confession, so it never accuses
         "inconsistent-record": Verdict.INCONCLUSIVE,
         # authority

@@ -10,7 +10,6 @@ from vetonet.attestation.ear import (
     Tier,
     TrustClaim,
     find_tier,
-    find_worst,
 )
 from vetonet.attestation.reasons import Finding
 
@@ -72,8 +71,6 @@ def test_a_claim_that_no_rule_spoke_of_stays_at_no_claim() -> None:
 def test_no_look_at_all_is_no_result() -> None:
     with pytest.raises(ValueError, match="at least one judgement"):
         AttestationResult(judgements=())
-    with pytest.raises(ValueError, match="at least one result"):
-        find_worst(())
 
 
 @pytest.mark.parametrize(("finding", "value"), [(Finding.VERIFIED, 33), (Finding.STALE, 2)])
@@ -82,8 +79,7 @@ def test_a_finding_and_a_value_that_disagree_are_refused(finding: Finding, value
         Judgement(reason="x", finding=finding, claim=TrustClaim.HARDWARE, value=value, detail="is so")
 
 
-def test_of_several_pieces_of_evidence_the_worst_decides() -> None:
-    assert find_worst((result_of(2), result_of(33), result_of(2))) is Tier.WARNING
+def test_what_weighs_most_stands_first() -> None:
     assert [entry.value for entry in result_of(2, 99, 33).worst_first] == [99, 33, 2]
 
 

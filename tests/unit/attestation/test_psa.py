@@ -26,6 +26,9 @@ from vetonet.attestation.psa import (
     LIFECYCLE,
     OLD_LABELS,
     OLD_PROFILE,
+    PSA_RULES,
+    AnswersNonce,
+    RunsKnown,
     appraise_psa,
     is_psa_token,
     read_psa_claims,
@@ -51,6 +54,18 @@ def test_a_good_token_is_affirmed_in_what_psa_speaks_of() -> None:
     assert affirmed == {"instance-identity", "executables", "hardware", "runtime-opaque", "storage-opaque"}
     assert is_psa_token(make_token())
     assert not is_psa_token(b"\xa3")
+
+
+def test_who_signed_an_authentic_token_is_told_before_the_rules_speak() -> None:
+    told = [entry.reason for entry in judge().judgements]
+    assert told[:2] == ["evidence-signed", "implementation-recognised"]
+    assert told[2:5] == ["lifecycle-secured", "memory-isolated", "storage-sealed"]
+
+
+def test_every_rule_can_refuse() -> None:
+    worst = read_psa_claims(cbor.to_bytes(CLAIMS | {LIFECYCLE: 0, NONCE: bytes(32)}))
+    rules = (*PSA_RULES.rules, AnswersNonce(nonce=ASKED), RunsKnown(references=()))
+    assert all(list(rule.find_problems(worst)) for rule in rules)
 
 
 @pytest.mark.parametrize("profile", ["http://arm.com/psa/2.0.0", "tag:psacertified.org,2023:psa#tfm"])

@@ -10,9 +10,10 @@ import pytest
 
 from vetonet.attestation.appraisal_reasons import MEANINGS
 from vetonet.attestation.reasons import REASONS as ATTESTATION_REASONS
+from vetonet.attestation.reasons import Finding
 from vetonet.attester.refusals import REFUSALS
 from vetonet.attester.state import Throttled
-from vetonet.compliance.result import REASONS, Claim
+from vetonet.compliance.result import REASONS, Claim, Verdict
 from vetonet.policy.ballot import VetoReason
 
 DOCUMENT: Final = Path(__file__).resolve().parents[3] / "docs" / "reasons.md"
@@ -63,6 +64,12 @@ def test_a_reason_of_both_an_appraisal_and_a_verifier_has_one_finding() -> None:
     assert {reason: MEANINGS[reason].finding for reason in shared} == {
         reason: ATTESTATION_REASONS[reason] for reason in shared
     }
+
+
+def test_what_better_evidence_could_cure_proves_nothing() -> None:
+    assert Finding.VERIFIED not in ATTESTATION_REASONS.values()
+    for reason, finding in ATTESTATION_REASONS.items():
+        assert (REASONS[reason] is Verdict.INCONCLUSIVE) == finding.is_curable
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
 from vetonet.attestation.maker_root import MakerRoot
 from vetonet.attestation.spdm.chain import DEVICE_CHAIN, find_chain_problems
 from vetonet.attestation.spdm.evidence_entry import EvidenceEntry
 from vetonet.attestation.spdm.manifest import SignedManifest, find_manifest_problems
-from vetonet.attestation.spdm.reasons import build_judgement
 from vetonet.crypto.keys import verify_ecdsa_raw
 from vetonet.errors import InvalidSignatureError, Problem
 from vetonet.units import Milliseconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -15,11 +16,11 @@ from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
 from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.cli.parameters import TIME
-from vetonet.errors import VetonetError
+from vetonet.errors import InvalidSignatureError, UnknownPartyError, VetonetError
 from vetonet.units import Milliseconds
 
 if TYPE_CHECKING:
-    from vetonet.attestation.ear import AttestationResult
+    from vetonet.attestation.ear import AttestationResult, Judgement
     from vetonet.attestation.psa import PsaEndorsements
 
 T = TypeVar("T")
@@ -130,26 +131,55 @@ def _appraise_evidence(
 
     makers = _read(roots, "root certificates", read_maker_roots)
     keys = {maker.key.key_id: maker.key for maker in makers}
-    values = tuple(
-        _read(given, "reference values by a given root", lambda data: open_reference_values(data, keys))
-        for given in references
+    values, strange = _open_known(
+        references, "reference values", partial(open_reference_values, root_keys=keys)
     )
-    revoked = tuple(
-        _read(given, "a revocation list by a given root", lambda data: open_revocation_list(data, keys))
-        for given in revocations
+    lists, strange_lists = _open_known(
+        revocations, "a revocation list", partial(open_revocation_list, root_keys=keys)
     )
     expected = Expectations(
         challenge=challenge,
         now=now,
         kinds=kinds or None,
         references=values,
-        revocations=revoked or None,
+        revocations=lists if revocations else None,
     )
-    return _read(
+    result = _read(
         evidence,
         "evidence of one chip",
         lambda data: appraise_evidence(Evidence.from_bytes(data), makers, expected),
     )
+    told = (
+        *_tell_strange(strange, "reference-missing"),
+        *_tell_strange(strange_lists, "revocation-missing"),
+    )
+    return replace(result, judgements=(*result.judgements, *told))
+
+
+def _open_known(
+    given: Sequence[tuple[Path, bytes]], what: str, open_file: Callable[[bytes], T]
+) -> tuple[tuple[T, ...], tuple[Path, ...]]:
+    """Return what a given root signed, and the files that none of them did, which do not count.
+
+    Raises:
+        Failure: with 4, a file is not what it should be, whoever signed it.
+    """
+
+    def open_one(data: bytes) -> T | None:
+        try:
+            return open_file(data)
+        except (UnknownPartyError, InvalidSignatureError):
+            return None
+
+    opened = [(path, _read((path, data), what, open_one)) for path, data in given]
+    known = tuple(value for _, value in opened if value is not None)
+    return known, tuple(path for path, value in opened if value is None)
+
+
+def _tell_strange(paths: Sequence[Path], reason: str) -> list[Judgement]:
+    from vetonet.attestation.appraisal_reasons import build_judgement
+
+    return [build_judgement(reason, f"{path} is signed by none of the given roots") for path in paths]
 
 
 def _read_all(paths: Sequence[Path], what: str) -> list[tuple[Path, bytes]]:

@@ -152,7 +152,7 @@ def test_all_reference_values_count_that_are_given(
         ("roots", b"no root"),
         ("roots", certify()),
         ("reference", b"no reference values"),
-        ("reference", sign(make_reference(), OTHER_ROOT)),
+        ("reference", sign(make_list(), ROOT)),
     ],
 )
 def test_a_file_that_is_not_what_it_should_be_ends_with_4(
@@ -162,6 +162,44 @@ def test_a_file_that_is_not_what_it_should_be_ends_with_4(
     assert (code, out) == (4, "")
     assert err.startswith(f"Error: {tmp_path / name}: expected ")
     assert len(err.splitlines()) == 1
+
+
+FORGED = bytearray(sign(make_reference(), ROOT))
+FORGED[-1] ^= 1
+
+
+@pytest.mark.parametrize("content", [sign(make_reference(), OTHER_ROOT), bytes(FORGED)])
+def test_reference_values_that_no_given_root_signed_do_not_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    files = lay_out(tmp_path, reference=content)
+    code, out, _ = appraise(capsys, files, "--json")
+    found = json.loads(out)
+    told = {
+        "reason": "reference-missing",
+        "detail": f"{files['reference']} is signed by none of the given roots",
+    }
+    assert (code, found["status"]) == (3, "warning")
+    assert told.items() <= found["reasons"][-1].items()
+
+
+def test_a_wrong_roots_file_is_told_by_the_certificate_it_did_not_sign(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, reason in (("maker", "certificate-forged"), ("another", "maker-unknown")):
+        code, out, _ = appraise(capsys, lay_out(tmp_path, roots=issue_pinned(OTHER_ROOT, name)), "--json")
+        assert code == 1
+        assert [entry["reason"] for entry in json.loads(out)["reasons"]] == [reason, "reference-missing"]
+
+
+def test_a_revocation_list_that_no_given_root_signed_does_not_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lay_out(tmp_path, strange=sign(make_list(), OTHER_ROOT))
+    code, out, _ = appraise(capsys, files, "--revocation", str(files["strange"]), "--json")
+    missing = [entry for entry in json.loads(out)["reasons"] if entry["reason"] == "revocation-missing"]
+    assert (code, len(missing)) == (1, 2)
+    assert missing[-1]["detail"] == f"{files['strange']} is signed by none of the given roots"
 
 
 def test_a_file_that_is_not_there_ends_with_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

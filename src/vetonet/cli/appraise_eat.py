@@ -16,7 +16,7 @@ from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
 from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.cli.parameters import TIME
-from vetonet.errors import InvalidSignatureError, UnknownPartyError, VetonetError
+from vetonet.errors import EncodingError, InvalidSignatureError, UnknownPartyError, VetonetError
 from vetonet.units import Milliseconds
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 MAX_NONCE_BYTES: Final = 64
 MAX_ENDORSEMENT_BYTES: Final = 2**20
+STATEMENTS: Final = {"reference-values": "reference values", "revocation-list": "a revocation list"}
+"""What people call the signed files that are easily taken for evidence."""
 
 
 @click.command(
@@ -91,6 +93,7 @@ def eat(
     lists = _read_all(revocations, "a revocation list")
     from vetonet.attestation.psa import is_psa_token
 
+    _refuse_statement(evidence, data)
     if is_psa_token(data):
         _refuse_unused({"--revocation": revocations, "--kind": kinds, "--now": now_ms})
         result = _appraise_psa((evidence, data), (roots, given), values, challenge)
@@ -184,6 +187,23 @@ def _tell_strange(paths: Sequence[Path], reason: str) -> list[Judgement]:
 
 def _read_all(paths: Sequence[Path], what: str) -> list[tuple[Path, bytes]]:
     return [(path, read_input(path, what, maximum=MAX_ENDORSEMENT_BYTES)) for path in paths]
+
+
+def _refuse_statement(path: Path, data: bytes) -> None:
+    """Hold that the evidence is no signed statement of vetonet, which looks like a PSA token from outside.
+
+    Raises:
+        Failure: with 4, it is one.
+    """
+    from vetonet.crypto.statement import peek
+
+    try:
+        kind = peek(data, max_bytes=MAX_ENDORSEMENT_BYTES).kind
+    except EncodingError:
+        return
+    what = STATEMENTS.get(kind, f"a signed {kind!r}")
+    message = f"{path}: expected evidence of one chip: it holds {what}, not evidence"
+    raise Failure(message, code=Exit.INVALID, reason=EncodingError.reason)
 
 
 def _refuse_unused(options: Mapping[str, object]) -> None:

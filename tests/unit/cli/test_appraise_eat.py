@@ -202,6 +202,25 @@ def test_a_revocation_list_that_no_given_root_signed_does_not_count(
     assert missing[-1]["detail"] == f"{files['strange']} is signed by none of the given roots"
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (sign(make_reference(), ROOT), "reference values"),
+        (sign(make_list(), ROOT), "a revocation list"),
+        (report(), "a signed 'compute-report'"),
+    ],
+)
+def test_a_statement_in_the_place_of_the_evidence_is_called_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, what: str
+) -> None:
+    files = lay_out(tmp_path, evidence=content)
+    code, out, err = appraise(capsys, files)
+    assert (code, out) == (4, "")
+    assert (
+        err == f"Error: {files['evidence']}: expected evidence of one chip: it holds {what}, not evidence\n"
+    )
+
+
 def test_a_file_that_is_not_there_ends_with_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = lay_out(tmp_path) | {"evidence": tmp_path / "none"}
     assert appraise(capsys, files)[0] == 4

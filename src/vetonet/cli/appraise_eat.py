@@ -27,6 +27,9 @@ T = TypeVar("T")
 
 MAX_NONCE_BYTES: Final = 64
 MAX_ENDORSEMENT_BYTES: Final = 2**20
+BINARY: Final = "binary"
+_TEXT: Final = frozenset(b"\t\n\r" + bytes(range(0x20, 0x7F)))
+_LOOKED_AT: Final = 256
 STATEMENTS: Final = {"reference-values": "reference values", "revocation-list": "a revocation list"}
 """What people call the signed files that are easily taken for evidence."""
 
@@ -132,7 +135,7 @@ def _appraise_evidence(
     from vetonet.attestation.reference_values import open_reference_values
     from vetonet.attestation.revocation import open_revocation_list
 
-    makers = _read(roots, "root certificates", read_maker_roots)
+    makers = _read(roots, "root certificates", read_maker_roots, forms=("PEM", BINARY))
     keys = {maker.key.key_id: maker.key for maker in makers}
     values, strange = _open_known(
         references, "reference values", partial(open_reference_values, root_keys=keys)
@@ -227,7 +230,9 @@ def _appraise_psa(
 
     endorsements = PsaEndorsements()
     for given in (roots, *references):
-        endorsements = _read(given, "a CoMID template in JSON", partial(_read_template, endorsements))
+        endorsements = _read(
+            given, "a CoMID template in JSON", partial(_read_template, endorsements), forms=("JSON",)
+        )
     return _read(token, "a PSA token", lambda data: appraise_psa(data, endorsements, nonce))
 
 
@@ -239,8 +244,16 @@ def _read_template(known: PsaEndorsements, data: bytes) -> PsaEndorsements:
     return read_psa_endorsements(read_json(data, MAX_ENDORSEMENT_BYTES), known=known)
 
 
-def _read(given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T]) -> T:
+def _read(
+    given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T], *, forms: Sequence[str] = (BINARY,)
+) -> T:
     """Return what a file holds.
+
+    Args:
+        given: the file, and its content.
+        what: what it should be, for the message.
+        parse: how it is read.
+        forms: in which form it may be, of those that ``_find_form`` knows.
 
     Raises:
         Failure: with 4, it is not what it should be.
@@ -249,7 +262,21 @@ def _read(given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T]) -> 
     try:
         return parse(data)
     except VetonetError as error:
-        raise Failure(f"{path}: expected {what}: {error}", code=Exit.INVALID, reason=error.reason) from error
+        form = _find_form(data)
+        why = f": {error}" if form in forms else f", but the file is {form}"
+        raise Failure(f"{path}: expected {what}{why}", code=Exit.INVALID, reason=error.reason) from error
+
+
+def _find_form(data: bytes) -> str:
+    """Return what people would say that a file is: a parser of another form says nothing that helps them."""
+    start = data.lstrip()
+    if not start:
+        return "empty"
+    if start.startswith(b"-----BEGIN"):
+        return "PEM"
+    if not all(byte in _TEXT for byte in data[:_LOOKED_AT]):
+        return BINARY
+    return "JSON" if start[:1] in {b"{", b"["} else "text"
 
 
 def _verify_kinds(kinds: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ from vetonet.units import MS_PER_HOUR, format_time
 LATER = format_time(NOW_MS + 24 * MS_PER_HOUR)
 VERAISON = Path("vectors/veraison")
 COMID = "integration-tests/data/endorsements/comid-psa-{}.json"
+PEM = ssl.DER_cert_to_PEM_cert(issue_pinned()).encode()
 PSA_NONCE = "414a7c174141b3d0e9a1d28af31520f0d42299feac4007ded89d68ae6cd92f19"
 
 
@@ -219,6 +220,32 @@ def test_a_statement_in_the_place_of_the_evidence_is_called_by_its_name(
     assert (
         err == f"Error: {files['evidence']}: expected evidence of one chip: it holds {what}, not evidence\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("evidence", b"", "expected evidence of one chip, but the file is empty"),
+        ("evidence", PEM, "expected evidence of one chip, but the file is PEM"),
+        ("evidence", b"{}", "expected evidence of one chip, but the file is JSON"),
+        ("roots", b"", "expected root certificates, but the file is empty"),
+        ("roots", b"roots\n", "expected root certificates, but the file is text"),
+        ("roots", PEM[:99], "expected root certificates: no whole certificate in this PEM"),
+        ("roots", b"\x30\x82", "expected root certificates: neither PEM nor one certificate in DER"),
+        ("reference", PEM, "expected reference values, but the file is PEM"),
+        (
+            "reference",
+            make_evidence().to_bytes(),
+            "expected reference values: not a signed statement: expected COSE with the tag d2 before it, got a3",
+        ),
+    ],
+)
+def test_a_file_of_another_form_is_told_in_plain_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, said: str
+) -> None:
+    files = lay_out(tmp_path, **{name: content})
+    code, out, err = appraise(capsys, files)
+    assert (code, out, err) == (4, "", f"Error: {files[name]}: {said}\n")
 
 
 def test_a_file_that_is_not_there_ends_with_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

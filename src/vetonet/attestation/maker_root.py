@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
@@ -41,7 +42,7 @@ def read_maker_roots(data: bytes) -> tuple[MakerRoot, ...]:
 
     Raises:
         EncodingError: too large, none, more than 64, or one that is no certificate of an authority with
-            a key of an algorithm that vetonet has.
+            a key of an algorithm that vetonet has, or that did not sign itself as it stands.
     """
     if len(data) > MAX_ROOTS_BYTES:
         raise EncodingError(f"expected roots of at most {MAX_ROOTS_BYTES} bytes, got {len(data)}")
@@ -81,6 +82,7 @@ def _load_certificates(data: bytes) -> list[x509.Certificate]:
 
 
 def _read_root(certificate: x509.Certificate) -> MakerRoot:
+    _verify_own_signature(certificate)
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     if not constraints.ca:
         raise EncodingError("expected the certificate of an authority, got one that may sign no certificates")
@@ -93,6 +95,18 @@ def _read_root(certificate: x509.Certificate) -> MakerRoot:
         subject=certificate.subject.public_bytes(),
         kind=_find_kind(certificate.extensions),
     )
+
+
+def _verify_own_signature(certificate: x509.Certificate) -> None:
+    """Hold that a root is as it was issued: it was pinned for its key, but its name and kind are printed.
+
+    Raises:
+        EncodingError: it names another issuer than itself, or was altered.
+    """
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (InvalidSignature, ValueError, TypeError) as error:
+        raise EncodingError("a root whose own signature does not hold") from error
 
 
 def _find_name(subject: x509.Name) -> str:

@@ -236,7 +236,7 @@ def test_a_statement_in_the_place_of_the_evidence_is_called_by_its_name(
         (
             "reference",
             make_evidence().to_bytes(),
-            "expected reference values: not a signed statement: expected COSE with the tag d2 before it, got a3",
+            "expected reference values: not a signed statement: expected COSE after the tag d2, got a3",
         ),
     ],
 )

@@ -30,7 +30,10 @@ class AppraisalRule(Protocol[E_contra]):
         ...
 
     def judge(self, evidence: E_contra, /) -> Iterable[Judgement]:
-        """Yield the judgements, at least one: also what was verified is said."""
+        """Yield the judgements: also what was verified is said.
+
+        At least one, except where another rule has to tell of what this one lacks.
+        """
         ...
 
 

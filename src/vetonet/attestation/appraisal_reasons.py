@@ -86,6 +86,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "platform-mismatched": Meaning(Finding.MISMATCHED, _HARDWARE, CONTRAINDICATED),
         "platform-unexpected": Meaning(Finding.MISMATCHED, _HARDWARE, CONTRAINDICATED),
         "platform-vouched": Meaning(Finding.VERIFIED, _HARDWARE, AFFIRMED),
+        "platform-unasked": Meaning(Finding.VERIFIED, _INSTANCE, AFFIRMED),
         "tampered": Meaning(Finding.CONTRAINDICATED, _HARDWARE, CONTRAINDICATED),
         "untampered": Meaning(Finding.VERIFIED, _HARDWARE, AFFIRMED),
         # what it counts

@@ -51,7 +51,7 @@ class Expectations:
     Attributes:
         challenge: what it asked with.
         now: when it judges.
-        kinds: the kinds of attesters that it accepts.
+        kinds: the kinds of attesters that it accepts; None where a pinned root is accepted with its kind.
         references: what makers say of firmware, as far as it counts; each speaks for its signer's chips.
         revocations: revocation lists, each verified, of which the newest of its signer counts; None where the
             verifier does not ask.
@@ -60,7 +60,7 @@ class Expectations:
 
     challenge: bytes
     now: Milliseconds
-    kinds: frozenset[str]
+    kinds: frozenset[str] | None
     references: tuple[Signed[ReferenceValues], ...]
     revocations: tuple[Signed[RevocationList], ...] | None = None
     rules: tuple[AppraisalRule[Subject], ...] = ()

@@ -102,7 +102,7 @@ class DeviceCertificate:
         except VetonetError:
             raise
         except Exception as error:  # any field may fail, when it is first read, with a class of its own
-            msg = f"not a certificate that can be read: {str(error)[:80]}"
+            msg = "not a certificate that can be read"
             raise EncodingError(msg) from error
 
     @classmethod

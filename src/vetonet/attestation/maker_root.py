@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
@@ -41,16 +42,19 @@ def read_maker_roots(data: bytes) -> tuple[MakerRoot, ...]:
 
     Raises:
         EncodingError: too large, none, more than 64, or one that is no certificate of an authority with
-            a key of an algorithm that vetonet has.
+            a key of an algorithm that vetonet has, or that did not sign itself as it stands.
     """
     if len(data) > MAX_ROOTS_BYTES:
         raise EncodingError(f"expected roots of at most {MAX_ROOTS_BYTES} bytes, got {len(data)}")
+    certificates = _load_certificates(data)
     try:
-        return tuple(_read_root(certificate) for certificate in _load_certificates(data))
+        return tuple(_read_root(certificate) for certificate in certificates)
     except VetonetError:
         raise
+    except x509.ExtensionNotFound as error:
+        raise EncodingError("expected certificates of authorities, got one that does not say so") from error
     except Exception as error:  # any field may fail, when it is first read, with a class of its own
-        raise EncodingError(f"not root certificates in PEM or DER: {str(error)[:80]}") from error
+        raise EncodingError("a certificate with a field that cannot be read") from error
 
 
 def read_issuer(certificate: bytes) -> bytes:
@@ -62,18 +66,23 @@ def read_issuer(certificate: bytes) -> bytes:
     try:
         return x509.load_der_x509_certificate(certificate).issuer.public_bytes()
     except Exception as error:  # as above
-        raise EncodingError(f"not a certificate that can be read: {str(error)[:80]}") from error
+        raise EncodingError("not a certificate that can be read") from error
 
 
 def _load_certificates(data: bytes) -> list[x509.Certificate]:
     is_text = data.lstrip().startswith(_PEM)
-    found = x509.load_pem_x509_certificates(data) if is_text else [x509.load_der_x509_certificate(data)]
+    try:
+        found = x509.load_pem_x509_certificates(data) if is_text else [x509.load_der_x509_certificate(data)]
+    except Exception as error:  # what the library says of its parser helps nobody
+        why = "no whole certificate in this PEM" if is_text else "neither PEM nor one certificate in DER"
+        raise EncodingError(why) from error
     if len(found) > MAX_ROOTS:
         raise EncodingError(f"expected at most {MAX_ROOTS} roots, got {len(found)}")
     return found
 
 
 def _read_root(certificate: x509.Certificate) -> MakerRoot:
+    _verify_own_signature(certificate)
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     if not constraints.ca:
         raise EncodingError("expected the certificate of an authority, got one that may sign no certificates")
@@ -86,6 +95,18 @@ def _read_root(certificate: x509.Certificate) -> MakerRoot:
         subject=certificate.subject.public_bytes(),
         kind=_find_kind(certificate.extensions),
     )
+
+
+def _verify_own_signature(certificate: x509.Certificate) -> None:
+    """Hold that a root is as it was issued: it was pinned for its key, but its name and kind are printed.
+
+    Raises:
+        EncodingError: it names another issuer than itself, or was altered.
+    """
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (InvalidSignature, ValueError, TypeError) as error:
+        raise EncodingError("a root whose own signature does not hold") from error
 
 
 def _find_name(subject: x509.Name) -> str:

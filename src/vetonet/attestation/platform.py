@@ -8,6 +8,8 @@ from hashlib import sha256
 from typing import ClassVar, Final
 
 from vetonet.attestation.appraisal_policy import Found, SingleRule
+from vetonet.attestation.appraisal_reasons import build_judgement
+from vetonet.attestation.ear import Judgement
 from vetonet.attestation.enrolment import AliasEndorsement, EnrolledDevice
 from vetonet.attestation.report import ComputeReport
 from vetonet.attestation.report_rules import Subject
@@ -39,7 +41,7 @@ class VouchedByPlatform(SingleRule[Subject]):
     """The chip's secure element says itself what its kind must say, of the boot and of the report."""
 
     GOOD: ClassVar[str] = "platform-vouched"
-    PRAISE: ClassVar[str] = "comes with what its chip's kind must say on its own"
+    PRAISE: ClassVar[str] = "comes with its TPM's quote of the boot and certified count"
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
         """Yield ``kind-unknown``, ``platform-missing``, ``-mismatched`` or ``-unexpected``."""
@@ -52,11 +54,16 @@ class VouchedByPlatform(SingleRule[Subject]):
         if isinstance(count, tuple):
             yield count
 
-    def praise(self, evidence: Subject, /) -> str:
-        """Return who speaks, if anybody: of software keys, nobody but themselves."""
-        if evidence.kind == SIMULATED:
-            return "is by software keys, for which no hardware speaks"
-        return "comes with its TPM's quote of the boot and certified count"
+    def judge(self, evidence: Subject, /) -> Iterator[Judgement]:
+        """Yield a judgement; of software keys none that speaks of hardware, for none vouches for them."""
+        problems = tuple(self.find_problems(evidence))
+        if evidence.kind == SIMULATED and not problems:
+            yield build_judgement(
+                "platform-unasked", "is by software keys: nothing vouches, and nothing is asked"
+            )
+            return
+        for reason, detail in problems or ((self.GOOD, self.PRAISE),):
+            yield build_judgement(reason, detail)
 
 
 def appraise_platform(

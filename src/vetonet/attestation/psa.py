@@ -268,7 +268,8 @@ class AnswersNonce(SingleRule[PsaClaims]):
     def find_problems(self, evidence: PsaClaims, /) -> Iterator[Found]:
         """Yield ``nonce-stale`` where it answers another."""
         if evidence.nonce != self.nonce:
-            yield "nonce-stale", f"answers the nonce {evidence.nonce.hex()[:16]}, another one"
+            answered = evidence.nonce.hex()
+            yield "nonce-stale", f"answers another nonce: expected {self.nonce.hex()}, got {answered}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,12 @@ from typing import ClassVar, Final, Protocol
 
 from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
 from vetonet.attestation.counters import find_overcount
+from vetonet.attestation.ear import Judgement
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.identity import DeviceCertificate
 from vetonet.attestation.report import ComputeReport, DebugStatus
 from vetonet.crypto.keys import PublicKey
-from vetonet.units import Milliseconds
+from vetonet.units import Milliseconds, format_time
 
 
 class Revocations(Protocol):
@@ -95,10 +96,12 @@ class OfKnownModel(SingleRule[Subject]):
         """Yield ``wrong-model`` where it names another."""
         if evidence.claims.hw_model not in evidence.models:
             known = ", ".join(repr(model.decode("ascii", "replace")) for model in evidence.models)
-            yield (
-                "wrong-model",
-                f"is of another model than the expected {known or 'ones, of which there are none'}",
-            )
+            yield "wrong-model", f"is of another model than the expected {known or 'one, which is none'}"
+
+    def judge(self, evidence: Subject, /) -> Iterator[Judgement]:
+        """Yield nothing where no model is known: ``OfKnownFirmware`` tells of that."""
+        if evidence.models:
+            yield from SingleRule.judge(self, evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +162,8 @@ class AnswersChallenge(SingleRule[Subject]):
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
         """Yield ``nonce-stale`` where it answers another."""
         if evidence.claims.challenge != self.challenge:
-            yield "nonce-stale", f"answers the challenge {evidence.claims.challenge.hex()[:16]}, another one"
+            answered = evidence.claims.challenge.hex()
+            yield "nonce-stale", f"answers another challenge: expected {self.challenge.hex()}, got {answered}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +177,16 @@ class CertifiedNow(SingleRule[Subject]):
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
         """Yield ``certificate-expired`` where it is not."""
-        if not evidence.certificate.is_valid_during(self.now, self.now):
-            yield "certificate-expired", "comes with a certificate that is not valid now"
+        certificate = evidence.certificate
+        if certificate.is_valid_during(self.now, self.now):
+            return
+        fault = "is not valid yet" if self.now < certificate.not_before_ms else "has expired"
+        validity = f"{format_time(certificate.not_before_ms)} to {format_time(certificate.not_after_ms)}"
+        judged = format_time(self.now)
+        yield (
+            "certificate-expired",
+            f"comes with a certificate that {fault}: valid from {validity}, judged at {judged}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,16 +196,21 @@ class OfAcceptedKind(SingleRule[Subject]):
     GOOD: ClassVar[str] = "kind-accepted"
     PRAISE: ClassVar[str] = "is by a chip of a kind that is accepted"
 
-    kinds: AbstractSet[str]
+    kinds: AbstractSet[str] | None
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
         """Yield ``kind-refused`` where the verifier did neither."""
-        if evidence.kind not in self.kinds:
+        if self.kinds is not None and evidence.kind not in self.kinds:
             yield "kind-refused", f"is by a chip of the kind {evidence.kind!r}, which nobody named"
 
     def praise(self, evidence: Subject, /) -> str:
         """Return which kind it is: SIMULATED means that its keys lie in software."""
-        return f"is by a chip of the kind {evidence.kind!r}, which is accepted by name"
+        why = (
+            "accepted because its root is pinned; --kind was not given"
+            if self.kinds is None
+            else "which is accepted by name"
+        )
+        return f"is by a chip of the kind {evidence.kind!r}, {why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

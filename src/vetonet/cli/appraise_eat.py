@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -15,18 +16,22 @@ from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import read_input
 from vetonet.cli.output import examples, json_option, print_json, print_line
 from vetonet.cli.parameters import TIME
-from vetonet.errors import VetonetError
+from vetonet.errors import EncodingError, InvalidSignatureError, UnknownPartyError, VetonetError
 from vetonet.units import Milliseconds
 
 if TYPE_CHECKING:
-    from vetonet.attestation.ear import AttestationResult
-    from vetonet.attestation.maker_root import MakerRoot
+    from vetonet.attestation.ear import AttestationResult, Judgement
     from vetonet.attestation.psa import PsaEndorsements
 
 T = TypeVar("T")
 
 MAX_NONCE_BYTES: Final = 64
 MAX_ENDORSEMENT_BYTES: Final = 2**20
+BINARY: Final = "binary"
+_TEXT: Final = frozenset(b"\t\n\r" + bytes(range(0x20, 0x7F)))
+_LOOKED_AT: Final = 256
+STATEMENTS: Final = {"reference-values": "reference values", "revocation-list": "a revocation list"}
+"""What people call the signed files that are easily taken for evidence."""
 
 
 @click.command(
@@ -84,12 +89,14 @@ def eat(
     read.
     """
     challenge = _parse_nonce(nonce)
+    _verify_kinds(kinds)
     data = read_input(evidence, "evidence", maximum=MAX_ENDORSEMENT_BYTES)
     given = read_input(roots, "roots", maximum=MAX_ENDORSEMENT_BYTES)
     values = _read_all(references, "reference values")
     lists = _read_all(revocations, "a revocation list")
     from vetonet.attestation.psa import is_psa_token
 
+    _refuse_statement(evidence, data)
     if is_psa_token(data):
         _refuse_unused({"--revocation": revocations, "--kind": kinds, "--now": now_ms})
         result = _appraise_psa((evidence, data), (roots, given), values, challenge)
@@ -128,37 +135,78 @@ def _appraise_evidence(
     from vetonet.attestation.reference_values import open_reference_values
     from vetonet.attestation.revocation import open_revocation_list
 
-    makers = _read(roots, "root certificates", read_maker_roots)
+    makers = _read(roots, "root certificates", read_maker_roots, forms=("PEM", BINARY))
     keys = {maker.key.key_id: maker.key for maker in makers}
-    values = tuple(
-        _read(given, "reference values by a given root", lambda data: open_reference_values(data, keys))
-        for given in references
+    values, strange = _open_known(
+        references, "reference values", partial(open_reference_values, root_keys=keys)
     )
-    revoked = tuple(
-        _read(given, "a revocation list by a given root", lambda data: open_revocation_list(data, keys))
-        for given in revocations
+    lists, strange_lists = _open_known(
+        revocations, "a revocation list", partial(open_revocation_list, root_keys=keys)
     )
     expected = Expectations(
         challenge=challenge,
         now=now,
-        kinds=kinds or _list_kinds(makers),
+        kinds=kinds or None,
         references=values,
-        revocations=revoked or None,
+        revocations=lists if revocations else None,
     )
-    return _read(
+    result = _read(
         evidence,
         "evidence of one chip",
         lambda data: appraise_evidence(Evidence.from_bytes(data), makers, expected),
     )
+    told = (
+        *_tell_strange(strange, "reference-missing"),
+        *_tell_strange(strange_lists, "revocation-missing"),
+    )
+    return replace(result, judgements=(*result.judgements, *told))
+
+
+def _open_known(
+    given: Sequence[tuple[Path, bytes]], what: str, open_file: Callable[[bytes], T]
+) -> tuple[tuple[T, ...], tuple[Path, ...]]:
+    """Return what a given root signed, and the files that none of them did, which do not count.
+
+    Raises:
+        Failure: with 4, a file is not what it should be, whoever signed it.
+    """
+
+    def open_one(data: bytes) -> T | None:
+        try:
+            return open_file(data)
+        except (UnknownPartyError, InvalidSignatureError):
+            return None
+
+    opened = [(path, _read((path, data), what, open_one)) for path, data in given]
+    known = tuple(value for _, value in opened if value is not None)
+    return known, tuple(path for path, value in opened if value is None)
+
+
+def _tell_strange(paths: Sequence[Path], reason: str) -> list[Judgement]:
+    from vetonet.attestation.appraisal_reasons import build_judgement
+
+    return [build_judgement(reason, f"{path} is signed by none of the given roots") for path in paths]
 
 
 def _read_all(paths: Sequence[Path], what: str) -> list[tuple[Path, bytes]]:
     return [(path, read_input(path, what, maximum=MAX_ENDORSEMENT_BYTES)) for path in paths]
 
 
-def _list_kinds(makers: tuple[MakerRoot, ...]) -> frozenset[str]:
-    """Return the kinds of the roots given: who names a root by its certificate names its kind with it."""
-    return frozenset(maker.kind for maker in makers)
+def _refuse_statement(path: Path, data: bytes) -> None:
+    """Hold that the evidence is no signed statement of vetonet, which looks like a PSA token from outside.
+
+    Raises:
+        Failure: with 4, it is one.
+    """
+    from vetonet.crypto.statement import peek
+
+    try:
+        kind = peek(data, max_bytes=MAX_ENDORSEMENT_BYTES).kind
+    except EncodingError:
+        return
+    what = STATEMENTS.get(kind, f"a signed {kind!r}")
+    message = f"{path}: expected evidence of one chip: it holds {what}, not evidence"
+    raise Failure(message, code=Exit.INVALID, reason=EncodingError.reason)
 
 
 def _refuse_unused(options: Mapping[str, object]) -> None:
@@ -182,7 +230,9 @@ def _appraise_psa(
 
     endorsements = PsaEndorsements()
     for given in (roots, *references):
-        endorsements = _read(given, "a CoMID template in JSON", partial(_read_template, endorsements))
+        endorsements = _read(
+            given, "a CoMID template in JSON", partial(_read_template, endorsements), forms=("JSON",)
+        )
     return _read(token, "a PSA token", lambda data: appraise_psa(data, endorsements, nonce))
 
 
@@ -194,8 +244,16 @@ def _read_template(known: PsaEndorsements, data: bytes) -> PsaEndorsements:
     return read_psa_endorsements(read_json(data, MAX_ENDORSEMENT_BYTES), known=known)
 
 
-def _read(given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T]) -> T:
+def _read(
+    given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T], *, forms: Sequence[str] = (BINARY,)
+) -> T:
     """Return what a file holds.
+
+    Args:
+        given: the file, and its content.
+        what: what it should be, for the message.
+        parse: how it is read.
+        forms: in which form it may be, of those that ``_find_form`` knows.
 
     Raises:
         Failure: with 4, it is not what it should be.
@@ -204,7 +262,35 @@ def _read(given: tuple[Path, bytes], what: str, parse: Callable[[bytes], T]) -> 
     try:
         return parse(data)
     except VetonetError as error:
-        raise Failure(f"{path}: expected {what}: {error}", code=Exit.INVALID, reason=error.reason) from error
+        form = _find_form(data)
+        why = f": {error}" if form in forms else f", but the file is {form}"
+        raise Failure(f"{path}: expected {what}{why}", code=Exit.INVALID, reason=error.reason) from error
+
+
+def _find_form(data: bytes) -> str:
+    """Return what people would say that a file is: a parser of another form says nothing that helps them."""
+    start = data.lstrip()
+    if not start:
+        return "empty"
+    if start.startswith(b"-----BEGIN"):
+        return "PEM"
+    if not all(byte in _TEXT for byte in data[:_LOOKED_AT]):
+        return BINARY
+    return "JSON" if start[:1] in {b"{", b"["} else "text"
+
+
+def _verify_kinds(kinds: Sequence[str]) -> None:
+    """Hold that every kind is one whose evidence can be judged.
+
+    Raises:
+        Failure: with 2, one is not.
+    """
+    from vetonet.attestation.platform import ATTESTER_KINDS
+
+    for kind in kinds:
+        if kind not in ATTESTER_KINDS:
+            known = ", ".join(ATTESTER_KINDS)
+            raise Failure(f"--kind: expected a kind of attester among {known}, got {kind!r}")
 
 
 def _parse_nonce(text: str) -> bytes:

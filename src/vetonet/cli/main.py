@@ -78,7 +78,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             ),
             "verify-evidence": Entry(
                 target="vetonet.cli.verify_evidence:verify_evidence",
-                summary="Judge evidence that a log signed two histories.",
+                summary="Judge evidence that a log, a chip or its maker signed two truths.",
             ),
             "conformance": Entry(
                 target="vetonet.cli.conformance:conformance",

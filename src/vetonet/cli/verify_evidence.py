@@ -52,6 +52,7 @@ def verify_evidence(
     if conflict is not None:
         _tell_conviction(_convict(evidence, conflict, treaty_path), as_json=as_json)
         return Exit.OK
+    _refuse_chip_evidence(evidence)
     policy = choose_policy(vkey=vkey, policy_path=policy_path, treaty_path=treaty_path)
     fork = _judge(evidence, policy, allow_other_lines=treaty_path is None)
     if as_json:
@@ -69,6 +70,26 @@ def _find_conflict(path: Path) -> Conflict | None:
         return Conflict.from_bytes(read_input(path, "evidence", maximum=Conflict.MAX_BYTES))
     except EncodingError:
         return None
+
+
+def _refuse_chip_evidence(path: Path) -> None:
+    """Hold that a file is not what a chip says of itself, which convicts nobody.
+
+    Raises:
+        Failure: with 4, it is.
+    """
+    from vetonet.attestation.evidence_file import Evidence
+
+    try:
+        Evidence.from_bytes(read_input(path, "evidence"))
+    except EncodingError:
+        return
+    message = (
+        f"{path}: expected evidence of two histories, or a conflict of signed statements, got one chip's"
+    )
+    raise Failure(
+        f"{message} evidence; use vetonet appraise eat", code=Exit.INVALID, reason=EncodingError.reason
+    )
 
 
 def _convict(path: Path, conflict: Conflict, treaty_path: Path | None) -> Conviction:
@@ -127,7 +148,7 @@ def _judge(path: Path, policy: LogPolicy, *, allow_other_lines: bool) -> Fork:
     try:
         return verify_fork(ForkEvidence.from_bytes(data), policy, allow_other_lines=allow_other_lines)
     except EncodingError as error:
-        message = f"{path}: expected evidence of two histories: {error}"
+        message = f"{path}: expected evidence of two histories, or a conflict of signed statements: {error}"
         raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
     except VerificationError as error:
         message = f"{path}: the evidence does not hold: {error}"

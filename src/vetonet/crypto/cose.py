@@ -304,7 +304,8 @@ def parse_sign(data: bytes, *, max_bytes: int = MAX_COSE_BYTES) -> Sign:
 
 def _parse_array(data: bytes, tag: bytes, max_bytes: int) -> list[cbor.Item]:
     if not data.startswith(tag):
-        msg = f"expected a COSE structure with CBOR tag {tag.hex()}, got {data[:2].hex() or 'nothing'}"
+        start = data[: len(tag)].hex() or "nothing"
+        msg = f"not a signed statement: expected COSE after the tag {tag.hex()}, got {start}"
         raise EncodingError(msg)
     array = cbor.from_bytes(data[len(tag) :], max_bytes=max_bytes - len(tag))
     if type(array) is not list or [type(part) for part in array[:2]] != [bytes, dict] or len(array) != 4:  # noqa: PLR2004

@@ -149,7 +149,7 @@ def attach_signatures(statement: Statement, signatures: Mapping[PublicKey, bytes
             ``culprits`` holds the key id.
     """
     if not signatures:
-        raise InvalidSignatureError(f"a {statement.TYPE} that nobody signed")
+        raise InvalidSignatureError(f"{_with_article(statement.TYPE)} that nobody signed")
     for key, signature in signatures.items():
         verify_entry(statement, key, signature)
     header = {cose.LABEL_TYP: _full_type(type(statement).TYPE)}
@@ -242,7 +242,7 @@ def _split(data: bytes, kind: type[S], keys: Keys) -> tuple[PublicKey, cose.Sign
     algorithm, key_id = _parse_protected(parts.protected, kind.TYPE)
     key = keys.get(key_id)
     if key is None or key.algorithm != algorithm:
-        msg = f"a {kind.TYPE} statement by an unknown key {key_id.hex()[:16]}"
+        msg = f"{_with_article(kind.TYPE)} statement by an unknown key {key_id.hex()[:16]}"
         raise UnknownPartyError(msg, clause="VN-2.2")
     return key, parts
 
@@ -284,7 +284,7 @@ def open_group_statement(data: bytes, kind: type[S], keys: Keys) -> Signed[S]:
     """
     parsed = cose.parse_sign(data, max_bytes=kind.MAX_BYTES)
     if dict(parsed.protected) != {cose.LABEL_TYP: _full_type(kind.TYPE)}:
-        raise EncodingError(f"expected a {kind.TYPE} statement signed by groups")
+        raise EncodingError(f"expected {_with_article(kind.TYPE)} statement signed by groups")
     signers = tuple(_find_signer(entry.protected, kind, keys) for entry in parsed.signatures)
     if any(left.key_id >= right.key_id for left, right in pairwise(signers)):
         raise EncodingError(f"expected the signers of a {kind.TYPE} once each, in the order of their key ids")
@@ -299,7 +299,8 @@ def _find_signer(header: cose.Header, kind: type[Statement], keys: Keys) -> Publ
     key = keys.get(key_id) if isinstance(key_id, bytes) else None
     if key is None:
         shown = key_id.hex()[:16] if isinstance(key_id, bytes) else "none"
-        raise UnknownPartyError(f"a {kind.TYPE} statement by an unknown key {shown}", clause="VN-2.2")
+        message = f"{_with_article(kind.TYPE)} statement by an unknown key {shown}"
+        raise UnknownPartyError(message, clause="VN-2.2")
     if dict(header) != _signer_header(key):
         raise EncodingError("expected exactly algorithm and key id in the protected header of a signer")
     return key
@@ -353,7 +354,8 @@ def _parse_protected(protected: bytes, expected_kind: str) -> tuple[Algorithm, b
         msg = f"expected a key id of {KEY_ID_BYTES} bytes in the protected header"
         raise EncodingError(msg)
     if header.get(cose.LABEL_TYP) != _full_type(expected_kind):
-        msg = f"expected a {expected_kind} statement, got {str(header.get(cose.LABEL_TYP))[:60]!r}"
+        got = str(header.get(cose.LABEL_TYP))[:60]
+        msg = f"expected {_with_article(expected_kind)} statement, got {got!r}"
         raise EncodingError(msg)
     return Algorithm(algorithm), key_id
 
@@ -369,6 +371,10 @@ def _joint_headers(statement: Statement, key: PublicKey) -> tuple[bytes, bytes]:
 
 def _signer_header(key: PublicKey) -> dict[int, object]:
     return {cose.LABEL_ALG: int(key.algorithm), cose.LABEL_KID: key.key_id}
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeio' else 'a'} {kind}"
 
 
 def _full_type(kind: str) -> str:

@@ -67,6 +67,15 @@ def test_what_is_no_root_certificate_is_refused(data: bytes) -> None:
         read_maker_roots(data)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("part", [b"maker", b"SIMULATED"])
+def test_a_root_that_was_altered_is_refused(part: bytes, count: int) -> None:
+    assert part in DER
+    altered = DER.replace(part, bytes([part[0] ^ 1]) + part[1:], count)
+    with pytest.raises(EncodingError, match="a root whose own signature does not hold"):
+        read_maker_roots(ssl.DER_cert_to_PEM_cert(altered).encode())
+
+
 def test_what_is_no_certificate_has_no_issuer() -> None:
     with pytest.raises(EncodingError):
         read_issuer(b"certificate")

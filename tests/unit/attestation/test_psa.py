@@ -148,6 +148,11 @@ def test_every_component_must_be_one_of_the_reference_values(components: Any, st
     assert reasons_of(result) == ([] if status is Tier.AFFIRMING else ["component-mismatched"])
 
 
+def test_a_stale_nonce_is_told_with_the_expected_one_both_in_full() -> None:
+    (failed,) = judge({NONCE: bytes(32)}).failed
+    assert failed.detail == f"answers another nonce: expected {ASKED.hex()}, got {'00' * 32}"
+
+
 def test_a_token_by_another_key_is_forged() -> None:
     assert reasons_of(appraise_psa(make_token(key=OTHER_KEY), ENDORSED, ASKED)) == ["report-forged"]
 

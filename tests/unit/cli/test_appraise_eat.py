@@ -33,6 +33,7 @@ from vetonet.units import MS_PER_HOUR, format_time
 LATER = format_time(NOW_MS + 24 * MS_PER_HOUR)
 VERAISON = Path("vectors/veraison")
 COMID = "integration-tests/data/endorsements/comid-psa-{}.json"
+PEM = ssl.DER_cert_to_PEM_cert(issue_pinned()).encode()
 PSA_NONCE = "414a7c174141b3d0e9a1d28af31520f0d42299feac4007ded89d68ae6cd92f19"
 
 
@@ -68,7 +69,8 @@ def test_good_evidence_is_affirming_and_ends_with_0(
     code, out, err = appraise(capsys, lay_out(tmp_path))
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "affirming"
-    assert "chip of the kind 'SIMULATED', which is accepted by name" in out
+    assert "chip of the kind 'SIMULATED', accepted because its root is pinned; --kind was not given" in out
+    assert "accepted by name" not in out
 
 
 def test_json_has_the_shape_of_an_ear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +101,15 @@ def test_what_is_contraindicated_ends_with_1(
     found = json.loads(out)
     assert (code, found["status"]) == (1, "contraindicated")
     assert reason in [entry["reason"] for entry in found["reasons"]]
+
+
+def test_a_stale_nonce_is_told_with_the_expected_one_both_in_full(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = appraise(capsys, lay_out(tmp_path), nonce="00" * 32)
+    (row, rest) = [line.strip() for line in out.splitlines()[3:5]]
+    assert row.endswith(f"answers another challenge: expected {'00' * 32}, got")
+    assert rest == CHALLENGE.hex()
 
 
 def test_firmware_that_nobody_vouches_for_is_a_warning_and_ends_with_3(
@@ -142,7 +153,7 @@ def test_all_reference_values_count_that_are_given(
         ("roots", b"no root"),
         ("roots", certify()),
         ("reference", b"no reference values"),
-        ("reference", sign(make_reference(), OTHER_ROOT)),
+        ("reference", sign(make_list(), ROOT)),
     ],
 )
 def test_a_file_that_is_not_what_it_should_be_ends_with_4(
@@ -152,6 +163,89 @@ def test_a_file_that_is_not_what_it_should_be_ends_with_4(
     assert (code, out) == (4, "")
     assert err.startswith(f"Error: {tmp_path / name}: expected ")
     assert len(err.splitlines()) == 1
+
+
+FORGED = bytearray(sign(make_reference(), ROOT))
+FORGED[-1] ^= 1
+
+
+@pytest.mark.parametrize("content", [sign(make_reference(), OTHER_ROOT), bytes(FORGED)])
+def test_reference_values_that_no_given_root_signed_do_not_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    files = lay_out(tmp_path, reference=content)
+    code, out, _ = appraise(capsys, files, "--json")
+    found = json.loads(out)
+    told = {
+        "reason": "reference-missing",
+        "detail": f"{files['reference']} is signed by none of the given roots",
+    }
+    assert (code, found["status"]) == (3, "warning")
+    assert told.items() <= found["reasons"][-1].items()
+
+
+def test_a_wrong_roots_file_is_told_by_the_certificate_it_did_not_sign(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, reason in (("maker", "certificate-forged"), ("another", "maker-unknown")):
+        code, out, _ = appraise(capsys, lay_out(tmp_path, roots=issue_pinned(OTHER_ROOT, name)), "--json")
+        assert code == 1
+        assert [entry["reason"] for entry in json.loads(out)["reasons"]] == [reason, "reference-missing"]
+
+
+def test_a_revocation_list_that_no_given_root_signed_does_not_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lay_out(tmp_path, strange=sign(make_list(), OTHER_ROOT))
+    code, out, _ = appraise(capsys, files, "--revocation", str(files["strange"]), "--json")
+    missing = [entry for entry in json.loads(out)["reasons"] if entry["reason"] == "revocation-missing"]
+    assert (code, len(missing)) == (1, 2)
+    assert missing[-1]["detail"] == f"{files['strange']} is signed by none of the given roots"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (sign(make_reference(), ROOT), "reference values"),
+        (sign(make_list(), ROOT), "a revocation list"),
+        (report(), "a signed 'compute-report'"),
+    ],
+)
+def test_a_statement_in_the_place_of_the_evidence_is_called_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, what: str
+) -> None:
+    files = lay_out(tmp_path, evidence=content)
+    code, out, err = appraise(capsys, files)
+    assert (code, out) == (4, "")
+    assert (
+        err == f"Error: {files['evidence']}: expected evidence of one chip: it holds {what}, not evidence\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("evidence", b"", "expected evidence of one chip, but the file is empty"),
+        ("evidence", PEM, "expected evidence of one chip, but the file is PEM"),
+        ("evidence", b"{}", "expected evidence of one chip, but the file is JSON"),
+        ("roots", b"", "expected root certificates, but the file is empty"),
+        ("roots", b"roots\n", "expected root certificates, but the file is text"),
+        ("roots", PEM[:99], "expected root certificates: no whole certificate in this PEM"),
+        ("roots", b"\x30\x82", "expected root certificates: neither PEM nor one certificate in DER"),
+        ("reference", PEM, "expected reference values, but the file is PEM"),
+        (
+            "reference",
+            make_evidence().to_bytes(),
+            "expected reference values: not a signed statement: expected COSE after the tag d2, got a3",
+        ),
+    ],
+)
+def test_a_file_of_another_form_is_told_in_plain_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, said: str
+) -> None:
+    files = lay_out(tmp_path, **{name: content})
+    code, out, err = appraise(capsys, files)
+    assert (code, out, err) == (4, "", f"Error: {files[name]}: {said}\n")
 
 
 def test_a_file_that_is_not_there_ends_with_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +262,26 @@ def test_a_nonce_that_is_none_is_misuse(
 
 def test_a_kind_that_is_not_named_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert appraise(capsys, lay_out(tmp_path), "--kind", "TPM2")[0] == 1
-    assert appraise(capsys, lay_out(tmp_path), "--kind", "TPM2", "--kind", "SIMULATED")[0] == 0
+    code, out, _ = appraise(capsys, lay_out(tmp_path), "--kind", "TPM2", "--kind", "SIMULATED")
+    assert (code, "of the kind 'SIMULATED', which is accepted by name" in out) == (0, True)
+
+
+@pytest.mark.parametrize("kind", ["simulated", "foo", ""])
+def test_a_kind_that_nobody_knows_is_misuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    code, out, err = appraise(capsys, lay_out(tmp_path), "--kind", kind)
+    assert (code, out) == (2, "")
+    assert f"expected a kind of attester among SIMULATED, TPM2, got {kind!r}" in err
+
+
+def test_nothing_affirms_hardware_because_software_keys_show_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = appraise(capsys, lay_out(tmp_path), "--json")
+    (found,) = [entry for entry in json.loads(out)["reasons"] if entry["reason"].startswith("platform-")]
+    assert (code, found["reason"], found["claim"]) == (0, "platform-unasked", "instance-identity")
+    assert found["detail"] == "is by software keys: nothing vouches, and nothing is asked"
 
 
 def test_a_published_psa_token_is_appraised(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.bundles import enrol, make_compliant_scene
+from support.chip_evidence import make_evidence
 from support.published import lay_out
 from support.world import make_council
 from vetonet.attestation.conflict import Conflict, ConflictKind
@@ -197,6 +198,24 @@ def test_somebody_has_to_say_whose_keys_count(evidence: Path, treaty: Path, tmp_
 
 
 # --- verify-evidence of conflicts (VN-17.4) -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", b"\xa0"])
+def test_what_is_no_evidence_is_told_both_kinds_that_there_are(
+    tmp_path: Path, treaty: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert judge(tmp_path / "file", "--treaty", treaty) == Exit.INVALID
+    assert "expected evidence of two histories, or a conflict of signed statements" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [(), ("--treaty", "treaty")])
+def test_a_chip_s_evidence_is_sent_to_its_own_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    (tmp_path / "evidence.cbor").write_bytes(make_evidence().to_bytes())
+    assert judge(tmp_path / "evidence.cbor", *options) == Exit.INVALID
+    assert "got one chip's evidence; use vetonet appraise eat" in capsys.readouterr().err
 
 
 def write_conflict(folder: Path, *, flip: int = 0) -> tuple[Path, Path]:

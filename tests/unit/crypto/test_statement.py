@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.crypto import cose
 from vetonet.crypto.keys import Algorithm, PublicKey, SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.rng import SeededRng
@@ -161,6 +162,11 @@ def test_a_statement_of_another_type_is_refused_though_its_fields_are_the_same()
         open_statement(data, Memo, KNOWN)
     with pytest.raises(EncodingError):
         open_joint_statement(sign_jointly(NOTE, KEYS), Memo, PUBLIC)
+
+
+def test_a_refused_type_has_its_article() -> None:
+    with pytest.raises(EncodingError, match="expected an alias-endorsement statement, got 'application"):
+        open_statement(sign(NOTE, KEYS[0]), AliasEndorsement, KNOWN)
 
 
 def test_an_unknown_signer_is_refused() -> None:

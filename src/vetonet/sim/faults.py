@@ -117,13 +117,15 @@ FAULTS: Final[tuple[Fault, ...]] = (
     _fault(
         "state-rollback", "RFD 034; TPM state copied back", "an older copy of the flash is put back",
         (Catcher.REGISTRY, "equivocation"),
-        "what was thrown away must have been seen: its endorsement in the log, or a report (`report-fork`)",
+        "what was thrown away must have been seen: the endorsement of the very boot that is used again, or a "
+        "report (`report-fork`); one more start behind a suppressed one hides the boot",
         test="test_a_state_that_was_put_back_convicts_its_chip_to_anybody"),
     _fault(
         "state-rollback-unseen", "RFD 034; TPM state copied back",
-        "the same, and nothing since the copy was ever published",
+        "the same, and no report since the copy was ever published",
         (Catcher.NOBODY, None),
-        "only a count that cannot be put back (tpm2), a batch in the log, or energy and throughput show it",
+        "a batch in the log, or energy and throughput, show it; a TPM that was not put back with the flash "
+        "shows a jump in its count, from which nothing follows yet",
         test="test_a_rolled_back_chip_whose_later_reports_nobody_saw_is_affirmed"),
     _fault(
         "cloned-key", "Shavit 3.1; trustee #1551", "key and state run in two chips",
@@ -185,7 +187,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     _fault(
         "clock-forward", "Rahman-Tajdari 6.5", "the chip's clock is set forward, past its lease",
         (Catcher.CHIP, "lease-ended"),
-        "the chip harms its operator alone"),
+        "it ends its leases early; but a chip set forward can report idle time in advance, and until bundles "
+        "bound a report's time from above, nobody sees that"),
     _fault(
         "clock-held", "Rahman-Tajdari 6.5", "the chip's clock stands still",
         (Catcher.CHIP, "lease-spent"),

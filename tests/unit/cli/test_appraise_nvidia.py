@@ -23,6 +23,7 @@ from support.silicon import (
     make_links,
     make_report,
     pem_of,
+    rim_roots_pem,
     roots_pem,
     to_file,
     to_pem,
@@ -40,6 +41,7 @@ RIMS = ("--rim", "driver.swidtag", "--rim", "vbios.swidtag")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "roots.pem").write_bytes(roots_pem())
+    (tmp_path / "rim-roots.pem").write_bytes(rim_roots_pem())
     (tmp_path / "driver.swidtag").write_bytes(driver_manifest())
     (tmp_path / "vbios.swidtag").write_bytes(vbios_manifest())
     (tmp_path / "evidence.json").write_bytes(to_file(good_fields(), good_fields("chip 2")))
@@ -47,8 +49,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def appraise(*options: str, nonce: str = ASKED.hex(), roots: str = "roots.pem") -> int:
-    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", nonce, "--roots", roots, "--now", AT)
-    return main.run((*command, *options))
+    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", nonce, "--now", AT)
+    return main.run((*command, "--roots", roots, "--rim-roots", "rim-roots.pem", *options))
 
 
 def read_json(capsys: pytest.CaptureFixture[str]) -> Any:
@@ -97,6 +99,18 @@ def test_without_roots_the_pinned_ones_count(capsys: pytest.CaptureFixture[str])
     command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", ASKED.hex(), "--json")
     assert main.run(command) == Exit.NEGATIVE
     assert "maker-unknown" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rim_roots", [(), ("--rim-roots", "roots.pem")])
+def test_a_root_of_chips_vouches_for_no_manifest(
+    folder: Path, capsys: pytest.CaptureFixture[str], rim_roots: tuple[str, ...]
+) -> None:
+    (folder / "roots.pem").write_bytes(roots_pem() + rim_roots_pem())
+    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", ASKED.hex(), "--now", AT, "--json")
+    assert main.run((*command, "--roots", "roots.pem", *rim_roots, *RIMS)) == Exit.INCONCLUSIVE
+    assert {"rim-untrusted", "rim-missing"} == {
+        reason["reason"] for reason in read_json(capsys)["reasons"] if reason["finding"] != "verified"
+    }
 
 
 def test_earlier_evidence_counts_no_second_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vetonet.attestation.ear import AttestationResult, Judgement
-from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.maker_root import MakerRoot, RootRole
 from vetonet.attestation.spdm.chain import DEVICE_CHAIN, find_chain_problems
 from vetonet.attestation.spdm.evidence_entry import EvidenceEntry
 from vetonet.attestation.spdm.manifest import SignedManifest, find_manifest_problems
@@ -25,7 +25,7 @@ class SpdmExpectations:
 
     Attributes:
         nonce: what the chips were asked with.
-        roots: whose keys are trusted, of chips and of manifests.
+        roots: whose keys are trusted, each for chips or for manifests.
         now: when certificates must be valid.
         manifests: reference values, whether the maker's word or not.
         earlier: digests of evidence that was appraised before, and counts no second time.
@@ -95,7 +95,8 @@ def _judge_chain(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[J
     chain = entry.chain
     if len(chain) != DEVICE_CHAIN:
         yield build_judgement("chain-broken", f"expected {DEVICE_CHAIN} certificates, got {len(chain)}")
-    problems = find_chain_problems(chain, expected.roots, expected.now)
+    roots = tuple(root for root in expected.roots if root.role is RootRole.DEVICES)
+    problems = find_chain_problems(chain, roots, expected.now)
     yield from (build_judgement(problem.reason, problem.detail) for problem in problems)
     if not problems and len(chain) == DEVICE_CHAIN:
         yield build_judgement("certificate-valid", f"{chain[0].name} up to {chain[-1].name}")

@@ -282,6 +282,22 @@ def test_a_forged_manifest_always_matters() -> None:
     assert list_reasons(judge(entry(), manifests=(*good_manifests(), forged))) == ["rim-forged"]
 
 
+def test_two_roots_do_not_stand_for_each_other() -> None:
+    """A chip under the root of manifests, manifests under the root of chips: neither counts (VN-17.16)."""
+    chip, signer = make_links(), make_manifest_links()
+    chain = to_pem(build_chain([*chip[:4], signer[2]]))
+    swapped = [signer[0], *chip[3:]]
+    given = manifests(
+        sign_manifest(make_swid(DRIVER, GOLDEN_DRIVER), swapped),
+        sign_manifest(make_swid(VBIOS, GOLDEN_VBIOS), swapped),
+    )
+    result = judge(entry(pem=chain), **given)
+    assert result.status is Tier.CONTRAINDICATED
+    assert list_reasons(result) == ["maker-unknown", "rim-missing", "rim-untrusted"]
+    assert list_reasons(judge(entry(), **given)) == ["rim-missing", "rim-untrusted"]
+    assert "maker-unknown" in list_reasons(judge(entry(pem=chain)))
+
+
 def test_the_worst_entry_decides_and_is_named() -> None:
     bad = make_fields(make_report(make_key("chip 2"), nonce=bytes(32)), pem_of("chip 2"), nonce="00" * 32)
     result = judge(to_file(good_fields(), bad))

@@ -19,10 +19,13 @@ from support.silicon import (
     make_links,
     make_manifest_links,
     make_swid,
+    name_chip,
+    name_firmware,
     pin,
     read,
     sign_manifest,
 )
+from vetonet.attestation.maker_root import RootRole
 from vetonet.attestation.spdm.manifest import (
     GoldenMeasurement,
     Manifest,
@@ -31,6 +34,7 @@ from vetonet.attestation.spdm.manifest import (
     find_manifest_problems,
 )
 from vetonet.attestation.spdm.manifest_xml import MAX_MANIFEST_BYTES
+from vetonet.attestation.spdm.pinned_roots import PINNED_ROOTS
 from vetonet.errors import EncodingError
 
 DEVICE_ROOT = make_links()[-1].key.public_key
@@ -94,6 +98,41 @@ def test_the_key_of_a_chip_vouches_for_no_firmware() -> None:
     chip = make_links()
     signer = Link(name="signer", key=make_key("thief"), is_authority=False, can_certify=False)
     assert judge(signed_by([signer, *chip[1:]])) == ["rim-untrusted"]
+
+
+@pytest.mark.parametrize("maker", ["maker", "other"])
+def test_no_chip_of_any_maker_vouches_for_firmware(maker: str) -> None:
+    """Not with its own key, and not with its boot ROM's, which may issue certificates (VN-17.16)."""
+    roots = (*pin(), *pin("other"))
+    chip = make_links("stolen", maker=maker)
+    signer = Link(name="signer", key=make_key("thief"), is_authority=False, can_certify=False)
+    for links in (chip, [signer, *chip[1:]]):
+        problems = find_manifest_problems(signed_by(links), roots, DEVICE_ROOT, NOW)
+        assert {problem.reason for problem in problems} == {"rim-untrusted"}
+
+
+def test_a_certificate_of_a_chip_signs_no_manifest_whatever_its_root() -> None:
+    by_name = replace(make_manifest_links()[0], extensions=((name_chip(), False),))
+    by_firmware = replace(by_name, extensions=((name_firmware(make_key("rom")), False),))
+    for signer in (by_name, by_firmware):
+        assert judge(signed_by([signer, *make_manifest_links()[1:]])) == ["rim-untrusted"]
+
+
+def test_a_root_vouches_only_if_it_is_given_for_manifests_and_for_no_chips() -> None:
+    as_devices = tuple(replace(root, role=RootRole.DEVICES) for root in pin())
+    as_manifests = tuple(replace(root, role=RootRole.MANIFESTS) for root in pin())
+    other = make_links(maker="other")[-1].key.public_key
+    for roots, expected in (
+        (as_devices, ["rim-untrusted"]),
+        (as_devices + as_manifests, ["rim-untrusted"]),
+        (as_manifests, []),
+    ):
+        problems = find_manifest_problems(good_manifests()[0], roots, other, NOW)
+        assert [problem.reason for problem in problems] == expected
+
+
+def test_the_pinned_roots_have_a_role_each() -> None:
+    assert [root.role for root in PINNED_ROOTS] == [RootRole.DEVICES, RootRole.MANIFESTS]
 
 
 def test_the_certificates_of_a_manifest_expire() -> None:

@@ -204,7 +204,7 @@ def _fits(signed: SignedManifest, entry: EvidenceEntry, version: str | None) -> 
 def _judge_part(
     entry: EvidenceEntry, part: str, version: str | None, trusted: Sequence[SignedManifest]
 ) -> Iterator[Judgement]:
-    """Compare with the manifest of this version; of several, with the one that agrees best."""
+    """Compare with the manifest of this version; of several, with each: one contradiction is enough."""
     compared = [
         (signed.manifest.find_mismatches(entry.report.measurements), signed.name, signed.manifest)
         for signed in trusted
@@ -217,9 +217,9 @@ def _judge_part(
             "rim-missing", f"no manifest of {where}; trusted ones are of: {', '.join(others) or 'none'}"
         )
         return
-    mismatches, name, manifest = min(compared, key=lambda found: len(found[0]))
-    for mismatch in mismatches:
+    for mismatch in dict.fromkeys(mismatch for mismatches, _, _ in compared for mismatch in mismatches):
         yield build_judgement("measurement-mismatched", f"{part} {version}, {mismatch}")
-    if not mismatches:
-        count = len(manifest.measurements)
-        yield build_judgement("measurement-endorsed", f"{part} {version}: all {count} measurements of {name}")
+    for mismatches, name, manifest in compared:
+        if not mismatches:
+            said = f"{part} {version}: all {len(manifest.measurements)} measurements of {name}"
+            yield build_judgement("measurement-endorsed", said)

@@ -263,11 +263,18 @@ def test_a_mismatch_names_index_expectation_and_finding() -> None:
     ]
 
 
-def test_of_several_manifests_of_one_version_the_one_that_agrees_counts() -> None:
-    stricter = sign_manifest(make_swid(VBIOS, {**GOLDEN_VBIOS, 11: [OTHER]}))
-    given = (*good_manifests(), read(stricter))
-    assert judge(entry(), manifests=given).status is Tier.AFFIRMING
-    assert judge(entry(with_measurement(3)), manifests=given).status is Tier.CONTRAINDICATED
+def test_of_several_manifests_of_one_version_each_must_agree() -> None:
+    """VN-17.16: which of them is right is not for us to choose."""
+    stricter = read(sign_manifest(make_swid(VBIOS, {**GOLDEN_VBIOS, 11: [OTHER]})))
+    driver, vbios = good_manifests()
+    for given in ((driver, vbios, stricter), (driver, stricter, vbios)):
+        assert list_reasons(judge(entry(), manifests=given)) == ["measurement-mismatched"]
+    assert judge(entry(with_measurement(11)), manifests=(driver, vbios, stricter)).status is Tier.AFFIRMING
+
+
+def test_a_manifest_that_is_handed_in_twice_says_its_mismatch_once() -> None:
+    failed = judge(entry(with_measurement(3)), manifests=(*good_manifests(), *good_manifests())).failed
+    assert [judgement.reason for judgement in failed] == ["measurement-mismatched"]
 
 
 def test_an_expired_manifest_of_another_version_is_no_matter() -> None:

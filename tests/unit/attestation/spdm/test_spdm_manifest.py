@@ -147,6 +147,24 @@ def test_nothing_expands_and_nothing_outside_is_read(text: str) -> None:
         read(text.encode())
 
 
+def test_comments_that_never_end_are_refused_in_one_pass() -> None:
+    """A quarter of a million of them: looking for the end of each took the square of their number."""
+    with pytest.raises(EncodingError, match="no document type, no entities"):
+        read(b"<!--" * (MAX_MANIFEST_BYTES // 4))
+
+
+def test_a_comment_ends_at_its_first_end() -> None:
+    for hidden in (
+        b"<!-- a --><!DOCTYPE a>",
+        b"<!-->--><!DOCTYPE a>",
+        b"<!-- a --><!-- b",
+        b"<<!-- -->!DOCTYPE a>",
+    ):
+        with pytest.raises(EncodingError, match="no document type, no entities"):
+            read(hidden + driver_manifest())
+    assert judge(read(b"<!-- a --><!-- <!DOCTYPE> --><!---->" + driver_manifest())) == []
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-7", "utf-32"])
 def test_another_encoding_hides_nothing(encoding: str) -> None:
     declared = f'<?xml version="1.0" encoding="{encoding}"?>' + BOMB

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from datetime import timedelta
 from typing import Final
 
 from cryptography import x509
@@ -102,8 +101,8 @@ def _read_chain(root: etree._Element) -> tuple[Certificate, ...]:
 def _verify_signature(data: bytes, signer: Certificate) -> etree._Element:
     """Return what the signature covers.
 
-    Whether the signer's certificate is anybody's, and valid now, is not asked here; signxml gets a time at
-    which it is.
+    Whether the signer's certificate is anybody's, and valid now, is not asked here; signxml gets the time at
+    which its validity begins, and no other: next to it there may be none.
 
     Raises:
         VerificationError: the signature does not hold, or covers something else than the manifest.
@@ -114,7 +113,7 @@ def _verify_signature(data: bytes, signer: Certificate) -> etree._Element:
         expect_references=1,
         signature_methods=frozenset({SignatureMethod.ECDSA_SHA384}),
         digest_algorithms=frozenset({DigestAlgorithm.SHA384}),
-        verification_time=certificate.not_valid_before_utc + timedelta(seconds=1),
+        verification_time=certificate.not_valid_before_utc,
     )
     try:
         found = XMLVerifier().verify(

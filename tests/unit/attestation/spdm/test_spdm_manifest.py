@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from support.silicon import (
     DRIVER,
@@ -13,6 +14,7 @@ from support.silicon import (
     MEASUREMENTS,
     NOW,
     Link,
+    build_chain,
     driver_manifest,
     good_manifests,
     make_key,
@@ -26,6 +28,8 @@ from support.silicon import (
     sign_manifest,
 )
 from vetonet.attestation.maker_root import RootRole
+from vetonet.attestation.spdm.certificate import Certificate
+from vetonet.attestation.spdm.chain import find_chain_problems
 from vetonet.attestation.spdm.manifest import (
     GoldenMeasurement,
     Manifest,
@@ -139,6 +143,47 @@ def test_the_certificates_of_a_manifest_expire() -> None:
     links = make_manifest_links()
     links[0] = replace(links[0], end=datetime(2025, 1, 1, tzinfo=UTC))
     assert judge(signed_by(links)) == ["rim-expired"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (datetime(1950, 1, 1, tzinfo=UTC), datetime(1950, 1, 1, tzinfo=UTC)),
+        (datetime(1950, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_validity_at_the_ends_of_time_is_expired_as_any_other(
+    place: int, start: datetime, end: datetime
+) -> None:
+    links = make_manifest_links()
+    links[place] = replace(links[place], start=start, end=end)
+    assert judge(signed_by(links)) == ["rim-expired"]
+
+
+def test_a_certificate_that_is_valid_to_the_end_of_time_is_valid() -> None:
+    links = make_manifest_links()
+    links[0] = replace(links[0], end=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert judge(signed_by(links)) == []
+
+
+def test_a_validity_that_no_calendar_has_is_refused_or_judged() -> None:
+    """Generalized times of the years 0 and 1, put into a certificate that then nobody signed."""
+    links = make_manifest_links()
+    links[0] = replace(links[0], start=datetime(2050, 1, 1, tzinfo=UTC), end=datetime(2060, 1, 1, tzinfo=UTC))
+    whole = build_chain(links)[0].public_bytes(Encoding.DER)
+    for year in (b"0001", b"0000", b"9999"):
+        for old in (b"20500101", b"20600101"):
+            assert old in whole
+            altered = whole.replace(old, year + old[4:])
+            try:
+                found = [Certificate.from_bytes(altered)]
+            except EncodingError:
+                continue
+            assert "certificate-forged" in {
+                problem.reason for problem in find_chain_problems(found, pin(), NOW)
+            }
 
 
 @pytest.mark.parametrize("text", [BOMB, OUTSIDE, "<?xml-stylesheet href='x'?>" + SWID, "<!--" + SWID])

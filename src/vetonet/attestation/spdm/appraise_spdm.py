@@ -48,15 +48,29 @@ def appraise_entries(
     """
     if not entries:
         raise ValueError("expected at least one entry")
-    results, chips = list[AttestationResult](), dict[bytes, int]()
+    results, chips = list[AttestationResult](), dict[tuple[str, ...], int]()
     for place, entry in enumerate(entries):
-        known = chips.setdefault(entry.chain[0].key.key_id, place)
+        known = min(chips.setdefault(mark, place) for mark in _list_marks(entry))
         result = appraise_entry(entry, expected)
         if known != place:
             repeated = build_judgement("evidence-repeated", f"the chip of entry {known} again")
             result = AttestationResult(judgements=(*result.judgements, repeated))
         results.append(result)
     return tuple(results)
+
+
+def _list_marks(entry: EvidenceEntry) -> Iterator[tuple[str, ...]]:
+    """What no two chips share: the key that reports, the boot ROM's key, and the maker's serial number.
+
+    A chip whose firmware changes reports with another key, and is no other chip.
+    """
+    leaf = entry.chain[0]
+    yield "key", leaf.key.key_id.hex()
+    if len(entry.chain) == DEVICE_CHAIN:
+        yield "boot ROM", entry.chain[1].key.key_id.hex()
+    if leaf.chip is not None:
+        maker, _, serial = leaf.chip
+        yield "serial number", maker, serial
 
 
 def appraise_entry(entry: EvidenceEntry, expected: SpdmExpectations) -> AttestationResult:

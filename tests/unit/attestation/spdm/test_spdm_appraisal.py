@@ -30,6 +30,7 @@ from support.silicon import (
     make_opaque,
     make_report,
     make_swid,
+    name_chip,
     name_firmware,
     pem_of,
     pin,
@@ -322,6 +323,19 @@ def test_a_chip_that_stands_twice_in_a_file_counts_once() -> None:
         assert list_reasons(result) == ["evidence-repeated"]
         assert result.status is Tier.CONTRAINDICATED
     assert judge(to_file(good_fields(), good_fields("chip 2"))).status is Tier.AFFIRMING
+
+
+@pytest.mark.parametrize("shared", ["serial number", "boot ROM", "both"])
+def test_a_chip_with_a_second_key_is_the_same_chip(shared: str) -> None:
+    """VN-17.16: its firmware's key changes with the firmware; boot ROM and serial number do not."""
+    key, first, other = make_key("a second key"), make_links(), make_links("chip 2")
+    rom = other[1] if shared == "serial number" else first[1]
+    named = name_chip("GH100", "chip 2" if shared == "boot ROM" else "chip 1")
+    leaf = replace(first[0], key=key, extensions=((named, False), (name_firmware(rom.key), False)))
+    second = make_fields(make_report(key), to_pem(build_chain([leaf, rom, *first[2:]])))
+    assert judge(to_file(second)).status is Tier.AFFIRMING
+    assert list_reasons(judge(to_file(good_fields(), second))) == ["evidence-repeated"]
+    assert list_reasons(judge(to_file(good_fields("chip 3"), second, good_fields()))) == ["evidence-repeated"]
 
 
 def test_both_forms_of_a_signature_are_one_piece_of_evidence() -> None:

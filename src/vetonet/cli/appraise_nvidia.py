@@ -149,13 +149,18 @@ def _read_rim(path: Path) -> SignedManifest:
         raise Failure(f"reading --rim needs more than is installed: {INSTALL}", reason="config") from error
     data = read_input(path, "a reference manifest", maximum=MAX_FILE_BYTES)
     try:
-        return read_manifest(data, path.name)
+        return read_manifest(data, _spell(path.name))
     except VetonetError as error:
         raise _refuse(path, "a signed reference manifest", error) from error
 
 
+def _spell(name: str) -> str:
+    """Return a file's name in characters that every output has; names need not be UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _refuse(path: Path, what: str, error: VetonetError) -> Failure:
-    return Failure(f"{path}: expected {what}: {error}", code=Exit.INVALID, reason=error.reason)
+    return Failure(f"{_spell(str(path))}: expected {what}: {error}", code=Exit.INVALID, reason=error.reason)
 
 
 def _to_plain(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import builtins
 import json
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -159,6 +162,36 @@ def test_a_serial_number_that_is_not_positive_is_refused_in_one_line(
     said = capsys.readouterr()
     assert "positive serial number" in said.err
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("as_json", [("--json",), ()])
+def test_a_name_that_is_not_text_is_shown_escaped(folder: Path, as_json: tuple[str, ...]) -> None:
+    name = os.fsdecode(b"\xff.swidtag")
+    (folder / name).write_bytes(driver_manifest())
+    said = run_alone(*as_json, "--rim", name, "--rim", "vbios.swidtag")
+    assert (said.returncode, said.stderr) == (Exit.OK, b"")
+    assert rb"\udcff.swidtag" in said.stdout
+    if as_json:
+        endorsed = [reason["detail"] for reason in json.loads(said.stdout)["reasons"]]
+        assert r"entry 0: driver 590.12: all 20 measurements of \udcff.swidtag" in endorsed
+    (folder / name).write_bytes(b"<a/>")
+    for options in (("--rim", name), ("--earlier", name)):
+        said = run_alone(*as_json, *options)
+        assert (said.returncode, said.stdout, said.stderr.count(b"\n")) == (Exit.INVALID, b"", 1)
+        assert rb"\udcff.swidtag" in said.stderr
+
+
+def run_alone(*options: str) -> subprocess.CompletedProcess[bytes]:
+    """The command in a process of its own, whose output takes UTF-8 only."""
+    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", ASKED.hex(), "--now", AT)
+    roots = ("--roots", "roots.pem", "--rim-roots", "rim-roots.pem")
+    return subprocess.run(
+        [sys.executable, "-m", "vetonet.cli.main", *command, *roots, *options],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"},
+        timeout=120,
+    )
 
 
 def test_a_file_that_is_not_there_is_unreadable(folder: Path) -> None:

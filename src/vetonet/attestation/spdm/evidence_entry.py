@@ -6,7 +6,6 @@ with the report. Fields that are not known here are passed over: nothing rests o
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from vetonet.attestation.spdm.certificate import Certificate, read_pem_chain
 from vetonet.attestation.spdm.message import NONCE_BYTES, MeasurementReport
+from vetonet.encoding.json_strict import read_json
 from vetonet.errors import EncodingError
 
 MAX_EVIDENCE_BYTES: Final = 8 * 2**20
@@ -70,12 +70,7 @@ def read_evidence(data: bytes) -> tuple[EvidenceEntry, ...]:
     Raises:
         EncodingError: too large, no such file, no entry, or one that is malformed.
     """
-    if len(data) > MAX_EVIDENCE_BYTES:
-        raise EncodingError(f"expected evidence of at most {MAX_EVIDENCE_BYTES} bytes, got {len(data)}")
-    try:
-        document = json.loads(data, object_pairs_hook=_refuse_twice)
-    except (ValueError, RecursionError) as error:
-        raise EncodingError(f"not JSON: {str(error)[:80]}") from error
+    document = read_json(data, MAX_EVIDENCE_BYTES)
     if not isinstance(document, list) or not 1 <= len(document) <= MAX_ENTRIES:
         raise EncodingError(f"expected a list of 1 to {MAX_ENTRIES} entries")
     return tuple(_read_entry(fields, place) for place, fields in enumerate(document))
@@ -148,11 +143,3 @@ def _read_base64(fields: Mapping[str, Any], name: str) -> bytes:
     if b64encode(data).decode() != text:
         raise EncodingError(f"{name}: not the one spelling of its base64")
     return data
-
-
-def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object whose members are all different."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name that stands twice in one object")
-    return found

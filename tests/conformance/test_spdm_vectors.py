@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.silicon import make_key, twin_of
-from vetonet.cli.conformance import SUITES, ConformanceReport, read_published, run_conformance
+from vetonet.cli.conformance import SUITES, ConformanceReport, conformance, read_published, run_conformance
 from vetonet.errors import ConfigError
 
 FOLDER = "vectors/nvidia-spdm"
@@ -21,6 +23,7 @@ SPDM, P384 = SUITES["spdm"], SUITES["ecdsa-p384"]
 
 def copy(shared: Path, tmp_path: Path, *names: str) -> Path:
     for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(shared / FOLDER / name, tmp_path / name)
     return tmp_path
 
@@ -93,6 +96,46 @@ def test_a_twin_is_not_the_published_report(shared: Path, tmp_path: Path) -> Non
     ]
 
 
+def test_a_file_that_a_reading_names_and_that_is_not_there_fails(shared: Path, tmp_path: Path) -> None:
+    """Half of the files are no whole suite that passed."""
+    names = ("hopperAttestationReport.txt", "hopperCertChain.txt", "expected-parse.json")
+    folder = copy(shared, tmp_path, *names)
+    failures = run_conformance(SPDM, folder).failures
+    assert [failure.case for failure in failures] == [
+        f"expected-parse.json: gpu_evidence.json#{place} is there" for place in range(4)
+    ]
+    assert "gpu_evidence.json is not beside it" in failures[0].detail
+
+
+def test_a_report_without_its_chain_fails(shared: Path, tmp_path: Path) -> None:
+    folder = copy(shared, tmp_path, "hopperAttestationReport.txt")
+    for suite in (SPDM, P384):
+        failed = [failure.case for failure in run_conformance(suite, folder).failures]
+        assert failed == ["hopperAttestationReport.txt: malformed"]
+
+
+def test_a_field_that_a_reading_leaves_out_fails(shared: Path, tmp_path: Path) -> None:
+    path = copy(shared, tmp_path, "gpu_evidence.json", "expected-parse.json") / "expected-parse.json"
+
+    def change(sources: Any) -> None:
+        del sources[1:]
+        source = sources[0]["source"]
+        sources[0].clear()
+        sources[0]["source"] = source
+
+    report = edit(path, change)
+    assert (report.passed, len(report.failures)) == (0, 10)
+    assert report.failures[0].detail == "nonce is missing from the maker's reading"
+
+
+@pytest.mark.parametrize("data", [b"[]", b"{}", b"[1]", b"{"])
+def test_readings_of_nothing_are_malformed(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "expected-parse.json"
+    path.write_bytes(data)
+    failed = [failure.case for failure in run_conformance(SPDM, path).failures]
+    assert failed == ["expected-parse.json: malformed"]
+
+
 @pytest.mark.parametrize("source", ["gpu_evidence.json#9", "gpu_evidence.json#x", "gpu_evidence.json#-1"])
 def test_a_reading_of_an_entry_that_is_not_there_is_malformed(
     shared: Path, tmp_path: Path, source: str
@@ -113,6 +156,21 @@ def test_an_altered_manifest_does_not_conform(shared: Path, tmp_path: Path) -> N
     data = (shared / FOLDER / "rim" / name).read_bytes()
     (tmp_path / name).write_bytes(data.replace(b'index="63"', b'index="62"'))
     assert run_conformance(SPDM, tmp_path).failures != ()
+
+
+def test_without_the_extra_one_line_says_that_manifests_are_not_judged(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vetonet.attestation.spdm.manifest_xml", None)
+    rims = sorted(path.name for path in (shared / FOLDER / "rim").iterdir())
+    copy(shared, tmp_path, "gpu_evidence.json", *(f"rim/{name}" for name in rims))
+    result = CliRunner().invoke(conformance, ["spdm", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (0, "24 passed, 0 failed\n")
+    assert result.stderr.startswith(f"not judged: rim/{rims[0]} and 3 more: reading manifests needs ")
+    assert result.stderr.count("\n") == 1
+    result = CliRunner().invoke(conformance, ["spdm", str(tmp_path / "rim")])
+    assert result.exit_code == 2
+    assert f"{rims[0]} and 3 more: reading manifests needs " in result.stderr
 
 
 def test_files_of_another_kind_are_not_judged(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from vetonet.attestation.ear import AttestationResult
-from vetonet.attestation.maker_root import MakerRoot, read_maker_roots
+from vetonet.attestation.maker_root import MakerRoot, RootRole, read_maker_roots
 from vetonet.attestation.spdm.appraise_spdm import SpdmExpectations, appraise_entries, merge_results
 from vetonet.attestation.spdm.evidence_entry import read_evidence
 from vetonet.attestation.spdm.manifest import SignedManifest
@@ -313,11 +313,18 @@ def good_manifests() -> tuple[SignedManifest, ...]:
 
 @cache
 def roots_pem(maker: str = "maker") -> bytes:
-    return to_pem((build_chain(make_links(maker=maker))[-1], build_chain(make_manifest_links(maker))[-1]))
+    return to_pem(build_chain(make_links(maker=maker))[-1:])
+
+
+@cache
+def rim_roots_pem(maker: str = "maker") -> bytes:
+    return to_pem(build_chain(make_manifest_links(maker))[-1:])
 
 
 def pin(maker: str = "maker") -> tuple[MakerRoot, ...]:
-    return read_maker_roots(roots_pem(maker))
+    """What a verifier trusts this maker's two roots for."""
+    vouching = tuple(replace(r, role=RootRole.MANIFESTS) for r in read_maker_roots(rim_roots_pem(maker)))
+    return read_maker_roots(roots_pem(maker)) + vouching
 
 
 def judge(data: bytes, **changes: Any) -> AttestationResult:

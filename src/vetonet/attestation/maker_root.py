@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from cryptography import x509
@@ -20,6 +21,13 @@ UNNAMED_KIND: Final = "unnamed"
 _PEM: Final = b"-----BEGIN"
 
 
+class RootRole(StrEnum):
+    """What a verifier trusts a root for; a key that is trusted for both is two roots."""
+
+    DEVICES = "devices"
+    MANIFESTS = "manifests"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakerRoot:
     """A maker that a verifier trusts.
@@ -29,12 +37,14 @@ class MakerRoot:
         name: what the certificate calls the maker.
         subject: DER of the certificate's whole subject, by which others' certificates name their issuer.
         kind: what the maker says that its chips are, such as ``SIMULATED``.
+        role: what it is trusted for: to certify chips, or to vouch for reference manifests.
     """
 
     key: PublicKey
     name: str
     subject: bytes
     kind: str = UNNAMED_KIND
+    role: RootRole = RootRole.DEVICES
 
 
 def read_maker_roots(data: bytes) -> tuple[MakerRoot, ...]:

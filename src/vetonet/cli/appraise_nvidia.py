@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,16 +31,21 @@ MAX_FILE_BYTES: Final = 8 * 2**20
     name="nvidia-spdm",
     epilog=examples(
         "vetonet appraise nvidia-spdm gpu_evidence.json --nonce 4760e3...",
-        "vetonet appraise nvidia-spdm gpu_evidence.json --roots roots.pem --nonce 4760e3... "
-        "--rim driver.swidtag --rim vbios.swidtag --json",
+        "vetonet appraise nvidia-spdm gpu_evidence.json --roots chips.pem --rim-roots manifests.pem "
+        "--nonce 4760e3... --rim driver.swidtag --rim vbios.swidtag --json",
     ),
 )
 @click.argument("evidence", type=click.Path(path_type=Path))
 @click.option(
     "--roots",
     type=click.Path(path_type=Path),
-    help="Certificates of the roots to trust, of chips and of manifests, in PEM. Without it: the maker's "
-    "two root keys, pinned in vetonet.",
+    help="Certificates of the roots that certify chips, in PEM; they vouch for no manifest. Without it and "
+    "without --rim-roots: the maker's two root keys, pinned in vetonet.",
+)
+@click.option(
+    "--rim-roots",
+    type=click.Path(path_type=Path),
+    help="Certificates of the roots that vouch for manifests, in PEM; they certify no chip.",
 )
 @click.option("--nonce", required=True, metavar="HEX", help="The 32 bytes that the chips were asked with.")
 @click.option(
@@ -61,6 +67,7 @@ def nvidia_spdm(
     evidence: Path,
     *,
     roots: Path | None,
+    rim_roots: Path | None,
     nonce: str,
     rims: tuple[Path, ...],
     earlier: tuple[Path, ...],
@@ -80,7 +87,7 @@ def nvidia_spdm(
         entries = _read_evidence(evidence)
         expected = SpdmExpectations(
             nonce=asked,
-            roots=_read_roots(roots),
+            roots=_read_roots(roots, rim_roots),
             now=time.time_ns() // 1_000_000 if now_ms is None else now_ms,
             manifests=tuple(_read_rim(path) for path in rims),
             earlier=frozenset(entry.report.digest for path in earlier for entry in _read_evidence(path)),
@@ -113,12 +120,21 @@ def _read_evidence(path: Path) -> tuple[EvidenceEntry, ...]:
         raise _refuse(path, "evidence of GPUs or switches", error) from error
 
 
-def _read_roots(path: Path | None) -> tuple[MakerRoot, ...]:
-    from vetonet.attestation.maker_root import read_maker_roots
+def _read_roots(devices: Path | None, manifests: Path | None) -> tuple[MakerRoot, ...]:
+    """Return the roots that were given, each for what it was given for; the pinned ones if none was."""
+    from vetonet.attestation.maker_root import RootRole
     from vetonet.attestation.spdm.pinned_roots import PINNED_ROOTS
 
-    if path is None:
+    given = ((devices, RootRole.DEVICES), (manifests, RootRole.MANIFESTS))
+    named = [(path, role) for path, role in given if path is not None]
+    if not named:
         return PINNED_ROOTS
+    return tuple(replace(root, role=role) for path, role in named for root in _read_root_file(path))
+
+
+def _read_root_file(path: Path) -> tuple[MakerRoot, ...]:
+    from vetonet.attestation.maker_root import read_maker_roots
+
     data = read_input(path, "roots", maximum=MAX_FILE_BYTES)
     try:
         return read_maker_roots(data)
@@ -135,13 +151,18 @@ def _read_rim(path: Path) -> SignedManifest:
         ) from error
     data = read_input(path, "a reference manifest", maximum=MAX_FILE_BYTES)
     try:
-        return read_manifest(data, path.name)
+        return read_manifest(data, _spell(path.name))
     except VetonetError as error:
         raise _refuse(path, "a signed reference manifest", error) from error
 
 
+def _spell(name: str) -> str:
+    """Return a file's name in characters that every output has; names need not be UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _refuse(path: Path, what: str, error: VetonetError) -> Failure:
-    return Failure(f"{path}: expected {what}: {error}", code=Exit.INVALID, reason=error.reason)
+    return Failure(f"{_spell(str(path))}: expected {what}: {error}", code=Exit.INVALID, reason=error.reason)
 
 
 def _to_plain(

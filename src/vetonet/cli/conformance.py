@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -202,7 +202,8 @@ def run_conformance(suite: Suite, path: Path) -> ConformanceReport:
         failed = [failure for failure in found if failure]
         passed, failures = passed + len(found) - len(failed), failures + failed
     if not passed and not failures:
-        msg = not_judged[0] if len(not_judged) == 1 else f"not recognised: none of {len(not_judged)} files"
+        told = tuple(_merge_reasons(not_judged))
+        msg = told[0] if len(told) == 1 else f"not recognised: none of {len(not_judged)} files"
         raise ConfigError(msg)
     return ConformanceReport(passed=passed, failures=tuple(failures), not_judged=tuple(not_judged))
 
@@ -267,8 +268,19 @@ def _to_lines(report: ConformanceReport) -> str:
 
 def _explain_not_judged(report: ConformanceReport) -> None:
     """Say on standard error what was passed over, so that standard output keeps its closing line."""
-    for line in report.not_judged:
+    for line in _merge_reasons(report.not_judged):
         click.echo(f"not judged: {line}", err=True)
+
+
+def _merge_reasons(not_judged: Sequence[str]) -> Iterator[str]:
+    """Return a line for each reason, with the first file that it is about and how many others there are."""
+    files = dict[str, list[str]]()
+    for line in not_judged:
+        name, _, why = line.partition(": ")
+        files.setdefault(why.removeprefix("not judged: "), []).append(name)
+    for why, names in files.items():
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"{names[0]}{others}: {why}"
 
 
 def _to_json(suite: str, report: ConformanceReport) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import builtins
 import json
+import os
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,6 +32,7 @@ from support.silicon import (
     make_report,
     make_swid,
     pem_of,
+    rim_roots_pem,
     roots_pem,
     sign_manifest,
     to_file,
@@ -47,6 +51,7 @@ RIMS = ("--rim", "driver.swidtag", "--rim", "vbios.swidtag")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "roots.pem").write_bytes(roots_pem())
+    (tmp_path / "rim-roots.pem").write_bytes(rim_roots_pem())
     (tmp_path / "driver.swidtag").write_bytes(driver_manifest())
     (tmp_path / "vbios.swidtag").write_bytes(vbios_manifest())
     (tmp_path / "evidence.json").write_bytes(to_file(good_fields(), good_fields("chip 2")))
@@ -54,8 +59,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def appraise(*options: str, nonce: str = ASKED.hex(), roots: str = "roots.pem") -> int:
-    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", nonce, "--roots", roots, "--now", AT)
-    return main.run((*command, *options))
+    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", nonce, "--now", AT)
+    return main.run((*command, "--roots", roots, "--rim-roots", "rim-roots.pem", *options))
 
 
 def read_json(capsys: pytest.CaptureFixture[str]) -> Any:
@@ -143,6 +148,18 @@ def test_without_roots_the_pinned_ones_count(capsys: pytest.CaptureFixture[str])
     assert "maker-unknown" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("rim_roots", [(), ("--rim-roots", "roots.pem")])
+def test_a_root_of_chips_vouches_for_no_manifest(
+    folder: Path, capsys: pytest.CaptureFixture[str], rim_roots: tuple[str, ...]
+) -> None:
+    (folder / "roots.pem").write_bytes(roots_pem() + rim_roots_pem())
+    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", ASKED.hex(), "--now", AT, "--json")
+    assert main.run((*command, "--roots", "roots.pem", *rim_roots, *RIMS)) == Exit.INCONCLUSIVE
+    assert {"rim-untrusted", "rim-missing"} == {
+        reason["reason"] for reason in read_json(capsys)["reasons"] if reason["finding"] != "verified"
+    }
+
+
 def test_earlier_evidence_counts_no_second_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = make_report(make_key("chip 1"))
     (folder / "twin.json").write_bytes(to_file(make_fields(twin_of(report), pem_of())))
@@ -190,6 +207,36 @@ def test_a_serial_number_that_is_not_positive_is_refused_in_one_line(
     said = capsys.readouterr()
     assert "positive serial number" in said.err
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("as_json", [("--json",), ()])
+def test_a_name_that_is_not_text_is_shown_escaped(folder: Path, as_json: tuple[str, ...]) -> None:
+    name = os.fsdecode(b"\xff.swidtag")
+    (folder / name).write_bytes(driver_manifest())
+    said = run_alone(*as_json, "--rim", name, "--rim", "vbios.swidtag")
+    assert (said.returncode, said.stderr) == (Exit.OK, b"")
+    assert rb"\udcff.swidtag" in said.stdout
+    if as_json:
+        endorsed = [reason["detail"] for reason in json.loads(said.stdout)["reasons"]]
+        assert r"entry 0: driver 590.12: all 20 measurements of \udcff.swidtag" in endorsed
+    (folder / name).write_bytes(b"<a/>")
+    for options in (("--rim", name), ("--earlier", name)):
+        said = run_alone(*as_json, *options)
+        assert (said.returncode, said.stdout, said.stderr.count(b"\n")) == (Exit.INVALID, b"", 1)
+        assert rb"\udcff.swidtag" in said.stderr
+
+
+def run_alone(*options: str) -> subprocess.CompletedProcess[bytes]:
+    """The command in a process of its own, whose output takes UTF-8 only."""
+    command = ("appraise", "nvidia-spdm", "evidence.json", "--nonce", ASKED.hex(), "--now", AT)
+    roots = ("--roots", "roots.pem", "--rim-roots", "rim-roots.pem")
+    return subprocess.run(
+        [sys.executable, "-m", "vetonet.cli.main", *command, *roots, *options],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"},
+        timeout=120,
+    )
 
 
 def test_a_file_that_is_not_there_is_unreadable(folder: Path) -> None:

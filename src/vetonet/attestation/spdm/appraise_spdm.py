@@ -8,7 +8,7 @@ from typing import Final
 
 from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.ear import AttestationResult, Judgement
-from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.maker_root import MakerRoot, RootRole
 from vetonet.attestation.reasons import Finding
 from vetonet.attestation.spdm.chain import DEVICE_CHAIN, find_chain_problems
 from vetonet.attestation.spdm.evidence_entry import EvidenceEntry
@@ -26,7 +26,7 @@ class SpdmExpectations:
 
     Attributes:
         nonce: what the chips were asked with.
-        roots: whose keys are trusted, of chips and of manifests.
+        roots: whose keys are trusted, each for chips or for manifests.
         now: when certificates must be valid.
         manifests: reference values, whether the maker's word or not.
         earlier: digests of evidence that was appraised before, and counts no second time.
@@ -49,15 +49,29 @@ def appraise_entries(
     """
     if not entries:
         raise ValueError("expected at least one entry")
-    results, chips = list[AttestationResult](), dict[bytes, int]()
+    results, chips = list[AttestationResult](), dict[tuple[str, ...], int]()
     for place, entry in enumerate(entries):
-        known = chips.setdefault(entry.chain[0].key.key_id, place)
+        known = min(chips.setdefault(mark, place) for mark in _list_marks(entry))
         result = appraise_entry(entry, expected)
         if known != place:
             repeated = build_judgement("evidence-repeated", f"the chip of entry {known} again")
             result = AttestationResult(judgements=(*result.judgements, repeated))
         results.append(result)
     return tuple(results)
+
+
+def _list_marks(entry: EvidenceEntry) -> Iterator[tuple[str, ...]]:
+    """What no two chips share: the key that reports, the boot ROM's key, and the maker's serial number.
+
+    A chip whose firmware changes reports with another key, and is no other chip.
+    """
+    leaf = entry.chain[0]
+    yield "key", leaf.key.key_id.hex()
+    if len(entry.chain) == DEVICE_CHAIN:
+        yield "boot ROM", entry.chain[1].key.key_id.hex()
+    if leaf.chip is not None:
+        maker, _, serial = leaf.chip
+        yield "serial number", maker, serial
 
 
 def appraise_entry(entry: EvidenceEntry, expected: SpdmExpectations) -> AttestationResult:
@@ -100,7 +114,8 @@ def _judge_chain(entry: EvidenceEntry, expected: SpdmExpectations) -> Iterator[J
     chain = entry.chain
     if len(chain) != DEVICE_CHAIN:
         yield build_judgement("chain-broken", f"expected {DEVICE_CHAIN} certificates, got {len(chain)}")
-    problems = find_chain_problems(chain, expected.roots, expected.now)
+    roots = tuple(root for root in expected.roots if root.role is RootRole.DEVICES)
+    problems = find_chain_problems(chain, roots, expected.now)
     yield from (build_judgement(problem.reason, problem.detail) for problem in problems)
     if not problems and len(chain) == DEVICE_CHAIN:
         yield build_judgement("certificate-valid", f"{chain[0].name} up to {chain[-1].name}")
@@ -214,7 +229,7 @@ def _fits(signed: SignedManifest, entry: EvidenceEntry, version: str | None) -> 
 def _judge_part(
     entry: EvidenceEntry, part: str, version: str | None, trusted: Sequence[SignedManifest]
 ) -> Iterator[Judgement]:
-    """Compare with the manifest of this version; of several, with the one that agrees best."""
+    """Compare with the manifest of this version; of several, with each: one contradiction is enough."""
     compared = [
         (signed.manifest.find_mismatches(entry.report.measurements), signed.name, signed.manifest)
         for signed in trusted
@@ -227,9 +242,9 @@ def _judge_part(
             "rim-missing", f"no manifest of {where}; trusted ones are of: {', '.join(others) or 'none'}"
         )
         return
-    mismatches, name, manifest = min(compared, key=lambda found: len(found[0]))
-    for mismatch in mismatches:
+    for mismatch in dict.fromkeys(mismatch for mismatches, _, _ in compared for mismatch in mismatches):
         yield build_judgement("measurement-mismatched", f"{part} {version}, {mismatch}")
-    if not mismatches:
-        count = len(manifest.measurements)
-        yield build_judgement("measurement-endorsed", f"{part} {version}: all {count} measurements of {name}")
+    for mismatches, name, manifest in compared:
+        if not mismatches:
+            said = f"{part} {version}: all {len(manifest.measurements)} measurements of {name}"
+            yield build_judgement("measurement-endorsed", said)

@@ -40,7 +40,7 @@ def _find_root_problems(top: Certificate, roots: Sequence[MakerRoot]) -> Iterato
     if any(root.key == top.key for root in roots):
         return
     namesakes = [root for root in roots if root.subject == top.subject]
-    why = "another key under the name of a given root" if namesakes else "none of the given roots"
+    why = "another key under the name of a given root" if namesakes else "none of the roots given for this"
     yield Problem(reason="maker-unknown", detail=f"the chain ends in {top.name}, {why}")
 
 

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.maker_root import MakerRoot, RootRole
 from vetonet.attestation.spdm.certificate import Certificate
 from vetonet.attestation.spdm.chain import find_chain_problems
 from vetonet.crypto.keys import PublicKey
 from vetonet.errors import Problem
 from vetonet.units import Milliseconds, format_time
 
-_TRANSLATED: Final = {"maker-unknown": "rim-untrusted"}
+_CHIP_SIGNS: Final = "chip-signs"
+_TRANSLATED: Final = {"maker-unknown": "rim-untrusted", _CHIP_SIGNS: "rim-untrusted"}
 """What ails the chain of a manifest, where that is neither forgery nor the time."""
 
 _GRAVITY: Final = ("rim-forged", "rim-untrusted", "rim-expired")
@@ -108,25 +109,27 @@ def find_manifest_problems(
 ) -> tuple[Problem, ...]:
     """Return everything that keeps a manifest from being the maker's word.
 
-    The key of one chip that somebody got at must not vouch for firmware, so a manifest never rests on the
-    root that the chip's own certificate rests on.
+    The key of one chip that somebody got at must not vouch for firmware, of this chip or of another maker's.
+    So a manifest rests on a root that is given for manifests, and that is given for no chips; and nobody in
+    its chain is a chip.
 
     Args:
         signed: the manifest.
-        roots: whose keys are trusted.
+        roots: whose keys are trusted, and for what.
         device_root: the key in which the chip's own chain ends.
         now: when its certificates must be valid.
     """
     if signed.manifest is None:
         return (Problem(reason="rim-forged", detail=f"{signed.name}: {signed.fault}"),)
-    apart = tuple(root for root in roots if root.key != device_root)
+    certifying = {device_root, *(root.key for root in roots if root.role is RootRole.DEVICES)}
+    apart = tuple(root for root in roots if root.role is RootRole.MANIFESTS and root.key not in certifying)
     return (
         *(
             Problem(
                 reason=_TRANSLATED.get(problem.reason, "rim-forged"),
                 detail=f"{signed.name}: {problem.detail}",
             )
-            for problem in find_chain_problems(signed.chain, apart, now)
+            for problem in (*_find_chips(signed.chain), *find_chain_problems(signed.chain, apart, now))
             if problem.reason != "certificate-expired"
         ),
         *_find_expiry(signed, now),
@@ -155,3 +158,10 @@ def merge_manifest_problems(problems: Sequence[Problem]) -> Problem:
         raise ValueError("expected at least one problem")
     ordered = sorted(problems, key=lambda problem: _GRAVITY.index(problem.reason))
     return Problem(reason=ordered[0].reason, detail="; ".join(problem.detail for problem in ordered))
+
+
+def _find_chips(chain: Sequence[Certificate]) -> Iterator[Problem]:
+    """A certificate that names a chip or the firmware of one is a chip's, whatever root it leads up to."""
+    for certificate in chain:
+        if certificate.chip is not None or certificate.firmware_id is not None:
+            yield Problem(reason=_CHIP_SIGNS, detail=f"{certificate.name} is the certificate of a chip")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from datetime import timedelta
 from typing import Final
 
 from cryptography import x509
@@ -33,7 +32,7 @@ _CERTIFICATE: Final = ".//{http://www.w3.org/2000/09/xmldsig#}X509Certificate"
 _DECLARATION: Final = re.compile(
     rb"""\s*<\?xml version=(['"])1\.0\1(?: encoding=(['"])(?i:utf-8)\2)?\s*\?>"""
 )
-_COMMENT: Final = re.compile(rb"<!--.*?-->", re.DOTALL)
+_COMMENT_START, _COMMENT_END = b"<!--", b"-->"
 _FORBIDDEN: Final = (b"<!", b"<?", b"\0")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 
@@ -61,7 +60,7 @@ def _parse(data: bytes) -> etree._Element:
     if len(data) > MAX_MANIFEST_BYTES:
         raise EncodingError(f"expected a manifest of at most {MAX_MANIFEST_BYTES} bytes, got {len(data)}")
     declared = _DECLARATION.match(data)
-    bare = _COMMENT.sub(b"", data[declared.end() :] if declared else data)
+    bare = _drop_comments(data[declared.end() :] if declared else data)
     for mark in _FORBIDDEN:
         if mark in bare:
             raise EncodingError(
@@ -74,6 +73,18 @@ def _parse(data: bytes) -> etree._Element:
     if root is None or root.tag != f"{_SWID}SoftwareIdentity":
         raise EncodingError("expected a SWID tag (SoftwareIdentity)")
     return root
+
+
+def _drop_comments(data: bytes) -> bytes:
+    """Return what stands outside of comments, in one pass; one that does not end stays, and is refused."""
+    kept, place = list[bytes](), 0
+    while (start := data.find(_COMMENT_START, place)) >= 0:
+        end = data.find(_COMMENT_END, start + len(_COMMENT_START))
+        if end < 0:
+            break
+        kept.append(data[place:start])
+        place = end + len(_COMMENT_END)
+    return b"".join((*kept, data[place:]))
 
 
 def _read_chain(root: etree._Element) -> tuple[Certificate, ...]:
@@ -90,8 +101,8 @@ def _read_chain(root: etree._Element) -> tuple[Certificate, ...]:
 def _verify_signature(data: bytes, signer: Certificate) -> etree._Element:
     """Return what the signature covers.
 
-    Whether the signer's certificate is anybody's, and valid now, is not asked here; signxml gets a time at
-    which it is.
+    Whether the signer's certificate is anybody's, and valid now, is not asked here; signxml gets the time at
+    which its validity begins, and no other: next to it there may be none.
 
     Raises:
         VerificationError: the signature does not hold, or covers something else than the manifest.
@@ -102,7 +113,7 @@ def _verify_signature(data: bytes, signer: Certificate) -> etree._Element:
         expect_references=1,
         signature_methods=frozenset({SignatureMethod.ECDSA_SHA384}),
         digest_algorithms=frozenset({DigestAlgorithm.SHA384}),
-        verification_time=certificate.not_valid_before_utc + timedelta(seconds=1),
+        verification_time=certificate.not_valid_before_utc,
     )
     try:
         found = XMLVerifier().verify(

@@ -13,13 +13,16 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from vetonet.attestation.maker_root import MakerRoot
+from vetonet.attestation.maker_root import MakerRoot, RootRole
 from vetonet.crypto.keys import PublicKey
 
 
-def _pin(name: str, attributes: tuple[tuple[x509.ObjectIdentifier, str], ...], spki: str) -> MakerRoot:
+def _pin(
+    name: str, attributes: tuple[tuple[x509.ObjectIdentifier, str], ...], spki: str, role: RootRole
+) -> MakerRoot:
     subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes])
-    return MakerRoot(key=PublicKey.from_bytes(bytes.fromhex(spki)), name=name, subject=subject.public_bytes())
+    key = PublicKey.from_bytes(bytes.fromhex(spki))
+    return MakerRoot(key=key, name=name, subject=subject.public_bytes(), role=role)
 
 
 NVIDIA_DEVICES: Final = _pin(
@@ -28,6 +31,7 @@ NVIDIA_DEVICES: Final = _pin(
     "3076301006072a8648ce3d020106052b8104002203620004"
     "0e4c14a33bf8a5626658db4129607e4cbf4519c4412716f4d0d917c4978005bdeabeaefd57bc66082d718a4f8b6052e1"
     "516ee8a7c422b84de857071bb58fd395bea0cfa1c63ee7c80d6bd63901d91cbbd187d3857dc16b5cceaf238ff8c27dbd",
+    RootRole.DEVICES,
 )
 """Signs the authorities that certify GH100 GPUs and LS10 switches."""
 
@@ -41,6 +45,7 @@ NVIDIA_MANIFESTS: Final = _pin(
     "3076301006072a8648ce3d020106052b8104002203620004"
     "b840b28bdbcd33e230da57d4cf2065747030682d4717b4c2829d7641c1325139b74da831c2be3c779e7e2b6548956608"
     "0e4ecd94021075c57f15fedeb862c8f906ae8fddc7b12238597dbdf0fa56e78453833f6d0be43af3871a47f057584799",
+    RootRole.MANIFESTS,
 )
 """Signs the authorities that sign reference manifests."""
 

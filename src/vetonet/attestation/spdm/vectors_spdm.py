@@ -1,7 +1,8 @@
 """Judges our reading of SPDM evidence by the maker's published samples, and our P-384 by what signed them.
 
 ``expected-parse.json`` is the maker's own verifier's reading of each report: every field of it must be ours
-too. Each file of evidence must be genuine under the pinned roots, and refused once it is altered.
+too, and every field of ours must be in it. A file that it names and that is not there is a failure. Each file
+of evidence must be genuine under the pinned roots, and refused once it is altered.
 """
 
 from __future__ import annotations
@@ -78,7 +79,10 @@ def iter_ecdsa_p384_cases(document: object) -> Iterator[Case]:
 
 def _read_entries(document: PublishedFile) -> tuple[EvidenceEntry, ...]:
     if document.name == SAMPLE:
-        return (_read_sample(document.data, document.read(SAMPLE_CHAIN)),)
+        chain = document.find(SAMPLE_CHAIN)
+        if chain is None:
+            raise EncodingError(f"{SAMPLE_CHAIN} is not beside it")
+        return (_read_sample(document.data, chain),)
     parsed = _parse_json(document.data) if document.suffix == "json" else None
     first = parsed[0] if isinstance(parsed, list) and parsed else None
     if not isinstance(first, Mapping) or "evidence" not in first:
@@ -98,15 +102,31 @@ def _read_sample(text: bytes, chain: bytes) -> EvidenceEntry:
 
 
 def _iter_expected(document: PublishedFile) -> Iterator[Case]:
-    """Each field of the maker's reading of each report."""
-    sources = _parse_json(document.data)
-    if not isinstance(sources, list) or not all(isinstance(source, Mapping) for source in sources):
-        raise EncodingError("expected a list of readings")
-    for source in sources:
-        ours = _describe(_find_entry(document, str(source.get("source"))))
-        for field, value in source.items():
+    """Each field of the maker's reading of each report, and of ours."""
+    for source in _read_readings(document.data):
+        name = str(source.get("source"))[:80]
+        try:
+            ours = _describe(_find_entry(document, name))
+        except ConfigError as error:
+            yield f"{name} is there", partial(_report_missing, str(error))
+            continue
+        for field in dict.fromkeys((*source, *ours)):
             if field != "source":
-                yield f"{source['source']} {field}", partial(_compare, field, value, ours)
+                yield f"{name} {field}", partial(_compare, field, source, ours)
+
+
+def _read_readings(data: bytes) -> list[Mapping[str, Any]]:
+    try:
+        sources = _parse_json(data)
+    except ConfigError as error:
+        raise EncodingError(str(error)) from error
+    if not isinstance(sources, list) or not sources or not all(isinstance(s, Mapping) for s in sources):
+        raise EncodingError("expected a list of readings")
+    return sources
+
+
+def _report_missing(why: str) -> None:
+    raise VerificationError(f"what is read there cannot be compared: {why}")
 
 
 def _find_entry(document: PublishedFile, source: str) -> EvidenceEntry:
@@ -119,11 +139,13 @@ def _find_entry(document: PublishedFile, source: str) -> EvidenceEntry:
     return entries[int(place or 0)]
 
 
-def _compare(field: str, expected: object, ours: Mapping[str, object]) -> None:
+def _compare(field: str, theirs: Mapping[str, object], ours: Mapping[str, object]) -> None:
     if field not in ours:
         raise VerificationError(f"{field} is not read here")
-    if ours[field] != expected:
-        raise VerificationError(f"expected {str(expected)[:200]}, got {str(ours[field])[:200]}")
+    if field not in theirs:
+        raise VerificationError(f"{field} is missing from the maker's reading")
+    if ours[field] != theirs[field]:
+        raise VerificationError(f"expected {str(theirs[field])[:200]}, got {str(ours[field])[:200]}")
 
 
 def _describe(entry: EvidenceEntry) -> dict[str, object]:

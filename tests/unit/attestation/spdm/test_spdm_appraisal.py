@@ -30,6 +30,7 @@ from support.silicon import (
     make_opaque,
     make_report,
     make_swid,
+    name_chip,
     name_firmware,
     pem_of,
     pin,
@@ -267,11 +268,18 @@ def test_a_mismatch_names_index_expectation_and_finding() -> None:
     ]
 
 
-def test_of_several_manifests_of_one_version_the_one_that_agrees_counts() -> None:
-    stricter = sign_manifest(make_swid(VBIOS, {**GOLDEN_VBIOS, 11: [OTHER]}))
-    given = (*good_manifests(), read(stricter))
-    assert judge(entry(), manifests=given).status is Tier.AFFIRMING
-    assert judge(entry(with_measurement(3)), manifests=given).status is Tier.CONTRAINDICATED
+def test_of_several_manifests_of_one_version_each_must_agree() -> None:
+    """VN-17.16: which of them is right is not for us to choose."""
+    stricter = read(sign_manifest(make_swid(VBIOS, {**GOLDEN_VBIOS, 11: [OTHER]})))
+    driver, vbios = good_manifests()
+    for given in ((driver, vbios, stricter), (driver, stricter, vbios)):
+        assert list_reasons(judge(entry(), manifests=given)) == ["measurement-mismatched"]
+    assert judge(entry(with_measurement(11)), manifests=(driver, vbios, stricter)).status is Tier.AFFIRMING
+
+
+def test_a_manifest_that_is_handed_in_twice_says_its_mismatch_once() -> None:
+    failed = judge(entry(with_measurement(3)), manifests=(*good_manifests(), *good_manifests())).failed
+    assert [judgement.reason for judgement in failed] == ["measurement-mismatched"]
 
 
 def test_an_expired_manifest_of_another_version_is_no_matter() -> None:
@@ -284,6 +292,22 @@ def test_an_expired_manifest_of_another_version_is_no_matter() -> None:
 def test_a_forged_manifest_always_matters() -> None:
     forged = read(driver_manifest().replace(b"590.12", b"545.00"))
     assert list_reasons(judge(entry(), manifests=(*good_manifests(), forged))) == ["rim-forged"]
+
+
+def test_two_roots_do_not_stand_for_each_other() -> None:
+    """A chip under the root of manifests, manifests under the root of chips: neither counts (VN-17.16)."""
+    chip, signer = make_links(), make_manifest_links()
+    chain = to_pem(build_chain([*chip[:4], signer[2]]))
+    swapped = [signer[0], *chip[3:]]
+    given = manifests(
+        sign_manifest(make_swid(DRIVER, GOLDEN_DRIVER), swapped),
+        sign_manifest(make_swid(VBIOS, GOLDEN_VBIOS), swapped),
+    )
+    result = judge(entry(pem=chain), **given)
+    assert result.status is Tier.CONTRAINDICATED
+    assert list_reasons(result) == ["maker-unknown", "rim-missing", "rim-untrusted"]
+    assert list_reasons(judge(entry(), **given)) == ["rim-missing", "rim-untrusted"]
+    assert "maker-unknown" in list_reasons(judge(entry(pem=chain)))
 
 
 def test_the_worst_entry_decides_and_is_named() -> None:
@@ -303,6 +327,19 @@ def test_a_chip_that_stands_twice_in_a_file_counts_once() -> None:
         assert list_reasons(result) == ["evidence-repeated"]
         assert result.status is Tier.CONTRAINDICATED
     assert judge(to_file(good_fields(), good_fields("chip 2"))).status is Tier.AFFIRMING
+
+
+@pytest.mark.parametrize("shared", ["serial number", "boot ROM", "both"])
+def test_a_chip_with_a_second_key_is_the_same_chip(shared: str) -> None:
+    """VN-17.16: its firmware's key changes with the firmware; boot ROM and serial number do not."""
+    key, first, other = make_key("a second key"), make_links(), make_links("chip 2")
+    rom = other[1] if shared == "serial number" else first[1]
+    named = name_chip("GH100", "chip 2" if shared == "boot ROM" else "chip 1")
+    leaf = replace(first[0], key=key, extensions=((named, False), (name_firmware(rom.key), False)))
+    second = make_fields(make_report(key), to_pem(build_chain([leaf, rom, *first[2:]])))
+    assert judge(to_file(second)).status is Tier.AFFIRMING
+    assert list_reasons(judge(to_file(good_fields(), second))) == ["evidence-repeated"]
+    assert list_reasons(judge(to_file(good_fields("chip 3"), second, good_fields()))) == ["evidence-repeated"]
 
 
 def test_both_forms_of_a_signature_are_one_piece_of_evidence() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from support.silicon import (
     DRIVER,
@@ -13,16 +14,22 @@ from support.silicon import (
     MEASUREMENTS,
     NOW,
     Link,
+    build_chain,
     driver_manifest,
     good_manifests,
     make_key,
     make_links,
     make_manifest_links,
     make_swid,
+    name_chip,
+    name_firmware,
     pin,
     read,
     sign_manifest,
 )
+from vetonet.attestation.maker_root import RootRole
+from vetonet.attestation.spdm.certificate import Certificate
+from vetonet.attestation.spdm.chain import find_chain_problems
 from vetonet.attestation.spdm.manifest import (
     GoldenMeasurement,
     Manifest,
@@ -31,6 +38,7 @@ from vetonet.attestation.spdm.manifest import (
     find_manifest_problems,
 )
 from vetonet.attestation.spdm.manifest_xml import MAX_MANIFEST_BYTES
+from vetonet.attestation.spdm.pinned_roots import PINNED_ROOTS
 from vetonet.errors import EncodingError
 
 DEVICE_ROOT = make_links()[-1].key.public_key
@@ -96,16 +104,110 @@ def test_the_key_of_a_chip_vouches_for_no_firmware() -> None:
     assert judge(signed_by([signer, *chip[1:]])) == ["rim-untrusted"]
 
 
+@pytest.mark.parametrize("maker", ["maker", "other"])
+def test_no_chip_of_any_maker_vouches_for_firmware(maker: str) -> None:
+    """Not with its own key, and not with its boot ROM's, which may issue certificates (VN-17.16)."""
+    roots = (*pin(), *pin("other"))
+    chip = make_links("stolen", maker=maker)
+    signer = Link(name="signer", key=make_key("thief"), is_authority=False, can_certify=False)
+    for links in (chip, [signer, *chip[1:]]):
+        problems = find_manifest_problems(signed_by(links), roots, DEVICE_ROOT, NOW)
+        assert {problem.reason for problem in problems} == {"rim-untrusted"}
+
+
+def test_a_certificate_of_a_chip_signs_no_manifest_whatever_its_root() -> None:
+    by_name = replace(make_manifest_links()[0], extensions=((name_chip(), False),))
+    by_firmware = replace(by_name, extensions=((name_firmware(make_key("rom")), False),))
+    for signer in (by_name, by_firmware):
+        assert judge(signed_by([signer, *make_manifest_links()[1:]])) == ["rim-untrusted"]
+
+
+def test_a_root_vouches_only_if_it_is_given_for_manifests_and_for_no_chips() -> None:
+    as_devices = tuple(replace(root, role=RootRole.DEVICES) for root in pin())
+    as_manifests = tuple(replace(root, role=RootRole.MANIFESTS) for root in pin())
+    other = make_links(maker="other")[-1].key.public_key
+    for roots, expected in (
+        (as_devices, ["rim-untrusted"]),
+        (as_devices + as_manifests, ["rim-untrusted"]),
+        (as_manifests, []),
+    ):
+        problems = find_manifest_problems(good_manifests()[0], roots, other, NOW)
+        assert [problem.reason for problem in problems] == expected
+
+
+def test_the_pinned_roots_have_a_role_each() -> None:
+    assert [root.role for root in PINNED_ROOTS] == [RootRole.DEVICES, RootRole.MANIFESTS]
+
+
 def test_the_certificates_of_a_manifest_expire() -> None:
     links = make_manifest_links()
     links[0] = replace(links[0], end=datetime(2025, 1, 1, tzinfo=UTC))
     assert judge(signed_by(links)) == ["rim-expired"]
 
 
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (datetime(1950, 1, 1, tzinfo=UTC), datetime(1950, 1, 1, tzinfo=UTC)),
+        (datetime(1950, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_validity_at_the_ends_of_time_is_expired_as_any_other(
+    place: int, start: datetime, end: datetime
+) -> None:
+    links = make_manifest_links()
+    links[place] = replace(links[place], start=start, end=end)
+    assert judge(signed_by(links)) == ["rim-expired"]
+
+
+def test_a_certificate_that_is_valid_to_the_end_of_time_is_valid() -> None:
+    links = make_manifest_links()
+    links[0] = replace(links[0], end=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert judge(signed_by(links)) == []
+
+
+def test_a_validity_that_no_calendar_has_is_refused_or_judged() -> None:
+    """Generalized times of the years 0 and 1, put into a certificate that then nobody signed."""
+    links = make_manifest_links()
+    links[0] = replace(links[0], start=datetime(2050, 1, 1, tzinfo=UTC), end=datetime(2060, 1, 1, tzinfo=UTC))
+    whole = build_chain(links)[0].public_bytes(Encoding.DER)
+    for year in (b"0001", b"0000", b"9999"):
+        for old in (b"20500101", b"20600101"):
+            assert old in whole
+            altered = whole.replace(old, year + old[4:])
+            try:
+                found = [Certificate.from_bytes(altered)]
+            except EncodingError:
+                continue
+            assert "certificate-forged" in {
+                problem.reason for problem in find_chain_problems(found, pin(), NOW)
+            }
+
+
 @pytest.mark.parametrize("text", [BOMB, OUTSIDE, "<?xml-stylesheet href='x'?>" + SWID, "<!--" + SWID])
 def test_nothing_expands_and_nothing_outside_is_read(text: str) -> None:
     with pytest.raises(EncodingError, match="no document type, no entities"):
         read(text.encode())
+
+
+def test_comments_that_never_end_are_refused_in_one_pass() -> None:
+    """A quarter of a million of them: looking for the end of each took the square of their number."""
+    with pytest.raises(EncodingError, match="no document type, no entities"):
+        read(b"<!--" * (MAX_MANIFEST_BYTES // 4))
+
+
+def test_a_comment_ends_at_its_first_end() -> None:
+    for hidden in (
+        b"<!-- a --><!DOCTYPE a>",
+        b"<!-->--><!DOCTYPE a>",
+        b"<!-- a --><!-- b",
+        b"<<!-- -->!DOCTYPE a>",
+    ):
+        with pytest.raises(EncodingError, match="no document type, no entities"):
+            read(hidden + driver_manifest())
+    assert judge(read(b"<!-- a --><!-- <!DOCTYPE> --><!---->" + driver_manifest())) == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-7", "utf-32"])

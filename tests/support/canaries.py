@@ -31,6 +31,8 @@ MIN_NUMBER: Final = 2**40
 MAX_DEPTH: Final = 4
 MAX_INFLATED_BYTES: Final = 1 << 22
 
+_TABLE_SLACK: Final = 1 << 17
+"""So many bits of canaries that are gone may stay in the table before it is made anew."""
 _CHUNK_BYTES: Final = 1 << 20
 _TABLE_BITS: Final = 20
 _HASH: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -138,7 +140,7 @@ class Net:
         """Look for these canaries."""
         self._by_key: dict[int, list[tuple[bytes, str, str]]] = {}
         self._table = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
-        self._names: set[str] = set()
+        self._marked = 0
         for canary in canaries:
             self.add(canary)
 
@@ -150,13 +152,28 @@ class Net:
         """From now on this canary is looked for, too."""
         keys = []
         for how, spelling in canary.spellings.items():
-            key = int.from_bytes(spelling[:KEY_BYTES], "little")
-            entries = self._by_key.setdefault(key, [])
-            if all(spelling != known for known, _, _ in entries):
-                entries.append((spelling, canary.name, how))
-                keys.append(key)
+            keys.append(int.from_bytes(spelling[:KEY_BYTES], "little"))
+            self._by_key.setdefault(keys[-1], []).append((spelling, canary.name, how))
+        self._mark(keys)
+
+    def _mark(self, keys: list[int]) -> None:
         slots = np.array(keys, dtype=np.uint64) * _HASH >> _TABLE_SHIFT
         self._table[slots.astype(np.intp)] = True
+        self._marked += len(keys)
+        if self._marked > 4 * len(self._by_key) + _TABLE_SLACK:
+            self._table[:] = False
+            self._marked = 0
+            self._mark(list(self._by_key))
+
+    def remove(self, canary: Canary) -> None:
+        """From now on this canary is not looked for; its bits in the table cost a look, and stay."""
+        for spelling in canary.spellings.values():
+            key = int.from_bytes(spelling[:KEY_BYTES], "little")
+            left = [entry for entry in self._by_key.get(key, ()) if entry[:2] != (spelling, canary.name)]
+            if left:
+                self._by_key[key] = left
+            else:
+                self._by_key.pop(key, None)
 
     def search(self, data: bytes) -> Iterator[Finding]:
         """Yield each spelling in these bytes."""

@@ -12,6 +12,7 @@ from vetonet.attestation.report import ComputeReport, Mapper, map_chunks, open_r
 from vetonet.compliance.public_record import PublicRecord
 from vetonet.crypto.statement import Keys, Signed
 from vetonet.errors import EncodingError, InvalidSignatureError, Problem, UnknownPartyError
+from vetonet.units import Flop
 
 Opened: TypeAlias = "Signed[ComputeReport] | Problem"
 
@@ -107,11 +108,19 @@ def _counter_order(report: Signed[ComputeReport]) -> tuple[int, bytes]:
 
 
 def _measure(reports: Sequence[Signed[ComputeReport]], device: EnrolledDevice) -> tuple[Usage, ...]:
-    usages, last_counter, last_flop = [], 0, 0
+    usages, last_counter = [], 0
+    last_flop: Flop | None = 0
     for report in reports:
         claims = report.statement
-        follows = claims.counter == last_counter + 1 and claims.cumulative_flop >= last_flop
-        flop = claims.cumulative_flop - last_flop if follows else None
+        counted = claims.cumulative_flop
+        flop = _subtract(counted, last_flop) if claims.counter == last_counter + 1 else None
         usages.append(Usage(report=report, device=device, flop=flop))
-        last_counter, last_flop = claims.counter, claims.cumulative_flop
+        last_counter, last_flop = claims.counter, counted
     return tuple(usages)
+
+
+def _subtract(counted: Flop | None, before: Flop | None) -> Flop | None:
+    """Return what came to a counter, or None where it fell, or a confidential report does not say."""
+    if counted is None or before is None or counted < before:
+        return None
+    return counted - before

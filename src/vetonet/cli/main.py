@@ -80,6 +80,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
                 target="vetonet.cli.verify_evidence:verify_evidence",
                 summary="Judge evidence that a log, a chip or its maker signed two truths.",
             ),
+            "plan-inspections": Entry(
+                target="vetonet.cli.plan_inspections:plan_inspections",
+                summary="Count the chips to inspect a year to catch a large run.",
+            ),
             "conformance": Entry(
                 target="vetonet.cli.conformance:conformance",
                 summary="Judge this implementation by published test vectors.",

@@ -90,7 +90,7 @@ def test_what_was_served_under_a_licence_stands_in_the_reports_to_the_token(play
         if claims.licence_id is not None and claims.workload is WorkloadClass.INFERENCE:
             known = newest.setdefault(claims.ueid, claims)
             newest[claims.ueid] = max(known, claims, key=lambda report: report.counter)
-    assert sum(claims.cumulative_tokens for claims in newest.values()) == sum(
+    assert sum(claims.counters.tokens for claims in newest.values()) == sum(
         minute.generated for minute in minutes[:45]
     )
 

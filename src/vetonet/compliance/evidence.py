@@ -17,6 +17,7 @@ from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport
 from vetonet.crypto.statement import Claimed, Keys, Signed
 from vetonet.errors import EncodingError, InvalidSignatureError, Problem, UnknownPartyError
+from vetonet.units import Flop
 
 MAX_CHIP_REPORTS: Final = 2**17
 """How many reports of one chip are held at once: fifteen years of hours."""
@@ -38,7 +39,8 @@ class Usage:
     Attributes:
         report: as signed.
         device: the chip.
-        flop: what its interval added to the meter, or None where the report before it is missing.
+        flop: what its interval added to the meter, or None where a report does not say: the one before it is
+            missing, or the counters stayed in the chip.
         batch_leaf: the leaf of the batch that may commit to it, or None.
     """
 
@@ -55,7 +57,7 @@ class Usage:
     @property
     def has_worked(self) -> bool:
         """Whether it is known that the chip computed anything in the interval."""
-        return bool(self.flop)
+        return not self.claims.is_idle if self.claims.is_confidential else bool(self.flop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,8 @@ def measure(
     """
     usages: list[Usage] = []
     strays: list[Problem] = []
-    last_counter, last_flop = 0, 0
+    last_counter = 0
+    last_flop: Flop | None = 0
     for report in reports:
         claims, device = report.statement, registry.find_alias(report.signer.key_id).device
         batch_leaf = find_batch(report, device)
@@ -177,9 +180,15 @@ def measure(
             detail = f"report {claims.counter} names chip {claims.ueid.hex()[:16]}, another's key signed it"
             strays.append(Problem(reason="wrong-device", detail=detail, culprit=device.enrolment.owner))
             continue
-        follows = claims.counter == last_counter + 1 and claims.cumulative_flop >= last_flop
-        flop = claims.cumulative_flop - last_flop if follows else None
+        flop = _subtract(claims.cumulative_flop, last_flop) if claims.counter == last_counter + 1 else None
         usages.append(Usage(report=report, device=device, flop=flop, batch_leaf=batch_leaf))
         last_counter, last_flop = claims.counter, claims.cumulative_flop
     chain = Chain(device=usages[0].device, usages=tuple(usages)) if usages else None
     return chain, tuple(strays)
+
+
+def _subtract(counted: Flop | None, before: Flop | None) -> Flop | None:
+    """Return what came to a counter, or None where it fell, or a confidential report does not say."""
+    if counted is None or before is None or counted < before:
+        return None
+    return counted - before

@@ -61,7 +61,7 @@ def test_idle_time_needs_no_lease() -> None:
     scene = make_hourly_scene(leases=(1, 3))
 
     def pause(claims: ComputeReport) -> ComputeReport:
-        done = claims.cumulative_flop if claims.counter == 1 else claims.cumulative_flop // 2
+        done = claims.counters.flop if claims.counter == 1 else claims.counters.flop // 2
         if claims.counter != 2:
             return replace(claims, cumulative_flop=done)
         return replace(claims, licence_id=None, proposal_digest=None, cumulative_flop=done)

@@ -247,7 +247,7 @@ def test_a_forged_report_is_a_violation_but_names_nobody() -> None:
     data = scene.reports[3]
     payload = payload_of(data)
     honest = ComputeReport.from_bytes(payload)
-    lower = replace(honest, cumulative_flop=honest.cumulative_flop - 10**15).to_bytes()
+    lower = replace(honest, cumulative_flop=honest.counters.flop - 10**15).to_bytes()
     scene.reports[3] = data.replace(payload, lower)
     result = scene.judge()
     forged = [problem for problem in result.problems if problem.reason == "report-forged"]

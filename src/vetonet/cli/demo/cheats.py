@@ -25,7 +25,7 @@ def forge(bundle: Bundle, ueid: bytes) -> Bundle:
     """Return the bundle with one chip's last count halved, under the signature that the chip gave before."""
     honest = max(_reports_of(bundle.reports, ueid), key=lambda report: _claims(report).counter)
     claims = _claims(honest)
-    lower = replace(claims, cumulative_flop=claims.cumulative_flop // 2)
+    lower = replace(claims, cumulative_flop=claims.counters.flop // 2)
     forged = honest.replace(claims.to_bytes(), _fit(lower, len(claims.to_bytes())))
     reports = sorted({*bundle.reports} - {honest} | {forged}, key=compute_place)
     return replace(bundle, reports=tuple(reports))

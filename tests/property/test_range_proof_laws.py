@@ -1,4 +1,4 @@
-"""Laws of range proofs: what is in the range is proven, nothing else passes, batches judge like single proofs."""
+"""Laws of range proofs: what is in the range passes, nothing else does, a batch judges like its proofs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from support.range_claims import alter, flip, make_claim, make_opening, make_transcript
 from support.range_provers import GROUP, prove_falsely
-
-from vetonet.crypto.bulletproofs import RangeClaim, find_false, verify_range, verify_ranges, verifier
+from vetonet.crypto.bulletproofs import RangeClaim, find_false, verifier, verify_range, verify_ranges
 from vetonet.crypto.bulletproofs.prover import Witness
 from vetonet.crypto.bulletproofs.scalars import compute_inner_product, compute_powers, invert_all
 from vetonet.crypto.bulletproofs.verifier import Statement
@@ -30,7 +30,9 @@ def is_proven(claim: RangeClaim) -> bool:
     return True
 
 
-@given(values=st.sampled_from([1, 2, 4]).flatmap(lambda n: st.lists(st.integers(0, 255), min_size=n, max_size=n)))
+@given(
+    values=st.sampled_from([1, 2, 4]).flatmap(lambda n: st.lists(st.integers(0, 255), min_size=n, max_size=n))
+)
 @settings(max_examples=25, deadline=None)
 def test_values_in_the_range_are_proven(values: Sequence[int]) -> None:
     verify_range(make_claim(values))
@@ -52,9 +54,7 @@ def test_no_value_outside_the_range_passes_with_its_lowest_bits(value: int) -> N
     point = GROUP.multiply_secret((witness.value, 5), (GROUP.value_generator, GROUP.blinding_generator))
     assert point is not None
     with pytest.raises(ProofError, match="is false"):
-        verifier.verify(
-            GROUP, [Statement(proof=proof, commitments=(point,), bits=8, transcript=transcript)]
-        )
+        verifier.verify(GROUP, [Statement(proof=proof, commitments=(point,), bits=8, transcript=transcript)])
 
 
 @given(place=st.integers(0, len(CLAIM.proof) - 1), mask=st.integers(1, 255))

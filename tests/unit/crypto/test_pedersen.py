@@ -244,7 +244,9 @@ def test_a_drawn_blinding_outside_the_range_is_drawn_again() -> None:
     assert generate_blinding(lambda _size: next(draws)) == scalar(9)
 
 
-@pytest.mark.parametrize(("limit", "value"), [(10, 0), (10, 3), (10, 10), (0, 0), (MAX_VALUE, 1), (MAX_VALUE, MAX_VALUE)])
+@pytest.mark.parametrize(
+    ("limit", "value"), [(10, 0), (10, 3), (10, 10), (0, 0), (MAX_VALUE, 1), (MAX_VALUE, MAX_VALUE)]
+)
 def test_the_remainder_of_a_commitment_is_the_commitment_to_the_remainder(limit: int, value: int) -> None:
     used = opening(value, 2**200 + 7)
     left = compute_remainder_opening(limit, used)

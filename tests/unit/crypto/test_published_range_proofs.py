@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from support import ristretto255
 from support.merlin import MerlinTranscript
 from support.range_claims import flip
 from support.ristretto255 import DalekGroup, Point
-
 from vetonet.crypto.bulletproofs import prover, verifier
 from vetonet.crypto.bulletproofs.layout import compute_size
 from vetonet.crypto.bulletproofs.prover import Witness

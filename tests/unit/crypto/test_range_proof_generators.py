@@ -59,7 +59,9 @@ def test_fewer_bits_have_the_first_generators_of_each_value() -> None:
 
 def test_the_fixed_generators_are_those_of_commitments() -> None:
     assert GROUP.encode_point(GROUP.value_generator) == VALUE_GENERATOR
-    assert GROUP.encode_point(GROUP.blinding_generator) == secp256k1.multiply_generator((1).to_bytes(32, "big"))
+    assert GROUP.encode_point(GROUP.blinding_generator) == secp256k1.multiply_generator(
+        (1).to_bytes(32, "big")
+    )
 
 
 def test_public_and_secret_multiplication_agree() -> None:
@@ -85,11 +87,13 @@ def test_a_sum_of_nothing_is_neutral_and_no_point_of_a_proof() -> None:
 
 def test_as_many_scalars_as_points_are_demanded() -> None:
     for multiply in (GROUP.multiply_public, GROUP.multiply_secret):
-        with pytest.raises(ValueError, match="shorter|longer"):
+        with pytest.raises(ValueError, match=r"shorter|longer"):
             multiply([1, 2], [GROUP.value_generator])
 
 
-@pytest.mark.parametrize("data", [b"", bytes(31), bytes(33), b"\xff" * 32, secp256k1.ORDER.to_bytes(32, "big")])
+@pytest.mark.parametrize(
+    "data", [b"", bytes(31), bytes(33), b"\xff" * 32, secp256k1.ORDER.to_bytes(32, "big")]
+)
 def test_a_scalar_has_32_bytes_and_is_below_the_order(data: bytes) -> None:
     with pytest.raises(EncodingError, match="below the group order"):
         GROUP.decode_scalar(data)

@@ -1,13 +1,13 @@
-"""What a range proof gives away (nothing), what a lying prover gets (nothing), and where the masks are from."""
+"""What a range proof gives away and what a lying prover gets by with: nothing; and where masks come from."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import pytest
+
 from support.range_claims import list_fields, make_opening, make_transcript
 from support.range_provers import GROUP, ProgrammedTranscript, hash_to_scalar, prove_falsely, simulate
-
 from vetonet.crypto import secp256k1
 from vetonet.crypto.bulletproofs import Transcript, curve, nonces, prove_range, prover, verifier
 from vetonet.crypto.bulletproofs.prover import Witness
@@ -175,7 +175,7 @@ def test_masks_are_spread_evenly() -> None:
 
 
 def test_the_numbers_of_proofs_of_one_value_say_nothing_of_it() -> None:
-    """The scalars of 40 proofs of zero and of 255: their bits are set as often in both, and as often as not."""
+    """The bits of the scalars in 40 proofs, of zero and of 255: in both half of them are set."""
     for value in (0, 255):
         bits = 0
         for number in range(40):
@@ -183,7 +183,8 @@ def test_the_numbers_of_proofs_of_one_value_say_nothing_of_it() -> None:
             proof = prove_with_dead_source(make_opening(value), transcript)
             places = list_fields(proof)
             bits += sum(
-                int.from_bytes(proof[places[name]], "big").bit_count() for name in ("t", "tau", "mu", "a", "b")
+                int.from_bytes(proof[places[name]], "big").bit_count()
+                for name in ("t", "tau", "mu", "a", "b")
             )
         total = 40 * 5 * 256
         assert abs(bits - total / 2) < 6 * (total / 4) ** 0.5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from support.merlin import MerlinTranscript, permute
 
+from support.merlin import MerlinTranscript, permute
 from vetonet.crypto.bulletproofs import Transcript
 from vetonet.crypto.secp256k1 import ORDER
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from support.range_claims import alter, flip, list_fields, make_claim, make_opening, make_transcript
 
+from support.range_claims import alter, flip, list_fields, make_claim, make_opening, make_transcript
 from vetonet.crypto import secp256k1
 from vetonet.crypto.bulletproofs import (
     RangeClaim,
@@ -137,10 +137,8 @@ def test_a_negated_point_is_refused(claim: RangeClaim, name: str) -> None:
         verify_range(alter(claim, proof=claim.proof[: place.start] + negated + claim.proof[place.stop :]))
 
 
-@pytest.mark.parametrize("change", [lambda p: p[:-1], lambda p: p + b"\0", lambda p: b"", lambda p: p + p])
-def test_a_proof_of_another_length_is_refused(
-    claim: RangeClaim, change: Callable[[bytes], bytes]
-) -> None:
+@pytest.mark.parametrize("change", [lambda p: p[:-1], lambda p: p + b"\0", lambda p: p[:0], lambda p: p + p])
+def test_a_proof_of_another_length_is_refused(claim: RangeClaim, change: Callable[[bytes], bytes]) -> None:
     with pytest.raises(ProofError, match="has 490 bytes, not"):
         verify_range(alter(claim, proof=change(claim.proof)))
 
@@ -210,9 +208,7 @@ def test_a_proof_made_for_another_statement_is_refused(claim: RangeClaim) -> Non
 def test_a_claim_keeps_what_its_transcript_had_heard() -> None:
     transcript = make_transcript()
     proof = prove_range([make_opening(7)], bits=8, transcript=transcript, rng=SeededRng(b"prover"))
-    claim = RangeClaim(
-        proof=proof, commitments=(commit(make_opening(7)),), bits=8, transcript=transcript
-    )
+    claim = RangeClaim(proof=proof, commitments=(commit(make_opening(7)),), bits=8, transcript=transcript)
     transcript.append(b"later", b"words")
     verify_range(claim)
     verify_range(claim)
@@ -234,11 +230,11 @@ def test_a_shape_that_no_proof_has_is_refused(bits: int, count: int) -> None:
     openings = [make_opening(1)] * count
     commitments = tuple(commit(opening) for opening in openings)
     transcript = make_transcript()
-    with pytest.raises(ValueError, match="bits, not|values, not"):
+    with pytest.raises(ValueError, match=r"bits, not|values, not"):
         compute_proof_bytes(bits, count)
-    with pytest.raises(ValueError, match="bits, not|values, not"):
+    with pytest.raises(ValueError, match=r"bits, not|values, not"):
         prove_range(openings, bits=bits, transcript=transcript, rng=SeededRng(b"prover"))
-    with pytest.raises(ValueError, match="bits, not|values, not"):
+    with pytest.raises(ValueError, match=r"bits, not|values, not"):
         RangeClaim(proof=b"", commitments=commitments, bits=bits, transcript=transcript)
 
 

@@ -14,9 +14,11 @@ from vetonet.crypto.bulletproofs import (
     compute_proof_bytes,
     find_false,
     prove_range,
+    verifier,
     verify_range,
     verify_ranges,
 )
+from vetonet.crypto.bulletproofs.range_proof import _GROUP, _parse
 from vetonet.crypto.pedersen import (
     MAX_VALUE,
     VALUE_GENERATOR,
@@ -52,6 +54,11 @@ def four() -> RangeClaim:
 @pytest.mark.parametrize("bits", [8, 16, 32, 64])
 def test_the_least_and_the_largest_value_of_a_range_are_proven(bits: int) -> None:
     verify_ranges([make_claim([value], bits=bits) for value in (0, 2**bits - 1)])
+
+
+def test_the_most_values_are_proven_together_and_one_may_occur_often() -> None:
+    """So a list that is no power of two long is filled up with its last value."""
+    verify_range(make_claim([1, 2, 3, *[255] * 61]))
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8, 16])
@@ -296,6 +303,36 @@ def test_shifted_scalars_of_one_proof_twice_do_not_cancel_out(claim: RangeClaim)
     ]
     with pytest.raises(ProofError):
         verify_ranges(batch)
+
+
+def test_the_weights_of_a_batch_depend_on_every_field_of_every_proof(claim: RangeClaim) -> None:
+    """A prover that knew them beforehand could make two false equations cancel out."""
+    seen = set()
+    for name, place in list_fields(claim.proof).items():
+        for change in ("none", name):
+            proof = claim.proof if change == "none" else _alter_field(claim.proof, place)
+            batch = [_parse(alter(claim, proof=proof)), _parse(claim)]
+            replays = [verifier._replay(_GROUP, statement) for statement in batch]
+            weights = verifier._compute_weights(replays, ORDER)
+            assert len({number for w in weights for number in (w.vectors, w.evaluation)}) == 4
+            seen.add(tuple((w.vectors, w.evaluation) for w in weights))
+    assert len(seen) == 1 + len(list_fields(claim.proof))
+
+
+def _alter_field(proof: bytes, place: slice) -> bytes:
+    """Negate a point, or add one to a scalar."""
+    field = proof[place]
+    if len(field) == secp256k1.POINT_BYTES:
+        altered = secp256k1.negate_point(field)
+    else:
+        altered = ((int.from_bytes(field, "big") + 1) % ORDER).to_bytes(32, "big")
+    return proof[: place.start] + altered + proof[place.stop :]
+
+
+def test_the_weights_of_a_batch_depend_on_its_order(claim: RangeClaim, four: RangeClaim) -> None:
+    replays = [verifier._replay(_GROUP, _parse(item)) for item in (claim, four)]
+    forth, back = (verifier._compute_weights(order, ORDER) for order in (replays, replays[::-1]))
+    assert not {weights.vectors for weights in forth} & {weights.vectors for weights in back}
 
 
 def test_a_proof_says_the_same_to_everybody_and_every_time(claim: RangeClaim) -> None:

@@ -21,11 +21,11 @@ from support.hidden_totals import (
     total_of,
 )
 from vetonet.confidential.accounts import sum_chips, sum_totals
-from vetonet.confidential.bounds import UNIT_FLOP
 from vetonet.confidential.proving import SumOpening
 from vetonet.confidential.usage import UsageProof
 from vetonet.crypto import cose
 from vetonet.errors import ProofError, VetonetError
+from vetonet.units import UNIT_FLOP
 
 CHIPS = build_chips(1_000, 2_000)
 RUN = expect_run(CHIPS)

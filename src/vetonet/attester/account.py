@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from vetonet.attestation.report import UNIT_FLOP
 from vetonet.crypto.pedersen import Opening, compute_blinding
-from vetonet.units import Flop
+from vetonet.units import UNIT_FLOP, Flop
 
 _CONTEXT: Final = b"vetonet account 1\n"
 _NO_LICENCE: Final = bytes(8)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vetonet.crypto.bulletproofs import verify_range
 
 from support.hidden_totals import (
     FLOOR_FLOP,
@@ -22,11 +21,13 @@ from support.hidden_totals import (
     prove,
     total_of,
 )
-from vetonet.confidential.bounds import UNIT_FLOP, Bound, BoundKind
+from vetonet.confidential.bounds import Bound, BoundKind
 from vetonet.confidential.expectation import ExpectedTotal
 from vetonet.confidential.proving import SumOpening, combine_openings
+from vetonet.crypto.bulletproofs import verify_range
 from vetonet.crypto.pedersen import MAX_VALUE, Opening, sum_openings
 from vetonet.errors import EncodingError, ProofError
+from vetonet.units import UNIT_FLOP
 
 LIMIT = RUN_FLOP // UNIT_FLOP
 SECRET = 3210

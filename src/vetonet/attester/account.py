@@ -56,7 +56,7 @@ class OpeningTold:
 
 
 def open_account(account: Account, *, secret: bytes, ueid: bytes, counter: int) -> OpeningTold:
-    """Return what opens the commitment to an account in the report of this number.
+    """Return what opens the commitment to an account in the report of this number (VN-18.7).
 
     The blinding follows from the value too, as a nonce of RFC 6979 follows from the message: a chip that was
     put back and counts otherwise the second time commits under another blinding. Under the same one, the

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from vetonet.attestation.report import ComputeReport
+from vetonet.confidential.usage import UsageProof
 from vetonet.encoding import cbor
 from vetonet.encoding.record import MAX_STATEMENT_BYTES
 from vetonet.errors import EncodingError
@@ -52,7 +53,7 @@ MAX_BYTES: Final[Mapping[PartKind, int]] = MappingProxyType(
         PartKind.CHECKPOINT: MAX_NOTE_BYTES,
         PartKind.DEVICE_SET: MAX_SET_BYTES,
         PartKind.REPORT: ComputeReport.MAX_BYTES,
-        PartKind.PROOF: MAX_STATEMENT_BYTES,
+        PartKind.PROOF: UsageProof.MAX_BYTES,
         PartKind.EXPORT: MAX_STATEMENT_BYTES,
         PartKind.TRAILER: DIGEST_BYTES,
     }

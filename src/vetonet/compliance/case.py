@@ -13,7 +13,6 @@ from vetonet.compliance.findings import Undecided
 from vetonet.compliance.public_record import PublicRecord
 from vetonet.errors import Problem
 from vetonet.policy.band import BandRule
-from vetonet.policy.lease import find_number_at
 from vetonet.policy.licence import Licence
 from vetonet.policy.treaty import Operator
 from vetonet.units import Flop, Milliseconds
@@ -74,10 +73,6 @@ class Case:
         """Return the ueids of a licence's chips, or nothing where the bundle lacks its device set."""
         return self.members.get(licence.device_set_root, NO_MEMBERS)
 
-    def find_licence(self, licence_id: int | None) -> Licence | None:
-        """Return the licence of the log with this id, or None."""
-        return None if licence_id is None else self.record.licences.get(licence_id)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChipUse:
@@ -94,20 +89,19 @@ class ChipUse:
     unlicensed_flop: Flop
 
 
-def sum_use(case: Case, chain: Chain) -> ChipUse:
+def sum_use(chain: Chain) -> ChipUse:
     """Return what the reports of one chip account for."""
     by_licence: dict[int, int] = defaultdict(int)
     by_lease: dict[tuple[int, int], int] = defaultdict(int)
     unlicensed = 0
     for usage in chain.usages:
-        claims, flop = usage.claims, usage.flop or 0
-        licence = case.find_licence(claims.licence_id)
-        if licence is not None:
-            by_licence[licence.licence_id] += flop
-            number = find_number_at(licence, claims.window_start_ms)
-            if number is not None:
-                by_lease[licence.licence_id, number] += flop
-        elif claims.licence_id is None:
+        flop = usage.flop or 0
+        if usage.licence is not None:
+            licence_id = usage.licence.licence_id
+            by_licence[licence_id] += flop
+            if usage.lease_number is not None:
+                by_lease[licence_id, usage.lease_number] += flop
+        elif usage.claims.licence_id is None:
             unlicensed += flop
     return ChipUse(by_licence=by_licence, by_lease=by_lease, unlicensed_flop=unlicensed)
 

@@ -49,7 +49,7 @@ class HiddenAccounts:
         """The licences of which some use is hidden."""
         return frozenset(licence_id for licence_id, _ in self._accounts if licence_id is not None)
 
-    def count(self, case: Case, chain: Chain) -> Iterator[Problem]:
+    def count(self, chain: Chain) -> Iterator[Problem]:
         """Count in one chip; yield its commitments that another report has, or that are no commitments."""
         booked: dict[int | None, list[Usage]] = defaultdict(list)
         for usage in chain.usages:
@@ -58,7 +58,7 @@ class HiddenAccounts:
                 continue
             if self._is_known(usage.claims.commitment):
                 yield about(usage, "blinding-reused", "has the commitment of another report")
-            if licence_id is None or case.find_licence(licence_id) is not None:
+            if licence_id is None or usage.licence is not None:
                 booked[licence_id].append(usage)
         for licence_id, usages in booked.items():
             if not _is_point(usages[-1].claims.commitment):

@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-from vetonet.compliance.case import Case, Tally, sum_use
+from vetonet.compliance.case import Case, ChipUse, Tally
 from vetonet.compliance.evidence import Chain
 from vetonet.compliance.result import LicenceUse
 from vetonet.errors import Problem
 from vetonet.units import Flop
 
 
-def judge_budget(case: Case, chain: Chain) -> Iterator[Problem]:
+def judge_budget(case: Case, chain: Chain, use: ChipUse) -> Iterator[Problem]:
     """Step 14: no licence, no chip of it and no lease of that was used for more than was allowed."""
-    use, ueid = sum_use(case, chain), chain.device.ueid
+    ueid = chain.device.ueid
     for licence_id, flop in use.by_licence.items():
         over = flop - case.record.licences[licence_id].per_device_flop
         if over > 0:

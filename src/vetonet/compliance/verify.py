@@ -60,7 +60,6 @@ CHIP_JUDGES: Final[Mapping[Claim, Callable[[Case, Chain], Iterable[Found]]]] = M
         Claim.GENUINENESS: judge_genuineness,
         Claim.FRESHNESS: judge_freshness,
         Claim.CONTINUITY: judge_continuity,
-        Claim.BUDGET: judge_budget,
         Claim.COVERAGE: judge_coverage,
         Claim.PLAUSIBILITY: judge_plausibility,
     }
@@ -201,11 +200,11 @@ class Judgement:
         """
         genuineness = self._findings[Claim.GENUINENESS]
         groups = iter_groups(self._count(reports), genuineness.note)
-        registry = self._case.record.registry
-        for opened in open_groups(groups, registry.aliases, mapper):
+        record = self._case.record
+        for opened in open_groups(groups, record.registry.aliases, mapper):
             genuineness.note_all(result for result in opened if isinstance(result, Problem))
             genuine = (result for result in opened if isinstance(result, Signed))
-            chain, strays = measure(genuine, registry, self._publication.take)
+            chain, strays = measure(genuine, record, self._publication.take)
             genuineness.note_all(strays)
             self.tally.signers.update(stray.culprit for stray in strays if stray.culprit is not None)
             if chain is not None:
@@ -217,8 +216,10 @@ class Judgement:
             yield data
 
     def _judge_chip(self, chain: Chain) -> None:
-        self.tally.count(chain, sum_use(self._case, chain))
-        self._findings[Claim.BUDGET].note_all(self.hidden.count(self._case, chain))
+        use = sum_use(chain)
+        self.tally.count(chain, use)
+        self._findings[Claim.BUDGET].note_all(judge_budget(self._case, chain, use))
+        self._findings[Claim.BUDGET].note_all(self.hidden.count(chain))
         for claim, judge in CHIP_JUDGES.items():
             self._findings[claim].note_all(judge(self._case, chain))
 

@@ -14,7 +14,8 @@ def compute_powers(base: int, count: int, order: int) -> list[int]:
 
 def compute_inner_product(left: Sequence[int], right: Sequence[int], order: int) -> int:
     """Return the sum of the products of two vectors of one length."""
-    return sum(map(mul, left, right)) % order
+    total: int = sum(map(mul, left, right))
+    return total % order
 
 
 def invert_all(scalars: Sequence[int], order: int) -> list[int]:

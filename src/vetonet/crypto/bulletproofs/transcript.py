@@ -49,7 +49,7 @@ class Transcript:
     def copy(self) -> Transcript:
         """Return a transcript that has heard the same and goes its own way from here."""
         twin = object.__new__(Transcript)
-        twin._state = self._state  # noqa: SLF001 - of the same class
+        twin._state = self._state
         return twin
 
 

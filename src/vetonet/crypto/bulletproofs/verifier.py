@@ -189,7 +189,7 @@ def verify(group: Group[PointT], statements: Sequence[Statement[PointT]]) -> Non
 
 
 def find_false(group: Group[PointT], statements: Sequence[Statement[PointT]]) -> tuple[int, ...]:
-    """Return the places of all statements that are not proven, rising: halves are judged, then their halves."""
+    """Return the places of all statements that are not proven, rising; judged by halves and their halves."""
     if not statements:
         return ()
     try:

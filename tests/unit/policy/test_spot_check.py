@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from support.inspecting import DIGITS, Scene
-from vetonet.crypto.merkle import Tree
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, ProofError, VerificationError
 from vetonet.policy.spot_check import (
     PARTS,
     RevealedSegment,
     Salted,
-    Segment,
     Tolerance,
     Transcript,
+    build_segment_tree,
     build_transcript,
     choose_segments,
-    reveal_segment,
     verify_segment,
 )
 
@@ -84,16 +81,11 @@ def test_segments_that_are_each_computed_well_but_are_not_one_run_are_refused() 
     segments = list(TRANSCRIPT.list_segments())
     foreign = Salted(content=b"\x63" * 40, salt=bytes(32))
     segments[4] = replace(segments[4], start=foreign.compute_state_digest())
-    shown = reveal_segment(
-        segments, 3, start=TRANSCRIPT.states[3], batch=TRANSCRIPT.batches[3], end=TRANSCRIPT.states[4]
-    )
-    broken = replace(COMMITTED, root=_root(segments))
+    tree = build_segment_tree(segments)
+    shown = TRANSCRIPT.reveal_from(segments, tree, 3)
+    broken = replace(COMMITTED, root=tree.root_hash())
     with pytest.raises(ProofError, match="does not begin where"):
         verify_segment(broken, 3, shown, replay=replay, measure=measure, tolerance=Tolerance(max_parts=0))
-
-
-def _root(segments: Iterable[Segment]) -> bytes:
-    return Tree(segment.compute_leaf_hash() for segment in segments).root_hash()
 
 
 def test_a_segment_without_the_one_behind_it_is_refused() -> None:

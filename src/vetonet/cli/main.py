@@ -80,6 +80,13 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
                 target="vetonet.cli.verify_evidence:verify_evidence",
                 summary="Judge evidence that a log, a chip or its maker signed two truths.",
             ),
+            "ear": Entry(
+                target="vetonet.cli.ear:ear", summary="Make a verifier's key, or read a result one signed."
+            ),
+            "plan-inspections": Entry(
+                target="vetonet.cli.plan_inspections:plan_inspections",
+                summary="Count the chips to inspect a year to catch a large run.",
+            ),
             "conformance": Entry(
                 target="vetonet.cli.conformance:conformance",
                 summary="Judge this implementation by published test vectors.",

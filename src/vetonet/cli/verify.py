@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+import vetonet
 from vetonet.cli.exits import Exit, Failure
-from vetonet.cli.files import read_input, read_text_input
+from vetonet.cli.files import read_input, read_text_input, write_output
 from vetonet.cli.output import (
     examples,
     format_flop,
@@ -27,6 +28,7 @@ from vetonet.units import Milliseconds, format_time
 if TYPE_CHECKING:
     from vetonet.compliance.result import ClaimResult, ComplianceResult, LicenceUse
     from vetonet.compliance.trust_root import TrustRoot
+    from vetonet.crypto.keys import SigningKey
 
 MAX_BUNDLE_BYTES: Final = 2**30
 MAX_WORKERS: Final = 8
@@ -45,6 +47,7 @@ VERDICT_EXITS: Final = {
     epilog=examples(
         "vetonet verify trial.bundle --trust-root trial/trust-root.json",
         "vetonet verify trial.bundle --trust-root trust-root.json --at 2027-01-15T08:00:00Z --json",
+        "vetonet verify trial.bundle --trust-root trust-root.json --ear result.ear --sign-key verifier.pem",
     ),
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -55,21 +58,58 @@ VERDICT_EXITS: Final = {
     help="The trust root: the file that names the treaty. Get it from somebody you trust.",
 )
 @click.option("--at", "at_ms", type=TIME, metavar="TIME", help="Judge as of this time, instead of now.")
+@click.option(
+    "--ear",
+    type=click.Path(path_type=Path),
+    help="Also leave the result there, signed: an EAT attestation result, for whoever trusts this verifier.",
+)
+@click.option(
+    "--sign-key",
+    type=click.Path(path_type=Path),
+    help="The verifier's key for --ear, as `vetonet ear key` makes one.",
+)
 @json_option
-def verify(bundle: Path, trust_root: Path, at_ms: Milliseconds | None, *, as_json: bool) -> int:
+def verify(
+    bundle: Path,
+    trust_root: Path,
+    at_ms: Milliseconds | None,
+    *,
+    ear: Path | None,
+    sign_key: Path | None,
+    as_json: bool,
+) -> int:
     """Judge BUNDLE offline: was everything licensed, metered and reported?
 
     Exits with 0 for COMPLIANT, 1 for VIOLATION, 3 for INCONCLUSIVE, 4 if BUNDLE is not a valid bundle.
     """
     root = _read_trust_root(trust_root)
+    signer = _load_signer(ear, sign_key)
     data = read_input(bundle, "a bundle", maximum=MAX_BUNDLE_BYTES)
     now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
     result = _judge(data, root, now, bundle)
+    if ear is not None and signer is not None:
+        _leave_token(ear, result, signer)
     if as_json:
         print_json(result.to_plain())
     else:
         _print_result(result, root)
     return VERDICT_EXITS[result.verdict]
+
+
+def _load_signer(ear: Path | None, sign_key: Path | None) -> SigningKey | None:
+    """Return the verifier's key, before anything is judged."""
+    from vetonet.party.keys import load_signing_key
+
+    if (ear is None) != (sign_key is None):
+        raise Failure("expected --ear and --sign-key together: who signs the result, and where it goes")
+    return None if sign_key is None else load_signing_key(sign_key)
+
+
+def _leave_token(path: Path, result: ComplianceResult, signer: SigningKey) -> None:
+    from vetonet.compliance.result_token import sign_result
+
+    token = sign_result(result, signer, issued_at_s=int(time.time()), build=f"vetonet {vetonet.__version__}")
+    write_output(path, token)
 
 
 def _read_trust_root(path: Path) -> TrustRoot:

@@ -115,7 +115,7 @@ def test_the_meter_counts_exactly_what_was_done(life: list[Any]) -> None:
     done = sum(effect.flop for effect in effects if isinstance(effect, WorkDone))
     _, reports = open_all(effects)
     assert chip.cumulative_flop == done
-    assert reports[-1].statement.cumulative_flop + chip.interval_flop == done
+    assert reports[-1].statement.counters.flop + chip.interval_flop == done
 
 
 @settings(max_examples=60)
@@ -125,7 +125,7 @@ def test_licensed_work_stays_within_share_time_and_peak(life: list[Any]) -> None
     before, used = 0, 0
     for report in reports:
         claims = report.statement
-        flop, before = claims.cumulative_flop - before, claims.cumulative_flop
+        flop, before = claims.counters.flop - before, claims.counters.flop
         peak = MODEL.peak_at(claims.precision)
         assert flop * MS_PER_S <= peak * (claims.window_end_ms - claims.window_start_ms)
         if claims.licence_id is not None:
@@ -144,7 +144,7 @@ def test_licensed_work_lies_in_leases_that_were_accepted_and_within_what_each_al
     before, used = 0, Counter[int]()
     for report in open_all(effects)[1]:
         claims = report.statement
-        flop, before = claims.cumulative_flop - before, claims.cumulative_flop
+        flop, before = claims.counters.flop - before, claims.counters.flop
         number = find_number_at(LICENCE, claims.window_start_ms)
         if claims.licence_id is not None:
             assert number in accepted

@@ -34,6 +34,7 @@ from vetonet.policy.lease import count_leases, derive_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Quorum
+from vetonet.policy.totals import Totals
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import compute_log_proof
 from vetonet.units import MS_PER_HOUR, Precision, WorkloadClass
@@ -141,6 +142,7 @@ def make_fleet(
     per_device_flop: int = PER_DEVICE_FLOP,
     lease_flop: int | None = None,
     lease_ms: int = WHOLE_RUN_MS,
+    totals: Totals | None = None,
 ) -> Fleet:
     """Return a fleet of which all chips but the last are licensed; cached, for nothing in it may change.
 
@@ -149,10 +151,13 @@ def make_fleet(
         per_device_flop: the share of each in the licence.
         lease_flop: its part of one lease, by default the whole.
         lease_ms: the treaty's lease time; by default one lease lasts for the whole run.
+        totals: whether the treaty keeps them confidential; by default they are open.
     """
     amending = Quorum.of_threshold(3, ("p1", "p2", "p3"))
     council = make_council(
-        quorums={ActionClass.AMEND_RULES: amending, ActionClass.ROSTER_CHANGE: amending}, lease_ms=lease_ms
+        quorums={ActionClass.AMEND_RULES: amending, ActionClass.ROSTER_CHANGE: amending},
+        lease_ms=lease_ms,
+        totals=totals,
     )
     maker = Maker(
         endorser_id="maker",

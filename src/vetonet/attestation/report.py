@@ -17,16 +17,26 @@ from vetonet.crypto.merkle import compute_leaf_hash, compute_root
 from vetonet.crypto.statement import Keys, Signed, Statement, open_statement, open_statements
 from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, uint
 from vetonet.errors import RefusedError
-from vetonet.units import MAX_FLOP, MAX_TIME_MS, Precision, WorkloadClass
+from vetonet.units import MAX_FLOP, MAX_TIME_MS, Flop, Precision, WorkloadClass
 
 EAT_PROFILE: Final = "tag:vetonet.example,2026:compute-report#2"
-"""The profile that every report names (RFC 9711 section 6): the claims below, no other, all of them."""
+"""The profile of an open report (RFC 9711 section 6): all claims below but those of a confidential one."""
+
+CONFIDENTIAL_PROFILE: Final = "tag:vetonet.example,2026:compute-report#3"
+"""The profile of a report whose counters stay in the chip: in their place, a commitment (VN-9.1)."""
 
 UEID_BYTES: Final = 33
 MAX_MODEL_BYTES: Final = 32  # RFC 9711 section 4.2.4 limits hwmodel to this
 MAX_COUNTER: Final = 2**53
 MAX_BATCH: Final = 2**32
 ENERGY_STEP_J: Final = 1_000
+CONFIDENTIAL_ENERGY_STEP_J: Final = 100_000
+"""A confidential report rounds energy up to this: what a chip of 700 W uses in 143 s."""
+CONFIDENTIAL_TRAFFIC_STEP_BYTES: Final = 10**9
+"""A confidential report rounds traffic up to this: what the links outside a fixed set carry in a second."""
+COMMITMENT_BYTES: Final = 33
+UNIT_FLOP: Final = 10**15
+"""A commitment counts FLOP in whole units of this, rounded down: a second of one large chip at full speed."""
 NO_DIGEST: Final = bytes(32)
 MAX_SNAPSHOTS: Final = 8
 CYCLES_PER_MS: Final = 10**6
@@ -47,11 +57,22 @@ class DebugStatus(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCounters:
+    """What a chip counted in its life, as an open report says it; see ``ComputeReport``."""
+
+    flop: Flop
+    tokens: int
+    cycles: int
+    precision_flop: Flop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeReport(Statement):
     """The claims of one chip about one interval, signed by its alias key (EAT, RFC 9711).
 
     The interval is [window_start_ms, window_end_ms) and holds one job: one workload class, one precision, one
-    licence or none.
+    licence or none. The treaty decides of which profile a report is: open, with the counters of the chip's
+    life, or confidential, with a commitment to the account of this interval and nothing to compute it from.
 
     Attributes:
         nonces: the verifier's challenge and the digest of the newest checkpoint the chip knows (eat_nonce).
@@ -61,17 +82,23 @@ class ComputeReport(Statement):
         counter: 1 for the first report of the chip, then one more each time, over all boots.
         previous_digest: SHA-256 of the previous report as signed, ``NO_DIGEST`` before the first.
         licence_id, proposal_digest: what the chip ran under; both or neither.
-        cumulative_flop: all that the chip computed in its life, whatever the precision or licence.
-        energy_j: of the interval, rounded up to whole kilojoules: coarse on purpose.
-        out_of_set_bytes: traffic of the interval with whatever is outside the chip's fixed set (VN-17.12).
+        cumulative_flop: all that the chip computed in its life, whatever the precision or licence; open only.
+        energy_j: of the interval, rounded up to whole kilojoules, in a confidential report to whole steps of
+            ``CONFIDENTIAL_ENERGY_STEP_J``: coarse on purpose.
+        out_of_set_bytes: traffic of the interval with whatever is outside the chip's fixed set (VN-17.12); in
+            a confidential report in whole steps of ``CONFIDENTIAL_TRAFFIC_STEP_BYTES``.
         firmware_digest: what the chip measured when it started.
         snapshots: salted digests of the weights held at unpredictable times of the interval (VN-17.11).
-        cumulative_tokens: all that the chip put out as inference in its life.
-        cumulative_cycles: all cycles of the metering clock in which the chip computed in its life.
-        precision_flop: the part of ``cumulative_flop`` that was computed in this report's precision.
+        cumulative_tokens: all that the chip put out as inference in its life; open only.
+        cumulative_cycles: all cycles of the metering clock in which the chip computed in its life; open only.
+        precision_flop: the part of ``cumulative_flop`` in this report's precision; open only.
         tamper_count: how often the chip noticed that somebody opened or probed it (VN-17.13).
         model_digest: of whatever is said elsewhere about the model; nothing of it stands in a report.
         platform: the secure element's own evidence for this report, where it makes any (VN-17.1).
+        flop_commitment: a Pedersen commitment to the units of ``UNIT_FLOP`` on the account of this interval,
+            after it: the FLOP of this licence on this chip, or all that it did without one (VN-17.18);
+            confidential only. Whether it is a point of the curve says whoever adds commitments up.
+        activity: 1 where the chip computed anything in the interval, 0 where it was idle; confidential only.
     """
 
     TYPE: ClassVar[str] = "compute-report"
@@ -91,23 +118,23 @@ class ComputeReport(Statement):
     proposal_digest: bytes | None = member(-70006, DIGEST, optional=True)
     workload: WorkloadClass = member(-70007, one_of(WorkloadClass))
     precision: Precision = member(-70008, one_of(Precision))
-    cumulative_flop: int = member(-70009, uint(MAX_FLOP))
+    cumulative_flop: int | None = member(-70009, uint(MAX_FLOP), optional=True)
     energy_j: int = member(-70010, uint(2**48))
     out_of_set_bytes: int = member(-70011, uint(2**63))
     firmware_digest: bytes = member(-70012, DIGEST)
     snapshots: tuple[bytes, ...] = member(-70013, many(DIGEST, maximum=MAX_SNAPSHOTS))
-    cumulative_tokens: int = member(-70014, uint())
-    cumulative_cycles: int = member(-70015, uint())
-    precision_flop: int = member(-70016, uint(MAX_FLOP))
+    cumulative_tokens: int | None = member(-70014, uint(), optional=True)
+    cumulative_cycles: int | None = member(-70015, uint(), optional=True)
+    precision_flop: int | None = member(-70016, uint(MAX_FLOP), optional=True)
     tamper_count: int = member(-70017, uint(MAX_TAMPERS))
     model_digest: bytes | None = member(-70018, DIGEST, optional=True)
     platform: bytes | None = member(-70019, bstr(1, MAX_PLATFORM_BYTES), optional=True)
+    flop_commitment: bytes | None = member(-70020, bstr(COMMITMENT_BYTES), optional=True)
+    activity: int | None = member(-70021, uint(1), optional=True)
 
     def __post_init__(self) -> None:
         """Refuse an empty interval, counter zero, half a licence, a predecessor of the first (VN-9.1)."""
-        if self.profile != EAT_PROFILE:
-            msg = f"expected the profile {EAT_PROFILE}"
-            raise ValueError(msg)
+        _verify_profile(self)
         if self.window_start_ms >= self.window_end_ms:
             msg = "expected an interval that ends after it starts"
             raise ValueError(msg)
@@ -117,9 +144,45 @@ class ComputeReport(Statement):
         if (self.licence_id is None) != (self.proposal_digest is None):
             msg = "expected a licence with its proposal, or neither"
             raise ValueError(msg)
-        if self.energy_j % ENERGY_STEP_J:
-            msg = "expected energy in whole kilojoules"
-            raise ValueError(msg)
+
+    @property
+    def is_confidential(self) -> bool:
+        """Whether the counters stayed in the chip."""
+        return self.flop_commitment is not None
+
+    @property
+    def counters(self) -> OpenCounters:
+        """What the chip counted in its life.
+
+        Raises:
+            ValueError: a confidential report does not say; whoever asks has to ask ``is_confidential`` first.
+        """
+        flop, tokens, cycles = self.cumulative_flop, self.cumulative_tokens, self.cumulative_cycles
+        if flop is None or tokens is None or cycles is None or self.precision_flop is None:
+            raise ValueError("a confidential report has no open counters")
+        return OpenCounters(flop=flop, tokens=tokens, cycles=cycles, precision_flop=self.precision_flop)
+
+    @property
+    def commitment(self) -> bytes:
+        """The commitment to the account of this interval, as bytes that nobody read yet.
+
+        Raises:
+            ValueError: an open report has none.
+        """
+        if self.flop_commitment is None:
+            raise ValueError("an open report commits to nothing")
+        return self.flop_commitment
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether a confidential report says that the chip computed nothing in the interval.
+
+        Raises:
+            ValueError: an open report says it only together with the one before it.
+        """
+        if self.activity is None:
+            raise ValueError("an open report is idle where its counter stands still")
+        return self.activity == 0
 
     @property
     def challenge(self) -> bytes:
@@ -166,6 +229,23 @@ Mapper: TypeAlias = Callable[
     [Callable[[Sequence[bytes]], list[Any]], Iterable[Sequence[bytes]]], Iterable[list[Any]]
 ]
 """``map``, or the ``map`` of a pool of threads: libsodium lets them verify at the same time."""
+
+
+def _verify_profile(claims: ComputeReport) -> None:
+    """Each profile has claims of its own, all of them and none of the other's (VN-9.1)."""
+    is_open = claims.profile == EAT_PROFILE
+    if not is_open and claims.profile != CONFIDENTIAL_PROFILE:
+        raise ValueError(f"expected the profile {EAT_PROFILE} or {CONFIDENTIAL_PROFILE}")
+    flop, tokens, cycles = claims.cumulative_flop, claims.cumulative_tokens, claims.cumulative_cycles
+    missing_open = (flop, tokens, cycles, claims.precision_flop).count(None)
+    missing_hidden = (claims.flop_commitment, claims.activity).count(None)
+    if (missing_open, missing_hidden) != ((0, 2) if is_open else (4, 0)):
+        raise ValueError("expected the counters of an open report or the commitment of a confidential one")
+    energy_step_j = ENERGY_STEP_J if is_open else CONFIDENTIAL_ENERGY_STEP_J
+    if claims.energy_j % energy_step_j:
+        raise ValueError(f"expected energy in whole {energy_step_j // 1_000} kJ")
+    if not is_open and claims.out_of_set_bytes % CONFIDENTIAL_TRAFFIC_STEP_BYTES:
+        raise ValueError("expected traffic in whole gigabytes")
 
 
 def compute_report_digest(data: bytes) -> bytes:

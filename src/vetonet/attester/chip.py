@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from vetonet.attester.account import OpeningTold
 from vetonet.attester.machine import step
 from vetonet.attester.nonvolatile import HandedOut, Kept, read_kept, write_kept
 from vetonet.attester.secure_element import SecureElement
@@ -119,7 +120,8 @@ class Chip:
 
 
 def _list_handed_out(effects: tuple[Effect, ...]) -> tuple[HandedOut, ...]:
-    return tuple(effect for effect in effects if isinstance(effect, ReportSigned | SnapshotTaken))
+    handed_out = ReportSigned | OpeningTold | SnapshotTaken
+    return tuple(effect for effect in effects if isinstance(effect, handed_out))
 
 
 def _is_refused(effects: tuple[Effect, ...]) -> bool:

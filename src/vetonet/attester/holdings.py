@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from vetonet.attester.account import Account
 from vetonet.crypto.statement import Signed
 from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
@@ -100,13 +101,21 @@ class Job:
     Attributes:
         workload, precision: what is computed, and in which number format.
         lease: under which lease, or None without a licence; one interval lies in one lease.
+        account_flop: what stands on its account now. It is kept here because a newer licence, which may be
+            accepted before the interval ends, takes the place of the one that the job is of.
     """
 
     workload: WorkloadClass
     precision: Precision
     lease: Lease | None
+    account_flop: Flop
 
     @property
     def licence_id(self) -> int | None:
         """The id of its licence, or None."""
         return None if self.lease is None else self.lease.licence_id
+
+    @property
+    def account(self) -> Account:
+        """What the chip did so far under the licence of this job, or without one."""
+        return Account(licence_id=self.licence_id, flop=self.account_flop)

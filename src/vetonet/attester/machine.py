@@ -19,7 +19,7 @@ from vetonet.attester.interlock import TrafficRequested
 from vetonet.attester.lease_gate import judge_lease
 from vetonet.attester.log_gate import judge_checkpoint
 from vetonet.attester.phases import compute_phase, settle
-from vetonet.attester.reporting import build_report, vouch_for_boot, vouch_for_report
+from vetonet.attester.reporting import build_report, find_opening, vouch_for_boot, vouch_for_report
 from vetonet.attester.state import (
     AliasEndorsed,
     CheckpointSeen,
@@ -177,7 +177,10 @@ def _report(state: ChipState, event: IntervalEnded, now: Milliseconds) -> Outcom
         return _refuse(state, "interval-empty", f"the interval began at {state.window_start_ms}")
     snapshots, taken = state.snapshots.take_until(end_ms, state.secret)
     interlock, told_bytes = state.interlock.report(end_ms - state.window_start_ms)
-    told = build_report(state, event, end_ms, snapshots=snapshots.taken, out_of_set_bytes=told_bytes)
+    opening = find_opening(state)
+    told = build_report(
+        state, event, end_ms, snapshots=snapshots.taken, out_of_set_bytes=told_bytes, opening=opening
+    )
     data = sign(vouch_for_report(told, state.secure_element), _alias_key_of(state))
     following = replace(
         settle(state, now),
@@ -190,7 +193,8 @@ def _report(state: ChipState, event: IntervalEnded, now: Milliseconds) -> Outcom
         job=None,
         interval_flop=0,
     )
-    return following, (*taken, ReportSigned(data=data))
+    openings = () if opening is None else (opening,)
+    return following, (*taken, *openings, ReportSigned(data=data))
 
 
 def _send(state: ChipState, event: TrafficRequested, now: Milliseconds) -> Outcome:

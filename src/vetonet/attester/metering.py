@@ -79,9 +79,9 @@ def compute_unlicensed_work(
     return Work(flop=left_flop + slow, duration_ms=full_ms, is_cut=left_flop + slow < whole)
 
 
-def compute_energy_j(flop: Flop, *, peak: FlopPerS, tdp_w: int | None) -> int:
-    """Return the energy of some work: time at peak times the design power, rounded up to kilojoules.
+def compute_energy_j(flop: Flop, *, peak: FlopPerS, tdp_w: int | None, step_j: int = ENERGY_STEP_J) -> int:
+    """Return the energy of some work: time at peak times the design power, rounded up to whole steps.
 
     A model without published power counts 0, which says nothing.
     """
-    return -(-flop * (tdp_w or 0) // (peak * ENERGY_STEP_J)) * ENERGY_STEP_J
+    return -(-flop * (tdp_w or 0) // (peak * step_j)) * step_j

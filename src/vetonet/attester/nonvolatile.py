@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from vetonet.attester.account import OpeningTold
 from vetonet.attester.holdings import PastTreaty
 from vetonet.attester.models import CHIP_MODELS, ChipModel
 from vetonet.attester.secure_element import SecureElement, SoftwareElement
@@ -29,7 +30,7 @@ from vetonet.policy.licence import Licence, open_licence
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.tlog.policy import LogPolicy
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_BYTES: Final = 2**20
 
 REBUILT: Final[Mapping[str, str]] = {
@@ -38,7 +39,7 @@ REBUILT: Final[Mapping[str, str]] = {
 }
 """The fields of a chip's state that are not kept, and why."""
 
-HandedOut: TypeAlias = ReportSigned | SnapshotTaken
+HandedOut: TypeAlias = ReportSigned | OpeningTold | SnapshotTaken
 """Effects whose bytes others wait for: kept until it is certain that they were handed out.
 
 An alias endorsement is none of them. Whoever asks a chip for a report has received what its start returned,

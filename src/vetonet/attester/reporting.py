@@ -7,12 +7,31 @@ from dataclasses import replace
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.enrolment import AliasEndorsement
 from vetonet.attestation.platform import compute_platform_nonce
-from vetonet.attestation.report import EAT_PROFILE, NO_DIGEST, ComputeReport
+from vetonet.attestation.report import (
+    CONFIDENTIAL_ENERGY_STEP_J,
+    CONFIDENTIAL_PROFILE,
+    CONFIDENTIAL_TRAFFIC_STEP_BYTES,
+    EAT_PROFILE,
+    ENERGY_STEP_J,
+    NO_DIGEST,
+    ComputeReport,
+)
+from vetonet.attester.account import Account, OpeningTold, open_account
 from vetonet.attester.holdings import Job
 from vetonet.attester.metering import compute_energy_j
 from vetonet.attester.secure_element import SecureElement
 from vetonet.attester.state import ChipState, IntervalEnded
+from vetonet.crypto.pedersen import commit
 from vetonet.units import Milliseconds, WorkloadClass
+
+
+def find_opening(state: ChipState) -> OpeningTold | None:
+    """Return what opens the commitment of the open interval's report, or None where totals are open."""
+    if not state.treaty.statement.is_confidential:
+        return None
+    idle = Account(licence_id=None, flop=state.meter.unlicensed_flop)
+    account = idle if state.job is None else state.job.account
+    return open_account(account, secret=state.secret, ueid=state.ueid, counter=state.counter + 1)
 
 
 def build_report(
@@ -22,13 +41,22 @@ def build_report(
     *,
     snapshots: tuple[bytes, ...],
     out_of_set_bytes: int,
+    opening: OpeningTold | None,
 ) -> ComputeReport:
-    """Return the report of the open interval, which ends at ``end_ms``, with what it took and sent in it."""
+    """Return the report of the open interval, which ends at ``end_ms``, with what it took and sent in it.
+
+    Args:
+        state: the chip as the interval ends.
+        event: with the challenge, if any.
+        end_ms: when it ends.
+        snapshots: what it took.
+        out_of_set_bytes: what it sent.
+        opening: of what ``find_opening`` says that the report commits to, or None for open counters.
+    """
     seen = NO_DIGEST if state.checkpoint is None else state.checkpoint.digest
     challenge = event.challenge or compute_challenge(state.treaty.payload_digest, seen, state.window_start_ms)
-    job = state.job or Job(workload=WorkloadClass.TRAINING, precision=state.model.precisions[0], lease=None)
-    peak = state.model.peak_at(job.precision)
-    return ComputeReport(
+    job = state.job or _make_idle_job(state)
+    report = ComputeReport(
         nonces=(challenge, seen),
         ueid=state.ueid,
         hw_model=state.model.name.encode("ascii"),
@@ -44,7 +72,7 @@ def build_report(
         workload=job.workload,
         precision=job.precision,
         cumulative_flop=state.cumulative_flop,
-        energy_j=compute_energy_j(state.interval_flop, peak=peak, tdp_w=state.model.tdp_w),
+        energy_j=_compute_energy_j(state, job, ENERGY_STEP_J),
         out_of_set_bytes=out_of_set_bytes,
         firmware_digest=state.firmware.digest,
         snapshots=snapshots,
@@ -53,6 +81,38 @@ def build_report(
         precision_flop=state.meter.count_in(job.precision),
         tamper_count=state.tamper_count,
     )
+    return report if opening is None else _hide(report, state, job, opening)
+
+
+def _make_idle_job(state: ChipState) -> Job:
+    """A report always names a workload and a precision; where nothing ran, these."""
+    precision, booked = state.model.precisions[0], state.meter.unlicensed_flop
+    return Job(workload=WorkloadClass.TRAINING, precision=precision, lease=None, account_flop=booked)
+
+
+def _hide(report: ComputeReport, state: ChipState, job: Job, opening: OpeningTold) -> ComputeReport:
+    """Return it with a commitment for its counters, and with what tells of them coarser (VN-17.18)."""
+    return replace(
+        report,
+        profile=CONFIDENTIAL_PROFILE,
+        cumulative_flop=None,
+        cumulative_tokens=None,
+        cumulative_cycles=None,
+        precision_flop=None,
+        energy_j=_compute_energy_j(state, job, CONFIDENTIAL_ENERGY_STEP_J),
+        out_of_set_bytes=_round_up(report.out_of_set_bytes, CONFIDENTIAL_TRAFFIC_STEP_BYTES),
+        flop_commitment=commit(opening.opening).to_bytes(),
+        activity=1 if state.interval_flop else 0,
+    )
+
+
+def _compute_energy_j(state: ChipState, job: Job, step_j: int) -> int:
+    peak = state.model.peak_at(job.precision)
+    return compute_energy_j(state.interval_flop, peak=peak, tdp_w=state.model.tdp_w, step_j=step_j)
+
+
+def _round_up(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 def vouch_for_boot(endorsement: AliasEndorsement, element: SecureElement) -> AliasEndorsement:

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.report import NO_DIGEST, DebugStatus
+from vetonet.attester.account import OpeningTold
 from vetonet.attester.holdings import Job, LicenceInUse, PastTreaty
 from vetonet.attester.interlock import DataSent, Interlock, TrafficRequested
 from vetonet.attester.meter import Meter
@@ -387,6 +388,7 @@ Effect: TypeAlias = (
     | TamperCounted
     | Throttled
     | Refused
+    | OpeningTold
     | ReportSigned
 )
 Outcome: TypeAlias = tuple[ChipState, tuple[Effect, ...]]

@@ -106,7 +106,10 @@ def _meter(
 
     Snapshots that were due until it began are of what the chip held before.
     """
-    job = Job(workload=event.workload, precision=event.precision, lease=lease)
+    booked = (
+        state.meter.unlicensed_flop if lease is None or state.licence is None else state.licence.used_flop
+    )
+    job = Job(workload=event.workload, precision=event.precision, lease=lease, account_flop=booked)
     idle, before = state.snapshots.take_until(now, state.secret)
     busy, meanwhile = idle.hold(event.memory_digest).take_until(now + work.duration_ms, state.secret)
     following = replace(

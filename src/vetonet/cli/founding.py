@@ -182,7 +182,12 @@ def write_terms(plan: TreatyPlan, keys: PublicKeys, origin: str) -> Terms:
             report_interval_ms=plan.report_interval_ms,
             report_grace_ms=plan.report_grace_ms,
             operators=tuple(
-                Operator(operator_id=name, key=keys.operators[name], party_id=party)
+                Operator(
+                    operator_id=name,
+                    key=keys.operators[name],
+                    party_id=party,
+                    beneficial_owner=plan.find_owner(name),
+                )
                 for name, party in plan.operators
             ),
             endorsers=tuple(
@@ -200,6 +205,7 @@ def write_terms(plan: TreatyPlan, keys: PublicKeys, origin: str) -> Terms:
             lease_ms=plan.lease_ms,
             suspension_ms=plan.suspension_ms,
             refresh_ms=plan.refresh_ms,
+            totals=plan.totals,
         )
     except ValueError as error:
         msg = f"no treaty can say that: {error}"

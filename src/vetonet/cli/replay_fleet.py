@@ -139,8 +139,8 @@ def _meter(job: _Job) -> Metered:
     newest = _find_newest(opened)
     return Metered(
         reports=tuple(map(_name, opened)),
-        flop=sum(claims.cumulative_flop for claims in newest),
-        tokens=sum(claims.cumulative_tokens for claims in newest),
+        flop=sum(claims.counters.flop for claims in newest),
+        tokens=sum(claims.counters.tokens for claims in newest),
         throttled=throttled,
     )
 

@@ -1,78 +1,97 @@
 """Step 7: which batch of the log commits to which reports (VN-9.4, VN-10.5).
 
 What a batch commits to, its operator cannot take back; a report that no batch of the bundle's log commits to
-may have come later than the log ends. Other steps accuse only over committed reports.
+may have come later than the log ends. Other steps accuse only over committed reports. Reports come in the
+order in which batches hash them, so of each batch only the right edge of its tree is kept.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from vetonet.attestation.report import ReportBatch, compute_batch_root
-from vetonet.compliance.evidence import Evidence, Usage, about
+from vetonet.attestation.enrolment import EnrolledDevice
+from vetonet.attestation.report import ComputeReport, ReportBatch
+from vetonet.compliance.findings import Findings
 from vetonet.compliance.public_record import PublicRecord
+from vetonet.crypto.merkle import MerkleEdge, compute_leaf_hash
+from vetonet.crypto.statement import Signed
 from vetonet.errors import Problem
 from vetonet.units import Milliseconds, format_time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
+class _Open:
+    """A batch of the log, and the reports that fell into its window so far."""
+
+    leaf_index: int
+    batch: ReportBatch
+    edge: MerkleEdge = field(default_factory=MerkleEdge)
+
+
+@dataclass(slots=True)
+class _Windows:
+    """The batches of one operator and licence, by rising windows, which do not overlap."""
+
+    starts: list[Milliseconds] = field(default_factory=list)
+    batches: list[_Open] = field(default_factory=list)
+
+
 class Publication:
-    """How the reports and the batches of the log fit together.
+    """How the reports and the batches of the log fit together; grows in place, report by report."""
 
-    Attributes:
-        committed: for each report that a batch commits to, by its bytes, the leaf of that batch.
-        problems: batches whose reports are not all there, or others, and reports in no batch.
-    """
+    __slots__ = ("_batches", "_grace_ms", "_now", "_windows", "findings")
 
-    committed: Mapping[bytes, int] = field(repr=False)
-    problems: tuple[Problem, ...]
+    def __init__(self, record: PublicRecord, now: Milliseconds) -> None:
+        """Begin with the batches of the log and no report."""
+        self.findings = Findings()
+        self._now, self._grace_ms = now, record.treaty.statement.report_grace_ms
+        self._batches = [_Open(leaf_index, signed.statement) for leaf_index, signed in record.batches]
+        self._windows: dict[tuple[str, int | None], _Windows] = defaultdict(_Windows)
+        for opened in sorted(self._batches, key=lambda opened: opened.batch.window_start_ms):
+            windows = self._windows[opened.batch.operator_id, opened.batch.licence_id]
+            windows.starts.append(opened.batch.window_start_ms)
+            windows.batches.append(opened)
 
+    def take(self, report: Signed[ComputeReport], device: EnrolledDevice) -> int | None:
+        """Count a genuine report into the batch whose window holds its interval; return that batch's leaf."""
+        claims, owner = report.statement, device.enrolment.owner
+        windows = self._windows.get((owner, claims.licence_id))
+        place = -1 if windows is None else bisect_right(windows.starts, claims.window_start_ms) - 1
+        if windows is not None and place >= 0:
+            opened = windows.batches[place]
+            if claims.window_end_ms <= opened.batch.window_end_ms:
+                opened.edge.append(compute_leaf_hash(report.data))
+                return opened.leaf_index
+        self.findings.note(self._tell_unpublished(claims, owner))
+        return None
 
-def match_batches(record: PublicRecord, evidence: Evidence, now: Milliseconds) -> Publication:
-    """Return which reports the batches of the log commit to, and where they do not fit."""
-    waiting = _group(evidence.iter_usages())
-    committed: dict[bytes, int] = {}
-    problems: list[Problem] = []
-    for leaf_index, signed in record.batches:
-        usages, batch = _take(waiting, signed.statement), signed.statement
-        found = tuple(_compare(leaf_index, batch, usages))
-        problems += found
-        if not found:
-            committed |= {usage.report.data: leaf_index for usage in usages}
-    problems += _list_unpublished(waiting, record.treaty.statement.report_grace_ms, now)
-    return Publication(committed=committed, problems=tuple(problems))
+    def _tell_unpublished(self, claims: ComputeReport, owner: str) -> Problem:
+        deadline = claims.window_end_ms + self._grace_ms
+        reason = "report-pending" if self._now < deadline else "report-unpublished"
+        detail = (
+            f"report {claims.counter} of chip {claims.ueid.hex()[:16]} is in no batch of the log; "
+            f"due by {format_time(deadline)}"
+        )
+        return Problem(reason=reason, detail=detail, culprit=owner)
 
+    def judge_publication(self) -> frozenset[int]:
+        """Step 13: the reports are those that the operators' batches in the log commit to.
 
-_Waiting = dict[tuple[str, int | None], list[Usage]]
-"""Reports that no batch has claimed yet, by owner and licence, in the order of their beginnings."""
-
-
-def _group(usages: Iterable[Usage]) -> _Waiting:
-    waiting: _Waiting = defaultdict(list)
-    for usage in sorted(usages, key=_start_of):
-        waiting[usage.device.enrolment.owner, usage.claims.licence_id].append(usage)
-    return waiting
-
-
-def _start_of(usage: Usage) -> Milliseconds:
-    return usage.claims.window_start_ms
-
-
-def _take(waiting: _Waiting, batch: ReportBatch) -> list[Usage]:
-    """Take the reports of a batch's operator and licence whose intervals lie in its window."""
-    candidates = waiting[batch.operator_id, batch.licence_id]
-    first = bisect_left(candidates, batch.window_start_ms, key=_start_of)
-    last = bisect_left(candidates, batch.window_end_ms, key=_start_of)
-    begun = candidates[first:last]
-    candidates[first:last] = [usage for usage in begun if usage.claims.window_end_ms > batch.window_end_ms]
-    return [usage for usage in begun if usage.claims.window_end_ms <= batch.window_end_ms]
+        Returns:
+            The leaves of the batches that commit to just the reports in their windows, once all were taken.
+        """
+        found = {opened.leaf_index: tuple(_compare(opened)) for opened in self._batches}
+        for problems in found.values():
+            self.findings.note_all(problems)
+        return frozenset(leaf_index for leaf_index, problems in found.items() if not problems)
 
 
-def _compare(leaf_index: int, batch: ReportBatch, usages: Sequence[Usage]) -> Iterator[Problem]:
-    missing = batch.report_count - len(usages)
+def _compare(opened: _Open) -> Iterator[Problem]:
+    leaf_index, batch, edge = opened.leaf_index, opened.batch, opened.edge
+    missing = batch.report_count - edge.size
     if missing > 0:
         detail = (
             f"{missing} of the {batch.report_count} reports of batch leaf {leaf_index} are not in the bundle"
@@ -81,14 +100,6 @@ def _compare(leaf_index: int, batch: ReportBatch, usages: Sequence[Usage]) -> It
     elif missing < 0:
         detail = f"{-missing} reports more than batch leaf {leaf_index} counts for its window"
         yield Problem(reason="report-unpublished", detail=detail, culprit=batch.operator_id)
-    elif compute_batch_root([usage.report for usage in usages]) != batch.root_hash:
+    elif edge.root_hash != batch.root_hash:
         detail = f"the reports are not those that batch leaf {leaf_index} commits to"
         yield Problem(reason="batch-mismatch", detail=detail, culprit=batch.operator_id)
-
-
-def _list_unpublished(waiting: _Waiting, grace_ms: Milliseconds, now: Milliseconds) -> Iterator[Problem]:
-    for usages in waiting.values():
-        for usage in usages:
-            deadline = usage.claims.window_end_ms + grace_ms
-            reason = "report-pending" if now < deadline else "report-unpublished"
-            yield about(usage, reason, f"is in no batch of the log; due by {format_time(deadline)}")

@@ -63,9 +63,11 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "signer-unknown": Verdict.INCONCLUSIVE,
         "report-malformed": Verdict.INCONCLUSIVE,
         # freshness
+        # freshness
         "checkpoint-unknown": Verdict.VIOLATION,
         "checkpoint-missing": Verdict.INCONCLUSIVE,
         "checkpoint-stale": Verdict.VIOLATION,
+        "reported-ahead": Verdict.VIOLATION,
         "checkpoint-not-shown": Verdict.INCONCLUSIVE,
         "challenge-unknown": Verdict.INCONCLUSIVE,
         "ahead-of-clock": Verdict.INCONCLUSIVE,

@@ -16,7 +16,7 @@ from vetonet.encoding.record import Record, member, one_of, uint
 from vetonet.units import MS_PER_S, Flop, FlopPerS, Milliseconds
 
 UNIT_FLOP: Final = 10**15
-"""What hidden counts are counted in: about a second of an H100 in bf16."""
+"""What hidden counts are counted in, rounded down (VN-18.1): about a second of an H100 in bf16."""
 
 MAX_EFFICIENCY: Final = 2
 """How many times more FLOP a joule buys at best than at full load and thermal design power.

@@ -124,7 +124,7 @@ def prove_usage(expected: ExpectedTotal, opening: Opening, *, operator_id: str, 
         expected: what is to be proven; bounds tighter than these would tell more than they must.
         opening: of the sum: ``sum_openings`` over the last opening of each chip, or ``combine_openings``.
         operator_id: who proves, and will sign.
-        rng: randomness for the proof; whoever knows it can open the total.
+        rng: fresh randomness for the proof.
 
     Raises:
         ProofError: the opening is not of this sum, or the total exceeds a bound, which is named.

@@ -20,6 +20,7 @@ from vetonet.policy.default_times import (
 )
 from vetonet.policy.expression import MAX_PARTIES
 from vetonet.policy.quorum import Choice, Decision, Quorum, Recusal
+from vetonet.policy.totals import Totals
 from vetonet.policy.treaty import MAX_GROUPS, Terms, list_leaves
 from vetonet.policy.witnessing import compute_smallest_quorum
 from vetonet.units import MAX_DURATION_MS, MS_PER_S, Flop, Milliseconds
@@ -28,6 +29,7 @@ MAX_OPERATORS: Final = 256
 MAX_MAKERS: Final = 32
 MAX_BANDS: Final = 16
 MAX_NAME: Final = 128
+MAX_OWNER: Final = 128
 
 PARTIES: Final = "parties"
 MAKERS: Final = "makers"
@@ -85,6 +87,8 @@ class TreatyPlan:
         refresh_ms: how often the parties refresh their key shares, 0 for never.
         max_colluding: how many of the parties' witnesses may collude, or None for just under a third.
         witness_quorum: how many of them must cosign, or None for the fewest that this allows.
+        totals: whether reports say how much was computed; None for a treaty that leaves it out: they do.
+        beneficial_owners: who stands behind those operators that somebody else stands behind.
     """
 
     name: str
@@ -103,12 +107,15 @@ class TreatyPlan:
     max_colluding: int | None = None
     witness_quorum: int | None = None
     attester_kinds: tuple[tuple[str, str], ...] = ()
+    totals: Totals | None = None
+    beneficial_owners: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a plan that no treaty can follow, with all the reasons at once."""
         faults = (
             *find_name_faults(self.name, self.party_ids, self.operators, self.maker_ids),
             *_find_kind_faults(self.maker_ids, self.attester_kinds),
+            *find_owner_faults(self.operators, self.beneficial_owners),
             *find_band_faults(self.bands),
             *find_time_faults(self.times, {action for action, _ in self.actions}),
             *find_witness_faults(len(self.party_ids), self.max_colluding, self.witness_quorum),
@@ -166,6 +173,10 @@ class TreatyPlan:
     def find_kind(self, maker_id: str) -> str | None:
         """Return the kind of a maker's attesters, or None for the default one."""
         return dict(self.attester_kinds).get(maker_id)
+
+    def find_owner(self, operator_id: str) -> str | None:
+        """Return who stands behind an operator, or None where nobody else does."""
+        return dict(self.beneficial_owners).get(operator_id)
 
     @property
     def times(self) -> Mapping[str, Milliseconds]:
@@ -265,6 +276,23 @@ def _find_kind_faults(
         if _KIND.fullmatch(kind) is None:
             reason = f"expected a kind of attester such as TPM2 for {maker}, got {kind[:80]!r}"
             yield Fault(where=(MAKERS,), reason=reason)
+
+
+def find_owner_faults(
+    operators: Operators, beneficial_owners: tuple[tuple[str, str], ...]
+) -> Iterator[Fault]:
+    """Yield what is wrong with who stands behind operators: each is named once, as the proposals name it."""
+    known = [operator for operator, _ in operators]
+    named = [operator for operator, _ in beneficial_owners]
+    for operator in dict.fromkeys(named):
+        if operator not in known or named.count(operator) > 1:
+            reason = f"expected one beneficial owner for an operator, got {operator!r}"
+            yield Fault(where=("operator",), reason=reason)
+    for operator, owner in beneficial_owners:
+        if not 1 <= len(owner) <= MAX_OWNER or not owner.isprintable():
+            where = ("operator", known.index(operator)) if operator in known else ("operator",)
+            reason = f"expected a printable beneficial owner of 1 to {MAX_OWNER} characters"
+            yield Fault(where=where, reason=reason)
 
 
 def split_maker(text: str) -> tuple[str, str | None]:

@@ -33,6 +33,7 @@ _RULES: Final = (
     "lease_ms",
     "suspension_ms",
     "refresh_ms",
+    "totals",
 )
 """What a change of the roster leaves as it is, besides the rules inside the quorums."""
 
@@ -93,7 +94,10 @@ def _verify_rules_stay(present: Treaty, successor: Treaty) -> None:
     for name in _RULES:
         _require_same("VN-16.3", name, getattr(present, name), getattr(successor, name))
     before, after = (
-        [(operator.operator_id, operator.key.key_id.hex()) for operator in treaty.operators]
+        [
+            (operator.operator_id, operator.key.key_id.hex(), operator.beneficial_owner)
+            for operator in treaty.operators
+        ]
         for treaty in (present, successor)
     )
     _require_same("VN-16.3", "operators", before, after)

@@ -15,6 +15,7 @@ from vetonet.policy.action import IMPOSSIBLE, REQUIRED, ActionClass
 from vetonet.policy.band import Band, find_band, verify_bands
 from vetonet.policy.expression import MAX_LEAVES, MAX_PARTIES, Threshold
 from vetonet.policy.quorum import Quorum
+from vetonet.policy.totals import Totals
 from vetonet.policy.witnessing import Witness, verify_note_name, verify_witnessing
 from vetonet.units import MS_PER_HOUR, MS_PER_S
 
@@ -35,11 +36,22 @@ class Party(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator(Record):
-    """Somebody who runs chips and proposes runs; ``party_id`` names the party it belongs to, if any."""
+    """Somebody who runs chips and proposes runs.
+
+    Attributes:
+        party_id: the party it belongs to, if any.
+        beneficial_owner: who stands behind it, as the parties agreed; None where nobody else does.
+    """
 
     operator_id: str = member(1, tstr(64))
     key: PublicKey = member(2, PUBLIC_KEY)
     party_id: str | None = member(3, tstr(64), optional=True)
+    beneficial_owner: str | None = member(4, tstr(128), optional=True)
+
+    @property
+    def owner(self) -> str:
+        """Who stands behind it: the operator itself where the treaty names nobody else."""
+        return self.operator_id if self.beneficial_owner is None else self.beneficial_owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +126,8 @@ class Terms(Statement):
         lease_ms: how long consent lasts until it must be given anew.
         suspension_ms: how long an emergency suspension lasts that nobody confirms, 0 without that action.
         refresh_ms: how old key shares may get before they are to be dealt anew, 0 for no bound.
+        totals: whether reports say how much was computed; left out, as in treaties from before there was a
+            choice, they do.
     """
 
     TYPE: ClassVar[str] = "charter"
@@ -138,6 +152,7 @@ class Terms(Statement):
     lease_ms: int = member(18, uint(MAX_INTERVAL_MS))
     suspension_ms: int = member(19, uint(MAX_INTERVAL_MS))
     refresh_ms: int = member(20, uint(MAX_INTERVAL_MS))
+    totals: Totals | None = member(21, one_of(Totals), optional=True)
 
     def __post_init__(self) -> None:
         """Refuse terms that name anyone or any key twice, or whose parts do not fit together (VN-3.2)."""
@@ -170,6 +185,11 @@ class Terms(Statement):
         return Treaty(
             **{field.name: getattr(self, field.name) for field in fields(Terms)}, groups=tuple(groups)
         )
+
+    @property
+    def is_confidential(self) -> bool:
+        """Whether how much was computed stays with the operators, who prove bounds on it (VN-18)."""
+        return self.totals is Totals.CONFIDENTIAL
 
     @property
     def leaves(self) -> tuple[Threshold, ...]:

@@ -8,14 +8,16 @@ several times as long as a small step, and three syncs of a disk several hundred
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import repeat
-from typing import Final
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from vetonet.attestation.firmware import Firmware, FirmwareComponent
 from vetonet.attestation.report import compute_batch, open_reports
+from vetonet.attester.account import OpeningTold
 from vetonet.attester.machine import step
 from vetonet.attester.manufacture import (
     Maker,
@@ -45,6 +47,7 @@ from vetonet.attester.state import (
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.merkle import ConsistencyProof, Tree, compute_leaf_hash
+from vetonet.crypto.pedersen import Opening
 from vetonet.crypto.statement import Signed, sign
 from vetonet.policy.treaty import Treaty
 from vetonet.tlog.proof import LogProof
@@ -61,6 +64,9 @@ FIRMWARE: Final = Firmware(
 """What the simulated chips are made with and measure when they start."""
 
 SITE: Final = "simulated hall"
+
+Openings: TypeAlias = Mapping[tuple[bytes, int], tuple[int | None, Opening]]
+"""By ueid and counter of a report: whose account it commits to, and what opens the commitment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +95,7 @@ class Tally:
 class Fleet:
     """Chips of one model and one operator; their states change, nothing else does."""
 
-    __slots__ = ("_chips", "_operator", "_tree", "device_set", "endorsements", "enrolments")
+    __slots__ = ("_chips", "_openings", "_operator", "_tree", "device_set", "endorsements", "enrolments")
 
     def __init__(
         self,
@@ -100,6 +106,7 @@ class Fleet:
     ) -> None:
         """Keep these chips, by rising ueid, the statements that enrolled them, and their maker's."""
         self._chips = sorted(chips, key=lambda chip: chip.ueid)
+        self._openings: dict[tuple[bytes, int], tuple[int | None, Opening]] = {}
         self._operator = operator
         self._tree = Tree(compute_leaf_hash(chip.ueid) for chip in self._chips)
         self.device_set: Final = DeviceSet(ueids=tuple(chip.ueid for chip in self._chips))
@@ -174,6 +181,11 @@ class Fleet:
     def cumulative_tokens(self) -> int:
         """What all chips put out as inference in their lives."""
         return sum(chip.meter.tokens for chip in self._chips)
+
+    @property
+    def openings(self) -> Openings:
+        """What opens the commitments of all reports so far: the operator's alone, as is the fleet."""
+        return MappingProxyType(self._openings)
 
     def offer_licence(
         self, data: bytes, log_proof: LogProof, consistency: ConsistencyProof | None, now: Milliseconds
@@ -258,7 +270,13 @@ class Fleet:
         for index in range(self.size) if indices is None else indices:
             self._chips[index], effects = step(self._chips[index], event_for(index), now)
             _count(effects, refused, throttled, reports)
+            self._keep_openings(self._chips[index].ueid, effects)
         return Tally(refused=refused, throttled=throttled, reports=tuple(reports))
+
+    def _keep_openings(self, ueid: bytes, effects: Sequence[Effect]) -> None:
+        for told in effects:
+            if isinstance(told, OpeningTold):
+                self._openings[ueid, told.counter] = told.licence_id, told.opening
 
 
 def _count(

@@ -193,7 +193,7 @@ MATRIX: dict[str, Row] = {
         *("tampered", BAD, "hardware", 96, NO),
     ),
     "more in one precision than in all": (
-        with_report(precision_flop=make_claims().cumulative_flop + 1),
+        with_report(precision_flop=make_claims().counters.flop + 1),
         *("meter-mismatched", MISMATCHED, "sourced-data", 96, NO),
     ),
     "debug on": (

@@ -100,8 +100,8 @@ def test_all_problems_of_a_report_are_told_at_once() -> None:
 
 FORK = sign_changed(
     2,
-    cumulative_flop=REPORTS[1].statement.cumulative_flop,
-    precision_flop=REPORTS[1].statement.precision_flop,
+    cumulative_flop=REPORTS[1].statement.counters.flop,
+    precision_flop=REPORTS[1].statement.counters.precision_flop,
 )
 ROLLED_BACK_METER = sign_changed(2, cumulative_flop=0, precision_flop=0)
 ROLLED_BACK_BOOT = sign_changed(2, boot_count=0)
@@ -109,20 +109,22 @@ OVERLAPPING = sign_changed(2, window_start_ms=REPORTS[1].statement.window_end_ms
 SKIPPING = sign_changed(
     2,
     window_start_ms=REPORTS[1].statement.window_end_ms + 1,
-    cumulative_cycles=REPORTS[2].statement.cumulative_cycles - CYCLES_PER_MS,
+    cumulative_cycles=REPORTS[2].statement.counters.cycles - CYCLES_PER_MS,
 )
 MISCOUNTS: dict[str, dict[str, int]] = {
-    "more in one precision than in all": {"cumulative_flop": REPORTS[2].statement.cumulative_flop - 1},
-    "less in all precisions than in all": {"precision_flop": REPORTS[2].statement.precision_flop - 1},
-    "more cycles than time": {"cumulative_cycles": REPORTS[2].statement.cumulative_cycles + 1},
-    "work in no cycle": {"cumulative_cycles": REPORTS[1].statement.cumulative_cycles},
+    "more in one precision than in all": {"cumulative_flop": REPORTS[2].statement.counters.flop - 1},
+    "less in all precisions than in all": {
+        "precision_flop": REPORTS[2].statement.counters.precision_flop - 1
+    },
+    "more cycles than time": {"cumulative_cycles": REPORTS[2].statement.counters.cycles + 1},
+    "work in no cycle": {"cumulative_cycles": REPORTS[1].statement.counters.cycles},
 }
 ROLLBACKS: dict[str, dict[str, int]] = {
     "tokens": {"cumulative_tokens": 6},
-    "cycles": {"cumulative_cycles": REPORTS[1].statement.cumulative_cycles - 1},
+    "cycles": {"cumulative_cycles": REPORTS[1].statement.counters.cycles - 1},
     "tampering": {"tamper_count": 0},
-    "one precision": {"precision_flop": REPORTS[1].statement.precision_flop - 1},
-    "the total": {"cumulative_flop": REPORTS[1].statement.cumulative_flop - 1},
+    "one precision": {"precision_flop": REPORTS[1].statement.counters.precision_flop - 1},
+    "the total": {"cumulative_flop": REPORTS[1].statement.counters.flop - 1},
 }
 FOREIGN = FLEET.run(FLEET.chips[1], hours=4)[1]
 
@@ -160,13 +162,13 @@ def test_every_counter_that_falls_is_a_rollback(change: dict[str, int]) -> None:
 
 def test_more_in_one_precision_than_in_all_shows_in_a_single_report() -> None:
     # VN-17.10
-    report = sign_changed(2, precision_flop=REPORTS[2].statement.cumulative_flop + 1)
+    report = sign_changed(2, precision_flop=REPORTS[2].statement.counters.flop + 1)
     assert reasons_of(appraise(report, KNOWN.device, KNOWN.alias, firmware=())) == ["meter-mismatched"]
 
 
 def test_over_a_gap_the_total_is_not_held_against_the_precisions() -> None:
     # Another precision may have been used in the report that is missing.
-    later = sign_changed(3, precision_flop=REPORTS[3].statement.precision_flop - 1)
+    later = sign_changed(3, precision_flop=REPORTS[3].statement.counters.precision_flop - 1)
     assert reasons_of(appraise_chain([*REPORTS[:2], later])) == ["report-gap"]
 
 
@@ -227,7 +229,7 @@ def test_a_chain_goes_on_over_a_loss_of_power_in_the_middle_of_an_interval() -> 
     report = open_report(signed, {alias.public_key.key_id: alias.public_key})
     assert appraise_chain([*reports, report]) == ()
     assert (report.statement.boot_count, report.statement.counter) == (2, 3)
-    assert report.statement.cumulative_flop == 2 * reports[1].statement.cumulative_flop
+    assert report.statement.counters.flop == 2 * reports[1].statement.counters.flop
 
 
 def test_no_reports_break_nothing() -> None:

@@ -26,7 +26,7 @@ def compliant() -> Scene:
 
 def make_overspent_scene() -> Scene:
     scene = make_scene()
-    scene.run(lambda report: altered(cumulative_flop=report.cumulative_flop * 2)(report))
+    scene.run(lambda report: altered(cumulative_flop=report.counters.flop * 2)(report))
     return scene
 
 

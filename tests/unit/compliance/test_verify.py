@@ -12,10 +12,10 @@ from support.world import NOW_MS, compute_device_set_root, make_council
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.report import NO_DIGEST, ComputeReport, DebugStatus
 from vetonet.compliance.bundle import DeviceSet
-from vetonet.compliance.claims import MAX_SHOWN
+from vetonet.compliance.findings import MAX_SHOWN
 from vetonet.compliance.result import REASONS, Claim, ComplianceResult, Verdict
 from vetonet.compliance.trust_root import TrustRoot
-from vetonet.compliance.verify import JUDGES, verify_bundle
+from vetonet.compliance.verify import CHIP_JUDGES, JUDGES, verify_bundle
 from vetonet.crypto.cose import parse_sign1
 from vetonet.crypto.keys import generate_ecdsa, generate_ed25519
 from vetonet.crypto.statement import sign, sign_jointly
@@ -71,7 +71,7 @@ def test_the_verdict_does_not_depend_on_the_order_in_which_parts_are_given() -> 
 
 def test_every_claim_has_its_judge() -> None:
     """VN-10.6."""
-    assert list(JUDGES) == list(Claim)
+    assert {*CHIP_JUDGES, *JUDGES, Claim.PUBLICATION} == set(Claim)  # the batches judge the publication
 
 
 # --- bundles that cannot be judged --------------------------------------------------------------------------
@@ -102,8 +102,8 @@ def test_a_checkpoint_that_too_few_witnesses_cosigned_is_refused() -> None:
     names = scene.council.party_ids
     for count in range(quorum):
         with pytest.raises(WitnessQuorumError, match=f"expected cosignatures of {quorum} of {len(names)}"):
-            scene.judge(checkpoint=scene.council.sign_head(scene.log, witness_ids=names[:count]))
-    enough = scene.council.sign_head(scene.log, witness_ids=names[:quorum])
+            scene.judge(checkpoint=scene.sign_head(witness_ids=names[:count]))
+    enough = scene.sign_head(witness_ids=names[:quorum])
     assert scene.judge(checkpoint=enough).verdict is Verdict.COMPLIANT
 
 
@@ -119,7 +119,7 @@ def test_a_leaf_left_out_of_the_bundle_is_refused(index: int) -> None:
 
 def test_an_older_checkpoint_than_the_leaves_is_refused() -> None:
     scene = make_compliant_scene()
-    older = scene.council.sign_head(scene.log, scene.log.tree_size - 1)
+    older = scene.sign_head(scene.log.tree_size - 1)
     with pytest.raises(ComplianceError):
         scene.judge(checkpoint=older)
 
@@ -247,7 +247,7 @@ def test_a_forged_report_is_a_violation_but_names_nobody() -> None:
     data = scene.reports[3]
     payload = payload_of(data)
     honest = ComputeReport.from_bytes(payload)
-    lower = replace(honest, cumulative_flop=honest.cumulative_flop - 10**15).to_bytes()
+    lower = replace(honest, cumulative_flop=honest.counters.flop - 10**15).to_bytes()
     scene.reports[3] = data.replace(payload, lower)
     result = scene.judge()
     forged = [problem for problem in result.problems if problem.reason == "report-forged"]
@@ -365,10 +365,9 @@ def test_an_idle_chip_may_report_before_it_has_seen_the_log() -> None:
 
 def cut(scene: Scene, size: int) -> ComplianceResult:
     """The same reports judged on an earlier, genuine checkpoint of the same log."""
-    earlier = Log(scene.log.origin, [scene.log.leaf(index) for index in range(size)])
     return scene.judge(
         leaves=[scene.log.leaf(index) for index in range(size)],
-        checkpoint=scene.council.sign_head(earlier),
+        checkpoint=scene.sign_head(size),
     )
 
 

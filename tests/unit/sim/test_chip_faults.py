@@ -240,7 +240,7 @@ def test_forged_evidence_of_an_extracted_key_is_affirmed() -> None:
     """What is not defended (TEE.fail): the chain is whole and genuine, and tells of an idle hour."""
     reports, true = extract()
     assert judge(reports) == (Catcher.NOBODY, None)
-    assert reports[-1].statement.cumulative_flop < true.statement.cumulative_flop
+    assert reports[-1].statement.counters.flop < true.statement.counters.flop
 
 
 def test_what_forged_evidence_leaves_out_is_missing_from_the_energy_of_the_hall() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from vetonet.attestation.report import ComputeReport
-from vetonet.compliance.bundle import Bundle
+from vetonet.compliance.bundle import Bundle, compute_place
 from vetonet.crypto.statement import read_unverified
 
 
@@ -25,9 +25,9 @@ def forge(bundle: Bundle, ueid: bytes) -> Bundle:
     """Return the bundle with one chip's last count halved, under the signature that the chip gave before."""
     honest = max(_reports_of(bundle.reports, ueid), key=lambda report: _claims(report).counter)
     claims = _claims(honest)
-    lower = replace(claims, cumulative_flop=claims.cumulative_flop // 2)
+    lower = replace(claims, cumulative_flop=claims.counters.flop // 2)
     forged = honest.replace(claims.to_bytes(), _fit(lower, len(claims.to_bytes())))
-    reports = sorted({*bundle.reports} - {honest} | {forged})
+    reports = sorted({*bundle.reports} - {honest} | {forged}, key=compute_place)
     return replace(bundle, reports=tuple(reports))
 
 

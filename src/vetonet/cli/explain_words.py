@@ -1,4 +1,4 @@
-"""What ``vetonet explain`` says of each claim: the question, what is shown where it holds, by whom, what is not.
+"""What ``vetonet explain`` says of each claim: the question, what is proven, by whom, and what is not.
 
 Every sentence is for somebody who knows no cryptography. It is true of every bundle on which the claim holds,
 so it names no figures: those are worked out beside it.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from vetonet.compliance.result import Claim, Verdict
+from vetonet.compliance.result import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,75 +47,82 @@ VERDICTS: Final[Mapping[Verdict, str]] = MappingProxyType(
             "accuses nobody: more evidence may show it, and whoever made this file may have left it out."
         ),
         Verdict.VIOLATION: (
-            "A rule of the treaty was broken: the file holds two things that cannot both be in order, and what "
-            "shows it stands below."
+            "A rule of the treaty was broken: the file holds two things that cannot both be in order. Which "
+            "they are stands below."
         ),
     }
 )
 
-WORDS: Final[Mapping[Claim, ClaimWords]] = MappingProxyType(
+WORDS: Final[Mapping[str, ClaimWords]] = MappingProxyType(
     {
-        Claim.RECORD: ClaimWords(
+        "record": ClaimWords(
             question="Is the public record in order?",
             shown="Every entry of the log is one that the rules of the treaty let in.",
-            by="whoever signed each entry; the log and its witnesses, who vouch for one list of entries and no other",
+            by="whoever signed each entry; the log and its witnesses, who vouch for one list of entries",
             not_shown="What was logged after the last entry in this file.",
         ),
-        Claim.AUTHORITY: ClaimWords(
+        "authority": ClaimWords(
             question="Did the parties allow the work?",
             shown=(
                 "All work that needed a licence ran under one of this log, on the chips it names, within its "
-                "time, and while the parties' consent (the lease) lasted."
+                "time, and while the consent of the parties (the lease) lasted."
             ),
-            by="the parties' joint signature under each licence and lease; the chips' signatures under their reports",
+            by="the parties' joint signature under each licence and lease; the chips' under their reports",
             not_shown="Work that no chip reported.",
         ),
-        Claim.GENUINENESS: ClaimWords(
+        "genuineness": ClaimWords(
             question="Are the reports genuine?",
             shown=(
-                "Each report was signed by a chip that its maker vouches for, which ran firmware that counts as "
-                "good, could not be debugged, and noticed no tampering."
+                "Each report was signed by a chip that its maker vouches for, which ran firmware that counts "
+                "as good, could not be debugged, and noticed no tampering."
             ),
             by="each chip's key, its maker's root key in the treaty, and the maker's list of revoked chips",
             not_shown="That nobody opened a chip without its noticing.",
         ),
-        Claim.FRESHNESS: ClaimWords(
+        "freshness": ClaimWords(
             question="Were the reports made when they say?",
             shown=(
                 "Each report was made after a state of the log that it names, and before the log held the "
-                "operator's list with it."
+                "list "
+                "of the operator with it."
             ),
             by="the times that the log's witnesses signed",
-            not_shown="The second in which anything happened: the log dates a report between two of its states.",
+            not_shown=(
+                "The second in which anything happened: the log dates a report between two of its states."
+            ),
         ),
-        Claim.CONTINUITY: ClaimWords(
+        "continuity": ClaimWords(
             question="Is any chip's account broken?",
             shown="Each chip's reports follow from one another: none is missing, altered, or there twice.",
             by="the chips themselves: each report names the fingerprint of the one before it",
             not_shown="What a chip would report after the last of these reports.",
         ),
-        Claim.PUBLICATION: ClaimWords(
+        "publication": ClaimWords(
             question="Are these the reports that the operator published?",
-            shown="The reports in this file are exactly those that the operator's lists in the log commit to.",
+            shown="The reports in this file are exactly those that the operators' lists in the log name.",
             by="the operators' signatures under those lists",
             not_shown="That an operator has no chips of which nobody knows.",
         ),
-        Claim.BUDGET: ClaimWords(
+        "budget": ClaimWords(
             question="Did the work stay within what was licensed?",
-            shown="All chips together, each chip, and each chip in each lease computed no more than was allowed.",
+            shown=(
+                "All chips together, each chip, and each chip in each lease computed no more than was "
+                "allowed."
+            ),
             by="the counts in the chips' reports, added up here",
             not_shown="What the work was good for: a count says nothing of models or data.",
             shown_hidden="All chips of each licence together computed no more than it allows.",
             by_hidden=(
-                "the sealed counts in the chips' reports, and the operator's proof that their sum is below the "
+                "the sealed counts in the chips' reports, and the operator's proof that their sum is below "
+                "the "
                 "limit, recomputed here"
             ),
             not_shown_hidden=(
-                "How much was computed. What a single chip, or all in one lease, computed: each chip holds those "
-                "limits itself, and nobody else sees it."
+                "How much was computed. What a single chip computed, or all in one lease: each chip keeps "
+                "those limits itself, and nobody else sees it."
             ),
         ),
-        Claim.COVERAGE: ClaimWords(
+        "coverage": ClaimWords(
             question="Did every chip account for its time?",
             shown=(
                 "Every chip of a licence, and every chip that was registered before it, accounts for all its "
@@ -124,21 +131,23 @@ WORDS: Final[Mapping[Claim, ClaimWords]] = MappingProxyType(
             by="the chips' reports, side by side with the register in the log",
             not_shown="Chips that nobody registered.",
         ),
-        Claim.PLAUSIBILITY: ClaimWords(
+        "plausibility": ClaimWords(
             question="Is it physically possible?",
             shown=(
-                "No chip claims more computing than its model can do in the time and the format, more power than "
+                "No chip claims more computing than its model can do in the time and the format, more "
+                "power than "
                 "it can draw, or more traffic than its links carry."
             ),
             by="the makers' figures for each model, held against the reports",
             not_shown="That a possible count is the true one.",
             shown_hidden=(
-                "All chips together computed no more than their models can do in the time and with the energy "
-                "that they report; no chip claims more power or traffic than is possible."
+                "All chips of a licence together computed no more than their models can do in the time, "
+                "and with "
+                "the energy, that they report; no chip claims more power or traffic than is possible."
             ),
             by_hidden="the makers' figures for each model, and the operator's proof about the hidden sum",
         ),
-        Claim.AGGREGATION: ClaimWords(
+        "aggregation": ClaimWords(
             question="Is much work hidden in many small pieces?",
             shown=(
                 "What each operator, and each owner behind several, ran without any licence stays below what "
@@ -148,13 +157,26 @@ WORDS: Final[Mapping[Claim, ClaimWords]] = MappingProxyType(
             not_shown="Owners behind owners: who stands behind an operator is what the treaty says.",
             by_hidden="the sealed counts in the chips' reports, and the operators' proofs about their sums",
         ),
+        "inspection": ClaimWords(
+            question="Were the parties' questions answered?",
+            shown=(
+                "Every challenge in the log to disclose a part of a run's private description was answered "
+                "in "
+                "time and truly, and no check of a run's transcript failed."
+            ),
+            by=(
+                "the operators' signatures under their answers, held against what they had committed to "
+                "before"
+            ),
+            not_shown="What nobody asked.",
+        ),
     }
 )
 
 OF_EVERY_BUNDLE: Final = (
     "What the computing was for, which data and which model: no report says any of that.",
     "Anything that no registered chip computed.",
-    "That the keys of parties, makers and operators are where they should be: who holds a key signs with it.",
+    "That the keys of parties, makers and operators are where they should be: whoever has a key signs.",
 )
 """What no bundle shows, of whatever treaty."""
 
@@ -162,17 +184,19 @@ SIMULATED: Final = (
     "Anything about real chips: those of kind SIMULATED are programs with keys in software, for trials."
 )
 HIDDEN: Final = (
-    "How much was computed, by anybody. A proof shows that a sum is below a limit and nothing else about it.",
-    "The last digit: chips seal whole units of 10^15 FLOP, so a sum is short by less than one unit a chip.",
+    "How much anybody computed. A proof shows that a sum is within a limit, and nothing else about it.",
+    "The last digits: chips seal whole units of 10^15 FLOP, so a sum lacks less than one unit a chip.",
 )
-IN_CLEAR: Final = (
-    "Nothing is hidden about the counts: this treaty has them in clear, for everybody who holds this file.",
+COUNTS_HIDDEN: Final = (
+    "sealed by the chips: nobody but their operator can read them, anybody can add them up unread"
 )
+COUNTS_IN_CLEAR: Final = "in clear, for everybody who holds this file"
+"""How reports state what a chip computed."""
 
 GLOSSARY: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "FLOP": "a floating-point operation: the unit in which computing is counted; 1e21 is a 1 with 21 noughts",
-        "log": "a public list to which entries are added and from which none can be taken without its being seen",
+        "FLOP": "a floating-point operation, in which computing is counted; 1e21 is a 1 with 21 noughts",
+        "log": "a public list that only grows: nobody can take an entry out without its being seen",
         "witness": "somebody who vouches that the log showed everybody the same list",
         "quorum": "which parties are enough to decide",
         "licence": "the parties' permission for one run, on named chips, up to a count, until a time",
@@ -183,7 +207,7 @@ GLOSSARY: Final[Mapping[str, str]] = MappingProxyType(
 )
 HIDDEN_GLOSSARY: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "sealed count": "a number that nobody can read or change, but that can be added to others (a commitment)",
-        "proof": "arithmetic over sealed counts that comes out only if the sum is below the limit (a range proof)",
+        "sealed count": "a number that nobody can read or change, but add to others (a commitment)",
+        "proof": "arithmetic that comes out only if a sum of sealed counts is within a limit (a range proof)",
     }
 )

@@ -131,7 +131,7 @@ class Scene:
             "workload": licence.workload,
             "precision": licence.precision,
             "cumulative_flop": number * self.flop_per_window,
-            "energy_j": 1_000_000,
+            "energy_j": 2_520_000,
             "out_of_set_bytes": 0,
             "firmware_digest": FIRMWARE.digest,
             "snapshots": (),

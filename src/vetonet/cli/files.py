@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from vetonet.cli.exits import Exit, Failure
 
 MAX_INPUT_BYTES: Final = 64 * 2**20
+CHUNK_BYTES: Final = 2**20
 PRIVATE_MODE: Final = 0o600
 PRIVATE_FOLDER_MODE: Final = 0o700
 
@@ -26,6 +29,30 @@ def read_input(path: Path, what: str, *, maximum: int = MAX_INPUT_BYTES, code: E
     Raises:
         Failure: missing, a folder, no regular file, unreadable or too large.
     """
+    with _opened(path, what, maximum, code) as file:
+        return file.read(maximum)
+
+
+def iter_input(
+    path: Path, what: str, *, maximum: int = MAX_INPUT_BYTES, code: Exit = Exit.INVALID
+) -> Iterator[bytes]:
+    """Yield the content of a file that a user named, chunk by chunk, so that it is never in memory as a whole.
+
+    Raises:
+        Failure: as ``read_input``, when the first chunk is taken, or unreadable later on.
+    """
+    with _opened(path, what, maximum, code) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+@contextmanager
+def _opened(path: Path, what: str, maximum: int, code: Exit) -> Iterator[IO[bytes]]:
+    """Within, a regular file that is small enough can be read.
+
+    Raises:
+        Failure: as ``read_input``.
+    """
     try:
         # A pipe without a writer would make open() wait for ever; for a regular file the flag means nothing.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -33,7 +60,7 @@ def read_input(path: Path, what: str, *, maximum: int = MAX_INPUT_BYTES, code: E
             _require_regular(status, path, what, code)
             if status.st_size > maximum:
                 raise _refuse(path, what, f"of at most {maximum} bytes, got {status.st_size}", code)
-            return file.read(maximum)
+            yield file
     except IsADirectoryError as error:
         raise _refuse(path, what, "in a file, got a folder", code) from error
     except FileNotFoundError as error:

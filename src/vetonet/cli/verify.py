@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +14,7 @@ import click
 
 import vetonet
 from vetonet.cli.exits import Exit, Failure
-from vetonet.cli.files import read_input, read_text_input, write_output
+from vetonet.cli.files import iter_input, read_text_input, write_output
 from vetonet.cli.output import (
     examples,
     format_flop,
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from vetonet.compliance.trust_root import TrustRoot
     from vetonet.crypto.keys import SigningKey
 
-MAX_BUNDLE_BYTES: Final = 2**30
+MAX_BUNDLE_BYTES: Final = 2**37
+"""128 GiB; a bundle is read once from its beginning to its end, and never held as a whole."""
 MAX_WORKERS: Final = 8
 UNSIGNED: Final = (
     "A bundle is unsigned: whoever made this file could have left parts out or put others in. "
@@ -82,11 +85,9 @@ def verify(
 
     Exits with 0 for COMPLIANT, 1 for VIOLATION, 3 for INCONCLUSIVE, 4 if BUNDLE is not a valid bundle.
     """
-    root = _read_trust_root(trust_root)
+    root = read_trust_root(trust_root)
     signer = _load_signer(ear, sign_key)
-    data = read_input(bundle, "a bundle", maximum=MAX_BUNDLE_BYTES)
-    now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
-    result = _judge(data, root, now, bundle)
+    result = judge_file(bundle, root, at_ms)
     if ear is not None and signer is not None:
         _leave_token(ear, result, signer)
     if as_json:
@@ -112,7 +113,12 @@ def _leave_token(path: Path, result: ComplianceResult, signer: SigningKey) -> No
     write_output(path, token)
 
 
-def _read_trust_root(path: Path) -> TrustRoot:
+def read_trust_root(path: Path) -> TrustRoot:
+    """Return the trust root in a file that a user named.
+
+    Raises:
+        Failure: it cannot be read, or is none.
+    """
     from vetonet.compliance.trust_root import MAX_BYTES, TrustRoot
 
     text = read_text_input(path, "a trust root", maximum=MAX_BYTES, code=Exit.USAGE)
@@ -122,16 +128,40 @@ def _read_trust_root(path: Path) -> TrustRoot:
         raise Failure(f"{path}: {error}", code=Exit.USAGE, reason=error.reason) from error
 
 
-def _judge(data: bytes, root: TrustRoot, now: Milliseconds, path: Path) -> ComplianceResult:
-    """Return the result, the signatures checked on all processors."""
+def judge_file(path: Path, root: TrustRoot, at_ms: Milliseconds | None) -> ComplianceResult:
+    """Return the verdict on a bundle file, the signatures checked on all processors.
+
+    Args:
+        path: the file.
+        root: the treaty to judge by.
+        at_ms: as of when, or None for now.
+
+    Raises:
+        Failure: it cannot be read, or is no bundle of this treaty.
+    """
     from vetonet.compliance.verify import verify_bundle
 
-    with ThreadPoolExecutor(max_workers=min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
-        try:
-            return verify_bundle(data, root, now, mapper=pool.map)
-        except (EncodingError, VerificationError) as error:
-            message = f"{path}: not a valid bundle under this trust root: {error}"
-            raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
+    now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
+    with (
+        ThreadPoolExecutor(max_workers=min(MAX_WORKERS, os.cpu_count() or 1)) as pool,
+        refuse_no_bundle(path),
+    ):
+        return verify_bundle(iter_bundle_file(path), root, now, mapper=pool.map)
+
+
+def iter_bundle_file(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a bundle file in chunks."""
+    return iter_input(path, "a bundle", maximum=MAX_BUNDLE_BYTES)
+
+
+@contextmanager
+def refuse_no_bundle(path: Path) -> Iterator[None]:
+    """Within, what is no bundle of the given treaty ends in one line."""
+    try:
+        yield
+    except (EncodingError, VerificationError) as error:
+        message = f"{path}: not a valid bundle under this trust root: {error}"
+        raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
 
 
 def _print_result(result: ComplianceResult, root: TrustRoot) -> None:

@@ -92,7 +92,9 @@ class Scene:
 
     def sign_head(self, tree_size: int | None = None, **changes: Any) -> bytes:
         """Return a checkpoint that all witnesses cosigned a day after the run."""
-        return self.council.sign_head(self.log, tree_size, **({"timestamp_s": self.judged_ms // 1000} | changes))
+        return self.council.sign_head(
+            self.log, tree_size, **({"timestamp_s": self.judged_ms // 1000} | changes)
+        )
 
     def run(self, change: Change = lambda report: report, *, publish: bool = True) -> None:
         """Let every chip report every interval; ``change`` may alter each report before it is signed."""

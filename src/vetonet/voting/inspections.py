@@ -90,7 +90,7 @@ class SpotCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
+class InspectionLeaf:
     """A leaf about inspections, and what the leaves before it amount to.
 
     Attributes:
@@ -125,7 +125,7 @@ class Inspections:
     draws: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     licence_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
 
-    def read(self, leaf: Leaf) -> Inspections:
+    def read(self, leaf: InspectionLeaf) -> Inspections:
         """Return what the log says of inspections after one more leaf.
 
         Raises:
@@ -160,7 +160,7 @@ class Inspections:
         count = found.challenge.statement.sample_count
         return choose_segments(draw.compute_output(), found.transcript.segment_count, count)
 
-    def read_disclosure_challenge(self, leaf: Leaf) -> Inspections:
+    def read_disclosure_challenge(self, leaf: InspectionLeaf) -> Inspections:
         """Of a party, about a proposal of the log, and not one too many (VN-19.3)."""
         signed = open_disclosure_challenge(leaf.data, leaf.treaty)
         proposal = _find_run(signed.statement.proposal_digest, leaf, signed.statement.challenger)
@@ -168,7 +168,7 @@ class Inspections:
         disclosure = Disclosure(challenge=signed, proposal=proposal)
         return replace(self, disclosures={**self.disclosures, signed.payload_digest: disclosure})
 
-    def read_disclosure_answer(self, leaf: Leaf) -> Inspections:
+    def read_disclosure_answer(self, leaf: InspectionLeaf) -> Inspections:
         """The only one to a challenge of the log, and borne out by the proposal (VN-19.4)."""
         digest = read_unverified(leaf.data, DisclosureAnswer).challenge_digest
         asked = self.disclosures.get(digest)
@@ -185,7 +185,7 @@ class Inspections:
         answered = replace(asked, answer=signed, undeclared=undeclared)
         return replace(self, disclosures={**self.disclosures, digest: answered})
 
-    def read_transcript(self, leaf: Leaf) -> Inspections:
+    def read_transcript(self, leaf: InspectionLeaf) -> Inspections:
         """By the operator whose licence it names, and the next part of that run (VN-19.6)."""
         signed = open_transcript(leaf.data, leaf.treaty)
         stated = signed.statement
@@ -198,7 +198,7 @@ class Inspections:
             raise RefusedError(f"{msg}, got {stated.number}", culprit=stated.operator_id, clause="VN-19.6")
         return replace(self, transcripts={**self.transcripts, signed.payload_digest: stated})
 
-    def read_spot_check_challenge(self, leaf: Leaf) -> Inspections:
+    def read_spot_check_challenge(self, leaf: InspectionLeaf) -> Inspections:
         """Of a party, about a transcript that the log held before, and not one too many (VN-19.7)."""
         signed = open_spot_check_challenge(leaf.data, leaf.treaty)
         stated = signed.statement
@@ -212,7 +212,7 @@ class Inspections:
         found = SpotCheck(challenge=signed, transcript=transcript)
         return replace(self, spot_checks={**self.spot_checks, signed.payload_digest: found})
 
-    def read_finding(self, leaf: Leaf) -> Inspections:
+    def read_finding(self, leaf: InspectionLeaf) -> Inspections:
         """One of each party on a spot check, about segments that chance chose (VN-19.8)."""
         stated = open_spot_check_finding(leaf.data, leaf.treaty).statement
         found, who = self._find_spot_check(stated.challenge_digest), stated.party_id
@@ -226,7 +226,7 @@ class Inspections:
         following = replace(found, findings={**found.findings, who: stated})
         return replace(self, spot_checks={**self.spot_checks, stated.challenge_digest: following})
 
-    def read_round(self, leaf: Leaf) -> Inspections:
+    def read_round(self, leaf: InspectionLeaf) -> Inspections:
         """Of a party, and the only one about its subject that can still end (VN-19.9)."""
         signed = open_randomness_round(leaf.data, leaf.treaty)
         stated, digest = signed.statement, signed.payload_digest
@@ -239,13 +239,13 @@ class Inspections:
             draws={**self.draws, stated.subject_digest: draws},
         )
 
-    def read_randomness_commitment(self, leaf: Leaf) -> Inspections:
+    def read_randomness_commitment(self, leaf: InspectionLeaf) -> Inspections:
         """Of a party of the round, once (VN-19.10)."""
         signed = open_randomness(leaf.data, RandomnessCommitment, leaf.treaty)
         state = self._find_open_round(signed.statement.round_digest, leaf.treaty)
         return self._with_round(state.take_commitment(signed.statement))
 
-    def read_randomness_reveal(self, leaf: Leaf) -> Inspections:
+    def read_randomness_reveal(self, leaf: InspectionLeaf) -> Inspections:
         """What a party committed to, once all have (VN-19.11)."""
         signed = open_randomness(leaf.data, RandomnessReveal, leaf.treaty)
         state = self._find_open_round(signed.statement.round_digest, leaf.treaty)
@@ -404,7 +404,7 @@ def _judge_draws(inspections: Inspections, now: Milliseconds) -> Iterator[Proble
         )
 
 
-def _find_run(digest: bytes, leaf: Leaf, challenger: str) -> Proposal:
+def _find_run(digest: bytes, leaf: InspectionLeaf, challenger: str) -> Proposal:
     vote = leaf.votes.get(digest)
     if vote is None or vote.run is None:
         msg = f"no proposal {digest.hex()[:16]} in the log"
@@ -412,7 +412,7 @@ def _find_run(digest: bytes, leaf: Leaf, challenger: str) -> Proposal:
     return vote.run
 
 
-def _find_licensee(licence_id: int, leaf: Leaf) -> str | None:
+def _find_licensee(licence_id: int, leaf: InspectionLeaf) -> str | None:
     """Return whose licence this is, None where the log has no such licence."""
     for vote in leaf.votes.values():
         licence, run = vote.licence, vote.run
@@ -421,7 +421,7 @@ def _find_licensee(licence_id: int, leaf: Leaf) -> str | None:
     return None
 
 
-Rule: TypeAlias = Callable[[Inspections, Leaf], Inspections]
+Rule: TypeAlias = Callable[[Inspections, InspectionLeaf], Inspections]
 
 INSPECTION_RULES: Final[Mapping[str, Rule]] = {
     DisclosureChallenge.TYPE: Inspections.read_disclosure_challenge,

@@ -14,7 +14,7 @@ from vetonet.crypto.statement import Statement, compute_digest
 from vetonet.encoding import cbor
 from vetonet.encoding.record import Record, compute_layout
 from vetonet.policy.specification import MAX_FIELDS, MAX_VALUE_BYTES, FieldName
-from vetonet.policy.spot_check import MAX_SAMPLES, CheckOutcome, build_transcript
+from vetonet.policy.transcript import MAX_SAMPLES, SegmentOutcome, build_transcript
 from vetonet.voting.inspections import INSPECTION_KINDS
 
 pycddl = pytest.importorskip("pycddl", reason="pycddl has no wheel for this platform")
@@ -23,7 +23,7 @@ RULES = Path(__file__).resolve().parents[2] / "proto" / "vetonet" / "statements"
 SCENE = Scene.begin()
 CHALLENGE, ABSENT = SCENE.ask(), SCENE.ask("safety-case")
 TRANSCRIPT = SCENE.commit_transcript()
-CHECK = SCENE.call_check(TRANSCRIPT)
+CHECK = SCENE.call_sampling(TRANSCRIPT)
 ROUND = SCENE.open_round()
 
 
@@ -42,9 +42,9 @@ EMITTED: dict[str, tuple[str, Record]] = {
     "disclosure-answer": ("disclosure-answer", SCENE.answer(CHALLENGE)),
     "disclosure-answer of no field": ("disclosure-answer", SCENE.answer(ABSENT)),
     "transcript-commitment": ("transcript-commitment", TRANSCRIPT),
-    "spot-check-challenge": ("spot-check-challenge", CHECK),
-    "spot-check-finding": ("passed-check", SCENE.find(CHECK)),
-    "spot-check-finding in doubt": ("doubted-check", SCENE.find(CHECK, CheckOutcome.FAILED, segment=3)),
+    "segment-challenge": ("segment-challenge", CHECK),
+    "segment-finding": ("passed-finding", SCENE.find(CHECK)),
+    "segment-finding in doubt": ("doubted-finding", SCENE.find(CHECK, SegmentOutcome.FAILED, segment=3)),
     "randomness-round": ("randomness-round", ROUND),
     "randomness-commitment": ("randomness-commitment", COMMITMENT),
     "randomness-reveal": ("randomness-reveal", REVEAL),
@@ -111,11 +111,14 @@ def test_the_rules_name_every_optional_field_too() -> None:
 
 def test_a_finding_has_a_segment_where_it_doubts_and_only_there() -> None:
     # VN-19.8
-    passed, failed = SCENE.find(CHECK).to_item(), SCENE.find(CHECK, CheckOutcome.FAILED, segment=3).to_item()
-    judge("doubted-check", failed | {5: "withheld"})
-    refuse("passed-check", passed | {6: 3})
-    refuse("passed-check", passed | {5: "failed"})
-    refuse("doubted-check", failed | {5: "passed"})
+    passed, failed = (
+        SCENE.find(CHECK).to_item(),
+        SCENE.find(CHECK, SegmentOutcome.FAILED, segment=3).to_item(),
+    )
+    judge("doubted-finding", failed | {5: "withheld"})
+    refuse("passed-finding", passed | {6: 3})
+    refuse("passed-finding", passed | {5: "failed"})
+    refuse("doubted-finding", failed | {5: "passed"})
 
 
 def test_a_path_of_another_length_does_not_fit() -> None:
@@ -131,5 +134,5 @@ def test_the_bounds_are_those_of_the_code() -> None:
     text = RULES.read_text(encoding="utf-8")
     bounds = (f"(0..{MAX_VALUE_BYTES})", f"1..{MAX_SAMPLES},", f"[{len(FieldName)}*{MAX_FIELDS} spec")
     assert all(bound in text for bound in bounds)
-    refuse("spot-check-challenge", replace(CHECK, sample_count=1).to_item() | {5: 0})
+    refuse("segment-challenge", replace(CHECK, sample_count=1).to_item() | {5: 0})
     refuse("transcript-commitment", TRANSCRIPT.to_item() | {6: 0})

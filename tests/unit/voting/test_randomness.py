@@ -32,9 +32,9 @@ from vetonet.policy.joint_randomness import (
     open_randomness_round,
 )
 from vetonet.voting.randomness import (
-    RoundAbort,
     Contribution,
     RandomnessState,
+    RoundAbort,
     RoundPhase,
     begin_round,
 )

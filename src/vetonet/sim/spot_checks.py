@@ -15,7 +15,7 @@ from typing import Final
 
 from vetonet.errors import VerificationError
 from vetonet.policy.joint_randomness import compute_joint_output
-from vetonet.policy.spot_check import (
+from vetonet.policy.transcript import (
     PARTS,
     Replay,
     TranscriptCommitment,

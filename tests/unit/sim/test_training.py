@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy", reason="the extra sim is not installed")
 
 from vetonet.crypto.rng import SeededRng  # noqa: E402 (after the skip)
 from vetonet.errors import EncodingError  # noqa: E402
-from vetonet.policy.spot_check import PARTS, Tolerance  # noqa: E402
+from vetonet.policy.transcript import PARTS, Tolerance  # noqa: E402
 from vetonet.sim.spot_checks import (  # noqa: E402
     DetectionRate,
     compute_interval,

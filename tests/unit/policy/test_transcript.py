@@ -11,7 +11,7 @@ import pytest
 from support.inspecting import DIGITS, Scene
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, ProofError, VerificationError
-from vetonet.policy.spot_check import (
+from vetonet.policy.transcript import (
     PARTS,
     RevealedSegment,
     Salted,

@@ -35,7 +35,7 @@ _SAMPLE: Final = b"vetonet transcript sample 1\n"
 _SAMPLE_BYTES: Final = 8
 
 
-class CheckOutcome(StrEnum):
+class SegmentOutcome(StrEnum):
     """What a party found when it computed the segments of a spot check again."""
 
     PASSED = "passed"
@@ -72,7 +72,7 @@ class TranscriptCommitment(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpotCheckChallenge(Statement):
+class SegmentChallenge(Statement):
     """That a party wants some segments of a transcript computed again; chance will say which.
 
     Attributes:
@@ -84,7 +84,7 @@ class SpotCheckChallenge(Statement):
         serial: makes two otherwise equal challenges different.
     """
 
-    TYPE: ClassVar[str] = "spot-check-challenge"
+    TYPE: ClassVar[str] = "segment-challenge"
 
     treaty_digest: bytes = member(1, DIGEST)
     epoch: int = member(2, uint(2**32))
@@ -103,7 +103,7 @@ class SpotCheckChallenge(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpotCheckFinding(Statement):
+class SegmentFinding(Statement):
     """What a party found; its word alone, which proves nothing to others.
 
     Attributes:
@@ -113,18 +113,18 @@ class SpotCheckFinding(Statement):
         segment: the first that failed or was withheld, else None.
     """
 
-    TYPE: ClassVar[str] = "spot-check-finding"
+    TYPE: ClassVar[str] = "segment-finding"
 
     treaty_digest: bytes = member(1, DIGEST)
     epoch: int = member(2, uint(2**32))
     party_id: str = member(3, tstr(64))
     challenge_digest: bytes = member(4, DIGEST)
-    outcome: CheckOutcome = member(5, one_of(CheckOutcome))
+    outcome: SegmentOutcome = member(5, one_of(SegmentOutcome))
     segment: int | None = member(6, uint(MAX_SEGMENTS), optional=True)
 
     def __post_init__(self) -> None:
         """Refuse a doubt without the segment that gives rise to it, and a segment without doubt (VN-19.8)."""
-        if (self.outcome is CheckOutcome.PASSED) != (self.segment is None):
+        if (self.outcome is SegmentOutcome.PASSED) != (self.segment is None):
             raise ValueError("expected the segment that failed or was withheld, and only there")
 
 
@@ -230,7 +230,7 @@ def open_transcript(data: bytes, treaty: Signed[Treaty]) -> Signed[TranscriptCom
     return signed
 
 
-def open_spot_check_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[SpotCheckChallenge]:
+def open_segment_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentChallenge]:
     """Return a challenge that a party of this treaty signed for itself (VN-19.7).
 
     Raises:
@@ -240,13 +240,13 @@ def open_spot_check_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[Spo
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party.
     """
-    signed = open_statement(data, SpotCheckChallenge, treaty.statement.party_keys)
+    signed = open_statement(data, SegmentChallenge, treaty.statement.party_keys)
     verify_treaty_reference(signed.statement, treaty)
     require_own_name(signed, signed.statement.challenger, treaty.statement, clause="VN-19.7")
     return signed
 
 
-def open_spot_check_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SpotCheckFinding]:
+def open_segment_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentFinding]:
     """Return a finding that a party of this treaty signed for itself (VN-19.8).
 
     Raises:
@@ -256,7 +256,7 @@ def open_spot_check_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SpotC
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party.
     """
-    signed = open_statement(data, SpotCheckFinding, treaty.statement.party_keys)
+    signed = open_statement(data, SegmentFinding, treaty.statement.party_keys)
     verify_treaty_reference(signed.statement, treaty)
     require_own_name(signed, signed.statement.party_id, treaty.statement, clause="VN-19.8")
     return signed

@@ -9,7 +9,7 @@ Jia et al. 2021).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final, TypeAlias
@@ -316,7 +316,7 @@ class Transcript:
 
     def compute_root(self) -> bytes:
         """Return what the commitment states."""
-        return Tree(segment.compute_leaf_hash() for segment in self.list_segments()).root_hash()
+        return build_segment_tree(self.list_segments()).root_hash()
 
     def reveal(self, index: int) -> RevealedSegment:
         """Return what a challenger has to be shown of one segment.
@@ -324,28 +324,29 @@ class Transcript:
         Raises:
             ValueError: there is no such segment.
         """
-        start, end = self.states[index : index + 2]
-        return reveal_segment(self.list_segments(), index, start=start, batch=self.batches[index], end=end)
+        segments = self.list_segments()
+        return self.reveal_from(segments, build_segment_tree(segments), index)
+
+    def reveal_from(self, segments: Sequence[Segment], tree: Tree, index: int) -> RevealedSegment:
+        """Return the same, where the leaves and their tree are at hand, whatever the leaves are said to be.
+
+        Raises:
+            ValueError: there is no such segment.
+        """
+        has_next = index + 1 < len(segments)
+        return RevealedSegment(
+            segment=segments[index],
+            proof=tree.inclusion_proof(index),
+            following=(segments[index + 1], tree.inclusion_proof(index + 1)) if has_next else None,
+            start=self.states[index],
+            batch=self.batches[index],
+            end=self.states[index + 1],
+        )
 
 
-def reveal_segment(
-    segments: Sequence[Segment], index: int, *, start: Salted, batch: Salted, end: Salted
-) -> RevealedSegment:
-    """Return one segment of a transcript with its proofs, whatever it is said to be about.
-
-    Raises:
-        ValueError: there is no such segment.
-    """
-    tree = Tree(segment.compute_leaf_hash() for segment in segments)
-    has_next = index + 1 < len(segments)
-    return RevealedSegment(
-        segment=segments[index],
-        proof=tree.inclusion_proof(index),
-        following=(segments[index + 1], tree.inclusion_proof(index + 1)) if has_next else None,
-        start=start,
-        batch=batch,
-        end=end,
-    )
+def build_segment_tree(segments: Iterable[Segment]) -> Tree:
+    """Return the tree whose root a commitment states."""
+    return Tree(segment.compute_leaf_hash() for segment in segments)
 
 
 def verify_segment(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vetonet.compliance.public_record import PublicRecord
     from vetonet.compliance.result import ClaimResult, ComplianceResult, LicenceUse
     from vetonet.compliance.trust_root import TrustRoot
+    from vetonet.confidential.judging import ProvenTotal
     from vetonet.errors import Problem
     from vetonet.policy.treaty import Treaty
     from vetonet.voting.state import Voting
@@ -39,6 +40,13 @@ if TYPE_CHECKING:
 COLUMNS: Final = 100
 MOST_NAMES: Final = 12
 SIMULATED_KIND: Final = "SIMULATED"
+LIMITS: Final[Mapping[str, str]] = {
+    "budget": "what the licence allows",
+    "rate": "what its chips can do in the time they worked",
+    "energy": "what the energy they report can buy",
+    "pool": "what the treaty allows without a licence",
+}
+"""What each bound of a hidden total is, by the name of its kind."""
 
 _STATES: Final = {"COMPLIANT": "proven", "INCONCLUSIVE": "open", "VIOLATION": "broken"}
 
@@ -158,6 +166,7 @@ def _iter_people(result: ComplianceResult, told: Told) -> Iterator[tuple[str, st
     yield from _iter_makers(record)
     yield "Reports", _say_reports(result)
     yield "Counts", COUNTS_HIDDEN if treaty.is_confidential else COUNTS_IN_CLEAR
+    yield "This file", _say_exporter(result)
 
 
 def _iter_makers(record: PublicRecord) -> Iterator[tuple[str, str]]:
@@ -181,6 +190,14 @@ def _say_reports(result: ComplianceResult) -> str:
     return f"{result.report_count:,}, each signed by its chip; the time from {start} to {end} was judged"
 
 
+def _say_exporter(result: ComplianceResult) -> str:
+    if result.exporter is None:
+        return (
+            "signed by nobody: whoever made it may have left parts out or put others in, and answers for none"
+        )
+    return f"signed by {result.exporter}, who answers for it that no part is forged"
+
+
 def _iter_licences(result: ComplianceResult, record: PublicRecord) -> Iterator[tuple[str, str]]:
     votes = {
         vote.licence.statement.licence_id: vote
@@ -194,7 +211,10 @@ def _iter_licences(result: ComplianceResult, record: PublicRecord) -> Iterator[t
         label = f"Licence {licence.licence_id}"
         yield label, _say_run(use, votes[licence.licence_id])
         yield label, _say_consent(licence.licence_id, votes[licence.licence_id], record)
-        yield label, _say_use(use)
+        if use.used_flop is not None:
+            yield label, f"its chips report {format_flop(use.used_flop)} FLOP under it"
+    for total in result.totals:
+        yield f"Hidden total of {total.expected.name}", _say_total(total)
 
 
 def _say_run(use: LicenceUse, vote: Voting) -> str:
@@ -220,8 +240,21 @@ def _say_consent(licence_id: int, vote: Voting, record: PublicRecord) -> str:
     )
 
 
-def _say_use(use: LicenceUse) -> str:
-    return f"its chips report {format_flop(use.used_flop)} FLOP under it"
+def _say_total(total: ProvenTotal) -> str:
+    from vetonet.confidential.bounds import UNIT_FLOP
+
+    seen = total.expected.total
+    start, end = format_time(seen.start_ms), format_time(seen.end_ms)
+    what = (
+        f"over {_count(seen.report_count, 'report')} of {_count(seen.chip_count, 'chip')}, {start} to {end}"
+    )
+    proven = [
+        f"at most {format_flop(bound.units * UNIT_FLOP)} FLOP, {LIMITS[bound.kind]}" for bound in total.bounds
+    ]
+    missing = [LIMITS[kind] for kind in total.missing]
+    parts = [f"{total.operator_id} proves that it is {'; '.join(proven)}"] if proven else []
+    parts += [f"nothing proves that it is within {'; '.join(missing)}"] if missing else []
+    return f"{what}: {', and '.join(parts)}"
 
 
 def _iter_claim(number: int, result: ClaimResult, *, is_hidden: bool) -> Iterator[str]:

@@ -84,6 +84,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
                 target="vetonet.cli.explain:explain",
                 summary="Judge a bundle, and say in plain words what that means.",
             ),
+            "export": Entry(
+                target="vetonet.cli.export:export", summary="Make the bundle of what an operator keeps."
+            ),
             "ear": Entry(
                 target="vetonet.cli.ear:ear", summary="Make a verifier's key, or read a result one signed."
             ),

@@ -9,7 +9,7 @@ Jia et al. 2021).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final, TypeAlias
@@ -35,7 +35,7 @@ _SAMPLE: Final = b"vetonet transcript sample 1\n"
 _SAMPLE_BYTES: Final = 8
 
 
-class CheckOutcome(StrEnum):
+class SegmentOutcome(StrEnum):
     """What a party found when it computed the segments of a spot check again."""
 
     PASSED = "passed"
@@ -72,7 +72,7 @@ class TranscriptCommitment(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpotCheckChallenge(Statement):
+class SegmentChallenge(Statement):
     """That a party wants some segments of a transcript computed again; chance will say which.
 
     Attributes:
@@ -84,7 +84,7 @@ class SpotCheckChallenge(Statement):
         serial: makes two otherwise equal challenges different.
     """
 
-    TYPE: ClassVar[str] = "spot-check-challenge"
+    TYPE: ClassVar[str] = "segment-challenge"
 
     treaty_digest: bytes = member(1, DIGEST)
     epoch: int = member(2, uint(2**32))
@@ -103,7 +103,7 @@ class SpotCheckChallenge(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpotCheckFinding(Statement):
+class SegmentFinding(Statement):
     """What a party found; its word alone, which proves nothing to others.
 
     Attributes:
@@ -113,18 +113,18 @@ class SpotCheckFinding(Statement):
         segment: the first that failed or was withheld, else None.
     """
 
-    TYPE: ClassVar[str] = "spot-check-finding"
+    TYPE: ClassVar[str] = "segment-finding"
 
     treaty_digest: bytes = member(1, DIGEST)
     epoch: int = member(2, uint(2**32))
     party_id: str = member(3, tstr(64))
     challenge_digest: bytes = member(4, DIGEST)
-    outcome: CheckOutcome = member(5, one_of(CheckOutcome))
+    outcome: SegmentOutcome = member(5, one_of(SegmentOutcome))
     segment: int | None = member(6, uint(MAX_SEGMENTS), optional=True)
 
     def __post_init__(self) -> None:
         """Refuse a doubt without the segment that gives rise to it, and a segment without doubt (VN-19.8)."""
-        if (self.outcome is CheckOutcome.PASSED) != (self.segment is None):
+        if (self.outcome is SegmentOutcome.PASSED) != (self.segment is None):
             raise ValueError("expected the segment that failed or was withheld, and only there")
 
 
@@ -230,7 +230,7 @@ def open_transcript(data: bytes, treaty: Signed[Treaty]) -> Signed[TranscriptCom
     return signed
 
 
-def open_spot_check_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[SpotCheckChallenge]:
+def open_segment_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentChallenge]:
     """Return a challenge that a party of this treaty signed for itself (VN-19.7).
 
     Raises:
@@ -240,13 +240,13 @@ def open_spot_check_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[Spo
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party.
     """
-    signed = open_statement(data, SpotCheckChallenge, treaty.statement.party_keys)
+    signed = open_statement(data, SegmentChallenge, treaty.statement.party_keys)
     verify_treaty_reference(signed.statement, treaty)
     require_own_name(signed, signed.statement.challenger, treaty.statement, clause="VN-19.7")
     return signed
 
 
-def open_spot_check_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SpotCheckFinding]:
+def open_segment_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentFinding]:
     """Return a finding that a party of this treaty signed for itself (VN-19.8).
 
     Raises:
@@ -256,7 +256,7 @@ def open_spot_check_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SpotC
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party.
     """
-    signed = open_statement(data, SpotCheckFinding, treaty.statement.party_keys)
+    signed = open_statement(data, SegmentFinding, treaty.statement.party_keys)
     verify_treaty_reference(signed.statement, treaty)
     require_own_name(signed, signed.statement.party_id, treaty.statement, clause="VN-19.8")
     return signed
@@ -316,7 +316,7 @@ class Transcript:
 
     def compute_root(self) -> bytes:
         """Return what the commitment states."""
-        return Tree(segment.compute_leaf_hash() for segment in self.list_segments()).root_hash()
+        return build_segment_tree(self.list_segments()).root_hash()
 
     def reveal(self, index: int) -> RevealedSegment:
         """Return what a challenger has to be shown of one segment.
@@ -324,28 +324,29 @@ class Transcript:
         Raises:
             ValueError: there is no such segment.
         """
-        start, end = self.states[index : index + 2]
-        return reveal_segment(self.list_segments(), index, start=start, batch=self.batches[index], end=end)
+        segments = self.list_segments()
+        return self.reveal_from(segments, build_segment_tree(segments), index)
+
+    def reveal_from(self, segments: Sequence[Segment], tree: Tree, index: int) -> RevealedSegment:
+        """Return the same, where the leaves and their tree are at hand, whatever the leaves are said to be.
+
+        Raises:
+            ValueError: there is no such segment.
+        """
+        has_next = index + 1 < len(segments)
+        return RevealedSegment(
+            segment=segments[index],
+            proof=tree.inclusion_proof(index),
+            following=(segments[index + 1], tree.inclusion_proof(index + 1)) if has_next else None,
+            start=self.states[index],
+            batch=self.batches[index],
+            end=self.states[index + 1],
+        )
 
 
-def reveal_segment(
-    segments: Sequence[Segment], index: int, *, start: Salted, batch: Salted, end: Salted
-) -> RevealedSegment:
-    """Return one segment of a transcript with its proofs, whatever it is said to be about.
-
-    Raises:
-        ValueError: there is no such segment.
-    """
-    tree = Tree(segment.compute_leaf_hash() for segment in segments)
-    has_next = index + 1 < len(segments)
-    return RevealedSegment(
-        segment=segments[index],
-        proof=tree.inclusion_proof(index),
-        following=(segments[index + 1], tree.inclusion_proof(index + 1)) if has_next else None,
-        start=start,
-        batch=batch,
-        end=end,
-    )
+def build_segment_tree(segments: Iterable[Segment]) -> Tree:
+    """Return the tree whose root a commitment states."""
+    return Tree(segment.compute_leaf_hash() for segment in segments)
 
 
 def verify_segment(

@@ -7,10 +7,16 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
+from support.leak_plugin import activate
 
 from vetonet.crypto.rng import SeededRng
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whatever a test is about, it fails if a secret gets out in it."""
+    activate(config)
 
 
 @pytest.fixture(scope="session")

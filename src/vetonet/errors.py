@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 INSTALL_RIM: Final = ".venv/bin/pip install -e '.[rim]'"
+INSTALL_SIM: Final = ".venv/bin/pip install -e '.[sim]'"
 INSTALL_TPM: Final = ".ci/install-tpm, after swtpm, libtss2-dev, gcc and pkg-config of the system"
 """How the extras get installed, in a checkout: this project is on no package index."""
 

@@ -12,7 +12,7 @@ import pytest
 from vetonet.attestation.report import ComputeReport
 from vetonet.cli.demo.chip_evidence import spell_appraisal
 from vetonet.cli.demo.command import Performance, perform
-from vetonet.compliance.bundle import Bundle
+from vetonet.compliance.bundle import Bundle, compute_place
 from vetonet.crypto.statement import read_unverified
 from vetonet.sim.mlperf import MlperfWorkload, derive_workload
 from vetonet.sim.recorded_run import PARAMETERS, build_run, build_system
@@ -146,7 +146,7 @@ def test_verify_exits_1_on_a_forged_report(files: tuple[Path, Path], tmp_path: P
     bundle = Bundle.from_bytes(files[0].read_bytes())
     forged = bytearray(bundle.reports[5])
     forged[-1] ^= 1
-    reports = tuple(sorted({*bundle.reports[:5], *bundle.reports[6:], bytes(forged)}))
+    reports = tuple(sorted({*bundle.reports[:5], *bundle.reports[6:], bytes(forged)}, key=compute_place))
     path = tmp_path / "forged"
     path.write_bytes(replace(bundle, reports=reports).to_bytes())
     result = vetonet("verify", path, "--trust-root", files[1])

@@ -37,7 +37,7 @@ def judge(scene: Scene, kept: list[bool], junk: bytes, cut: int, moment: int) ->
         reports=[data for data, is_kept in zip(scene.reports, kept, strict=True) if is_kept]
         + [junk] * bool(junk),
         leaves=[scene.log.leaf(index) for index in range(size)],
-        checkpoint=scene.council.sign_head(scene.log, size),
+        checkpoint=scene.sign_head(size),
     )
 
 

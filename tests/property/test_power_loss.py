@@ -16,7 +16,7 @@ from support.power import Action, Fate, Trial
 from support.world import NOW_MS
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.registry import Registry
-from vetonet.attestation.report import UNIT_FLOP, ComputeReport, open_report
+from vetonet.attestation.report import ComputeReport, open_report
 from vetonet.attester.chip import Chip
 from vetonet.attester.manufacture import manufacture
 from vetonet.attester.nonvolatile import HandedOut, Kept, write_kept
@@ -42,7 +42,7 @@ from vetonet.storage.chip_store import _HEADER, ChipStore, _spell_header
 from vetonet.storage.flash import BLOCK_BYTES
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import compute_log_proof
-from vetonet.units import MS_PER_HOUR
+from vetonet.units import MS_PER_HOUR, UNIT_FLOP
 
 HOUR = MS_PER_HOUR
 WORK = 10**18

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import threading
 import time
@@ -218,7 +219,7 @@ def sign_batch(council: Council, *, operator_id: str = "op1", key: SigningKey | 
         window_start_ms=start,
         window_end_ms=start + MS_PER_HOUR,
         report_count=1,
-        root_hash=council.rng(32),
+        root_hash=hashlib.sha256(council.rng(32)).digest(),  # no raw draw: elsewhere that is a seed
     )
     return sign(batch, key or council.operator_keys[operator_id])
 

@@ -41,8 +41,6 @@ CONFIDENTIAL_ENERGY_STEP_J: Final = 100_000
 CONFIDENTIAL_TRAFFIC_STEP_BYTES: Final = 10**9
 """A confidential report rounds traffic up to this: what the links outside a fixed set carry in a second."""
 COMMITMENT_BYTES: Final = 33
-UNIT_FLOP: Final = 10**15
-"""A commitment counts FLOP in whole units of this, rounded down: a second of one large chip at full speed."""
 NO_DIGEST: Final = bytes(32)
 MAX_SNAPSHOTS: Final = 8
 CYCLES_PER_MS: Final = 10**6

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from vetonet.attestation.report import UNIT_FLOP
 from vetonet.crypto.pedersen import MAX_VALUE, Opening, compute_blinding
-from vetonet.units import Flop
+from vetonet.units import UNIT_FLOP, Flop
 
 _CONTEXT: Final = b"vetonet account 1\n"
 _NO_LICENCE: Final = bytes(8)
@@ -65,7 +64,7 @@ class OpeningTold:
 
 
 def open_account(account: Account, *, secret: bytes, ueid: bytes, counter: int) -> OpeningTold:
-    """Return what opens the commitment to an account in the report of this number.
+    """Return what opens the commitment to an account in the report of this number (VN-18.7).
 
     The blinding follows from the value too, as a nonce of RFC 6979 follows from the message: a chip that was
     put back and counts otherwise the second time commits under another blinding. Under the same one, the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any, Final
 
 import click
@@ -14,16 +15,19 @@ from vetonet.wire.address import parse_address
 __all__ = [
     "ADDRESS",
     "COUNT",
+    "DECIMAL",
     "DURATION",
     "FLOP",
     "NAME",
     "TIME",
     "parse_address",
+    "parse_decimal",
     "parse_name",
     "parse_time",
     "show",
 ]
 
+_DECIMAL: Final = re.compile(r"\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -42,6 +46,17 @@ def parse_time(text: str) -> Milliseconds:
         raise ValueError(msg)
     elapsed = parsed - datetime(1970, 1, 1, tzinfo=UTC)
     return (elapsed.days * 86_400 + elapsed.seconds) * MS_PER_S + elapsed.microseconds // MS_PER_S
+
+
+def parse_decimal(text: str) -> Fraction:
+    """Return the number, 0 or above, that a decimal such as ``0.1`` or ``30`` spells, exactly.
+
+    Raises:
+        ValueError: not such a number.
+    """
+    if not _DECIMAL.fullmatch(text.strip()):
+        raise ValueError(f"expected a decimal number of 0 or above, such as 0.1 or 30, got {show(text)}")
+    return Fraction(text.strip())
 
 
 def parse_name(text: str) -> str:
@@ -74,6 +89,7 @@ class _Parsed(click.ParamType[Any]):
 
 
 COUNT: Final = _Parsed("count", parse_count)
+DECIMAL: Final = _Parsed("number", parse_decimal)
 FLOP: Final = _Parsed("flop", parse_flop)
 DURATION: Final = _Parsed("duration", parse_duration)
 TIME: Final = _Parsed("time", parse_time)

@@ -1,52 +1,40 @@
 """The bundle: one file with everything a verifier needs, and one spelling (VN-10.1).
 
-The file is a CBOR sequence (RFC 8742) of parts ``[kind, bytes]``: a header, all leaves of the log in order,
-a checkpoint over them, the device sets, the reports, and a trailer with the SHA-256 of all before it. The
-trailer tells an accident from a forgery: a file with a wrong one is refused, nobody is accused.
+``Bundle`` holds one in memory, for building and for tests; a verifier reads the parts as a stream.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import IntEnum
 from itertools import pairwise
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
-from vetonet.attestation.report import UEID_BYTES
+from vetonet.attestation.report import UEID_BYTES, ComputeReport
+from vetonet.compliance.parts import MAX_SET_BYTES, PartKind, PartReader, iter_bundle
+from vetonet.crypto.cose import split_sign1
 from vetonet.crypto.merkle import compute_leaf_hash, compute_root
-from vetonet.encoding import cbor
 from vetonet.encoding.record import Record, bstr, many, member
 from vetonet.errors import EncodingError
+from vetonet.tlog.checkpoint import SignedCheckpoint
 
-MAGIC: Final = b"vetonet bundle 1"
-MAX_PART_BYTES: Final = 64 * 1024 * 1024
 MAX_SET_DEVICES: Final = 2**20
 
-
-class PartKind(IntEnum):
-    """What a part holds; parts come in this order."""
-
-    HEADER = 0
-    LEAF = 1
-    CHECKPOINT = 2
-    DEVICE_SET = 3
-    REPORT = 4
-    TRAILER = 5
+Place: TypeAlias = tuple[bytes, int, bytes]
+"""Where a report stands among others: its chip, its count, and its bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSet(Record):
     """The chips behind a device set root, so that a verifier can recompute it: their ueids, sorted."""
 
-    MAX_BYTES: ClassVar[int] = MAX_PART_BYTES
+    MAX_BYTES: ClassVar[int] = MAX_SET_BYTES
 
     ueids: tuple[bytes, ...] = member(1, many(bstr(UEID_BYTES), minimum=1, maximum=MAX_SET_DEVICES))
 
     def __post_init__(self) -> None:
         """Refuse a set that is unsorted or names a chip twice."""
-        if not _is_rising(self.ueids):
+        if not is_rising(self.ueids):
             msg = "expected rising ueids, each once"
             raise ValueError(msg)
 
@@ -62,114 +50,129 @@ class Bundle:
 
     Attributes:
         leaves: the whole log, from leaf 0, which is the treaty.
-        checkpoint: a signed checkpoint of just these leaves.
+        checkpoints: signed ones by rising size; the last is of just these leaves, earlier ones bound in time
+            what they hold.
         device_sets: the chips of the licences that reports name, by rising root.
-        reports: compute reports as signed, by rising bytes, none twice.
+        reports: compute reports as signed, in the order of ``compute_place``, none twice.
+        proofs: usage proofs as signed, by rising bytes, none twice.
+        export: the statement of whoever vouches that all these parts are genuine, or None.
     """
 
     leaves: tuple[bytes, ...] = field(repr=False)
-    checkpoint: bytes = field(repr=False)
-    device_sets: tuple[DeviceSet, ...] = field(repr=False)
-    reports: tuple[bytes, ...] = field(repr=False)
+    checkpoints: tuple[bytes, ...] = field(repr=False)
+    device_sets: tuple[DeviceSet, ...] = field(default=(), repr=False)
+    reports: tuple[bytes, ...] = field(default=(), repr=False)
+    proofs: tuple[bytes, ...] = field(default=(), repr=False)
+    export: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a bundle without a treaty, and parts in another than the one order."""
+        """Refuse a bundle without a treaty or checkpoint, and parts in another than the one order."""
         roots = [device_set.root_hash for device_set in self.device_sets]
-        if not self.leaves or not _is_rising(roots) or not _is_rising(self.reports):
-            msg = "expected leaves, and device sets and reports in rising order without repetition"
+        is_ordered = (
+            is_rising(roots) and is_rising(self.proofs) and is_rising(map(compute_place, self.reports))
+        )
+        if not self.leaves or not self.checkpoints or not is_ordered:
+            msg = "expected leaves, checkpoints, and device sets, reports and proofs in order, each once"
             raise EncodingError(msg)
+
+    @property
+    def checkpoint(self) -> bytes:
+        """The checkpoint over all leaves."""
+        return self.checkpoints[-1]
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """Yield the one spelling of this bundle, part by part."""
+        return iter_bundle(self._parts())
 
     def to_bytes(self) -> bytes:
         """Return the one spelling of this bundle."""
-        body = b"".join(_spell(kind, content) for kind, content in self._parts())
-        return body + _spell(PartKind.TRAILER, hashlib.sha256(body).digest())
+        return b"".join(self.iter_bytes())
 
     def _parts(self) -> Iterator[tuple[PartKind, bytes]]:
-        yield PartKind.HEADER, MAGIC
         yield from ((PartKind.LEAF, leaf) for leaf in self.leaves)
-        yield PartKind.CHECKPOINT, self.checkpoint
+        yield from ((PartKind.CHECKPOINT, checkpoint) for checkpoint in self.checkpoints)
         yield from ((PartKind.DEVICE_SET, device_set.to_bytes()) for device_set in self.device_sets)
         yield from ((PartKind.REPORT, report) for report in self.reports)
+        yield from ((PartKind.PROOF, proof) for proof in self.proofs)
+        if self.export is not None:
+            yield PartKind.EXPORT, self.export
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Bundle:
-        """Return the bundle that a file spells.
+    def from_bytes(cls, data: bytes | Iterable[bytes]) -> Bundle:
+        """Return the bundle that a file spells, given whole or in chunks.
 
         Raises:
             EncodingError: not a bundle, damaged, or not in its one spelling.
         """
         parts: dict[PartKind, list[bytes]] = {kind: [] for kind in PartKind}
-        for kind, content in _read_parts(data):
-            parts[kind].append(content)
-        if parts[PartKind.HEADER] != [MAGIC] or len(parts[PartKind.CHECKPOINT]) != 1:
-            msg = "expected a vetonet bundle, version 1, with one checkpoint"
-            raise EncodingError(msg)
-        _verify_trailer(data, parts[PartKind.TRAILER])
+        for part in PartReader(data):
+            parts[part.kind].append(part.content)
         return cls(
             leaves=tuple(parts[PartKind.LEAF]),
-            checkpoint=parts[PartKind.CHECKPOINT][0],
+            checkpoints=tuple(parts[PartKind.CHECKPOINT]),
             device_sets=tuple(DeviceSet.from_bytes(content) for content in parts[PartKind.DEVICE_SET]),
             reports=tuple(parts[PartKind.REPORT]),
+            proofs=tuple(parts[PartKind.PROOF]),
+            export=next(iter(parts[PartKind.EXPORT]), None),
         )
 
 
 def assemble_bundle(
-    leaves: Iterable[bytes], checkpoint: bytes, device_sets: Iterable[DeviceSet], reports: Iterable[bytes]
+    leaves: Iterable[bytes],
+    checkpoint: bytes,
+    device_sets: Iterable[DeviceSet] = (),
+    reports: Iterable[bytes] = (),
+    *,
+    earlier: Iterable[bytes] = (),
+    proofs: Iterable[bytes] = (),
 ) -> Bundle:
-    """Return the bundle of these parts, put into the one order.
+    """Return the bundle of these parts, put into the one order, each once.
+
+    Args:
+        leaves: all of the log, in order.
+        checkpoint: signed, over just these leaves.
+        device_sets: of its licences, in any order.
+        reports: as signed, in any order.
+        proofs: usage proofs as signed, in any order.
+        earlier: more checkpoints of the log; those of its size are left out, and of two of one size one.
 
     Raises:
-        EncodingError: there are no leaves.
+        EncodingError: there are no leaves, or something earlier is no checkpoint.
     """
     return Bundle(
         leaves=tuple(leaves),
-        checkpoint=checkpoint,
+        checkpoints=(*_arrange_checkpoints(earlier, checkpoint), checkpoint),
         device_sets=tuple(sorted(set(device_sets), key=lambda device_set: device_set.root_hash)),
-        reports=tuple(sorted(set(reports))),
+        reports=tuple(sorted(set(reports), key=compute_place)),
+        proofs=tuple(sorted(set(proofs))),
     )
 
 
-def _is_rising(values: Iterable[bytes]) -> bool:
-    return all(left < right for left, right in pairwise(values))
+def _arrange_checkpoints(earlier: Iterable[bytes], last: bytes) -> tuple[bytes, ...]:
+    found: dict[int, bytes] = {}
+    for data in sorted(earlier):
+        found.setdefault(_read_size(data), data)
+    size = _read_size(last) if found else 0
+    return tuple(found[place] for place in sorted(found) if place < size)
 
 
-def _spell(kind: PartKind, content: bytes) -> bytes:
-    return cbor.to_bytes([int(kind), content])
+def _read_size(checkpoint: bytes) -> int:
+    return SignedCheckpoint.from_bytes(checkpoint).checkpoint.tree_size
 
 
-def _read_parts(data: bytes) -> Iterator[tuple[PartKind, bytes]]:
-    """Yield the parts of a CBOR sequence, in order; every head is in its shortest form."""
-    offset, last = 0, PartKind.HEADER
-    while offset < len(data):
-        kind, start, end = _read_head(data, offset)
-        if kind < last or (last is PartKind.TRAILER):
-            msg = f"a {kind.name} part at byte {offset}, after a {last.name} part"
-            raise EncodingError(msg)
-        yield kind, data[start:end]
-        offset, last = end, kind
+def compute_place(report: bytes) -> Place:
+    """Return where these bytes stand among a bundle's reports: by chip and count, as batches count them.
+
+    What is no report stands before all that are.
+    """
+    try:
+        claims = ComputeReport.from_bytes(split_sign1(report, max_bytes=ComputeReport.MAX_BYTES).payload)
+    except EncodingError:
+        return b"", 0, report
+    return claims.ueid, claims.counter, report
 
 
-def _read_head(data: bytes, offset: int) -> tuple[PartKind, int, int]:
-    """Return kind, start and end of the part at ``offset``."""
-    head = data[offset : offset + 11]
-    if len(head) < 3 or head[0] != 0x82 or head[1] > max(PartKind):  # noqa: PLR2004  (array of two, small kind)
-        msg = f"not a vetonet bundle: no part at byte {offset}"
-        raise EncodingError(msg)
-    width = {**dict.fromkeys(range(0x40, 0x58), 0), 0x58: 1, 0x59: 2, 0x5A: 4}.get(head[2], -1)
-    if width < 0 or len(head) < 3 + width:
-        msg = f"not a vetonet bundle: the part at byte {offset} is no byte string that we read"
-        raise EncodingError(msg)
-    size = int.from_bytes(head[3 : 3 + width], "big") if width else head[2] - 0x40
-    start = offset + 3 + width
-    if start + size > len(data) or size > MAX_PART_BYTES or size < {0: 0, 1: 24, 2: 256, 4: 65536}[width]:
-        msg = f"the part at byte {offset} is cut off, too large, or its length is not in the shortest form"
-        raise EncodingError(msg)
-    return PartKind(head[1]), start, start + size
-
-
-def _verify_trailer(data: bytes, trailers: list[bytes]) -> None:
-    """Hold that the file is whole; who forges a bundle makes a new trailer, so this accuses nobody."""
-    size = len(_spell(PartKind.TRAILER, bytes(32)))
-    if trailers != [hashlib.sha256(data[:-size]).digest()]:
-        msg = "the bundle is damaged: its last part is not the SHA-256 of what stands before it"
-        raise EncodingError(msg)
+def is_rising(values: Iterable[bytes] | Iterable[Place]) -> bool:
+    """Whether each of these is more than the one before it."""
+    pairs: Iterable[tuple[Any, Any]] = pairwise(values)
+    return all(left < right for left, right in pairs)

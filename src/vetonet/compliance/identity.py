@@ -8,25 +8,25 @@ its chip was idle, which its owner owes, whatever its maker thinks of the chip.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
 from vetonet.attestation.enrolment import EnrolledDevice
 from vetonet.attestation.revocation import RevocationList
-from vetonet.compliance.evidence import Evidence, Usage, about
+from vetonet.compliance.case import Found
+from vetonet.compliance.evidence import Chain, Usage, about
+from vetonet.compliance.findings import Undecided
 from vetonet.compliance.public_record import PublicRecord
-from vetonet.compliance.publication import Publication
 from vetonet.errors import Problem
 from vetonet.units import Milliseconds, format_time
 
 
-def find_maker_problems(record: PublicRecord, evidence: Evidence) -> Iterator[Problem]:
+def find_maker_problems(record: PublicRecord, makers: AbstractSet[str]) -> Iterator[Problem]:
     """Yield the makers that the log convicts of giving one identity twice, if chips of theirs reported.
 
     What another maker did is nothing to a bundle without its chips (VN-17.4).
     """
-    makers = {usage.device.enrolment.endorser_id for usage in evidence.iter_usages()}
     for logged in record.registry.convictions:
         conviction = logged.conviction
         if conviction.kind.is_of_maker and conviction.endorser_id in makers:
@@ -34,33 +34,36 @@ def find_maker_problems(record: PublicRecord, evidence: Evidence) -> Iterator[Pr
             yield Problem(reason="maker-equivocated", detail=detail, culprit=conviction.endorser_id)
 
 
-def find_identity_problems(
-    record: PublicRecord, evidence: Evidence, publication: Publication, now: Milliseconds
-) -> Iterator[Problem]:
-    """Yield what revocation lists and conflicts of the log say against the reports (VN-17.3, VN-17.4)."""
-    yield from _judge_lists(record, evidence, now)
-    for chain in evidence.chains.values():
-        yield from _judge_retired(record, chain)
-        for mark in _list_marks(record, chain[0].device):
-            for usage in chain:
-                batch_leaf = publication.committed.get(usage.report.data)
-                yield from _judge_usage(usage, mark, batch_leaf, record.checkpoint_sizes)
+def find_chip_problems(record: PublicRecord, chain: Chain) -> Iterator[Found]:
+    """Yield what retirements, revocation lists and conflicts of the log say against reports of a chip."""
+    yield from _judge_retired(record, chain)
+    for mark in _list_marks(record, chain.device):
+        for usage in chain.usages:
+            yield _judge_usage(usage, mark, record.checkpoint_sizes)
 
 
-def _judge_retired(record: PublicRecord, chain: Sequence[Usage]) -> Iterator[Problem]:
+def _judge_retired(record: PublicRecord, chain: Chain) -> Iterator[Problem]:
     """A chip that is out of service works no more (VN-8.5); that it is idle it may still say."""
-    leaf_index = record.retirement_leaves.get(chain[0].device.ueid)
+    leaf_index = record.retirement_leaves.get(chain.device.ueid)
     if leaf_index is None:
         return
-    for usage in chain:
+    for usage in chain.usages:
         is_later = record.checkpoint_sizes.get(usage.claims.checkpoint_digest, 0) > leaf_index
-        if is_later and (usage.flop or usage.claims.licence_id is not None):
+        if is_later and (usage.has_worked or usage.claims.licence_id is not None):
             yield about(usage, "device-retired", f"is of work after leaf {leaf_index} retired its chip")
 
 
-def _judge_lists(record: PublicRecord, evidence: Evidence, now: Milliseconds) -> Iterator[Problem]:
-    """Each maker of a chip that reported has a list that counts up to its newest report."""
-    for maker, until_ms in sorted(_compute_ends(evidence).items()):
+def find_list_problems(
+    record: PublicRecord, ends: Mapping[str, Milliseconds], now: Milliseconds
+) -> Iterator[Problem]:
+    """Yield each maker that has no list which counts up to the newest report of its chips (VN-17.3).
+
+    Args:
+        record: whose lists count.
+        ends: until when the chips of each maker reported.
+        now: when the judgement is made.
+    """
+    for maker, until_ms in sorted(ends.items()):
         listed = record.registry.revocations.find_newest(maker)
         if listed is None:
             detail = f"the log holds no revocation list of {maker!r}"
@@ -79,14 +82,6 @@ def _covers(listed: RevocationList, until_ms: Milliseconds, now: Milliseconds) -
     return listed.issued_ms <= now and until_ms <= listed.expires_ms
 
 
-def _compute_ends(evidence: Evidence) -> Mapping[str, Milliseconds]:
-    ends: dict[str, Milliseconds] = defaultdict(int)
-    for usage in evidence.iter_usages():
-        maker = usage.device.enrolment.endorser_id
-        ends[maker] = max(ends[maker], usage.claims.window_end_ms)
-    return ends
-
-
 _Mark: TypeAlias = tuple[int, str, str]
 """Since which leaf a chip does not count any more, the reason code, and the same for people."""
 
@@ -99,14 +94,14 @@ def _list_marks(record: PublicRecord, device: EnrolledDevice) -> Iterator[_Mark]
         yield cloned.leaf_index, "device-cloned", f"leaf {cloned.leaf_index} convicts of being cloned"
 
 
-def _judge_usage(
-    usage: Usage, mark: _Mark, batch_leaf: int | None, sizes: Mapping[bytes, int]
-) -> Iterator[Problem]:
+def _judge_usage(usage: Usage, mark: _Mark, sizes: Mapping[bytes, int]) -> Found:
+    """Return what a report is worth; nothing is wrong with one that a batch before the mark commits to."""
     leaf_index, reason, what = mark
-    if batch_leaf is not None and batch_leaf < leaf_index:
-        return
-    is_idle = usage.claims.licence_id is None and not usage.flop
+    is_idle = usage.claims.licence_id is None and not usage.has_worked
     if sizes.get(usage.claims.checkpoint_digest, 0) > leaf_index and not is_idle:
-        yield about(usage, reason, f"was made by a chip that {what}, and later than that")
+        problem = about(usage, reason, f"was made by a chip that {what}, and later than that")
     else:
-        yield about(usage, "device-undated", f"may be later than its chip's end: {what}")
+        problem = about(usage, "device-undated", f"may be later than its chip's end: {what}")
+    if usage.batch_leaf is not None and usage.batch_leaf < leaf_index:
+        return Undecided(batch_leaf=usage.batch_leaf, committed=None, otherwise=problem)
+    return problem

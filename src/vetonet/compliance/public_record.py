@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
@@ -12,13 +14,14 @@ from vetonet.attestation.report import ReportBatch
 from vetonet.attestation.revocation import RevocationList
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.trust_root import TrustRoot
+from vetonet.crypto.merkle import MerkleEdge, compute_leaf_hash
 from vetonet.crypto.statement import CONFLICT, Signed, read_kind, read_unverified
 from vetonet.errors import (
     ComplianceError,
     EncodingError,
     Problem,
+    ProofError,
     ProtocolError,
-    RefusedError,
     VerificationError,
 )
 from vetonet.policy.lease import Lease
@@ -26,8 +29,9 @@ from vetonet.policy.licence import Licence
 from vetonet.policy.motion import Resolution
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.tlog.checkpoint import Checkpoint
-from vetonet.tlog.log import Log
+from vetonet.tlog.clock import WitnessClock, compute_latest_s
 from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy, verify_cosigned
+from vetonet.units import MS_PER_S, Milliseconds
 from vetonet.voting.ledger import KINDS as VOTING_KINDS
 from vetonet.voting.ledger import Ledger, read_leaf
 
@@ -38,9 +42,11 @@ class PublicRecord:
 
     Attributes:
         treaty: as pinned by the trust root.
-        treaty_digests: of that one and of each that the log puts in force after it.
+        treaties: that one and each that the log puts in force after it, in order.
+        treaty_digests: of all of them.
         checkpoint: signed by the treaty's log, over all the leaves.
-        log: the leaves, for roots of earlier sizes.
+        checkpoint_sizes: the size of each checkpoint that the log could sign so far, by its digest.
+        latest_ms: by when there was a log of at least this size, by rising size (VN-11.9).
         ledger: the votes.
         registry: the chips.
         batches: the operators' report batches with their leaf indices.
@@ -51,13 +57,14 @@ class PublicRecord:
         alias_leaves: where each alias key was endorsed, by its key id.
         problems: leaves that the rules would not have let in; nobody is accused of them.
         licences: the licences in the log, by licence id.
-        checkpoint_sizes: the size of each checkpoint that the log could sign so far, by its digest.
     """
 
     treaty: Signed[Treaty] = field(repr=False)
+    treaties: tuple[Signed[Treaty], ...] = field(repr=False)
     treaty_digests: frozenset[bytes] = field(repr=False)
     checkpoint: Checkpoint
-    log: Log = field(repr=False)
+    checkpoint_sizes: Mapping[bytes, int] = field(repr=False)
+    latest_ms: tuple[tuple[int, Milliseconds], ...] = field(repr=False)
     ledger: Ledger = field(repr=False)
     registry: Registry = field(repr=False)
     batches: tuple[tuple[int, Signed[ReportBatch]], ...] = field(default=(), repr=False)
@@ -69,55 +76,121 @@ class PublicRecord:
     problems: tuple[Problem, ...] = ()
 
     licences: Mapping[int, Licence] = field(init=False, repr=False, compare=False)
-    checkpoint_sizes: Mapping[bytes, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Compute once what is asked for with every report."""
         votes = self.ledger.votes.values()
         granted = [vote.licence.statement for vote in votes if vote.licence is not None]
         object.__setattr__(self, "licences", {licence.licence_id: licence for licence in granted})
-        sizes = range(1, self.checkpoint.tree_size + 1)
-        known = {self.log.checkpoint(size).digest: size for size in sizes}
-        object.__setattr__(self, "checkpoint_sizes", known)
+
+    def find_latest_ms(self, leaf_index: int) -> Milliseconds | None:
+        """Return the time after which a leaf was not made, by the first checkpoint that holds it, or None."""
+        place = bisect_right(self.latest_ms, leaf_index, key=_size_of)
+        return self.latest_ms[place][1] if place < len(self.latest_ms) else None
+
+
+def _size_of(entry: tuple[int, Milliseconds]) -> int:
+    return entry[0]
+
+
+class LogReader:
+    """Reads the leaves and checkpoints of a bundle one by one, and holds none of them."""
+
+    def __init__(self, trust_root: TrustRoot) -> None:
+        """Begin before leaf 0."""
+        self._trust_root = trust_root
+        self._edge = MerkleEdge()
+        self._reading: RecordReader | None = None
+        self._treaty: Signed[Treaty] | None = None
+        self._sizes: dict[bytes, int] = {}
+        self._cosigned: list[CosignedCheckpoint] = []
+
+    def read_leaf(self, data: bytes) -> None:
+        """Take the next leaf.
+
+        Raises:
+            EncodingError, VerificationError: it is leaf 0 and not the treaty that is pinned.
+        """
+        leaf_index = self._edge.size
+        if self._treaty is None or self._reading is None:
+            self._treaty = _open_pinned_treaty(data, self._trust_root)
+            self._reading = RecordReader(self._treaty)
+        else:
+            self._reading.read_or_note(leaf_index, data)
+        self._edge.append(compute_leaf_hash(data))
+        origin = self._treaty.statement.log_origin
+        size, root_hash = self._edge.size, self._edge.root_hash
+        self._sizes[Checkpoint(origin=origin, tree_size=size, root_hash=root_hash).digest] = size
+
+    def read_checkpoint(self, data: bytes) -> None:
+        """Step 2: the treaty's log signed a checkpoint, its quorum of witnesses did, and nobody else.
+
+        Raises:
+            EncodingError, VerificationError: something else, or not larger than the one before.
+        """
+        if self._treaty is None:
+            raise EncodingError("a checkpoint without any leaf")
+        cosigned = verify_cosigned(data, LogPolicy.under(self._treaty.statement))
+        size = cosigned.checkpoint.tree_size
+        if self._cosigned and size <= self._cosigned[-1].checkpoint.tree_size:
+            raise EncodingError(f"a checkpoint of size {size} after one that is as large")
+        if self._sizes.get(cosigned.checkpoint.digest) != size:
+            detail = f"the {self._edge.size} leaves are not those of the checkpoint of size {size}"
+            raise ComplianceError(detail, problems=(Problem(reason="other-log", detail=detail),))
+        self._cosigned.append(cosigned)
+
+    def conclude(self) -> PublicRecord:
+        """Step 3: the leaves are exactly those that the last checkpoint commits to; return what they say.
+
+        Raises:
+            EncodingError, ComplianceError: it is of a smaller log, or there is none.
+        """
+        reading, treaty = self._reading, self._treaty
+        if reading is None or treaty is None or not self._cosigned:
+            raise EncodingError("a bundle without a treaty and a checkpoint")
+        checkpoint = self._cosigned[-1].checkpoint
+        if checkpoint.tree_size != self._edge.size:
+            detail = (
+                f"the {self._edge.size} leaves are not those of the checkpoint of size {checkpoint.tree_size}"
+            )
+            raise ComplianceError(detail, problems=(Problem(reason="other-log", detail=detail),))
+        return PublicRecord(
+            treaty=treaty,
+            treaties=tuple(reading.treaties),
+            treaty_digests=frozenset(reading.treaty_digests),
+            checkpoint=checkpoint,
+            checkpoint_sizes=self._sizes,
+            latest_ms=tuple(_list_bounds(self._cosigned, treaty.statement)),
+            ledger=reading.ledger,
+            registry=reading.registry,
+            batches=tuple(reading.batches),
+            licence_leaves=reading.licence_leaves,
+            lease_leaves=reading.lease_leaves,
+            enrolment_leaves=reading.enrolment_leaves,
+            retirement_leaves=reading.retirement_leaves,
+            alias_leaves=reading.alias_leaves,
+            problems=tuple(reading.problems),
+        )
 
 
 def read_public_record(bundle: Bundle, trust_root: TrustRoot) -> PublicRecord:
-    """Return what the log says, once it is certain whose log it is.
-
-    Args:
-        bundle: as read from the file.
-        trust_root: whose treaty counts.
+    """Return what the log of a bundle in memory says, once it is certain whose log it is.
 
     Raises:
         EncodingError, VerificationError: not a bundle of this treaty, or not a log that its log key signed;
             such a bundle cannot be judged at all.
     """
-    treaty = _open_pinned_treaty(bundle, trust_root)
-    checkpoint = _verify_checkpoint(bundle, treaty).checkpoint
-    log = _rebuild_log(bundle, checkpoint)
-    reading = RecordReader(treaty)
-    for leaf_index, data in enumerate(bundle.leaves[1:], start=1):
-        reading.read_or_note(leaf_index, data)
-    return PublicRecord(
-        treaty=treaty,
-        treaty_digests=frozenset(reading.treaty_digests),
-        checkpoint=checkpoint,
-        log=log,
-        ledger=reading.ledger,
-        registry=reading.registry,
-        batches=tuple(reading.batches),
-        licence_leaves=reading.licence_leaves,
-        lease_leaves=reading.lease_leaves,
-        enrolment_leaves=reading.enrolment_leaves,
-        retirement_leaves=reading.retirement_leaves,
-        alias_leaves=reading.alias_leaves,
-        problems=tuple(reading.problems),
-    )
+    reader = LogReader(trust_root)
+    for leaf in bundle.leaves:
+        reader.read_leaf(leaf)
+    for checkpoint in bundle.checkpoints:
+        reader.read_checkpoint(checkpoint)
+    return reader.conclude()
 
 
-def _open_pinned_treaty(bundle: Bundle, trust_root: TrustRoot) -> Signed[Treaty]:
+def _open_pinned_treaty(data: bytes, trust_root: TrustRoot) -> Signed[Treaty]:
     """Step 1: leaf 0 is the treaty that the trust root pins, signed by all its parties."""
-    treaty = open_treaty(bundle.leaves[0])
+    treaty = open_treaty(data)
     if treaty.payload_digest != trust_root.treaty_digest:
         detail = (
             f"the bundle is about treaty {treaty.payload_digest.hex()[:16]} ({treaty.statement.name!r}), "
@@ -127,24 +200,14 @@ def _open_pinned_treaty(bundle: Bundle, trust_root: TrustRoot) -> Signed[Treaty]
     return treaty
 
 
-def _verify_checkpoint(bundle: Bundle, treaty: Signed[Treaty]) -> CosignedCheckpoint:
-    """Step 2: the treaty's log signed the checkpoint, its quorum of witnesses did, and nobody else."""
-    return verify_cosigned(bundle.checkpoint, LogPolicy.under(treaty.statement))
-
-
-def _rebuild_log(bundle: Bundle, checkpoint: Checkpoint) -> Log:
-    """Step 3: the leaves are exactly those that the checkpoint commits to."""
-    try:
-        log = Log(checkpoint.origin, bundle.leaves)
-    except RefusedError as error:
-        msg = f"a leaf that no log of ours holds: {error}"
-        raise EncodingError(msg) from error
-    if log.checkpoint() != checkpoint:
-        detail = (
-            f"the {len(bundle.leaves)} leaves are not those of the checkpoint of size {checkpoint.tree_size}"
-        )
-        raise ComplianceError(detail, problems=(Problem(reason="other-log", detail=detail),))
-    return log
+def _list_bounds(
+    cosigned: Iterable[CosignedCheckpoint], treaty: Treaty
+) -> Iterator[tuple[int, Milliseconds]]:
+    """Yield the size of each checkpoint and the time after which none of its leaves was made (VN-11.9)."""
+    clock = WitnessClock.under(LogPolicy.under(treaty), max_colluding=treaty.max_colluding)
+    for each in cosigned:
+        with contextlib.suppress(ProofError):  # too few said when
+            yield each.checkpoint.tree_size, compute_latest_s([each], clock) * MS_PER_S
 
 
 class RecordReader:
@@ -152,7 +215,8 @@ class RecordReader:
 
     Attributes:
         ledger: the votes.
-        treaty_digests: of all treaties that were in force.
+        treaties: all that were in force, in order.
+        treaty_digests: of all of them.
         registry: the chips.
         batches: the operators' report batches with their leaf indices.
         licence_leaves, enrolment_leaves, retirement_leaves: where each stands, by licence id or ueid.
@@ -164,6 +228,7 @@ class RecordReader:
     def __init__(self, treaty: Signed[Treaty]) -> None:
         """Begin after leaf 0, which is the treaty."""
         self.ledger = Ledger(treaty=treaty)
+        self.treaties = [treaty]
         self.treaty_digests = {treaty.payload_digest}
         self.registry = Registry()
         self.batches: list[tuple[int, Signed[ReportBatch]]] = []
@@ -211,7 +276,9 @@ class RecordReader:
     def _read_vote(self, kind: str, leaf_index: int, data: bytes) -> None:
         before = self.ledger.licensed.keys()
         self.ledger = read_leaf(self.ledger, leaf_index, data)
-        self.treaty_digests.add(self.ledger.treaty.payload_digest)
+        if self.ledger.treaty.payload_digest not in self.treaty_digests:
+            self.treaties.append(self.ledger.treaty)
+            self.treaty_digests.add(self.ledger.treaty.payload_digest)
         if kind == Lease.TYPE:
             lease = read_unverified(data, Lease)  # which the ledger has just verified
             self.lease_leaves[lease.licence_id, lease.number] = leaf_index

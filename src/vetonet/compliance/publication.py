@@ -1,78 +1,94 @@
 """Step 7: which batch of the log commits to which reports (VN-9.4, VN-10.5).
 
 What a batch commits to, its operator cannot take back; a report that no batch of the bundle's log commits to
-may have come later than the log ends. Other steps accuse only over committed reports.
+may have come later than the log ends. Other steps accuse only over committed reports. Reports come in the
+order in which batches hash them, so of each batch only the right edge of its tree is kept.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from typing import Final, TypeAlias
 
-from vetonet.attestation.report import ReportBatch, compute_batch_root
-from vetonet.compliance.evidence import Evidence, Usage, about
+from vetonet.attestation.enrolment import EnrolledDevice
+from vetonet.attestation.report import ComputeReport, ReportBatch
+from vetonet.compliance.findings import Findings
 from vetonet.compliance.public_record import PublicRecord
+from vetonet.crypto.merkle import MerkleEdge, compute_leaf_hash
+from vetonet.crypto.statement import Signed
 from vetonet.errors import Problem
 from vetonet.units import Milliseconds, format_time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class _Window:
+    """A batch of the log, and the edge of the tree of the reports that fell into its window so far."""
+
+    __slots__ = ("batch", "edge", "leaf_index")
+
+    def __init__(self, leaf_index: int, batch: ReportBatch) -> None:
+        self.leaf_index, self.batch, self.edge = leaf_index, batch, MerkleEdge()
+
+
+_Windows: TypeAlias = tuple[list[Milliseconds], list[_Window]]
+"""The starts of one operator's and licence's batches, which do not overlap, and those, both rising."""
+
+
+_NONE: Final[_Windows] = ([], [])
+
+
 class Publication:
-    """How the reports and the batches of the log fit together.
+    """How the reports and the batches of the log fit together; grows in place, report by report."""
 
-    Attributes:
-        committed: for each report that a batch commits to, by its bytes, the leaf of that batch.
-        problems: batches whose reports are not all there, or others, and reports in no batch.
-    """
+    __slots__ = ("_batches", "_grace_ms", "_now", "_windows", "findings")
 
-    committed: Mapping[bytes, int] = field(repr=False)
-    problems: tuple[Problem, ...]
+    def __init__(self, record: PublicRecord, now: Milliseconds) -> None:
+        """Begin with the batches of the log and no report."""
+        self.findings = Findings()
+        self._now, self._grace_ms = now, record.treaty.statement.report_grace_ms
+        self._batches = [_Window(leaf_index, signed.statement) for leaf_index, signed in record.batches]
+        self._windows: dict[tuple[str, int | None], _Windows] = defaultdict(lambda: ([], []))
+        for window in sorted(self._batches, key=lambda window: window.batch.window_start_ms):
+            starts, windows = self._windows[window.batch.operator_id, window.batch.licence_id]
+            starts.append(window.batch.window_start_ms)
+            windows.append(window)
 
+    def take(self, report: Signed[ComputeReport], device: EnrolledDevice) -> int | None:
+        """Count a genuine report into the batch whose window holds its interval; return that batch's leaf."""
+        claims, owner = report.statement, device.enrolment.owner
+        starts, windows = self._windows.get((owner, claims.licence_id), _NONE)
+        place = bisect_right(starts, claims.window_start_ms) - 1
+        if place >= 0 and claims.window_end_ms <= windows[place].batch.window_end_ms:
+            windows[place].edge.append(compute_leaf_hash(report.data))
+            return windows[place].leaf_index
+        self.findings.note(self._tell_unpublished(claims, owner))
+        return None
 
-def match_batches(record: PublicRecord, evidence: Evidence, now: Milliseconds) -> Publication:
-    """Return which reports the batches of the log commit to, and where they do not fit."""
-    waiting = _group(evidence.iter_usages())
-    committed: dict[bytes, int] = {}
-    problems: list[Problem] = []
-    for leaf_index, signed in record.batches:
-        usages, batch = _take(waiting, signed.statement), signed.statement
-        found = tuple(_compare(leaf_index, batch, usages))
-        problems += found
-        if not found:
-            committed |= {usage.report.data: leaf_index for usage in usages}
-    problems += _list_unpublished(waiting, record.treaty.statement.report_grace_ms, now)
-    return Publication(committed=committed, problems=tuple(problems))
+    def _tell_unpublished(self, claims: ComputeReport, owner: str) -> Problem:
+        deadline = claims.window_end_ms + self._grace_ms
+        reason = "report-pending" if self._now < deadline else "report-unpublished"
+        detail = (
+            f"report {claims.counter} of chip {claims.ueid.hex()[:16]} is in no batch of the log; "
+            f"due by {format_time(deadline)}"
+        )
+        return Problem(reason=reason, detail=detail, culprit=owner)
 
+    def judge_publication(self) -> frozenset[int]:
+        """Step 13: the reports are those that the operators' batches in the log commit to.
 
-_Waiting = dict[tuple[str, int | None], list[Usage]]
-"""Reports that no batch has claimed yet, by owner and licence, in the order of their beginnings."""
-
-
-def _group(usages: Iterable[Usage]) -> _Waiting:
-    waiting: _Waiting = defaultdict(list)
-    for usage in sorted(usages, key=_start_of):
-        waiting[usage.device.enrolment.owner, usage.claims.licence_id].append(usage)
-    return waiting
-
-
-def _start_of(usage: Usage) -> Milliseconds:
-    return usage.claims.window_start_ms
-
-
-def _take(waiting: _Waiting, batch: ReportBatch) -> list[Usage]:
-    """Take the reports of a batch's operator and licence whose intervals lie in its window."""
-    candidates = waiting[batch.operator_id, batch.licence_id]
-    first = bisect_left(candidates, batch.window_start_ms, key=_start_of)
-    last = bisect_left(candidates, batch.window_end_ms, key=_start_of)
-    begun = candidates[first:last]
-    candidates[first:last] = [usage for usage in begun if usage.claims.window_end_ms > batch.window_end_ms]
-    return [usage for usage in begun if usage.claims.window_end_ms <= batch.window_end_ms]
+        Returns:
+            The leaves of the batches that commit to just the reports in their windows, once all were taken.
+        """
+        found = {window.leaf_index: tuple(_compare(window)) for window in self._batches}
+        for problems in found.values():
+            self.findings.note_all(problems)
+        return frozenset(leaf_index for leaf_index, problems in found.items() if not problems)
 
 
-def _compare(leaf_index: int, batch: ReportBatch, usages: Sequence[Usage]) -> Iterator[Problem]:
-    missing = batch.report_count - len(usages)
+def _compare(window: _Window) -> Iterator[Problem]:
+    leaf_index, batch, edge = window.leaf_index, window.batch, window.edge
+    missing = batch.report_count - edge.size
     if missing > 0:
         detail = (
             f"{missing} of the {batch.report_count} reports of batch leaf {leaf_index} are not in the bundle"
@@ -81,14 +97,6 @@ def _compare(leaf_index: int, batch: ReportBatch, usages: Sequence[Usage]) -> It
     elif missing < 0:
         detail = f"{-missing} reports more than batch leaf {leaf_index} counts for its window"
         yield Problem(reason="report-unpublished", detail=detail, culprit=batch.operator_id)
-    elif compute_batch_root([usage.report for usage in usages]) != batch.root_hash:
+    elif edge.root_hash != batch.root_hash:
         detail = f"the reports are not those that batch leaf {leaf_index} commits to"
         yield Problem(reason="batch-mismatch", detail=detail, culprit=batch.operator_id)
-
-
-def _list_unpublished(waiting: _Waiting, grace_ms: Milliseconds, now: Milliseconds) -> Iterator[Problem]:
-    for usages in waiting.values():
-        for usage in usages:
-            deadline = usage.claims.window_end_ms + grace_ms
-            reason = "report-pending" if now < deadline else "report-unpublished"
-            yield about(usage, reason, f"is in no batch of the log; due by {format_time(deadline)}")

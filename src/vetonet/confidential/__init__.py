@@ -1,1 +1,1 @@
-"""What a verifier may learn of a count without seeing it: commitments and proofs about their totals."""
+"""What a verifier may learn of counts without seeing them: hidden totals, bounds and proofs (VN-18)."""

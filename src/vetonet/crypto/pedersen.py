@@ -201,6 +201,39 @@ def sum_openings(openings: Sequence[Opening]) -> Opening:
     return Opening(value=value, blinding=_sum_blindings([opening.blinding for opening in openings]))
 
 
+def compute_remainder(limit: int, total: Commitment) -> Commitment:
+    """Return the commitment to what a limit leaves over a committed total: limit*H - C.
+
+    Whoever proves that it commits to a count proves that the total is within the limit.
+
+    Raises:
+        ValueError: the limit lies outside 0 to 2**64 - 1.
+        ProofError: the points cancel out, so the total was committed to without a blinding.
+    """
+    if not 0 <= limit <= MAX_VALUE:
+        msg = f"a limit lies between 0 and {MAX_VALUE}"
+        raise ValueError(msg)
+    negated = secp256k1.negate_point(total.point)
+    if limit == 0:  # 0*H is the point at infinity, which has no spelling
+        return Commitment(point=negated)
+    limited = secp256k1.multiply_point(VALUE_GENERATOR, limit.to_bytes(secp256k1.SCALAR_BYTES, "big"))
+    return _commitment(secp256k1.add_points((limited, negated)))
+
+
+def compute_remainder_opening(limit: int, opening: Opening) -> Opening:
+    """Return the opening of ``compute_remainder`` over the commitment to this opening.
+
+    Raises:
+        ValueError: the limit is above 2**64 - 1.
+        ProofError: the value is above the limit.
+    """
+    if opening.value > limit:
+        msg = "the committed value is above the limit"
+        raise ProofError(msg)
+    blinding = secp256k1.ORDER - int.from_bytes(opening.blinding, "big")
+    return Opening(value=limit - opening.value, blinding=blinding.to_bytes(secp256k1.SCALAR_BYTES, "big"))
+
+
 def _sum_blindings(blindings: Sequence[bytes]) -> bytes:
     total = sum(int.from_bytes(blinding, "big") for blinding in blindings) % secp256k1.ORDER
     if total == 0:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from vetonet.crypto import cose
 from vetonet.crypto.keys import KEY_ID_BYTES, Algorithm, PublicKey, SigningKey
@@ -44,7 +44,7 @@ S = TypeVar("S", bound=Statement)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed(Generic[S]):
-    """A statement together with the bytes that were verified; only ``open_*`` makes one.
+    """A statement together with the bytes that were verified; only ``open_*`` and ``Claimed`` make one.
 
     Attributes:
         statement: the parsed content.
@@ -215,6 +215,62 @@ def verify_statement(data: bytes, kind: type[Statement], keys: Keys) -> Verified
     key, parts = _split(data, kind, keys)
     key.verify(parts.message, parts.signature)
     return Verified(signer=key, payload=parts.payload)
+
+
+class Claimed(NamedTuple, Generic[S]):
+    """A statement by one signer that was read and not verified: for whoever must know first what it says.
+
+    A tuple, because a verifier makes very many.
+
+    Attributes:
+        statement: what it says, if it is genuine.
+        algorithm, key_id: of the key that must have signed it.
+        data: the whole COSE_Sign1 as received.
+        parts: the same, taken apart.
+    """
+
+    statement: S
+    algorithm: Algorithm
+    key_id: bytes
+    data: bytes
+    parts: cose.Sign1Parts
+
+    @classmethod
+    def from_bytes(cls, data: bytes, kind: type[S]) -> Claimed[S]:
+        """Return what untrusted bytes of a COSE_Sign1 claim.
+
+        Raises:
+            EncodingError: another structure, type or spelling.
+        """
+        parts = cose.split_sign1(data, max_bytes=kind.MAX_BYTES)
+        algorithm, key_id = _parse_protected(parts.protected, kind.TYPE)
+        statement = kind.from_bytes(parts.payload)
+        return Claimed(statement, algorithm, key_id, data, parts)
+
+    def find_signer(self, keys: Keys) -> PublicKey:
+        """Return the key that must have signed it.
+
+        Raises:
+            UnknownPartyError: it is not among ``keys``.
+        """
+        key = keys.get(self.key_id)
+        if key is None or key.algorithm != self.algorithm:
+            msg = f"{_with_article(self.statement.TYPE)} statement by an unknown key {self.key_id.hex()[:16]}"
+            raise UnknownPartyError(msg, clause="VN-2.2")
+        return key
+
+    def verify(self, key: PublicKey) -> Signed[S]:
+        """Return it as signed by ``key``, which ``find_signer`` gave.
+
+        Raises:
+            InvalidSignatureError: the signature does not verify.
+        """
+        key.verify(self.parts.message, self.parts.signature)
+        return self.vouch(key)
+
+    def vouch(self, key: PublicKey) -> Signed[S]:
+        """Return it as signed by ``key``, where a verified statement of that key names just these bytes."""
+        return Signed(statement=self.statement, signers=(key,), data=self.data, payload=self.parts.payload)
 
 
 def open_statements(items: Sequence[bytes], kind: type[S], keys: Keys) -> list[Signed[S]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, TypeVar
 
 from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, bstr, many, member, one_of, tstr, uint
@@ -12,6 +12,8 @@ from vetonet.errors import EpochError, RefusedError
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_FLOP, MAX_TIME_MS, Milliseconds, Precision, WorkloadClass
+
+S = TypeVar("S", bound=Statement)
 
 MAX_DEVICES: Final = 2**32
 
@@ -154,6 +156,18 @@ def verify_treaty_reference(statement: TreatyBound, treaty: Signed[Treaty]) -> N
         raise EpochError(msg, clause="VN-2.4")
 
 
+def require_own_name(signed: Signed[S], party_id: str, terms: Treaty, *, clause: str) -> None:
+    """Hold that a party signed in its own name.
+
+    Raises:
+        RefusedError: in another's.
+    """
+    signer = terms.find_party(signed.signer).party_id
+    if signer != party_id:
+        msg = f"a {signed.statement.TYPE} of {party_id!r} signed by {signer!r}"
+        raise RefusedError(msg, culprit=signer, clause=clause)
+
+
 def compute_linked_flop(proposal: Proposal, licensed: Mapping[bytes, Proposal]) -> int:
     """Return the total that decides the band: the proposal's own and that of every run linked to it (VN-5.4).
 
@@ -165,11 +179,11 @@ def compute_linked_flop(proposal: Proposal, licensed: Mapping[bytes, Proposal]) 
         licensed: proposals that were licensed before, by their digest.
     """
     linked = {digest for digest, run in licensed.items() if run.beneficial_owner == proposal.beneficial_owner}
-    linked |= _find_ancestors(proposal, licensed)
+    linked |= find_ancestors(proposal, licensed)
     return proposal.total_flop + sum(licensed[digest].total_flop for digest in linked)
 
 
-def _find_ancestors(proposal: Proposal, licensed: Mapping[bytes, Proposal]) -> set[bytes]:
+def find_ancestors(proposal: Proposal, licensed: Mapping[bytes, Proposal]) -> set[bytes]:
     """Return the licensed runs that a proposal continues, however many generations back."""
     found, ahead = set[bytes](), list(proposal.lineage)
     while ahead:

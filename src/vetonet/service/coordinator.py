@@ -26,6 +26,7 @@ from vetonet.policy.standing import Consent, open_consent
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.service.bulletin import Bulletin, Changed
 from vetonet.service.history import CHECKPOINT, LEAF, START, History, require_leaf_sizes
+from vetonet.service.inspecting import Inspecting, are_inspections
 from vetonet.service.intake import Intake
 from vetonet.service.journalling import (
     JournalPort,
@@ -69,7 +70,8 @@ class Coordinator:
     """
 
     __slots__ = (
-        "_clock", "_history", "_intake", "_journal", "_leasing", "_recording", "_tiles", "_turns", "_votes",
+        "_clock", "_history", "_inspecting", "_intake", "_journal", "_leasing", "_recording", "_tiles",
+        "_turns", "_votes",
         "bulletin", "publisher", "stuck", "view",
     )  # fmt: skip
 
@@ -90,6 +92,7 @@ class Coordinator:
         self._history, self._journal, self._clock = history, journal, clock
         self._turns = Turns()
         self._intake = Intake(history, self._turns, self._store)
+        self._inspecting = Inspecting(history, self._store)
         self._tiles = None if tiles is None else LogTiles(history.log, tiles, history.published)
         for digest in history.ledger.order:
             self.bulletin.post(digest, Changed())
@@ -377,7 +380,8 @@ class Coordinator:
         """All statements are logged, in order; those that were already, are not again.
 
         Args:
-            statements: enrolments, alias endorsements and report batches, signed.
+            statements: enrolments, alias endorsements and report batches, signed; or what is about
+                inspections.
             request_id: the idempotency key of the whole, unique among all callers.
             caller: who sent them, or None where there are no certificates.
 
@@ -385,8 +389,8 @@ class Coordinator:
             The leaf index of each.
 
         Raises:
-            WrongIdentityError: the caller is not the operator whose statement one is.
-            EncodingError, ProtocolError, VerificationError: one breaks VN-8 or VN-9; none is in.
+            WrongIdentityError: the caller is not the operator or party whose statement one is.
+            EncodingError, ProtocolError, VerificationError: one breaks VN-8, VN-9 or VN-19; none is in.
             RequestConflictError: the request id was used for something else.
             StorageError: they could not be made durable.
         """
@@ -394,6 +398,8 @@ class Coordinator:
         _require_batch(statements)
         request = Request.over(request_id, "append statements", statements)
         try:
+            if are_inspections(statements):
+                return await self._turns.run(self._inspecting.log(statements, request, caller, arrived))
             return await self._turns.finish(self._intake.log(statements, request, caller, arrived))
         finally:
             self.publisher.notice_growth()  # also where only a proof against somebody was logged

@@ -25,6 +25,7 @@ from vetonet.policy.succession import verify_succession
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.units import Milliseconds
 from vetonet.voting.ceremony_register import CeremonyRegister
+from vetonet.voting.inspections import INSPECTION_KINDS, InspectionLeaf, Inspections
 from vetonet.voting.machine import Outcome, begin, open_outcome, step
 from vetonet.voting.state import BallotReceived, OutcomeLogged, Voting
 from vetonet.voting.tenure import step as step_tenure
@@ -42,6 +43,7 @@ class Ledger:
         order: their digests in the order in which they were logged.
         tenures: the life of each licence, by the digest of its proposal.
         ceremonies: which statements of key ceremonies the log holds.
+        inspections: what was asked of operators, and what came of it.
     """
 
     treaty: Signed[Treaty] = field(repr=False)
@@ -50,6 +52,7 @@ class Ledger:
     tenures: Mapping[bytes, Tenure] = field(default_factory=dict)
     predecessors: tuple[Signed[Treaty], ...] = field(default=(), repr=False)
     ceremonies: CeremonyRegister = field(default=CeremonyRegister(), repr=False)
+    inspections: Inspections = field(default=Inspections(), repr=False)
 
     @property
     def licensed(self) -> Mapping[bytes, Proposal]:
@@ -241,8 +244,9 @@ def _read_treaty(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
 
 
 def _read_licence(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
-    del leaf_index
-    return _read_outcome(ledger, data, read_unverified(data, Licence).proposal_digest)
+    digest = read_unverified(data, Licence).proposal_digest
+    following = _read_outcome(ledger, data, digest)
+    return replace(following, inspections=following.inspections.note_licence(digest, leaf_index))
 
 
 def _read_resolution(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
@@ -287,6 +291,11 @@ def _read_ceremony(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
     return replace(ledger, ceremonies=ledger.ceremonies.add(data, known))
 
 
+def _read_inspection(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
+    leaf = InspectionLeaf(data=data, leaf_index=leaf_index, treaty=ledger.treaty, votes=ledger.votes)
+    return replace(ledger, inspections=ledger.inspections.read(leaf))
+
+
 def _follow_outcome(ledger: Ledger, vote: Voting) -> Ledger:
     """A licence begins its tenure; what suspends one is part of its life from now on."""
     if vote.licence is not None:
@@ -313,6 +322,7 @@ _READERS: Final[Mapping[str, Callable[[Ledger, int, bytes], Ledger]]] = {
     Consent.TYPE: _read_consent,
     Lease.TYPE: _read_lease,
     **dict.fromkeys(PUBLIC_KINDS, _read_ceremony),
+    **dict.fromkeys(INSPECTION_KINDS, _read_inspection),
 }
 KINDS: Final = frozenset(_READERS)
 """The statement types that move the ledger; leaves of other types are read elsewhere."""

@@ -19,7 +19,6 @@ from vetonet.attestation.report import (
     CONFIDENTIAL_TRAFFIC_STEP_BYTES,
     EAT_PROFILE,
     PROFILES,
-    UNIT_FLOP,
     ComputeReport,
 )
 from vetonet.attester.account import Account, OpeningTold, open_account
@@ -44,7 +43,7 @@ from vetonet.policy.licence import open_licence
 from vetonet.policy.totals import Totals
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import compute_log_proof
-from vetonet.units import MAX_TIME_MS, MS_PER_HOUR, MS_PER_S, WorkloadClass
+from vetonet.units import MAX_TIME_MS, MS_PER_HOUR, MS_PER_S, UNIT_FLOP, WorkloadClass
 
 FLEET = make_fleet(totals=Totals.CONFIDENTIAL)
 OPEN = make_fleet()

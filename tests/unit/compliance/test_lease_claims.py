@@ -11,11 +11,12 @@ from support.bundles import Scene, make_scene
 from support.world import make_council
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.report import ComputeReport
-from vetonet.compliance.claims import Case, judge_freshness
-from vetonet.compliance.evidence import open_evidence
+from vetonet.compliance.case import Case
+from vetonet.compliance.evidence import authenticate, iter_groups, measure
+from vetonet.compliance.freshness import judge_freshness
 from vetonet.compliance.public_record import read_public_record
-from vetonet.compliance.publication import match_batches
 from vetonet.compliance.result import ComplianceResult, Verdict
+from vetonet.crypto.statement import Signed
 from vetonet.units import MS_PER_HOUR
 
 HOURLY: Final = MS_PER_HOUR * 4 // 3
@@ -121,14 +122,12 @@ def test_a_report_answers_the_challenge_of_a_treaty_that_the_log_puts_in_force_a
 
     scene.run(answer)
     assert reasons(scene.judge()) == {"challenge-unknown"}
-    bundle = scene.bundle()
-    record = read_public_record(bundle, scene.trust_root)
-    evidence = open_evidence(bundle.reports, record)
-    case = Case(
-        record=replace(record, treaty_digests=record.treaty_digests | {successor}),
-        evidence=evidence,
-        publication=match_batches(record, evidence, scene.judged_ms),
-        device_sets={},
-        now=scene.judged_ms,
-    )
-    assert list(judge_freshness(case)) == []
+    record = read_public_record(scene.bundle(), scene.trust_root)
+    widened = replace(record, treaty_digests=record.treaty_digests | {successor})
+    case = Case.of(widened, {}, scene.judged_ms)
+    group = next(iter_groups(scene.bundle().reports, pytest.fail))
+    opened = [report for report in authenticate(group, record.registry.aliases) if isinstance(report, Signed)]
+    chain, strays = measure(opened, record, lambda *_: None)
+    assert chain is not None
+    assert not strays
+    assert list(judge_freshness(case, chain)) == []

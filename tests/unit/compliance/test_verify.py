@@ -12,10 +12,11 @@ from support.world import NOW_MS, compute_device_set_root, make_council
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.report import NO_DIGEST, ComputeReport, DebugStatus
 from vetonet.compliance.bundle import DeviceSet
-from vetonet.compliance.claims import MAX_SHOWN
+from vetonet.compliance.export import sign_export
+from vetonet.compliance.findings import MAX_SHOWN
 from vetonet.compliance.result import REASONS, Claim, ComplianceResult, Verdict
 from vetonet.compliance.trust_root import TrustRoot
-from vetonet.compliance.verify import JUDGES, verify_bundle
+from vetonet.compliance.verify import CHIP_JUDGES, JUDGES, verify_bundle
 from vetonet.crypto.cose import parse_sign1
 from vetonet.crypto.keys import generate_ecdsa, generate_ed25519
 from vetonet.crypto.statement import sign, sign_jointly
@@ -71,7 +72,7 @@ def test_the_verdict_does_not_depend_on_the_order_in_which_parts_are_given() -> 
 
 def test_every_claim_has_its_judge() -> None:
     """VN-10.6."""
-    assert list(JUDGES) == list(Claim)
+    assert {*CHIP_JUDGES, *JUDGES, Claim.PUBLICATION, Claim.GUARD} == set(Claim)
 
 
 # --- bundles that cannot be judged --------------------------------------------------------------------------
@@ -102,8 +103,8 @@ def test_a_checkpoint_that_too_few_witnesses_cosigned_is_refused() -> None:
     names = scene.council.party_ids
     for count in range(quorum):
         with pytest.raises(WitnessQuorumError, match=f"expected cosignatures of {quorum} of {len(names)}"):
-            scene.judge(checkpoint=scene.council.sign_head(scene.log, witness_ids=names[:count]))
-    enough = scene.council.sign_head(scene.log, witness_ids=names[:quorum])
+            scene.judge(checkpoint=scene.sign_head(witness_ids=names[:count]))
+    enough = scene.sign_head(witness_ids=names[:quorum])
     assert scene.judge(checkpoint=enough).verdict is Verdict.COMPLIANT
 
 
@@ -119,7 +120,7 @@ def test_a_leaf_left_out_of_the_bundle_is_refused(index: int) -> None:
 
 def test_an_older_checkpoint_than_the_leaves_is_refused() -> None:
     scene = make_compliant_scene()
-    older = scene.council.sign_head(scene.log, scene.log.tree_size - 1)
+    older = scene.sign_head(scene.log.tree_size - 1)
     with pytest.raises(ComplianceError):
         scene.judge(checkpoint=older)
 
@@ -365,10 +366,9 @@ def test_an_idle_chip_may_report_before_it_has_seen_the_log() -> None:
 
 def cut(scene: Scene, size: int) -> ComplianceResult:
     """The same reports judged on an earlier, genuine checkpoint of the same log."""
-    earlier = Log(scene.log.origin, [scene.log.leaf(index) for index in range(size)])
     return scene.judge(
         leaves=[scene.log.leaf(index) for index in range(size)],
-        checkpoint=scene.council.sign_head(earlier),
+        checkpoint=scene.sign_head(size),
     )
 
 
@@ -432,12 +432,27 @@ def test_withheld_reports_are_inconclusive_and_name_the_operator() -> None:
     assert {problem.culprit for problem in result.problems} == {"op1"}
 
 
-def test_a_report_swapped_after_its_batch_was_logged_is_a_violation() -> None:
+def test_a_report_swapped_after_its_batch_was_logged_is_a_violation_of_whoever_exported_it() -> None:
+    """VN-10.7: the operator signed the batch and the bundle, and they contradict each other."""
     scene = make_compliant_scene()
-    scene.reports[-1] = resigned(scene, -1, lambda claims: replace(claims, energy_j=2_000))
-    result = scene.judge()
-    assert result.verdict is Verdict.VIOLATION
-    assert "batch-mismatch" in reasons(result)
+    scene.reports[-1] = resigned(scene, -1, lambda claims: replace(claims, out_of_set_bytes=1))
+    signed = sign_export(scene.bundle(), scene.council.operator_keys["op1"])
+    result = verify_bundle(signed.to_bytes(), scene.trust_root, scene.judged_ms)
+    assert (result.verdict, reasons(result), result.exporter) == (
+        Verdict.VIOLATION,
+        {"batch-mismatch"},
+        "op1",
+    )
+
+
+def test_a_report_that_somebody_else_swapped_accuses_nobody() -> None:
+    """VN-10.7: a late report is in no batch; put in the place of another it makes nobody a liar."""
+    scene = make_compliant_scene()
+    scene.reports[-1] = resigned(scene, -1, lambda claims: replace(claims, out_of_set_bytes=1))
+    party = scene.council.party_keys["p1"]
+    for bundle in (scene.bundle(), sign_export(scene.bundle(), party)):
+        result = verify_bundle(bundle.to_bytes(), scene.trust_root, scene.judged_ms)
+        assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"accusation-unproven"})
 
 
 @pytest.mark.parametrize(("late_ms", "reason"), [(-1, "report-pending"), (0, "report-unpublished")])

@@ -36,7 +36,14 @@ MODULE: Final = re.compile(rf"`(?:src/)?(?:vetonet[./])?((?:{'|'.join(PACKAGES)}
 TEST: Final = re.compile(r"`(test_[a-z0-9_]+)`")
 PATH: Final = re.compile(r"`((?:src|tests|docs|proto|benchmarks|simulations|requirements|\.ci)/[\w./-]*)`")
 
-WORDED_PACKAGES: Final = ("policy", "voting", "attestation", "attester", "compliance")
+WORDED_PACKAGES: Final = (
+    "policy",
+    "voting",
+    "attestation",
+    "attester",
+    "compliance",
+    "confidential",
+)
 
 
 def _read(document: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from vetonet.attestation.report import ComputeReport
-from vetonet.compliance.bundle import Bundle
+from vetonet.compliance.bundle import Bundle, compute_place
 from vetonet.crypto.statement import read_unverified
 
 
@@ -27,7 +27,7 @@ def forge(bundle: Bundle, ueid: bytes) -> Bundle:
     claims = _claims(honest)
     lower = replace(claims, cumulative_flop=claims.counters.flop // 2)
     forged = honest.replace(claims.to_bytes(), _fit(lower, len(claims.to_bytes())))
-    reports = sorted({*bundle.reports} - {honest} | {forged})
+    reports = sorted({*bundle.reports} - {honest} | {forged}, key=compute_place)
     return replace(bundle, reports=tuple(reports))
 
 

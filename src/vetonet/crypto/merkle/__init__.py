@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vetonet.crypto.merkle.edge import MerkleEdge
 from vetonet.crypto.merkle.hashing import (
     EMPTY_ROOT_HASH,
     HASH_BYTES,
@@ -32,6 +33,7 @@ __all__ = [
     "MAX_TREE_SIZE",
     "ConsistencyProof",
     "InclusionProof",
+    "MerkleEdge",
     "Tree",
     "compute_consistency_proof",
     "compute_inclusion_proof",

@@ -1,0 +1,429 @@
+"""Spot checks of a training transcript: committed first, drawn afterwards, computed again (VN-19).
+
+An operator cuts a run into segments and commits to each: the state it began with, the data it took, the
+state it ended with. Which segments are computed again follows from joint randomness that came later, so
+whoever made a share q of them up is caught with probability 1 - (1 - q)^m by m samples (Choi et al. 2023;
+Jia et al. 2021).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Final, TypeAlias
+
+from vetonet.crypto.merkle import InclusionProof, Tree, compute_leaf_hash, verify_inclusion
+from vetonet.crypto.statement import Signed, Statement, open_statement
+from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, bstr, member, one_of, tstr, uint
+from vetonet.errors import Problem, ProofError, RefusedError, VerificationError
+from vetonet.policy.disclosure import verify_answer_time
+from vetonet.policy.licence import MAX_LEAF_INDEX
+from vetonet.policy.proposal import require_own_name, verify_treaty_reference
+from vetonet.policy.treaty import Treaty
+from vetonet.units import MAX_TIME_MS, Rng
+
+MAX_SEGMENTS: Final = 2**32
+MAX_SAMPLES: Final = 4096
+PARTS: Final = 10**9
+
+_STATE: Final = b"vetonet transcript state 1\n"
+_BATCH: Final = b"vetonet transcript batch 1\n"
+_SEGMENT: Final = b"vetonet transcript segment 1\n"
+_SAMPLE: Final = b"vetonet transcript sample 1\n"
+_SAMPLE_BYTES: Final = 8
+
+
+class SegmentOutcome(StrEnum):
+    """What a party found when it computed the segments of a spot check again."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    WITHHELD = "withheld"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptCommitment(Statement):
+    """That an operator holds the transcript of a run, or of one part of it.
+
+    Attributes:
+        operator_id: who ran it; the signature must be this operator's.
+        licence_id: of the licence that the run had.
+        number: from 1, one more with each part of the run.
+        segment_count: how many segments it has.
+        root: Merkle root over the segments, in order.
+    """
+
+    TYPE: ClassVar[str] = "transcript-commitment"
+
+    treaty_digest: bytes = member(1, DIGEST)
+    epoch: int = member(2, uint(2**32))
+    operator_id: str = member(3, tstr(64))
+    licence_id: int = member(4, uint(MAX_LEAF_INDEX))
+    number: int = member(5, uint(2**31))
+    segment_count: int = member(6, uint(MAX_SEGMENTS))
+    root: bytes = member(7, DIGEST)
+
+    def __post_init__(self) -> None:
+        """Refuse a transcript of nothing, and a number below 1 (VN-19.6)."""
+        if not self.number or not self.segment_count:
+            raise ValueError("expected parts to be numbered from 1, each with at least one segment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentChallenge(Statement):
+    """That a party wants some segments of a transcript computed again; chance will say which.
+
+    Attributes:
+        challenger: the party; the signature must be its own.
+        transcript_digest: of the commitment, which has to be in the log before.
+        sample_count: how many segments; said before anybody knows which.
+        stated_ms: when the party says so.
+        deadline_ms: until when it wants to have found something.
+        serial: makes two otherwise equal challenges different.
+    """
+
+    TYPE: ClassVar[str] = "segment-challenge"
+
+    treaty_digest: bytes = member(1, DIGEST)
+    epoch: int = member(2, uint(2**32))
+    challenger: str = member(3, tstr(64))
+    transcript_digest: bytes = member(4, DIGEST)
+    sample_count: int = member(5, uint(MAX_SAMPLES))
+    stated_ms: int = member(6, uint(MAX_TIME_MS))
+    deadline_ms: int = member(7, uint(MAX_TIME_MS))
+    serial: bytes = member(8, bstr(16))
+
+    def __post_init__(self) -> None:
+        """Refuse a check of nothing, and a deadline as that of a disclosure (VN-19.7)."""
+        if not self.sample_count:
+            raise ValueError("expected at least one segment to compute again")
+        verify_answer_time(self.stated_ms, self.deadline_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFinding(Statement):
+    """What a party found; its word alone, which proves nothing to others.
+
+    Attributes:
+        party_id: the party; the signature must be its own.
+        challenge_digest: of the challenge.
+        outcome: of all the segments that chance chose.
+        segment: the first that failed or was withheld, else None.
+    """
+
+    TYPE: ClassVar[str] = "segment-finding"
+
+    treaty_digest: bytes = member(1, DIGEST)
+    epoch: int = member(2, uint(2**32))
+    party_id: str = member(3, tstr(64))
+    challenge_digest: bytes = member(4, DIGEST)
+    outcome: SegmentOutcome = member(5, one_of(SegmentOutcome))
+    segment: int | None = member(6, uint(MAX_SEGMENTS), optional=True)
+
+    def __post_init__(self) -> None:
+        """Refuse a doubt without the segment that gives rise to it, and a segment without doubt (VN-19.8)."""
+        if (self.outcome is SegmentOutcome.PASSED) != (self.segment is None):
+            raise ValueError("expected the segment that failed or was withheld, and only there")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment(Record):
+    """One leaf of a transcript.
+
+    Attributes:
+        index: which segment, from 0.
+        start, end: the salted digests of the states before and after; one's end is the next one's start.
+        batch: the salted digest of the data that was taken, in the order in which it was.
+    """
+
+    index: int = member(1, uint(MAX_SEGMENTS))
+    start: bytes = member(2, DIGEST)
+    batch: bytes = member(3, DIGEST)
+    end: bytes = member(4, DIGEST)
+
+    def compute_leaf_hash(self) -> bytes:
+        """Return the hash of this leaf in the tree of its transcript."""
+        return compute_leaf_hash(_SEGMENT + self.to_bytes())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salted:
+    """Private bytes of a run and the salt under which a transcript holds them; goes to a challenger alone."""
+
+    content: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+
+    def compute_state_digest(self) -> bytes:
+        """Return what a segment says of it as a state."""
+        return _digest(_STATE, self)
+
+    def compute_batch_digest(self) -> bytes:
+        """Return what a segment says of it as a batch of data."""
+        return _digest(_BATCH, self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevealedSegment:
+    """What an operator shows of one segment, to one challenger and not in the log.
+
+    Attributes:
+        segment: the leaf, and ``proof`` that it is one.
+        following: the next leaf with its proof, None for the last: it has to begin where this one ends.
+        start, batch, end: what the leaf is about.
+    """
+
+    segment: Segment
+    proof: InclusionProof
+    following: tuple[Segment, InclusionProof] | None
+    start: Salted
+    batch: Salted
+    end: Salted
+
+
+Replay: TypeAlias = Callable[[bytes, bytes], bytes]
+"""A segment computed again: state and batch in, state out."""
+
+Measure: TypeAlias = Callable[[bytes, bytes, bytes], int]
+"""How far two states after the same one are apart, in parts per billion of the way from that one.
+
+Its arguments are the state at the start, the one that is claimed and the one that was computed again.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far a segment that was computed again may be off.
+
+    Floating-point sums depend on their order, so another machine does not give the same bits. Whatever the
+    tolerance lets pass is also what an operator may hide: a share of each update, its covert channel.
+
+    Attributes:
+        max_parts: the largest distance, in parts per billion of the way that the segment went.
+    """
+
+    max_parts: int
+
+    def __post_init__(self) -> None:
+        """Refuse what would let a segment pass that did nothing, or something else entirely."""
+        if not 0 <= self.max_parts < PARTS:
+            raise ValueError(f"expected a tolerance from 0 to below {PARTS} parts per billion")
+
+
+def open_transcript(data: bytes, treaty: Signed[Treaty]) -> Signed[TranscriptCommitment]:
+    """Return the commitment that an operator of this treaty signed for itself (VN-19.6).
+
+    Raises:
+        EncodingError: not such a statement.
+        UnknownPartyError: its signer is no operator of the treaty.
+        InvalidSignatureError: the signature does not verify.
+        EpochError: it names another treaty or epoch.
+        RefusedError: it names another operator.
+    """
+    signed = open_statement(data, TranscriptCommitment, treaty.statement.operator_keys)
+    verify_treaty_reference(signed.statement, treaty)
+    signer = treaty.statement.find_operator_by_key(signed.signer).operator_id
+    if signer != signed.statement.operator_id:
+        msg = f"a transcript of {signed.statement.operator_id!r} signed by {signer!r}"
+        raise RefusedError(msg, culprit=signer, clause="VN-19.6")
+    return signed
+
+
+def open_segment_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentChallenge]:
+    """Return a challenge that a party of this treaty signed for itself (VN-19.7).
+
+    Raises:
+        EncodingError: not such a statement.
+        UnknownPartyError: its signer is not on the roster.
+        InvalidSignatureError: the signature does not verify.
+        EpochError: it names another treaty or epoch.
+        RefusedError: it names another party.
+    """
+    signed = open_statement(data, SegmentChallenge, treaty.statement.party_keys)
+    verify_treaty_reference(signed.statement, treaty)
+    require_own_name(signed, signed.statement.challenger, treaty.statement, clause="VN-19.7")
+    return signed
+
+
+def open_segment_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentFinding]:
+    """Return a finding that a party of this treaty signed for itself (VN-19.8).
+
+    Raises:
+        EncodingError: not such a statement.
+        UnknownPartyError: its signer is not on the roster.
+        InvalidSignatureError: the signature does not verify.
+        EpochError: it names another treaty or epoch.
+        RefusedError: it names another party.
+    """
+    signed = open_statement(data, SegmentFinding, treaty.statement.party_keys)
+    verify_treaty_reference(signed.statement, treaty)
+    require_own_name(signed, signed.statement.party_id, treaty.statement, clause="VN-19.8")
+    return signed
+
+
+def choose_segments(output: bytes, segment_count: int, sample_count: int) -> tuple[int, ...]:
+    """Return which segments a draw of joint randomness chooses: all alike, none twice, rising (VN-19.7).
+
+    Floyd's algorithm over numbers without bias: those above the last whole multiple are drawn again.
+
+    Args:
+        output: what the round gave.
+        segment_count: how many segments there are.
+        sample_count: how many are wanted; all where there are fewer.
+    """
+    numbers, chosen = _draw(output), set[int]()
+    wanted = min(sample_count, segment_count)
+    for top in range(segment_count - wanted, segment_count):
+        drawn = _below(top + 1, numbers)
+        chosen.add(top if drawn in chosen else drawn)
+    return tuple(sorted(chosen))
+
+
+def build_transcript(states: Sequence[bytes], batches: Sequence[bytes], rng: Rng) -> Transcript:
+    """Return the transcript of a run through these states, one more than batches.
+
+    Raises:
+        ValueError: another number of states.
+    """
+    if len(states) != len(batches) + 1 or not batches:
+        raise ValueError("expected at least one batch, and one state more than batches")
+    return Transcript(
+        states=tuple(Salted(content=state, salt=rng(DIGEST_BYTES)) for state in states),
+        batches=tuple(Salted(content=batch, salt=rng(DIGEST_BYTES)) for batch in batches),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """What an operator keeps of a run: every state and every batch, with their salts; secret."""
+
+    states: tuple[Salted, ...] = field(repr=False)
+    batches: tuple[Salted, ...] = field(repr=False)
+
+    def list_segments(self) -> tuple[Segment, ...]:
+        """Return the leaves in order."""
+        digests = [state.compute_state_digest() for state in self.states]
+        return tuple(
+            Segment(
+                index=index,
+                start=digests[index],
+                batch=batch.compute_batch_digest(),
+                end=digests[index + 1],
+            )
+            for index, batch in enumerate(self.batches)
+        )
+
+    def compute_root(self) -> bytes:
+        """Return what the commitment states."""
+        return build_segment_tree(self.list_segments()).root_hash()
+
+    def reveal(self, index: int) -> RevealedSegment:
+        """Return what a challenger has to be shown of one segment.
+
+        Raises:
+            ValueError: there is no such segment.
+        """
+        segments = self.list_segments()
+        return self.reveal_from(segments, build_segment_tree(segments), index)
+
+    def reveal_from(self, segments: Sequence[Segment], tree: Tree, index: int) -> RevealedSegment:
+        """Return the same, where the leaves and their tree are at hand, whatever the leaves are said to be.
+
+        Raises:
+            ValueError: there is no such segment.
+        """
+        has_next = index + 1 < len(segments)
+        return RevealedSegment(
+            segment=segments[index],
+            proof=tree.inclusion_proof(index),
+            following=(segments[index + 1], tree.inclusion_proof(index + 1)) if has_next else None,
+            start=self.states[index],
+            batch=self.batches[index],
+            end=self.states[index + 1],
+        )
+
+
+def build_segment_tree(segments: Iterable[Segment]) -> Tree:
+    """Return the tree whose root a commitment states."""
+    return Tree(segment.compute_leaf_hash() for segment in segments)
+
+
+def verify_segment(
+    transcript: TranscriptCommitment,
+    index: int,
+    revealed: RevealedSegment,
+    *,
+    replay: Replay,
+    measure: Measure,
+    tolerance: Tolerance,
+) -> None:
+    """Hold that a segment is what the operator committed to, and what computing it again gives (VN-19.8).
+
+    Raises:
+        ProofError: what is shown is not the committed segment, or the next one begins elsewhere.
+        VerificationError: computing it again ends too far away.
+    """
+    _verify_leaf(transcript, revealed.segment, revealed.proof, index)
+    leaf = revealed.segment
+    shown = (
+        revealed.start.compute_state_digest(),
+        revealed.batch.compute_batch_digest(),
+        revealed.end.compute_state_digest(),
+    )
+    if shown != (leaf.start, leaf.batch, leaf.end):
+        raise ProofError(f"what is shown of segment {index} is not what was committed to")
+    _verify_following(transcript, revealed, index)
+    start, claimed = revealed.start.content, revealed.end.content
+    parts = measure(start, claimed, replay(start, revealed.batch.content))
+    if parts > tolerance.max_parts:
+        detail = f"segment {index} ends {parts} parts per billion away, more than {tolerance.max_parts}"
+        problem = Problem(reason="spot-check-failed", detail=detail, culprit=transcript.operator_id)
+        raise VerificationError(detail, problems=(problem,))
+
+
+def _verify_following(transcript: TranscriptCommitment, revealed: RevealedSegment, index: int) -> None:
+    """Without this, segments that are each computed well need not be one run."""
+    is_last = index + 1 == transcript.segment_count
+    if is_last != (revealed.following is None):
+        raise ProofError(f"expected segment {index} with the one behind it, and the last with none")
+    if revealed.following is not None:
+        following, proof = revealed.following
+        _verify_leaf(transcript, following, proof, index + 1)
+        if following.start != revealed.segment.end:
+            raise ProofError(f"segment {index + 1} does not begin where segment {index} ends")
+
+
+def _verify_leaf(
+    transcript: TranscriptCommitment, segment: Segment, proof: InclusionProof, index: int
+) -> None:
+    if segment.index != index or proof.leaf_index != index:
+        raise ProofError(f"expected segment {index}, got {segment.index} at place {proof.leaf_index}")
+    verify_inclusion(
+        leaf_hash=segment.compute_leaf_hash(),
+        leaf_index=index,
+        tree_size=transcript.segment_count,
+        proof=proof.hashes,
+        root_hash=transcript.root,
+    )
+
+
+def _digest(tag: bytes, salted: Salted) -> bytes:
+    return hashlib.sha256(tag + salted.salt + hashlib.sha256(salted.content).digest()).digest()
+
+
+def _draw(output: bytes) -> Iterator[int]:
+    """Yield numbers of 64 bits that follow from a draw."""
+    counter = 0
+    while True:
+        block = hashlib.sha512(_SAMPLE + output + counter.to_bytes(8, "big")).digest()
+        for start in range(0, len(block), _SAMPLE_BYTES):
+            yield int.from_bytes(block[start : start + _SAMPLE_BYTES], "big")
+        counter += 1
+
+
+def _below(limit: int, numbers: Iterator[int]) -> int:
+    """Return the next number below a limit, each with the same chance."""
+    space = 1 << (8 * _SAMPLE_BYTES)
+    top = space - space % limit
+    return next(number for number in numbers if number < top) % limit

@@ -1,0 +1,455 @@
+"""Inspections in the log: what was asked, drawn, answered and found, read leaf by leaf (VN-19).
+
+The ledger holds one of these, so the coordinator before it logs, a party before it signs and a verifier
+offline read them by the same rules. A reader has no clock: deadlines are judged by whoever asks, with the
+time it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+from vetonet.crypto.statement import Signed, Statement, read_kind, read_unverified
+from vetonet.errors import EncodingError, ExpiredError, Problem, ProtocolError, RefusedError
+from vetonet.policy.disclosure import (
+    DisclosureAnswer,
+    DisclosureChallenge,
+    find_undeclared_parents,
+    open_disclosure_answer,
+    open_disclosure_challenge,
+)
+from vetonet.policy.joint_randomness import (
+    RandomnessCommitment,
+    RandomnessReveal,
+    RandomnessRound,
+    open_randomness,
+    open_randomness_round,
+)
+from vetonet.policy.proposal import Proposal
+from vetonet.policy.specification import FieldName
+from vetonet.policy.transcript import (
+    SegmentChallenge,
+    SegmentFinding,
+    SegmentOutcome,
+    TranscriptCommitment,
+    choose_segments,
+    open_segment_challenge,
+    open_segment_finding,
+    open_transcript,
+)
+from vetonet.policy.treaty import Treaty
+from vetonet.units import MS_PER_HOUR, Milliseconds, format_time
+from vetonet.voting.randomness import RandomnessState, RoundPhase, begin_round
+from vetonet.voting.state import Voting
+
+MAX_CHALLENGES: Final = 20
+"""Of one party in a year (MIRI draft treaty, article X.3): each leaves verdicts open until it is met."""
+
+MAX_ROUNDS: Final = 64
+"""Of one opener under one treaty: a round that nobody ends costs a leaf, too."""
+
+YEAR_MS: Final = 365 * 24 * MS_PER_HOUR
+MAX_SKEW_MS: Final = 60_000
+"""What a challenge may be dated apart from its arrival, as the clocks of witnesses may be."""
+
+Challenge: TypeAlias = DisclosureChallenge | SegmentChallenge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosure:
+    """One field that was asked for.
+
+    Attributes:
+        challenge: who asked for what.
+        proposal: the run.
+        answer: what its operator showed, None before.
+        undeclared: of an answer about the lineage, the licensed runs in it that the proposal left out.
+    """
+
+    challenge: Signed[DisclosureChallenge]
+    proposal: Proposal
+    answer: Signed[DisclosureAnswer] | None = None
+    undeclared: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """One transcript of which segments are to be computed again.
+
+    Attributes:
+        challenge: who asked.
+        transcript: what the operator had committed to before.
+        findings: by party.
+    """
+
+    challenge: Signed[SegmentChallenge]
+    transcript: TranscriptCommitment
+    findings: Mapping[str, SegmentFinding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectionLeaf:
+    """A leaf about inspections, and what the leaves before it amount to.
+
+    Attributes:
+        data: as signed.
+        leaf_index: where it stands.
+        treaty: in force.
+        votes: the life of each proposal and motion, by digest.
+    """
+
+    data: bytes = field(repr=False)
+    leaf_index: int
+    treaty: Signed[Treaty] = field(repr=False)
+    votes: Mapping[bytes, Voting] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspections:
+    """All inspections of a log.
+
+    Attributes:
+        disclosures, samplings: by the digest of their challenge.
+        transcripts: what operators committed to, by the digest of the commitment.
+        rounds: of joint randomness, by digest.
+        draws: the digests of the rounds about each subject; the last one counts.
+        licence_leaves: where the licence of each proposal stands, as read from the log.
+    """
+
+    disclosures: Mapping[bytes, Disclosure] = field(default_factory=dict)
+    samplings: Mapping[bytes, Sampling] = field(default_factory=dict)
+    transcripts: Mapping[bytes, TranscriptCommitment] = field(default_factory=dict)
+    rounds: Mapping[bytes, RandomnessState] = field(default_factory=dict)
+    draws: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    licence_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
+
+    def read(self, leaf: InspectionLeaf) -> Inspections:
+        """Return what the log says of inspections after one more leaf.
+
+        Raises:
+            EncodingError: not a statement about inspections.
+            ProtocolError, VerificationError: the rules of VN-19 would not have let it in here.
+        """
+        kind = read_kind(leaf.data)
+        rule = INSPECTION_RULES.get(kind)
+        if rule is None:
+            raise EncodingError(f"expected a statement about inspections, got a {kind[:64]!r}")
+        return rule(self, leaf)
+
+    def note_licence(self, digest: bytes, leaf_index: int) -> Inspections:
+        """Return the same, knowing where the licence of a proposal stands."""
+        return replace(self, licence_leaves={**self.licence_leaves, digest: leaf_index})
+
+    def find_draw(self, subject: bytes) -> RandomnessState | None:
+        """Return the last round about a subject, or None where there is none."""
+        digests = self.draws.get(subject)
+        return self.rounds[digests[-1]] if digests else None
+
+    def list_segments(self, challenge_digest: bytes) -> tuple[int, ...] | None:
+        """Return which segments a spot check is about, None before chance has said so (VN-19.7).
+
+        Raises:
+            ProtocolError: there is no such spot check.
+        """
+        found = self._find_sampling(challenge_digest)
+        draw = self.find_draw(challenge_digest)
+        if draw is None or draw.phase is not RoundPhase.DONE:
+            return None
+        count = found.challenge.statement.sample_count
+        return choose_segments(draw.compute_output(), found.transcript.segment_count, count)
+
+    def read_disclosure_challenge(self, leaf: InspectionLeaf) -> Inspections:
+        """Of a party, about a proposal of the log, and not one too many (VN-19.3)."""
+        signed = open_disclosure_challenge(leaf.data, leaf.treaty)
+        proposal = _find_run(signed.statement.proposal_digest, leaf, signed.statement.challenger)
+        self._require_turn(signed.payload_digest, signed.statement)
+        disclosure = Disclosure(challenge=signed, proposal=proposal)
+        return replace(self, disclosures={**self.disclosures, signed.payload_digest: disclosure})
+
+    def read_disclosure_answer(self, leaf: InspectionLeaf) -> Inspections:
+        """The only one to a challenge of the log, and borne out by the proposal (VN-19.4)."""
+        digest = read_unverified(leaf.data, DisclosureAnswer).challenge_digest
+        asked = self.disclosures.get(digest)
+        if asked is None:
+            raise ProtocolError(f"no disclosure challenge {digest.hex()[:16]} in the log", clause="VN-19.4")
+        signed = open_disclosure_answer(leaf.data, leaf.treaty, asked.challenge.statement, asked.proposal)
+        if asked.answer is not None:
+            who = signed.statement.operator_id
+            raise RefusedError("a challenge that is answered already", culprit=who, clause="VN-19.4")
+        value = signed.statement.opening.value or b""
+        is_lineage = signed.statement.opening.name == FieldName.LINEAGE
+        licensed = self._list_licensed_before(asked.challenge.statement.proposal_digest, leaf.votes)
+        undeclared = find_undeclared_parents(value, asked.proposal, licensed) if is_lineage else ()
+        answered = replace(asked, answer=signed, undeclared=undeclared)
+        return replace(self, disclosures={**self.disclosures, digest: answered})
+
+    def read_transcript(self, leaf: InspectionLeaf) -> Inspections:
+        """By the operator whose licence it names, and the next part of that run (VN-19.6)."""
+        signed = open_transcript(leaf.data, leaf.treaty)
+        stated = signed.statement
+        if stated.operator_id != _find_licensee(stated.licence_id, leaf):
+            msg = f"licence {stated.licence_id} is not one of {stated.operator_id!r}"
+            raise RefusedError(msg, culprit=stated.operator_id, clause="VN-19.6")
+        parts = sum(known.licence_id == stated.licence_id for known in self.transcripts.values())
+        if stated.number != parts + 1:
+            msg = f"expected part {parts + 1} of the transcript of licence {stated.licence_id}"
+            raise RefusedError(f"{msg}, got {stated.number}", culprit=stated.operator_id, clause="VN-19.6")
+        return replace(self, transcripts={**self.transcripts, signed.payload_digest: stated})
+
+    def read_segment_challenge(self, leaf: InspectionLeaf) -> Inspections:
+        """Of a party, about a transcript that the log held before, and not one too many (VN-19.7)."""
+        signed = open_segment_challenge(leaf.data, leaf.treaty)
+        stated = signed.statement
+        transcript = self.transcripts.get(stated.transcript_digest)
+        if transcript is None:
+            msg = (
+                f"no transcript {stated.transcript_digest.hex()[:16]} in the log: nothing binds its operator"
+            )
+            raise RefusedError(msg, culprit=stated.challenger, clause="VN-19.7")
+        self._require_turn(signed.payload_digest, stated)
+        found = Sampling(challenge=signed, transcript=transcript)
+        return replace(self, samplings={**self.samplings, signed.payload_digest: found})
+
+    def read_finding(self, leaf: InspectionLeaf) -> Inspections:
+        """One of each party on a spot check, about segments that chance chose (VN-19.8)."""
+        stated = open_segment_finding(leaf.data, leaf.treaty).statement
+        found, who = self._find_sampling(stated.challenge_digest), stated.party_id
+        segments = self.list_segments(stated.challenge_digest)
+        if segments is None:
+            raise RefusedError("a finding before chance chose segments", culprit=who, clause="VN-19.8")
+        if stated.segment is not None and stated.segment not in segments:
+            raise RefusedError(f"segment {stated.segment} was not chosen", culprit=who, clause="VN-19.8")
+        if who in found.findings:
+            raise RefusedError("a second finding on one spot check", culprit=who, clause="VN-19.8")
+        following = replace(found, findings={**found.findings, who: stated})
+        return replace(self, samplings={**self.samplings, stated.challenge_digest: following})
+
+    def read_round(self, leaf: InspectionLeaf) -> Inspections:
+        """Of a party, and the only one about its subject that can still end (VN-19.9)."""
+        signed = open_randomness_round(leaf.data, leaf.treaty)
+        stated, digest = signed.statement, signed.payload_digest
+        self._require_round_to_open(signed)
+        roster = tuple(party.party_id for party in leaf.treaty.statement.parties)
+        draws = (*self.draws.get(stated.subject_digest, ()), digest)
+        return replace(
+            self,
+            rounds={**self.rounds, digest: begin_round(signed, roster)},
+            draws={**self.draws, stated.subject_digest: draws},
+        )
+
+    def read_randomness_commitment(self, leaf: InspectionLeaf) -> Inspections:
+        """Of a party of the round, once (VN-19.10)."""
+        signed = open_randomness(leaf.data, RandomnessCommitment, leaf.treaty)
+        state = self._find_open_round(signed.statement.round_digest, leaf.treaty)
+        return self._with_round(state.take_commitment(signed.statement))
+
+    def read_randomness_reveal(self, leaf: InspectionLeaf) -> Inspections:
+        """What a party committed to, once all have (VN-19.11)."""
+        signed = open_randomness(leaf.data, RandomnessReveal, leaf.treaty)
+        state = self._find_open_round(signed.statement.round_digest, leaf.treaty)
+        return self._with_round(state.take_reveal(signed.statement))
+
+    def _with_round(self, state: RandomnessState) -> Inspections:
+        return replace(self, rounds={**self.rounds, state.digest: state})
+
+    def _find_open_round(self, digest: bytes, treaty: Signed[Treaty]) -> RandomnessState:
+        """Return a round that counts: of this treaty, and not followed by another about its subject.
+
+        Else colluders could keep two open, and end the one that they like better.
+        """
+        state = self.rounds.get(digest)
+        if state is None:
+            raise ProtocolError(f"no round {digest.hex()[:16]} in the log", clause="VN-19.10")
+        opened = state.opened.statement
+        if opened.treaty_digest != treaty.payload_digest or self.draws[opened.subject_digest][-1] != digest:
+            raise RefusedError(f"round {digest.hex()[:16]} is over", clause="VN-19.10")
+        return state
+
+    def _require_round_to_open(self, signed: Signed[RandomnessRound]) -> None:
+        stated = signed.statement
+        earlier = self.find_draw(stated.subject_digest)
+        opened = (state.opened.statement for state in self.rounds.values())
+        mine = sum(
+            (known.opener, known.treaty_digest) == (stated.opener, stated.treaty_digest) for known in opened
+        )
+        if mine >= MAX_ROUNDS:
+            msg = f"expected at most {MAX_ROUNDS} rounds of one party under one treaty"
+            raise RefusedError(msg, culprit=stated.opener, clause="VN-19.9")
+        if earlier is None:
+            return
+        is_done = earlier.phase is RoundPhase.DONE
+        if is_done or stated.commits_end_ms <= earlier.opened.statement.reveals_end_ms:
+            msg = "a second round about one subject, whose first one is done or may still be"
+            raise RefusedError(msg, culprit=stated.opener, clause="VN-19.9")
+
+    def _require_turn(self, digest: bytes, asked: Challenge) -> None:
+        """A party asks once, in the order in which it says so, and not more often than it may in a year."""
+        known: list[Challenge] = [one.challenge.statement for one in self.disclosures.values()]
+        known += [one.challenge.statement for one in self.samplings.values()]
+        earlier = [one for one in known if one.challenger == asked.challenger]
+        if digest in self.disclosures or digest in self.samplings:
+            raise RefusedError("a challenge that stands twice", culprit=asked.challenger, clause="VN-19.3")
+        if any(one.stated_ms > asked.stated_ms for one in earlier):
+            msg = "a challenge dated before an earlier one of the same party"
+            raise RefusedError(msg, culprit=asked.challenger, clause="VN-19.3")
+        recent = sum(asked.stated_ms - one.stated_ms < YEAR_MS for one in earlier)
+        if recent >= MAX_CHALLENGES:
+            msg = f"expected at most {MAX_CHALLENGES} challenges of one party in a year"
+            raise RefusedError(msg, culprit=asked.challenger, clause="VN-19.3")
+
+    def _find_sampling(self, digest: bytes) -> Sampling:
+        found = self.samplings.get(digest)
+        if found is None:
+            raise ProtocolError(f"no spot check {digest.hex()[:16]} in the log", clause="VN-19.8")
+        return found
+
+    def _list_licensed_before(self, digest: bytes, votes: Mapping[bytes, Voting]) -> Mapping[bytes, Proposal]:
+        """Return the runs whose licence stood in the log before a proposal did: what it had to name."""
+        place = votes[digest].leaf_index
+        before = {known for known, leaf_index in self.licence_leaves.items() if leaf_index < place}
+        runs = {known: votes[known].run for known in before if known in votes}
+        return {known: run for known, run in runs.items() if run is not None}
+
+
+def verify_arrival(data: bytes, now: Milliseconds) -> None:
+    """Hold that a challenge is dated as of now, and that a round has time, as whoever logs it sees (VN-19.3).
+
+    Raises:
+        EncodingError: not a statement about inspections.
+        ExpiredError: it is not.
+    """
+    kind = read_kind(data)
+    if kind == RandomnessRound.TYPE:
+        opened = read_unverified(data, RandomnessRound)
+        if opened.commits_end_ms <= now:
+            msg = f"a round that came at {now}, to which nobody can commit any more"
+            raise ExpiredError(msg, culprit=opened.opener, clause="VN-19.9")
+    asking = _ASKING.get(kind)
+    if asking is not None:
+        asked = read_unverified(data, asking)
+        if abs(asked.stated_ms - now) > MAX_SKEW_MS:
+            msg = f"a challenge dated {asked.stated_ms} that came at {now}"
+            raise ExpiredError(msg, culprit=asked.challenger, clause="VN-19.3")
+
+
+def find_submitter(data: bytes) -> tuple[bool, str]:
+    """Return whether a party may hand a statement in, else an operator, and its id, as the statement says.
+
+    Raises:
+        EncodingError: not a statement about inspections.
+    """
+    kind = read_kind(data)
+    submitter = _SUBMITTERS.get(kind)
+    if submitter is None:
+        raise EncodingError(f"expected a statement about inspections, got a {kind[:64]!r}")
+    statement, member = read_unverified(data, submitter[0]), submitter[1]
+    return member != "operator_id", str(getattr(statement, member))
+
+
+def find_inspection_problems(inspections: Inspections, now: Milliseconds) -> tuple[Problem, ...]:
+    """Return what the inspections of a log leave open or show, as of a time (VN-19.5, VN-19.8, VN-19.12)."""
+    return (
+        *_judge_disclosures(inspections, now),
+        *_judge_spot_checks(inspections, now),
+        *_judge_draws(inspections, now),
+    )
+
+
+def _judge_disclosures(inspections: Inspections, now: Milliseconds) -> Iterator[Problem]:
+    for disclosure in inspections.disclosures.values():
+        asked, operator = disclosure.challenge.statement, disclosure.proposal.operator_id
+        run = asked.proposal_digest.hex()[:16]
+        what = f"field {asked.field!r} of run {run}, asked for by {asked.challenger}"
+        if disclosure.answer is None:
+            is_due = now >= asked.deadline_ms
+            told = f"was not shown by {format_time(asked.deadline_ms)}" if is_due else "is awaited until "
+            told += "" if is_due else format_time(asked.deadline_ms)
+            reason = "disclosure-overdue" if is_due else "disclosure-pending"
+            yield Problem(reason=reason, detail=f"{what}, {told}", culprit=operator)
+        for parent in disclosure.undeclared:
+            detail = f"run {run} continues {parent.hex()[:16]} by its own account, which it did not declare"
+            yield Problem(reason="lineage-undeclared", detail=detail, culprit=operator)
+
+
+def _judge_spot_checks(inspections: Inspections, now: Milliseconds) -> Iterator[Problem]:
+    for digest, check in inspections.samplings.items():
+        asked, stated = check.challenge.statement, check.transcript
+        what = f"part {stated.number} of the transcript of licence {stated.licence_id}"
+        for finding in check.findings.values():
+            if finding.outcome is SegmentOutcome.FAILED:
+                detail = f"{finding.party_id} says that segment {finding.segment} of {what} does not hold"
+                yield Problem(reason="spot-check-failed", detail=detail, culprit=stated.operator_id)
+            elif finding.outcome is SegmentOutcome.WITHHELD:
+                detail = f"{finding.party_id} says that it was not shown segment {finding.segment} of {what}"
+                yield Problem(reason="spot-check-overdue", detail=detail, culprit=stated.operator_id)
+        is_open = asked.challenger not in check.findings and inspections.list_segments(digest) is not None
+        if is_open and now >= asked.deadline_ms:
+            due = format_time(asked.deadline_ms)
+            detail = f"{asked.challenger} had found nothing of {what} by {due}"
+            yield Problem(reason="spot-check-overdue", detail=detail, culprit=stated.operator_id)
+
+
+def _judge_draws(inspections: Inspections, now: Milliseconds) -> Iterator[Problem]:
+    for subject in inspections.draws:
+        draw = inspections.find_draw(subject)
+        abort = None if draw is None else draw.find_abort(now)
+        if abort is None or draw is None:
+            continue
+        told = [f"{', '.join(abort.silent)} did not commit"] if abort.silent else []
+        told += [f"{', '.join(abort.withheld)} committed and did not show"] if abort.withheld else []
+        yield Problem(
+            reason="randomness-aborted", detail=f"round {draw.digest.hex()[:16]}: {'; '.join(told)}"
+        )
+
+
+def _find_run(digest: bytes, leaf: InspectionLeaf, challenger: str) -> Proposal:
+    vote = leaf.votes.get(digest)
+    if vote is None or vote.run is None:
+        msg = f"no proposal {digest.hex()[:16]} in the log"
+        raise RefusedError(msg, culprit=challenger, clause="VN-19.3")
+    return vote.run
+
+
+def _find_licensee(licence_id: int, leaf: InspectionLeaf) -> str | None:
+    """Return whose licence this is, None where the log has no such licence."""
+    for vote in leaf.votes.values():
+        licence, run = vote.licence, vote.run
+        if licence is not None and run is not None and licence.statement.licence_id == licence_id:
+            return run.operator_id
+    return None
+
+
+Rule: TypeAlias = Callable[[Inspections, InspectionLeaf], Inspections]
+
+INSPECTION_RULES: Final[Mapping[str, Rule]] = {
+    DisclosureChallenge.TYPE: Inspections.read_disclosure_challenge,
+    DisclosureAnswer.TYPE: Inspections.read_disclosure_answer,
+    TranscriptCommitment.TYPE: Inspections.read_transcript,
+    SegmentChallenge.TYPE: Inspections.read_segment_challenge,
+    SegmentFinding.TYPE: Inspections.read_finding,
+    RandomnessRound.TYPE: Inspections.read_round,
+    RandomnessCommitment.TYPE: Inspections.read_randomness_commitment,
+    RandomnessReveal.TYPE: Inspections.read_randomness_reveal,
+}
+"""What each type of statement about inspections has to fulfil."""
+
+INSPECTION_KINDS: Final = frozenset(INSPECTION_RULES)
+
+_ASKING: Final[Mapping[str, type[Challenge]]] = {
+    DisclosureChallenge.TYPE: DisclosureChallenge,
+    SegmentChallenge.TYPE: SegmentChallenge,
+}
+
+_SUBMITTERS: Final[Mapping[str, tuple[type[Statement], str]]] = {
+    DisclosureChallenge.TYPE: (DisclosureChallenge, "challenger"),
+    DisclosureAnswer.TYPE: (DisclosureAnswer, "operator_id"),
+    TranscriptCommitment.TYPE: (TranscriptCommitment, "operator_id"),
+    SegmentChallenge.TYPE: (SegmentChallenge, "challenger"),
+    SegmentFinding.TYPE: (SegmentFinding, "party_id"),
+    RandomnessRound.TYPE: (RandomnessRound, "opener"),
+    RandomnessCommitment.TYPE: (RandomnessCommitment, "party_id"),
+    RandomnessReveal.TYPE: (RandomnessReveal, "party_id"),
+}
+"""Which field of each says whose it is."""

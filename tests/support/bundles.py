@@ -304,7 +304,7 @@ def make_scene(
         "ends_ms": start + windows * MS_PER_HOUR,
     }
     signed = found.sign_proposal(**(fields | proposal))
-    licence = _license(found, signed, log, leases)
+    licence = license_run(found, signed, log, leases)
     intervals = tuple(
         (start + number * MS_PER_HOUR, start + (number + 1) * MS_PER_HOUR) for number in range(windows)
     )
@@ -324,9 +324,10 @@ def make_compliant_scene(**arguments: Any) -> Scene:
     return scene
 
 
-def _license(
-    council: Council, proposal: Signed[Proposal], log: Log, leases: Iterable[int] | None
+def license_run(
+    council: Council, proposal: Signed[Proposal], log: Log, leases: Iterable[int] | None = None
 ) -> Signed[Licence]:
+    """Log a proposal, its grants, its licence, and the leases of these numbers, by default all."""
     place = log.append(proposal.data)
     granting = council.party_ids[: council.group.leaf.min_grants]
     ballots = {party: council.sign_ballot(party, proposal) for party in granting}

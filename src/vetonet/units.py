@@ -27,6 +27,9 @@ Clock: TypeAlias = Callable[[], Milliseconds]
 MAX_FLOP: Final = 2**127
 """Counts above this are refused as nonsense: 1.7e38 is 10 trillion times the largest known run."""
 
+UNIT_FLOP: Final = 10**15
+"""What hidden counts are counted in, rounded down (VN-18.1): a second of one large chip at full speed."""
+
 MAX_TIME_MS: Final = 2**48
 """No point in time that a statement names is later; that is in the year 10889."""
 

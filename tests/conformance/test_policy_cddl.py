@@ -25,6 +25,7 @@ from vetonet.policy.motion import MOVABLE, Motion, Resolution, derive_resolution
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Denominator, Quorum, Recusal, VetoShare
 from vetonet.policy.standing import Consent, Standing
+from vetonet.policy.totals import Totals
 from vetonet.policy.treaty import Treaty
 from vetonet.units import Precision, WorkloadClass
 
@@ -64,6 +65,7 @@ TENANCY = Tenancy.begin(COUNCIL, ("p1", "p3"))
 
 EMITTED: dict[str, tuple[str, Signed[Any]]] = {
     "treaty": ("treaty", COUNCIL.treaty),
+    "confidential treaty": ("treaty", make_council(totals=Totals.CONFIDENTIAL).treaty),
     "proposal": ("proposal", PROPOSAL),
     "proposal on P-256": ("proposal", COUNCIL.sign_proposal(operator_id="op2", lineage=(bytes(32),))),
     "proposal of one FLOP": (
@@ -81,6 +83,7 @@ EMITTED: dict[str, tuple[str, Signed[Any]]] = {
     "consent given": ("renewed-consent", TENANCY.sign_consent("p1", Standing.GIVEN, number=2)),
     "resolution": ("resolution", RESOLUTION),
 }
+OPTIONAL = {"motion": {9}, "treaty": {21}}
 each_statement = pytest.mark.parametrize(
     ("rule", "signed"), [pytest.param(*entry, id=name) for name, entry in EMITTED.items()]
 )
@@ -134,7 +137,7 @@ def test_an_unknown_label_does_not_fit(rule: str, signed: Signed[Statement]) -> 
 @each_statement
 def test_a_missing_field_does_not_fit(rule: str, signed: Signed[Statement]) -> None:
     item = signed.statement.to_item()
-    for label in item.keys() - ({9} if rule == "motion" else set()):
+    for label in item.keys() - OPTIONAL.get(rule, set()):
         refuse(rule, {key: value for key, value in item.items() if key != label})
 
 
@@ -183,6 +186,17 @@ def test_the_rules_know_every_word_of_the_code_and_no_other(rule: str, label: in
     for name in names:
         judge(rule, item | {label: name.value})
     refuse(rule, item | {label: "other"})
+
+
+def test_the_rules_know_both_kinds_of_totals_and_who_stands_behind_an_operator() -> None:
+    item = COUNCIL.treaty.statement.to_item()
+    for totals in Totals:
+        judge("treaty", item | {21: totals.value})
+    refuse("treaty", item | {21: "hidden"})
+    operator = COUNCIL.treaty.statement.operators[0]
+    judge("operator", replace(operator, beneficial_owner="Owner One").to_item())
+    refuse("operator", operator.to_item() | {4: ""})
+    refuse("operator", operator.to_item() | {4: True})
 
 
 def test_the_rules_know_every_veto_reason_and_band_rule() -> None:

@@ -92,7 +92,9 @@ class Scene:
 
     def sign_head(self, tree_size: int | None = None, **changes: Any) -> bytes:
         """Return a checkpoint that all witnesses cosigned a day after the run."""
-        return self.council.sign_head(self.log, tree_size, **({"timestamp_s": self.judged_ms // 1000} | changes))
+        return self.council.sign_head(
+            self.log, tree_size, **({"timestamp_s": self.judged_ms // 1000} | changes)
+        )
 
     def run(self, change: Change = lambda report: report, *, publish: bool = True) -> None:
         """Let every chip report every interval; ``change`` may alter each report before it is signed."""
@@ -131,7 +133,7 @@ class Scene:
             "workload": licence.workload,
             "precision": licence.precision,
             "cumulative_flop": number * self.flop_per_window,
-            "energy_j": 1_000_000,
+            "energy_j": 2_520_000,
             "out_of_set_bytes": 0,
             "firmware_digest": FIRMWARE.digest,
             "snapshots": (),

@@ -14,6 +14,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, Self
 from urllib.parse import quote, unquote_to_bytes
 
@@ -203,7 +204,7 @@ class Net:
         Args:
             data: what got out.
             thorough: look for raw deflate streams, which have no magic number, at every byte and not only at the
-                first.
+                first, and for escapes also where there is no text.
         """
         yield from self._search_deep(data, "", 0, thorough=thorough)
 
@@ -271,6 +272,10 @@ _BLOCK_KINDS: Final = (0b000, 0b010, 0b100)
 _HEX_RUN: Final = re.compile(rb"(?:[0-9a-fA-F]{2}){16,}")
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}")
 _BASE64_LINES: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}\r?\n(?=[A-Za-z0-9+/_-])")
+_GAP: Final = bytes(16)
+"""Between two pieces, so that no canary is found that begins in one and ends in the next."""
+_TEXT_RUN: Final = re.compile(rb"[\t\n\r -~]{16,}")
+"""Where escapes are undone unless the search is thorough: in noise, whatever looks like one is none."""
 _PERCENT: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
 _ESCAPE: Final = re.compile(rb"(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\[nrtbf\"'/\\]")
 _LETTERS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
@@ -278,23 +283,20 @@ _URL_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
 def unwrap(data: bytes, *, thorough: bool = False) -> Iterator[tuple[str, bytes]]:
-    """Yield what these bytes wrap, with the name of the wrapping."""
-    yield from _inflate_streams(data, thorough=thorough)
-    yield from _decode_runs(data)
-    yield from _undo_escapes(data)
+    """Yield what these bytes wrap, with the name of the wrapping; all that is wrapped alike in one piece."""
+    text = data if thorough else _GAP.join(_TEXT_RUN.findall(data))
+    wrapped = (_inflate_streams(data, thorough=thorough), _decode_runs(data), _undo_escapes(text))
+    yield from ((how, inner) for how, inner in chain(*wrapped) if len(inner) >= KEY_BYTES)
 
 
 def _inflate_streams(data: bytes, *, thorough: bool) -> Iterator[tuple[str, bytes]]:
     view = memoryview(data)
     for how, pattern, wbits in (("gzip", _GZIP, 31), ("zlib", _ZLIB, 15)):
-        for match in pattern.finditer(data):
-            inner = _inflate(view[match.start() :], wbits)
-            if inner:
-                yield how, inner
-    for start in range(len(data) if thorough else min(1, len(data))):
-        inner = _inflate(view[start:], -15) if data[start] & 0b110 in _BLOCK_KINDS else b""
-        if len(inner) >= MIN_CANARY_BYTES:
-            yield "deflate", inner
+        yield how, _GAP.join(_inflate(view[match.start() :], wbits) for match in pattern.finditer(data))
+    places = range(len(data) if thorough else min(1, len(data)))
+    starts = (start for start in places if data[start] & 0b110 in _BLOCK_KINDS)
+    inflated = (_inflate(view[start:], -15) for start in starts)
+    yield "deflate", _GAP.join(inner for inner in inflated if len(inner) >= MIN_CANARY_BYTES)
 
 
 def _inflate(data: memoryview, wbits: int) -> bytes:
@@ -313,13 +315,11 @@ def _decode_runs(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield what longer runs of hex and base64 hold; a canary alone in them is found as it stands."""
     if _BASE64_LINES.search(data):
         yield "lines", _BASE64_LINES.sub(lambda match: match[0].rstrip(b"\r\n"), data)
-    for match in _HEX_RUN.finditer(data):
-        yield "hex", bytes.fromhex(match[0].decode())
-    for match in _BASE64_RUN.finditer(data):
-        run = match[0].translate(_URL_TO_STANDARD)
-        for shift in range(4):
-            part = run[shift:]
-            yield "base64", base64.b64decode(part[: len(part) // 4 * 4])
+    yield "hex", _GAP.join(bytes.fromhex(match[0].decode()) for match in _HEX_RUN.finditer(data))
+    runs = [match[0].translate(_URL_TO_STANDARD) for match in _BASE64_RUN.finditer(data)]
+    for shift in range(4):
+        parts = (run[shift : shift + (len(run) - shift) // 4 * 4] for run in runs)
+        yield "base64", _GAP.join(map(base64.b64decode, parts))
 
 
 def _undo_escapes(data: bytes) -> Iterator[tuple[str, bytes]]:

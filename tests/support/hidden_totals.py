@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from vetonet.crypto.bulletproofs import prove_range
-
 from vetonet.confidential.accounts import AccountTotal, ChipAccount, Interval, sum_chips, sum_intervals
-from vetonet.confidential.bounds import UNIT_FLOP
 from vetonet.confidential.expectation import ExpectedTotal, expect_licence, expect_pools
 from vetonet.confidential.judging import UsageJudgement, judge_usage
 from vetonet.confidential.proving import SumOpening, attach_proof, prove_usage
 from vetonet.confidential.usage import RANGE_BITS, UsageClaim, UsageProof
+from vetonet.crypto.bulletproofs import prove_range
 from vetonet.crypto.keys import Ed25519SigningKey, generate_ed25519
 from vetonet.crypto.pedersen import Opening, commit, compute_blinding, sum_openings
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import sign
+from vetonet.units import UNIT_FLOP
 
 TREATY: Final = sha256(b"treaty").digest()
 START_MS: Final = 1_800_000_000_000

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 
 import grpc.aio._channel
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from support.canaries import MIN_NUMBER, Canary, Finding, Net
 
 from vetonet.compliance.bundle import Bundle
@@ -230,10 +231,8 @@ def _spell_ecdsa(key: Any) -> Spelled:
 
 def _spell_tls(credential: Any) -> Spelled:
     key = serialization.load_pem_private_key(credential.key_pem, None)
-    whole = key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    yield "TLS key", whole[-32:]
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        yield "TLS key", key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")
 
 
 SECRETS: Final[tuple[tuple[type, Callable[[Any], Spelled]], ...]] = (
@@ -303,7 +302,11 @@ def _wrap_call(channel: Any, kind: str, taps: Taps) -> None:
 
     @functools.wraps(make)
     def made(
-        self: Any, method: str, request_serializer: Any = None, response_deserializer: Any = None, *rest: Any
+        self: Any,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        **named: Any,
     ) -> Any:
         def send(message: Any) -> bytes:
             data: bytes = message if request_serializer is None else request_serializer(message)
@@ -314,7 +317,7 @@ def _wrap_call(channel: Any, kind: str, taps: Taps) -> None:
             taps.record(f"response {method}", data)
             return data if response_deserializer is None else response_deserializer(data)
 
-        return make(self, method, send, receive, *rest)
+        return make(self, method, send, receive, **named)
 
     setattr(channel, kind, made)
 

@@ -92,6 +92,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         # what it counts
         "meter-mismatched": Meaning(Finding.MISMATCHED, TrustClaim.SOURCED_DATA, CONTRAINDICATED),
         "counters-agree": Meaning(Finding.VERIFIED, TrustClaim.SOURCED_DATA, AFFIRMED),
+        "counters-hidden": Meaning(Finding.VERIFIED, _INSTANCE, AFFIRMED),  # of the data nothing is known
         # how it is set
         "debug-enabled": Meaning(Finding.CONTRAINDICATED, _CONFIGURATION, CONTRAINDICATED),
         "debug-disabled": Meaning(Finding.VERIFIED, _CONFIGURATION, AFFIRMED),

@@ -18,7 +18,7 @@ from vetonet.attestation.evidence_file import Evidence, OpenedEvidence, open_evi
 from vetonet.attestation.maker_root import MakerRoot
 from vetonet.attestation.platform import VouchedByPlatform
 from vetonet.attestation.reference_values import ReferenceValues, find_firmware_problems
-from vetonet.attestation.report import EAT_PROFILE, ComputeReport
+from vetonet.attestation.report import PROFILES, ComputeReport
 from vetonet.attestation.report_rules import (
     AnswersChallenge,
     CertifiedNow,
@@ -170,11 +170,13 @@ def _find_malformed(payload: bytes, detail: str) -> Iterator[Judgement]:
 
 def _compare_to_profile(claims: ClaimsSet) -> Iterator[Judgement]:
     profile = claims.claims.get(PROFILE)
-    if profile is not None and profile != EAT_PROFILE:
+    own = PROFILES.get(profile) if type(profile) is str else None
+    if profile is not None and own is None:
         yield build_judgement("profile-unknown", f"names the profile {str(profile)[:80]!r}")
         return
     for member in compute_layout(ComputeReport):
-        if member.label not in claims.claims and not member.optional:
+        is_required = not member.optional or member.name in (own or ())
+        if member.label not in claims.claims and is_required:
             yield build_judgement("claim-missing", f"lacks the claim {member.name} ({member.label})")
     if NONCE in claims.claims and len(claims.nonces) != NONCES:
         yield build_judgement(

@@ -20,10 +20,9 @@ COUNTERS: Final[Sequence[tuple[str, str]]] = (
 
 def find_overcount(claims: ComputeReport) -> Iterator[Found]:
     """Yield where one report contradicts itself: more in one precision than in all."""
-    if claims.is_confidential:
-        return  # what it does not say contradicts nothing
-    counters = claims.counters
-    over = counters.precision_flop - counters.flop
+    if claims.precision_flop is None or claims.cumulative_flop is None:
+        return  # what a confidential report does not say contradicts nothing
+    over = claims.precision_flop - claims.cumulative_flop
     if over > 0:
         yield "meter-mismatched", f"counts {over} FLOP more in {claims.precision} than in all"
 
@@ -51,11 +50,14 @@ def compare_work(before: ComputeReport | None, after: ComputeReport) -> Iterator
         before: the report just before, or None for the first of a chip.
         after: the report of the interval; where either is confidential, neither work nor cycles are known.
     """
-    if after.is_confidential or (before is not None and before.is_confidential):
+    before_cycles, before_flop = (
+        (0, 0) if before is None else (before.cumulative_cycles, before.cumulative_flop)
+    )
+    if after.cumulative_cycles is None or after.cumulative_flop is None:
         return
-    now, then = after.counters, None if before is None else before.counters
-    cycles = now.cycles - (0 if then is None else then.cycles)
-    flop = now.flop - (0 if then is None else then.flop)
+    if before_cycles is None or before_flop is None:
+        return
+    cycles, flop = after.cumulative_cycles - before_cycles, after.cumulative_flop - before_flop
     there_are = (after.window_end_ms - after.window_start_ms) * CYCLES_PER_MS
     if cycles > there_are:
         yield "meter-mismatched", f"counts {cycles} cycles in an interval of {there_are}"

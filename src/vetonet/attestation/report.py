@@ -6,7 +6,7 @@ chip is in order ``appraise``, and whether reports follow from one another ``app
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
@@ -25,6 +25,12 @@ EAT_PROFILE: Final = "tag:vetonet.example,2026:compute-report#2"
 CONFIDENTIAL_PROFILE: Final = "tag:vetonet.example,2026:compute-report#3"
 """The profile of a report whose counters stay in the chip: in their place, a commitment (VN-9.1)."""
 
+PROFILES: Final[Mapping[str, frozenset[str]]] = {
+    EAT_PROFILE: frozenset({"cumulative_flop", "cumulative_tokens", "cumulative_cycles", "precision_flop"}),
+    CONFIDENTIAL_PROFILE: frozenset({"flop_commitment", "activity"}),
+}
+"""The claims that each profile has and the other has not."""
+
 UEID_BYTES: Final = 33
 MAX_MODEL_BYTES: Final = 32  # RFC 9711 section 4.2.4 limits hwmodel to this
 MAX_COUNTER: Final = 2**53
@@ -35,8 +41,6 @@ CONFIDENTIAL_ENERGY_STEP_J: Final = 100_000
 CONFIDENTIAL_TRAFFIC_STEP_BYTES: Final = 10**9
 """A confidential report rounds traffic up to this: what the links outside a fixed set carry in a second."""
 COMMITMENT_BYTES: Final = 33
-UNIT_FLOP: Final = 10**15
-"""A commitment counts FLOP in whole units of this, rounded down: a second of one large chip at full speed."""
 NO_DIGEST: Final = bytes(32)
 MAX_SNAPSHOTS: Final = 8
 CYCLES_PER_MS: Final = 10**6

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
 from vetonet.attestation.appraisal_policy import AppraisalPolicy, Found, SingleRule
+from vetonet.attestation.appraisal_reasons import build_judgement
 from vetonet.attestation.counters import find_overcount
 from vetonet.attestation.ear import Judgement
 from vetonet.attestation.enrolment import AliasEndorsement
@@ -250,14 +251,22 @@ class Untampered(SingleRule[Subject]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountersAgree(SingleRule[Subject]):
-    """The counters of one report do not contradict each other (VN-17.10)."""
+    """The counters that one report states do not contradict each other (VN-17.10)."""
 
     GOOD: ClassVar[str] = "counters-agree"
     PRAISE: ClassVar[str] = "counts no more at one precision than in all"
+    HIDDEN: ClassVar[str] = "counters-hidden"
 
     def find_problems(self, evidence: Subject, /) -> Iterator[Found]:
         """Yield ``meter-mismatched`` where they do."""
         yield from find_overcount(evidence.claims)
+
+    def judge(self, evidence: Subject, /) -> Iterator[Judgement]:
+        """Yield of a confidential report that there is nothing to see, which is neither good nor bad."""
+        if not evidence.claims.is_confidential:
+            yield from SingleRule.judge(self, evidence)
+            return
+        yield build_judgement(self.HIDDEN, "commits to what it counted and does not say it")
 
 
 REPORT_RULES: Final[AppraisalPolicy[Subject]] = AppraisalPolicy(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from vetonet.cli.exits import Exit, Failure
 
 MAX_INPUT_BYTES: Final = 64 * 2**20
+CHUNK_BYTES: Final = 2**20
 PRIVATE_MODE: Final = 0o600
 PRIVATE_FOLDER_MODE: Final = 0o700
 
@@ -26,6 +29,30 @@ def read_input(path: Path, what: str, *, maximum: int = MAX_INPUT_BYTES, code: E
     Raises:
         Failure: missing, a folder, no regular file, unreadable or too large.
     """
+    with _opened(path, what, maximum, code) as file:
+        return file.read(maximum)
+
+
+def iter_input(
+    path: Path, what: str, *, maximum: int = MAX_INPUT_BYTES, code: Exit = Exit.INVALID
+) -> Iterator[bytes]:
+    """Yield the content of a file that a user named, in chunks, so that it is never in memory.
+
+    Raises:
+        Failure: as ``read_input``, when the first chunk is taken, or unreadable later on.
+    """
+    with _opened(path, what, maximum, code) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+@contextmanager
+def _opened(path: Path, what: str, maximum: int, code: Exit) -> Iterator[IO[bytes]]:
+    """Within, a regular file that is small enough can be read.
+
+    Raises:
+        Failure: as ``read_input``.
+    """
     try:
         # A pipe without a writer would make open() wait for ever; for a regular file the flag means nothing.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -33,7 +60,7 @@ def read_input(path: Path, what: str, *, maximum: int = MAX_INPUT_BYTES, code: E
             _require_regular(status, path, what, code)
             if status.st_size > maximum:
                 raise _refuse(path, what, f"of at most {maximum} bytes, got {status.st_size}", code)
-            return file.read(maximum)
+            yield file
     except IsADirectoryError as error:
         raise _refuse(path, what, "in a file, got a folder", code) from error
     except FileNotFoundError as error:
@@ -65,7 +92,16 @@ def write_output(path: Path, data: bytes) -> None:
     Raises:
         Failure: it cannot be written.
     """
-    _write(path, data, mode=0o644)
+    _write(path, (data,), mode=0o644)
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """The file holds these bytes one after another, or is as it was; they are never in memory together.
+
+    Raises:
+        Failure: it cannot be written; whatever else the chunks raise.
+    """
+    _write(path, chunks, mode=0o644)
 
 
 def write_secret(path: Path, data: bytes) -> None:
@@ -74,7 +110,7 @@ def write_secret(path: Path, data: bytes) -> None:
     Raises:
         Failure: it cannot be written.
     """
-    _write(path, data, mode=PRIVATE_MODE)
+    _write(path, (data,), mode=PRIVATE_MODE)
 
 
 def make_folder(path: Path, *, mode: int = 0o755) -> None:
@@ -116,17 +152,17 @@ def _refuse(path: Path, what: str, expected: str, code: Exit) -> Failure:
     return Failure(f"{path}: expected {what} {expected}", code=code, reason="input")
 
 
-def _write(path: Path, data: bytes, *, mode: int) -> None:
+def _write(path: Path, chunks: Iterable[bytes], *, mode: int) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                file.writelines(chunks)
                 file.flush()
                 os.fsync(descriptor)
             temporary.replace(path)
-        except OSError:
+        except BaseException:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -181,15 +181,7 @@ def write_terms(plan: TreatyPlan, keys: PublicKeys, origin: str) -> Terms:
             signing_ms=plan.signing_ms,
             report_interval_ms=plan.report_interval_ms,
             report_grace_ms=plan.report_grace_ms,
-            operators=tuple(
-                Operator(
-                    operator_id=name,
-                    key=keys.operators[name],
-                    party_id=party,
-                    beneficial_owner=plan.find_owner(name),
-                )
-                for name, party in plan.operators
-            ),
+            operators=tuple(_list_operators(plan, keys)),
             endorsers=tuple(
                 Endorser(endorser_id=name, root_key=key, attester_kind=plan.find_kind(name) or ATTESTER_KIND)
                 for name, key in keys.makers.items()
@@ -210,6 +202,12 @@ def write_terms(plan: TreatyPlan, keys: PublicKeys, origin: str) -> Terms:
     except ValueError as error:
         msg = f"no treaty can say that: {error}"
         raise ConfigError(msg) from error
+
+
+def _list_operators(plan: TreatyPlan, keys: PublicKeys) -> Iterator[Operator]:
+    for name, party in plan.operators:
+        owner = plan.find_owner(name)
+        yield Operator(operator_id=name, key=keys.operators[name], party_id=party, beneficial_owner=owner)
 
 
 def name_witness(origin: str, party_id: str) -> str:

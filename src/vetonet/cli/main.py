@@ -88,6 +88,13 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
                 target="vetonet.cli.verify_evidence:verify_evidence",
                 summary="Judge evidence that a log, a chip or its maker signed two truths.",
             ),
+            "explain": Entry(
+                target="vetonet.cli.explain:explain",
+                summary="Judge a bundle, and say in plain words what that means.",
+            ),
+            "export": Entry(
+                target="vetonet.cli.export:export", summary="Make the bundle of what an operator keeps."
+            ),
             "ear": Entry(
                 target="vetonet.cli.ear:ear", summary="Make a verifier's key, or read a result one signed."
             ),

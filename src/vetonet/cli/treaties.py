@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vetonet.cli.output import format_duration, print_line, print_table
-from vetonet.cli.treaty_text import describe_quorum, list_quorum_clauses
+from vetonet.cli.treaty_text import describe_quorum, describe_totals, list_quorum_clauses, name_totals
 from vetonet.crypto.statement import Signed, compute_digest
 from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band
@@ -64,7 +64,13 @@ def _describe_terms(terms: Terms) -> dict[str, Any]:
         },
         "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in terms.bands],
         "operators": [
-            {"id": o.operator_id, "key_id": o.key.key_id.hex(), "party": o.party_id} for o in terms.operators
+            {
+                "id": o.operator_id,
+                "key_id": o.key.key_id.hex(),
+                "party": o.party_id,
+                "beneficial_owner": o.beneficial_owner,
+            }
+            for o in terms.operators
         ],
         "makers": [
             {"id": e.endorser_id, "root_key_id": e.root_key.key_id.hex(), "attester_kind": e.attester_kind}
@@ -80,6 +86,7 @@ def _describe_terms(terms: Terms) -> dict[str, Any]:
         ],
         "witness_quorum": terms.witness_quorum,
         "max_colluding": terms.max_colluding,
+        "totals": name_totals(terms.totals),
         "witnessing": describe_witnessing(terms),
     }
 
@@ -154,6 +161,7 @@ def _print_terms(terms: Terms, groups: list[tuple[str, str, str]]) -> None:
     print_line()
     print_actions(((rule.action, rule.quorum) for rule in terms.actions), list_roster(terms))
     print_times(list_times(terms))
+    print_line(describe_totals(terms.totals))
     print_line()
     ceilings = [spell_flop(band.floor_flop) for band in terms.bands[1:]] + ["no limit"]
     print_table(
@@ -172,14 +180,19 @@ def _to_band_row(band: Band, ceiling: str) -> tuple[str, str]:
     return span, rules[band.rule.value]
 
 
+def describe_operator(party_id: str | None, owner: str | None) -> str:
+    """Return in words what an operator is: whose, and who stands behind it."""
+    belonging = "" if party_id is None else f" of {party_id}, which is recused"
+    return f"operator{belonging}" + ("" if owner is None else f"; behind it {owner}")
+
+
 def _list_roles(terms: Terms) -> list[tuple[str, str, str]]:
     holders = set(terms.find_quorum(ActionClass.RUN_GRANT).veto_holders)
     rows = [
         (p.party_id, "party, can veto" if p.party_id in holders else "party", p.key) for p in terms.parties
     ]
     rows += [
-        (o.operator_id, f"operator of {o.party_id}, which is recused" if o.party_id else "operator", o.key)
-        for o in terms.operators
+        (o.operator_id, describe_operator(o.party_id, o.beneficial_owner), o.key) for o in terms.operators
     ]
     rows += [(e.endorser_id, f"chip maker ({e.attester_kind})", e.root_key) for e in terms.endorsers]
     rows += [("coordinator", "log key", terms.log_key)]

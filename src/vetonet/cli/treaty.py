@@ -97,6 +97,18 @@ def treaty() -> None:
     help="Who may propose; repeat.  [default: op1]",
 )
 @click.option(
+    "--owner",
+    "owners",
+    multiple=True,
+    metavar="NAME:OWNER",
+    help="Who stands behind an operator; repeat.  [default: nobody else]",
+)
+@click.option(
+    "--totals",
+    type=click.Choice(["open", "confidential"]),
+    help="Whether reports say how much was computed, or commit to it.  [default: open]",
+)
+@click.option(
     "--maker",
     "makers",
     multiple=True,

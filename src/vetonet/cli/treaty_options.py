@@ -9,7 +9,8 @@ from typing import Any, Final
 from vetonet.attestation.platform import ATTESTER_KINDS
 from vetonet.cli.exits import Failure
 from vetonet.cli.parameters import parse_name
-from vetonet.policy.plan import TreatyPlan, compute_witnessing, split_maker
+from vetonet.policy.plan import MAX_OWNER, TreatyPlan, compute_witnessing, split_maker
+from vetonet.policy.totals import Totals
 from vetonet.units import Flop, Milliseconds
 
 MAX_PARTIES: Final = 64
@@ -35,6 +36,8 @@ class Flags:
     max_colluding: int | None
     witness_quorum: int | None
     times: Mapping[str, Milliseconds]
+    totals: Totals | None
+    owners: tuple[tuple[str, str], ...]
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Flags:
@@ -64,6 +67,8 @@ class Flags:
             max_colluding=options["max_colluding"],
             witness_quorum=options["witness_quorum"],
             times={name: value for name, value in options.items() if name.endswith("_ms")},
+            totals=None if options["totals"] is None else Totals(options["totals"]),
+            owners=tuple(map(_parse_owner, options["owners"])),
         )
 
     def to_plan(self) -> TreatyPlan:
@@ -87,6 +92,8 @@ class Flags:
                 attester_kinds=tuple((name, kind) for name, kind in self.makers if kind is not None),
                 max_colluding=self.max_colluding,
                 witness_quorum=self.witness_quorum,
+                totals=self.totals,
+                beneficial_owners=self.owners,
                 **self.times,
             )
         except ValueError as error:
@@ -99,6 +106,7 @@ class Flags:
             "--veto": self.veto_ids,
             "--operator": operators,
             "--maker": tuple(name for name, _ in self.makers),
+            "--owner": tuple(name for name, _ in self.owners),
         }
         for option, names in named.items():
             for name in names:
@@ -109,6 +117,10 @@ class Flags:
             hint = "; --minority allows half of them or fewer" if self.min_grants < lowest else ""
             expected = f"{lowest} to {size} of {count_parties(size)}"
             raise Failure(f"--min-grants: expected {expected}, got {self.min_grants}{hint}")
+        for operator, _ in self.owners:
+            if operator not in operators:
+                known = ", ".join(operators)
+                raise Failure(f"--owner: the treaty has no operator {operator}; it has {known}")
         self._require_witnessing()
         _require_roster(roster, "--veto", self.veto_ids)
         _require_roster(
@@ -154,6 +166,14 @@ def _parse_maker(text: str) -> tuple[str, str | None]:
     if kind is not None and kind not in ATTESTER_KINDS:
         raise Failure(f"--maker: expected a kind of attester among {', '.join(ATTESTER_KINDS)}, got {kind!r}")
     return name, kind
+
+
+def _parse_owner(text: str) -> tuple[str, str]:
+    operator_id, colon, owner = text.partition(":")
+    if not colon or not 1 <= len(owner) <= MAX_OWNER or not owner.isprintable():
+        expected = f"NAME:OWNER, a printable owner of up to {MAX_OWNER} characters"
+        raise Failure(f"--owner: expected {expected}, got {text[:80]!r}")
+    return operator_id, owner
 
 
 def _parse_operator(text: str) -> tuple[str, str | None]:

@@ -10,7 +10,7 @@ from vetonet.cli.files import read_text_input
 from vetonet.cli.output import print_line
 from vetonet.cli.treaties import print_actions, print_times
 from vetonet.cli.treaty_options import MAX_PARTIES
-from vetonet.cli.treaty_text import describe_quorum
+from vetonet.cli.treaty_text import describe_quorum, describe_totals, name_totals
 from vetonet.party.preset import list_presets, read_preset
 from vetonet.party.toml_reading import MAX_FILE_CHARS
 from vetonet.party.treaty_file import TreatyFileError, read_treaty_text
@@ -70,11 +70,15 @@ def describe_plan(plan: TreatyPlan) -> dict[str, Any]:
             action.value: describe_quorum(q, plan.party_ids, (action,)) for action, q in plan.actions
         },
         "bands": [{"name": b.name, "floor_flop": b.floor_flop, "rule": b.rule.value} for b in plan.bands],
-        "operators": [{"id": name, "party": party} for name, party in plan.operators],
+        "operators": [
+            {"id": name, "party": party, "beneficial_owner": plan.find_owner(name)}
+            for name, party in plan.operators
+        ],
         "makers": [spell_maker(plan, maker) for maker in plan.maker_ids],
         "times_ms": dict(plan.times),
         "witness_quorum": quorum,
         "max_colluding": colluding,
+        "totals": name_totals(plan.totals),
     }
 
 
@@ -88,3 +92,6 @@ def print_plan(plan: TreatyPlan) -> None:
     for band in plan.bands:
         print_line(f"from {spell_flop(band.floor_flop)} FLOP on: {band.rule.value} ({band.name})")
     print_times(plan.times)
+    print_line(describe_totals(plan.totals))
+    for operator, owner in plan.beneficial_owners:
+        print_line(f"behind {operator} stands {owner}")

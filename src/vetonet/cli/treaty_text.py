@@ -17,6 +17,7 @@ from vetonet.policy.game import is_exact
 from vetonet.policy.losses import compute_losses
 from vetonet.policy.plan import TreatyPlan, spell_maker
 from vetonet.policy.quorum import Denominator, Quorum, Recusal
+from vetonet.policy.totals import Totals
 
 _DENOMINATORS = {
     Denominator.ELECTORATE: "all parties that can vote",
@@ -158,11 +159,25 @@ def diff_plans(a: TreatyPlan, b: TreatyPlan) -> list[str]:
         *_diff_names(
             "operators", list(map(_name_operator, a.operators)), list(map(_name_operator, b.operators))
         ),
+        *_diff_owners(a, b),
+        *_diff("totals", name_totals(a.totals), name_totals(b.totals)),
         *_diff_bands(a.bands, b.bands),
         *_diff_times(a, b),
         *_diff("witnesses", _describe_witnesses(a), _describe_witnesses(b)),
         *(line for action in ActionClass for line in _diff_action(action, a, b)),
     ]
+
+
+def name_totals(totals: Totals | None) -> str:
+    """Return whether totals are open or confidential, by its word in a treaty's file."""
+    return (totals or Totals.OPEN).value
+
+
+def describe_totals(totals: Totals | None) -> str:
+    """Return in one sentence what reports say of how much was computed."""
+    if totals is Totals.CONFIDENTIAL:
+        return "totals: confidential: reports commit to what was computed, and operators prove bounds on it"
+    return "totals: open: reports say how much was computed"
 
 
 def _diff(what: str, old: str, new: str) -> Iterator[str]:
@@ -184,6 +199,12 @@ def _diff_names(what: str, old: Sequence[str], new: Sequence[str]) -> Iterator[s
 def _name_operator(operator: tuple[str, str | None]) -> str:
     operator_id, party_id = operator
     return operator_id if party_id is None else f"{operator_id} of {party_id}"
+
+
+def _diff_owners(a: TreatyPlan, b: TreatyPlan) -> Iterator[str]:
+    for operator in dict.fromkeys(name for name, _ in (*a.beneficial_owners, *b.beneficial_owners)):
+        before, after = a.find_owner(operator), b.find_owner(operator)
+        yield from _diff(f"behind {operator}", before or "nobody else", after or "nobody else")
 
 
 def _diff_bands(old: Iterable[Band], new: Iterable[Band]) -> Iterator[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +14,7 @@ import click
 
 import vetonet
 from vetonet.cli.exits import Exit, Failure
-from vetonet.cli.files import read_input, read_text_input, write_output
+from vetonet.cli.files import iter_input, read_text_input, write_output
 from vetonet.cli.output import (
     examples,
     format_flop,
@@ -28,12 +30,14 @@ from vetonet.units import Milliseconds, format_time
 if TYPE_CHECKING:
     from vetonet.compliance.result import ClaimResult, ComplianceResult, LicenceUse
     from vetonet.compliance.trust_root import TrustRoot
+    from vetonet.confidential.judging import ProvenTotal
     from vetonet.crypto.keys import SigningKey
 
-MAX_BUNDLE_BYTES: Final = 2**30
+MAX_BUNDLE_BYTES: Final = 2**37
+"""128 GiB; a bundle is read once from its beginning to its end, and never held as a whole."""
 MAX_WORKERS: Final = 8
 UNSIGNED: Final = (
-    "A bundle is unsigned: whoever made this file could have left parts out or put others in. "
+    "Whoever made this file could have left parts out or put others in, and {who}. "
     "What is INCONCLUSIVE names whom it concerns, not who is at fault."
 )
 VERDICT_EXITS: Final = {
@@ -82,11 +86,9 @@ def verify(
 
     Exits with 0 for COMPLIANT, 1 for VIOLATION, 3 for INCONCLUSIVE, 4 if BUNDLE is not a valid bundle.
     """
-    root = _read_trust_root(trust_root)
+    root = read_trust_root(trust_root)
     signer = _load_signer(ear, sign_key)
-    data = read_input(bundle, "a bundle", maximum=MAX_BUNDLE_BYTES)
-    now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
-    result = _judge(data, root, now, bundle)
+    result = judge_file(bundle, root, at_ms)
     if ear is not None and signer is not None:
         _leave_token(ear, result, signer)
     if as_json:
@@ -112,7 +114,12 @@ def _leave_token(path: Path, result: ComplianceResult, signer: SigningKey) -> No
     write_output(path, token)
 
 
-def _read_trust_root(path: Path) -> TrustRoot:
+def read_trust_root(path: Path) -> TrustRoot:
+    """Return the trust root in a file that a user named.
+
+    Raises:
+        Failure: it cannot be read, or is none.
+    """
     from vetonet.compliance.trust_root import MAX_BYTES, TrustRoot
 
     text = read_text_input(path, "a trust root", maximum=MAX_BYTES, code=Exit.USAGE)
@@ -122,16 +129,47 @@ def _read_trust_root(path: Path) -> TrustRoot:
         raise Failure(f"{path}: {error}", code=Exit.USAGE, reason=error.reason) from error
 
 
-def _judge(data: bytes, root: TrustRoot, now: Milliseconds, path: Path) -> ComplianceResult:
-    """Return the result, the signatures checked on all processors."""
+def judge_file(path: Path, root: TrustRoot, at_ms: Milliseconds | None) -> ComplianceResult:
+    """Return the verdict on a bundle file, the signatures checked on all processors.
+
+    Args:
+        path: the file.
+        root: the treaty to judge by.
+        at_ms: as of when, or None for now.
+
+    Raises:
+        Failure: it cannot be read, or is no bundle of this treaty.
+    """
+    now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
+    with refuse_no_bundle(path):
+        return judge_chunks(iter_bundle_file(path), root, now)
+
+
+def judge_chunks(chunks: Iterable[bytes], root: TrustRoot, now: Milliseconds) -> ComplianceResult:
+    """Return the verdict on a bundle that comes in chunks, the signatures checked on all processors.
+
+    Raises:
+        EncodingError, VerificationError: it is no bundle of this treaty.
+    """
     from vetonet.compliance.verify import verify_bundle
 
     with ThreadPoolExecutor(max_workers=min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
-        try:
-            return verify_bundle(data, root, now, mapper=pool.map)
-        except (EncodingError, VerificationError) as error:
-            message = f"{path}: not a valid bundle under this trust root: {error}"
-            raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
+        return verify_bundle(chunks, root, now, mapper=pool.map)
+
+
+def iter_bundle_file(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a bundle file in chunks."""
+    return iter_input(path, "a bundle", maximum=MAX_BUNDLE_BYTES)
+
+
+@contextmanager
+def refuse_no_bundle(path: Path) -> Iterator[None]:
+    """Within, what is no bundle of the given treaty ends in one line."""
+    try:
+        yield
+    except (EncodingError, VerificationError) as error:
+        message = f"{path}: not a valid bundle under this trust root: {error}"
+        raise Failure(message, code=Exit.INVALID, reason=error.reason) from error
 
 
 def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
@@ -147,10 +185,13 @@ def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
             ("reason", "concerns", "detail"), [(p.reason, p.culprit or "-", p.detail) for p in problems]
         )
         print_line()
-        print_line(UNSIGNED)
+        who = "nobody signed it" if result.exporter is None else f"{result.exporter} signed it"
+        print_line(UNSIGNED.format(who=who))
     print_line()
     for use in result.licences:
         print_line(_say_use(use))
+    for total in result.totals:
+        print_line(_say_total(total))
     print_line(f"{_say_period(result)}; {result.report_count} reports; log of {result.tree_size} leaves")
     print_line(f"log root {result.root_hash.hex()}")
     print_line(f"treaty   {result.treaty_digest.hex()}")
@@ -160,8 +201,18 @@ def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
 def _say_use(use: LicenceUse) -> str:
     licence = use.licence
     when = f"{format_time(licence.not_before_ms)} to {format_time(licence.expires_ms)}"
-    allowed = f"{format_flop(use.used_flop)} of {format_flop(licence.total_flop)} FLOP"
+    used = "a hidden part" if use.used_flop is None else format_flop(use.used_flop)
+    allowed = f"{used} of {format_flop(licence.total_flop)} FLOP"
     return f"licence {licence.licence_id}: {allowed} on {licence.device_count} chips, {when}"
+
+
+def _say_total(total: ProvenTotal) -> str:
+    """Return in one line what is proven of a hidden total."""
+    proven = ", ".join(bound.kind.value for bound in total.bounds)
+    missing = ", ".join(kind.value for kind in total.missing)
+    parts = [f"within its {proven}, {total.operator_id} proves"] if proven else []
+    parts += [f"not proven: {missing}"] if missing else []
+    return f"hidden total of {total.expected.name}: {'; '.join(parts)}"
 
 
 def _say_period(result: ComplianceResult) -> str:

@@ -15,7 +15,7 @@ from vetonet.policy.licence import Licence
 def judge_authority(case: Case, chain: Chain) -> Iterator[Found]:
     """Step 9: licensed work was done under a licence and a lease of the log, by its chips, as it says."""
     for usage in chain.usages:
-        licence = case.find_licence(usage.claims.licence_id)
+        licence = usage.licence
         if licence is not None:
             yield from _judge_licensed_report(case, licence, usage)
             yield from _judge_lease(case, licence, usage)
@@ -63,7 +63,7 @@ def _judge_licensed_report(case: Case, licence: Licence, usage: Usage) -> Iterat
 def _judge_lease(case: Case, licence: Licence, usage: Usage) -> Iterator[Found]:
     """The interval lies in one lease, which the log holds: consent to the run was kept (VN-12.5)."""
     claims, licence_id = usage.claims, licence.licence_id
-    number = find_number_at(licence, claims.window_start_ms)
+    number = usage.lease_number
     if number is None:
         return  # outside the window of the licence, which is said already
     if find_number_at(licence, claims.window_end_ms - 1) != number:

@@ -12,8 +12,9 @@ from vetonet.compliance.evidence import Chain
 from vetonet.compliance.findings import Undecided
 from vetonet.compliance.public_record import PublicRecord
 from vetonet.errors import Problem
-from vetonet.policy.lease import find_number_at
+from vetonet.policy.band import BandRule
 from vetonet.policy.licence import Licence
+from vetonet.policy.treaty import Operator
 from vetonet.units import Flop, Milliseconds
 
 Found: TypeAlias = Problem | Undecided
@@ -56,13 +57,21 @@ class Case:
         end = min(max((licence.expires_ms for licence in licences), default=start), self.due_ms)
         return (start, end) if start < end else None
 
+    @property
+    def licensed_floor_flop(self) -> Flop | None:
+        """Where the first band that is not free begins, or None where every run is."""
+        bands = self.record.treaty.statement.bands
+        return next((band.floor_flop for band in bands if band.rule is not BandRule.FREE), None)
+
+    @property
+    def operators(self) -> Mapping[str, Operator]:
+        """Every operator of a treaty that was in force, by name, as the newest of them says."""
+        listed = (operator for treaty in self.record.treaties for operator in treaty.statement.operators)
+        return {operator.operator_id: operator for operator in listed}
+
     def list_members(self, licence: Licence) -> frozenset[bytes]:
         """Return the ueids of a licence's chips, or nothing where the bundle lacks its device set."""
         return self.members.get(licence.device_set_root, NO_MEMBERS)
-
-    def find_licence(self, licence_id: int | None) -> Licence | None:
-        """Return the licence of the log with this id, or None."""
-        return None if licence_id is None else self.record.licences.get(licence_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,20 +89,19 @@ class ChipUse:
     unlicensed_flop: Flop
 
 
-def sum_use(case: Case, chain: Chain) -> ChipUse:
+def sum_use(chain: Chain) -> ChipUse:
     """Return what the reports of one chip account for."""
     by_licence: dict[int, int] = defaultdict(int)
     by_lease: dict[tuple[int, int], int] = defaultdict(int)
     unlicensed = 0
     for usage in chain.usages:
-        claims, flop = usage.claims, usage.flop or 0
-        licence = case.find_licence(claims.licence_id)
-        if licence is not None:
-            by_licence[licence.licence_id] += flop
-            number = find_number_at(licence, claims.window_start_ms)
-            if number is not None:
-                by_lease[licence.licence_id, number] += flop
-        elif claims.licence_id is None:
+        flop = usage.flop or 0
+        if usage.licence is not None:
+            licence_id = usage.licence.licence_id
+            by_licence[licence_id] += flop
+            if usage.lease_number is not None:
+                by_lease[licence_id, usage.lease_number] += flop
+        elif usage.claims.licence_id is None:
             unlicensed += flop
     return ChipUse(by_licence=by_licence, by_lease=by_lease, unlicensed_flop=unlicensed)
 
@@ -107,9 +115,10 @@ class Tally:
         ends: until when the chips of each maker reported.
         reporting: the chips that reported.
         report_count: how many reports there were, good or not.
+        signers: whoever has to answer for a genuine report: chips and the owners of chips.
     """
 
-    __slots__ = ("ends", "report_count", "reporting", "unlicensed", "used")
+    __slots__ = ("ends", "report_count", "reporting", "signers", "unlicensed", "used")
 
     def __init__(self) -> None:
         """Begin without any chip."""
@@ -118,6 +127,7 @@ class Tally:
         self.ends: dict[str, Milliseconds] = {}
         self.reporting: set[bytes] = set()
         self.report_count = 0
+        self.signers: set[str] = set()
 
     def count(self, chain: Chain, use: ChipUse) -> None:
         """Count in one chip."""
@@ -128,3 +138,4 @@ class Tally:
         end = max(usage.claims.window_end_ms for usage in chain.usages)
         self.ends[enrolment.endorser_id] = max(end, self.ends.get(enrolment.endorser_id, 0))
         self.reporting.add(chain.device.ueid)
+        self.signers |= {enrolment.owner, chain.device.ueid.hex()}

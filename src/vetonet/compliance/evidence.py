@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from vetonet.attestation.enrolment import EnrolledDevice
-from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import ComputeReport
+from vetonet.compliance.bundle import Place
+from vetonet.compliance.public_record import PublicRecord
 from vetonet.crypto.statement import Claimed, Keys, Signed
-from vetonet.errors import EncodingError, InvalidSignatureError, Problem, UnknownPartyError
+from vetonet.errors import ComplianceError, EncodingError, InvalidSignatureError, Problem, UnknownPartyError
+from vetonet.policy.lease import find_number_at
+from vetonet.policy.licence import Licence
 from vetonet.units import Flop
 
 MAX_CHIP_REPORTS: Final = 2**17
@@ -32,27 +35,27 @@ Claim: TypeAlias = Claimed[ComputeReport]
 Opened: TypeAlias = Signed[ComputeReport] | Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """One genuine report and the work it accounts for.
+class Usage(NamedTuple):
+    """One genuine report and the work it accounts for; a tuple, because there are very many.
 
     Attributes:
         report: as signed.
+        claims: what it says.
         device: the chip.
         flop: what its interval added to the meter, or None where a report does not say: the one before it is
             missing, or the counters stayed in the chip.
         batch_leaf: the leaf of the batch that may commit to it, or None.
+        licence: the licence of the log that it names, or None.
+        lease_number: the lease of that in which its interval begins, or None outside of the licence's time.
     """
 
     report: Signed[ComputeReport]
+    claims: ComputeReport
     device: EnrolledDevice
     flop: int | None
-    batch_leaf: int | None = None
-
-    @property
-    def claims(self) -> ComputeReport:
-        """What the report says."""
-        return self.report.statement
+    batch_leaf: int | None
+    licence: Licence | None
+    lease_number: int | None
 
     @property
     def has_worked(self) -> bool:
@@ -83,7 +86,8 @@ def iter_groups(reports: Iterable[bytes], note: Callable[[Problem], None]) -> It
         note: takes the problem with bytes that are no report.
 
     Raises:
-        EncodingError: reports out of order or twice, or too many of one chip.
+        EncodingError: reports out of order, or too many of one chip.
+        ComplianceError: one stands twice.
     """
     group: list[Claim] = []
     last = (b"", 0, b"")
@@ -91,7 +95,7 @@ def iter_groups(reports: Iterable[bytes], note: Callable[[Problem], None]) -> It
         claim = _read_or_note(data, note)
         place = (b"", 0, data) if claim is None else (claim.statement.ueid, claim.statement.counter, data)
         if place <= last:
-            raise EncodingError("expected the reports by rising chip, counter and bytes, each once")
+            _refuse_place(place, last)
         if claim is not None and group and place[0] != last[0]:
             yield tuple(group)
             group = []
@@ -102,6 +106,14 @@ def iter_groups(reports: Iterable[bytes], note: Callable[[Problem], None]) -> It
         last = place
     if group:
         yield tuple(group)
+
+
+def _refuse_place(place: Place, last: Place) -> NoReturn:
+    """Refuse reports out of order; one that stands twice has a reason of its own: nothing counts twice."""
+    if place == last:
+        detail = f"report {place[1]} of chip {place[0].hex()[:16]} stands twice in the bundle"
+        raise ComplianceError(detail, problems=(Problem(reason="report-repeated", detail=detail),))
+    raise EncodingError("expected the reports by rising chip, counter and bytes, each once")
 
 
 def _read_or_note(data: bytes, note: Callable[[Problem], None]) -> Claim | None:
@@ -156,14 +168,14 @@ def _open(claim: Claim, keys: Keys, vouched: set[tuple[bytes, bytes]]) -> Opened
 
 def measure(
     reports: Iterable[Signed[ComputeReport]],
-    registry: Registry,
+    record: PublicRecord,
     find_batch: Callable[[Signed[ComputeReport], EnrolledDevice], int | None],
 ) -> tuple[Chain | None, tuple[Problem, ...]]:
     """Step 6: what each report adds to its chip's meter is the difference from the report just before it.
 
     Args:
         reports: genuine ones that name one chip, in counter order.
-        registry: which key speaks for which chip.
+        record: which key speaks for which chip, and which licences there are.
         find_batch: which batch of the log may commit to a report.
 
     Returns:
@@ -174,14 +186,16 @@ def measure(
     last_counter = 0
     last_flop: Flop | None = 0
     for report in reports:
-        claims, device = report.statement, registry.find_alias(report.signer.key_id).device
+        claims, device = report.statement, record.registry.find_alias(report.signer.key_id).device
         batch_leaf = find_batch(report, device)
         if device.ueid != claims.ueid:
             detail = f"report {claims.counter} names chip {claims.ueid.hex()[:16]}, another's key signed it"
             strays.append(Problem(reason="wrong-device", detail=detail, culprit=device.enrolment.owner))
             continue
         flop = _subtract(claims.cumulative_flop, last_flop) if claims.counter == last_counter + 1 else None
-        usages.append(Usage(report=report, device=device, flop=flop, batch_leaf=batch_leaf))
+        licence = None if claims.licence_id is None else record.licences.get(claims.licence_id)
+        number = None if licence is None else find_number_at(licence, claims.window_start_ms)
+        usages.append(Usage(report, claims, device, flop, batch_leaf, licence, number))
         last_counter, last_flop = claims.counter, claims.cumulative_flop
     chain = Chain(device=usages[0].device, usages=tuple(usages)) if usages else None
     return chain, tuple(strays)

@@ -1,4 +1,4 @@
-"""Step 11: the log is the clock: a report is later than the checkpoint it names, and earlier than its batch."""
+"""Step 11: the log is the clock: a report is later than its checkpoint and earlier than its batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from vetonet.compliance.case import Case, Found
 from vetonet.compliance.evidence import Chain, Usage, about
 from vetonet.compliance.findings import Undecided
 from vetonet.compliance.public_record import PublicRecord
-from vetonet.policy.lease import find_number_at
 from vetonet.units import MS_PER_S, format_time
 
 CLOCK_SLACK_MS: Final = 60 * MS_PER_S
@@ -54,8 +53,10 @@ def _judge_checkpoint(case: Case, usage: Usage, size: int | None, newest: int) -
         yield by_commitment(usage, "checkpoint-unknown", "checkpoint-not-shown", what)
         return
     stale = None
-    if size < newest or size <= _find_newest_permission(case.record, claims):
-        stale = about(usage, "checkpoint-stale", f"names the checkpoint of size {size}, older than it must be")
+    if size < newest or size <= _find_newest_permission(case.record, usage):
+        stale = about(
+            usage, "checkpoint-stale", f"names the checkpoint of size {size}, older than it must be"
+        )
     if batch_leaf is not None and size > batch_leaf:
         early = about(usage, "checkpoint-unknown", "names a checkpoint that the log did not have by then")
         yield Undecided(batch_leaf=batch_leaf, committed=early, otherwise=stale)
@@ -72,11 +73,12 @@ def _judge_time(record: PublicRecord, usage: Usage) -> Iterator[Found]:
         yield Undecided(batch_leaf=batch_leaf, committed=about(usage, "reported-ahead", what), otherwise=None)
 
 
-def _find_newest_permission(record: PublicRecord, claims: ComputeReport) -> int:
+def _find_newest_permission(record: PublicRecord, usage: Usage) -> int:
     """Return the leaf of the licence or lease that a chip had seen when it did this; 0 for none needed."""
-    if claims.licence_id is None:
+    if usage.licence is None:
         return 0
-    licence = record.licences.get(claims.licence_id)
-    number = 0 if licence is None else find_number_at(licence, claims.window_start_ms) or 0
-    placed = record.licence_leaves.get(claims.licence_id, 0)
-    return max(placed, record.lease_leaves.get((claims.licence_id, number), 0))
+    licence_id = usage.licence.licence_id
+    return max(
+        record.licence_leaves.get(licence_id, 0),
+        record.lease_leaves.get((licence_id, usage.lease_number or 0), 0),
+    )

@@ -10,7 +10,7 @@ from vetonet.attestation.platform import appraise_platform
 from vetonet.attestation.reference_values import find_firmware_problems
 from vetonet.attestation.registry import KnownAlias
 from vetonet.compliance.case import Case, Found, Tally
-from vetonet.compliance.evidence import Chain
+from vetonet.compliance.evidence import Chain, about
 from vetonet.compliance.identity import find_chip_problems, find_list_problems
 from vetonet.compliance.public_record import PublicRecord
 from vetonet.errors import Problem
@@ -18,6 +18,7 @@ from vetonet.errors import Problem
 
 def judge_genuineness(case: Case, chain: Chain) -> Iterator[Found]:
     """Step 10: every report is signed by an enrolled chip in a known state."""
+    profiles = {treaty.statement.is_confidential for treaty in case.record.treaties}
     boots: dict[bytes, tuple[KnownAlias, tuple[FirmwareFound, ...]]] = {}
     for usage in chain.usages:
         key_id = usage.report.signer.key_id
@@ -25,6 +26,9 @@ def judge_genuineness(case: Case, chain: Chain) -> Iterator[Found]:
             known = case.record.registry.find_alias(key_id)
             boots[key_id] = known, tuple(_judge_boot(case.record, known))
         known, firmware = boots[key_id]
+        if usage.claims.is_confidential not in profiles:
+            what = "shows or hides its counts, which no treaty of this log asks for"
+            yield about(usage, "other-profile", what)
         yield from appraise(usage.report, known.device, known.alias, firmware=firmware)
     aliases = {key_id: known.alias for key_id, (known, _) in boots.items()}
     # The secure element says what its kind must say, and counts on with each report (VN-17.1).

@@ -1,7 +1,7 @@
 """The parts of a bundle file, written and read as a stream: nobody holds more of it than one part (VN-10.1).
 
-The file is a CBOR sequence (RFC 8742) of parts ``[kind, bytes]`` in the order of their kinds. The trailer with
-the SHA-256 of all before it tells an accident from a forgery: a file with a wrong one is refused, nobody is
+The file is a CBOR sequence (RFC 8742) of parts ``[kind, bytes]`` in the order of their kinds. The trailer
+with the SHA-256 of all before it tells an accident from a forgery: a file with a wrong one is refused, nobody is
 accused. Every head is in its shortest form, so a bundle has one spelling.
 """
 
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from vetonet.attestation.report import ComputeReport
+from vetonet.confidential.usage import UsageProof
 from vetonet.encoding import cbor
 from vetonet.encoding.record import MAX_STATEMENT_BYTES
 from vetonet.errors import EncodingError
@@ -29,7 +30,7 @@ DIGEST_BYTES: Final = 32
 _HEAD_BYTES: Final = 7  # an array of two, a small kind, and the head of up to 4 GiB of bytes
 _WIDTHS: Final = {**dict.fromkeys(range(0x40, 0x58), 0), 0x58: 1, 0x59: 2, 0x5A: 4}
 _SMALLEST: Final = {0: 0, 1: 24, 2: 256, 4: 65536}
-"""How many bytes the length of a byte string takes by its initial byte, and from which length on (RFC 8949)."""
+"""How many bytes the length of a byte string takes by its first byte, and from which length on (RFC 8949)."""
 
 
 class PartKind(IntEnum):
@@ -52,7 +53,7 @@ MAX_BYTES: Final[Mapping[PartKind, int]] = MappingProxyType(
         PartKind.CHECKPOINT: MAX_NOTE_BYTES,
         PartKind.DEVICE_SET: MAX_SET_BYTES,
         PartKind.REPORT: ComputeReport.MAX_BYTES,
-        PartKind.PROOF: MAX_STATEMENT_BYTES,
+        PartKind.PROOF: UsageProof.MAX_BYTES,
         PartKind.EXPORT: MAX_STATEMENT_BYTES,
         PartKind.TRAILER: DIGEST_BYTES,
     }
@@ -69,8 +70,10 @@ MAX_PARTS: Final[Mapping[PartKind, int]] = MappingProxyType(
         PartKind.TRAILER: 1,
     }
 )
-"""How many parts there may be of those that a verifier keeps until the end; leaves and reports have no bound."""
+"""How many parts there may be that a verifier keeps until the end; leaves and reports have no bound."""
 
+_PAIR: Final = 0x82  # an array of two
+_KINDS: Final = tuple(PartKind)
 _REQUIRED: Final = (PartKind.LEAF, PartKind.CHECKPOINT)
 
 
@@ -118,8 +121,8 @@ class PartReader:
         self.digest = b""
         self.exported_digest = b""
         self._chunks = iter((data,) if isinstance(data, bytes) else data)
-        self._buffer, self._offset, self._place = b"", 0, 0
-        self._hash = hashlib.sha256()
+        self._buffer, self._offset, self._before = b"", 0, 0
+        self._hash, self._hashed = hashlib.sha256(), 0
 
     def __iter__(self) -> Iterator[Part]:
         """Yield every part but header and trailer.
@@ -129,42 +132,57 @@ class PartReader:
         """
         last, count = PartKind.HEADER, 0
         while last is not PartKind.TRAILER:
-            place = self._place
-            head, part = self._read_part()
-            count = count + 1 if part.kind is last else 1
-            _verify_place(part, last, count, place)
-            if part.kind is PartKind.EXPORT:
-                self.exported_digest = self._hash.digest()
-            if part.kind is PartKind.TRAILER:
-                self._verify_end(part)
-            elif part.kind is not PartKind.HEADER:
+            place = self._before + self._offset
+            self._fill(_HEAD_BYTES)
+            kind, head_bytes, size = _read_head(self._buffer, self._offset, place)
+            count = count + 1 if kind is last else 1
+            if kind is not last or count > MAX_PARTS.get(kind, count):
+                _verify_place(kind, last, count, place)
+            part = self._take(kind, head_bytes, size)
+            if kind is PartKind.LEAF or kind is PartKind.REPORT:  # most are, and need no more
                 yield part
-            self._hash.update(head)
-            self._hash.update(part.content)
-            last = part.kind
-        self.digest = self._hash.digest()
+            else:
+                self._note(part, place)
+                if PartKind.HEADER < kind < PartKind.TRAILER:
+                    yield part
+            last = kind
 
-    def _verify_end(self, trailer: Part) -> None:
+    def _take(self, kind: PartKind, head_bytes: int, size: int) -> Part:
+        if not self._fill(head_bytes + size):
+            place = self._before + self._offset
+            raise EncodingError(f"the bundle is damaged: cut off in the {kind.name} part at byte {place}")
+        start = self._offset + head_bytes
+        self._offset = start + size
+        return Part(kind, self._buffer[start : self._offset])
+
+    def _note(self, part: Part, place: int) -> None:
+        """Hold what only one part of a kind says, and keep the digest of what an export is about."""
+        match part.kind:
+            case PartKind.HEADER:
+                _verify_header(part)
+            case PartKind.EXPORT:
+                self.exported_digest = self._digest_up_to(place)
+            case PartKind.TRAILER:
+                self._verify_end(part, place)
+            case _:
+                pass
+
+    def _verify_end(self, trailer: Part, place: int) -> None:
         """Hold that the file is whole and ends; a forger makes a new trailer, so this accuses nobody."""
-        if trailer.content != self._hash.digest():
+        if trailer.content != self._digest_up_to(place):
             msg = "the bundle is damaged: its last part is not the SHA-256 of what stands before it"
             raise EncodingError(msg)
+        end = self._before + self._offset
+        self.digest = self._digest_up_to(end)
         if self._fill(1):
-            raise EncodingError(f"the bundle is damaged: it goes on at byte {self._place}, after its end")
+            raise EncodingError(f"the bundle is damaged: it goes on at byte {end}, after its end")
 
-    def _read_part(self) -> tuple[bytes, Part]:
-        """Return the next part, and its head as spelled."""
-        self._fill(_HEAD_BYTES)
-        kind, head_bytes, size = _read_head(
-            self._buffer[self._offset : self._offset + _HEAD_BYTES], self._place
-        )
-        if not self._fill(head_bytes + size):
-            raise EncodingError(f"the bundle is damaged: cut off in the {kind.name} part at byte {self._place}")
-        start = self._offset + head_bytes
-        head = self._buffer[self._offset : start]
-        self._offset = start + size
-        self._place += head_bytes + size
-        return head, Part(kind, self._buffer[start : self._offset])
+    def _digest_up_to(self, place: int) -> bytes:
+        """Return SHA-256 of the file up to a place in the buffer that is not hashed yet."""
+        with memoryview(self._buffer) as view:
+            self._hash.update(view[self._hashed - self._before : place - self._before])
+        self._hashed = place
+        return self._hash.digest()
 
     def _fill(self, size: int) -> bool:
         """Whether so many bytes follow; takes as many chunks as that needs, and lets go of what was read."""
@@ -173,17 +191,19 @@ class PartReader:
             fresh.append(chunk)
             have += len(chunk)
         if fresh:
+            self._digest_up_to(self._before + self._offset)
+            self._before += self._offset
             self._buffer, self._offset = b"".join((self._buffer[self._offset :], *fresh)), 0
         return have >= size
 
 
-def _verify_place(part: Part, last: PartKind, count: int, place: int) -> None:
+def _verify_place(kind: PartKind, last: PartKind, count: int, place: int) -> None:
     """Hold that a part may stand where it does: ``count`` of its kind so far, after one of kind ``last``."""
-    kind = part.kind
     if not place:
-        _verify_header(part)
+        if kind is not PartKind.HEADER:
+            raise EncodingError("not a vetonet bundle: it does not begin with a header")
     elif kind < last or count > MAX_PARTS.get(kind, count):
-        raise EncodingError(f"a {kind.name} part, the {count}. of its kind, after a {last.name} part at byte {place}")
+        raise EncodingError(f"a {kind.name} part, number {count}, after a {last.name} part at byte {place}")
     else:
         for needed in _REQUIRED:
             if last < needed < kind:
@@ -191,20 +211,21 @@ def _verify_place(part: Part, last: PartKind, count: int, place: int) -> None:
 
 
 def _verify_header(part: Part) -> None:
-    if part.kind is PartKind.HEADER and part.content == _MAGIC_1:
+    if part.content == _MAGIC_1:
         raise EncodingError("a vetonet bundle of version 1, which is not read any more: export it anew")
-    if part != (PartKind.HEADER, MAGIC):
+    if part.content != MAGIC:
         raise EncodingError("not a vetonet bundle: it does not begin with the header of version 2")
 
 
-def _read_head(head: bytes, place: int) -> tuple[PartKind, int, int]:
-    """Return kind of a part, and the bytes of its head and of its content."""
-    if len(head) < 3 or head[0] != 0x82 or head[1] > max(PartKind):  # noqa: PLR2004  (array of two, small kind)
+def _read_head(data: bytes, offset: int, place: int) -> tuple[PartKind, int, int]:
+    """Return kind of the part at ``offset``, and the bytes of its head and of its content."""
+    if len(data) < offset + 3 or data[offset] != _PAIR or data[offset + 1] > PartKind.TRAILER:
         raise EncodingError(f"not a vetonet bundle, or a damaged one: no part at byte {place}")
-    kind, width = PartKind(head[1]), _WIDTHS.get(head[2], -1)
-    if width < 0 or len(head) < 3 + width:
+    kind, width = _KINDS[data[offset + 1]], _WIDTHS.get(data[offset + 2], -1)
+    if width < 0 or len(data) < offset + 3 + width:
         raise EncodingError(f"the {kind.name} part at byte {place} is no byte string that we read")
-    size = int.from_bytes(head[3 : 3 + width], "big") if width else head[2] - 0x40
+    start = offset + 3
+    size = int.from_bytes(data[start : start + width], "big") if width else data[offset + 2] - 0x40
     if size > MAX_BYTES[kind] or size < _SMALLEST[width]:
         msg = f"the {kind.name} part at byte {place} is too large, or its length is not in the shortest form"
         raise EncodingError(msg)

@@ -9,6 +9,7 @@ from vetonet.attestation.report import ENERGY_STEP_J
 from vetonet.attester.interlock import OUTSIDE_BYTES_PER_S
 from vetonet.compliance.case import Case
 from vetonet.compliance.evidence import Chain, Usage, about
+from vetonet.confidential.bounds import compute_energy_flop
 from vetonet.errors import Problem
 from vetonet.units import MS_PER_S
 
@@ -43,6 +44,12 @@ def _judge_energy(usage: Usage) -> Iterator[Problem]:
     if claims.energy_j > ceiling_j + ENERGY_STEP_J:
         what = f"claims {claims.energy_j} J, its power allows {ceiling_j} J"
         yield about(usage, "implausible-energy", what)
+    peak = usage.device.find_peak(claims.precision)
+    if usage.flop and peak is not None:
+        bought = compute_energy_flop(peak_flop_per_s=peak, tdp_w=limit_w, energy_j=claims.energy_j)
+        if usage.flop > bought:
+            what = f"claims {usage.flop} FLOP for {claims.energy_j} J, which buy {bought} at most"
+            yield about(usage, "energy-too-low", what)
 
 
 def _judge_traffic(usage: Usage) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from vetonet.attestation.reasons import REASONS as ATTESTATION_REASONS
 from vetonet.attestation.reasons import Finding
+from vetonet.confidential.judging import ProvenTotal
 from vetonet.errors import Problem
 from vetonet.policy.licence import Licence
 from vetonet.units import Flop, Milliseconds
@@ -36,6 +37,8 @@ class Claim(StrEnum):
     COVERAGE = "coverage"
     PLAUSIBILITY = "plausibility"
     AGGREGATION = "aggregation"
+    INSPECTION = "inspection"
+    GUARD = "guard"
 
 
 def _judge_finding(finding: Finding) -> Verdict:
@@ -62,6 +65,7 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "report-forged": Verdict.VIOLATION,
         "signer-unknown": Verdict.INCONCLUSIVE,
         "report-malformed": Verdict.INCONCLUSIVE,
+        "other-profile": Verdict.INCONCLUSIVE,
         # freshness
         # freshness
         "checkpoint-unknown": Verdict.VIOLATION,
@@ -79,14 +83,35 @@ REASONS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "budget-exceeded": Verdict.VIOLATION,
         "device-budget-exceeded": Verdict.VIOLATION,
         "lease-exceeded": Verdict.VIOLATION,
+        "budget-unproven": Verdict.INCONCLUSIVE,
+        "sum-mismatched": Verdict.INCONCLUSIVE,
+        "proof-misplaced": Verdict.INCONCLUSIVE,
+        "proof-invalid": Verdict.VIOLATION,
+        "blinding-reused": Verdict.INCONCLUSIVE,
+        "commitment-malformed": Verdict.INCONCLUSIVE,
         # coverage
         "interval-uncovered": Verdict.INCONCLUSIVE,
         "device-not-enrolled": Verdict.INCONCLUSIVE,
         "interval-too-long": Verdict.INCONCLUSIVE,
         # plausibility
         "implausible-energy": Verdict.INCONCLUSIVE,
+        "energy-too-low": Verdict.INCONCLUSIVE,
+        "rate-unproven": Verdict.INCONCLUSIVE,
+        "energy-unproven": Verdict.INCONCLUSIVE,
         # aggregation
         "unlicensed-total": Verdict.VIOLATION,
+        "owner-total": Verdict.VIOLATION,
+        "pool-unproven": Verdict.INCONCLUSIVE,
+        "owner-pool-unproven": Verdict.INCONCLUSIVE,
+        # inspection
+        "disclosure-pending": Verdict.INCONCLUSIVE,
+        "disclosure-overdue": Verdict.INCONCLUSIVE,
+        "lineage-undeclared": Verdict.VIOLATION,
+        "spot-check-failed": Verdict.INCONCLUSIVE,
+        "spot-check-overdue": Verdict.INCONCLUSIVE,
+        "randomness-aborted": Verdict.INCONCLUSIVE,
+        # guard
+        "accusation-unproven": Verdict.INCONCLUSIVE,
     }
 )
 """Every reason code that a verifier may give, and the verdict it leads to."""
@@ -116,10 +141,15 @@ class ClaimResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceUse:
-    """A licence of the log and the FLOP that the reports of the bundle account for under it."""
+    """A licence of the log and the FLOP that the reports of the bundle account for under it.
+
+    Attributes:
+        licence: the licence.
+        used_flop: how much was used of it, or None where that is hidden.
+    """
 
     licence: Licence
-    used_flop: Flop
+    used_flop: Flop | None
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain values, for JSON."""
@@ -146,6 +176,8 @@ class ComplianceResult:
             was not judged. None where nothing was due.
         licences: the licences in the log, by rising id, with what was used of them.
         report_count: how many reports were judged.
+        totals: the hidden totals, and what the proofs of the bundle show of them.
+        exporter: who signed that all parts are genuine, or None where nobody did.
     """
 
     claims: tuple[ClaimResult, ...]
@@ -157,6 +189,8 @@ class ComplianceResult:
     period_ms: tuple[Milliseconds, Milliseconds] | None
     licences: tuple[LicenceUse, ...]
     report_count: int
+    totals: tuple[ProvenTotal, ...] = ()
+    exporter: str | None = None
 
     @property
     def licence_ids(self) -> tuple[int, ...]:
@@ -187,7 +221,24 @@ class ComplianceResult:
             "licence_ids": list(self.licence_ids),
             "licences": [use.to_plain() for use in self.licences],
             "report_count": self.report_count,
+            "totals": [_total_to_plain(total) for total in self.totals],
+            "exporter": self.exporter,
         }
+
+
+def _total_to_plain(total: ProvenTotal) -> dict[str, Any]:
+    expected = total.expected
+    return {
+        "name": expected.name,
+        "licence_id": expected.licence_id,
+        "owner": expected.owner,
+        "operator_ids": list(expected.operator_ids),
+        "chip_count": expected.total.chip_count,
+        "report_count": expected.total.report_count,
+        "proven_by": total.operator_id,
+        "proven_units": {bound.kind.value: bound.units for bound in total.bounds},
+        "missing": [kind.value for kind in total.missing],
+    }
 
 
 def _claim_to_plain(result: ClaimResult) -> dict[str, Any]:

@@ -6,7 +6,7 @@ not with the reports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -16,10 +16,14 @@ from vetonet.compliance.bundle import DeviceSet
 from vetonet.compliance.case import Case, Found, Tally, sum_use
 from vetonet.compliance.coverage import conclude_coverage, judge_coverage
 from vetonet.compliance.evidence import Chain, Mapper, iter_groups, measure, open_groups
+from vetonet.compliance.export import open_export
 from vetonet.compliance.findings import Findings
 from vetonet.compliance.freshness import judge_freshness
 from vetonet.compliance.genuineness import conclude_genuineness, judge_genuineness
+from vetonet.compliance.guard import Signers, judge_guard
+from vetonet.compliance.hidden import CLAIMS, HiddenAccounts
 from vetonet.compliance.identity import find_maker_problems
+from vetonet.compliance.inspection import judge_inspection
 from vetonet.compliance.parts import Part, PartKind, PartReader
 from vetonet.compliance.plausibility import judge_plausibility
 from vetonet.compliance.public_record import LogReader
@@ -32,6 +36,7 @@ from vetonet.compliance.totals import (
     judge_budget,
 )
 from vetonet.compliance.trust_root import TrustRoot
+from vetonet.confidential.judging import ProvenTotal, UsageJudgement
 from vetonet.crypto.statement import Signed
 from vetonet.errors import EncodingError, Problem
 from vetonet.units import Milliseconds
@@ -55,7 +60,6 @@ CHIP_JUDGES: Final[Mapping[Claim, Callable[[Case, Chain], Iterable[Found]]]] = M
         Claim.GENUINENESS: judge_genuineness,
         Claim.FRESHNESS: judge_freshness,
         Claim.CONTINUITY: judge_continuity,
-        Claim.BUDGET: judge_budget,
         Claim.COVERAGE: judge_coverage,
         Claim.PLAUSIBILITY: judge_plausibility,
     }
@@ -70,9 +74,10 @@ JUDGES: Final[Mapping[Claim, Callable[[Case, Tally], Iterable[Problem]]]] = Mapp
         Claim.BUDGET: conclude_budget,
         Claim.COVERAGE: conclude_coverage,
         Claim.AGGREGATION: judge_aggregation,
+        Claim.INSPECTION: judge_inspection,
     }
 )
-"""What is judged when all reports were read, by claim; a test holds that no claim is without a judge."""
+"""What is judged when all reports were read; the batches judge the publication, the guard comes last."""
 
 
 def verify_bundle(
@@ -94,9 +99,10 @@ def verify_bundle(
     parts = _Parts(iter(reader))
     case = _read_case(parts, trust_root, now)  # steps 1 to 4
     judgement = Judgement(case)
-    judgement.read_reports(parts.take(PartKind.REPORT), mapper)  # steps 5 and 6, and the chips' part of 7 to 16
-    parts.finish()
-    claims = judgement.conclude()  # steps 7 to 17
+    judgement.read_reports(parts.take(PartKind.REPORT), mapper)  # steps 5 and 6, and 7 to 16 chip by chip
+    proofs = tuple(_read_rising(parts.take(PartKind.PROOF)))
+    exporter = _read_exporter(parts, reader, case)
+    claims, totals = judgement.conclude(proofs, exporter)  # steps 7 to 19
     return ComplianceResult(
         claims=claims,
         bundle_digest=reader.digest,
@@ -105,8 +111,10 @@ def verify_bundle(
         tree_size=case.record.checkpoint.tree_size,
         judged_at_ms=now,
         period_ms=case.period_ms,
-        licences=compute_licence_uses(case, judgement.tally),
+        licences=compute_licence_uses(case, judgement.tally, judgement.hidden.licence_ids),
         report_count=judgement.tally.report_count,
+        totals=totals,
+        exporter=exporter,
     )
 
 
@@ -123,11 +131,6 @@ class _Parts:
             content = self._next.content
             self._next = next(self._parts, None)
             yield content
-
-    def finish(self) -> None:
-        """Hold that nothing is left."""
-        if self._next is not None:
-            raise EncodingError(f"a {self._next.kind.name} part that nobody reads")
 
 
 def _read_case(parts: _Parts, trust_root: TrustRoot, now: Milliseconds) -> Case:
@@ -154,16 +157,35 @@ def _read_sets(contents: Iterable[bytes], wanted: set[bytes]) -> Iterator[tuple[
             yield root, device_set
 
 
+def _read_rising(contents: Iterable[bytes]) -> Iterator[bytes]:
+    last = b""
+    for content in contents:
+        if content <= last:
+            raise EncodingError("expected the usage proofs by rising bytes, each once")
+        last = content
+        yield content
+
+
+def _read_exporter(parts: _Parts, reader: PartReader, case: Case) -> str | None:
+    """Return who signed the bundle, or None; reads it to its end."""
+    exporter = None
+    for content in parts.take(PartKind.EXPORT):
+        exporter = open_export(content, reader.exported_digest, case.record.treaties)
+    return exporter
+
+
 class Judgement:
     """The judgement as far as it got; grows in place, chip by chip.
 
     Attributes:
         tally: what is kept of the chips.
+        hidden: the accounts that confidential reports commit to.
     """
 
     def __init__(self, case: Case) -> None:
         """Begin before the first report."""
         self.tally = Tally()
+        self.hidden = HiddenAccounts()
         self._case = case
         self._publication = Publication(case.record, case.now)
         self._findings = {claim: Findings() for claim in Claim} | {
@@ -178,12 +200,13 @@ class Judgement:
         """
         genuineness = self._findings[Claim.GENUINENESS]
         groups = iter_groups(self._count(reports), genuineness.note)
-        registry = self._case.record.registry
-        for opened in open_groups(groups, registry.aliases, mapper):
+        record = self._case.record
+        for opened in open_groups(groups, record.registry.aliases, mapper):
             genuineness.note_all(result for result in opened if isinstance(result, Problem))
             genuine = (result for result in opened if isinstance(result, Signed))
-            chain, strays = measure(genuine, registry, self._publication.take)
+            chain, strays = measure(genuine, record, self._publication.take)
             genuineness.note_all(strays)
+            self.tally.signers.update(stray.culprit for stray in strays if stray.culprit is not None)
             if chain is not None:
                 self._judge_chip(chain)
 
@@ -193,16 +216,43 @@ class Judgement:
             yield data
 
     def _judge_chip(self, chain: Chain) -> None:
-        self.tally.count(chain, sum_use(self._case, chain))
+        use = sum_use(chain)
+        self.tally.count(chain, use)
+        self._findings[Claim.BUDGET].note_all(judge_budget(self._case, chain, use))
+        self._findings[Claim.BUDGET].note_all(self.hidden.count(chain))
         for claim, judge in CHIP_JUDGES.items():
             self._findings[claim].note_all(judge(self._case, chain))
 
-    def conclude(self) -> tuple[ClaimResult, ...]:
-        """Return the results of all claims, once every report was taken."""
+    def conclude(
+        self, proofs: Sequence[bytes], exporter: str | None
+    ) -> tuple[tuple[ClaimResult, ...], tuple[ProvenTotal, ...]]:
+        """Return the results of all claims, once every report was taken, and what is proven of hidden totals.
+
+        Args:
+            proofs: the usage proofs of the bundle, untrusted.
+            exporter: who signed the bundle, or None.
+        """
         committed = self._publication.judge_publication()
+        usage = self.hidden.judge(self._case, proofs)
+        for problem in usage.problems:
+            self._findings[CLAIMS.get(problem.reason, Claim.BUDGET)].note(problem)
         for claim, judge in JUDGES.items():
             self._findings[claim].note_all(judge(self._case, self.tally))
-        return tuple(
+        results = tuple(
             ClaimResult(claim=claim, problems=findings.decide(committed))
             for claim, findings in self._findings.items()
+        )
+        return judge_guard(results, self._list_signers(usage, exporter)), usage.totals
+
+    def _list_signers(self, usage: UsageJudgement, exporter: str | None) -> Signers:
+        record, operators = self._case.record, self._case.operators
+        signed = self.tally.signers
+        behind = {operators[name].owner for name in signed if name in operators}
+        answers = record.ledger.inspections.disclosures.values()
+        return Signers(
+            reports=signed | behind,
+            log={logged.conviction.endorser_id for logged in record.registry.convictions}
+            | {asked.proposal.operator_id for asked in answers if asked.answer is not None},
+            exporter=exporter,
+            proofs={problem.culprit for problem in usage.problems if problem.culprit is not None},
         )

@@ -155,19 +155,6 @@ def sum_totals(totals: Sequence[AccountTotal]) -> AccountTotal:
     )
 
 
-def find_repeated(commitments: Iterable[bytes]) -> tuple[bytes, ...]:
-    """Return the commitments that stand more than once, by rising bytes.
-
-    With a blinding of its own no two reports have the same commitment, not even of the same value. So one
-    that stands twice shows a blinding that was used twice, and whoever sees two such commitments can compare
-    what they hide (VN-18.7). Two values under one blinding give different points, and are not found.
-    """
-    seen, repeated = set[bytes](), set[bytes]()
-    for commitment in commitments:
-        (repeated if commitment in seen else seen).add(commitment)
-    return tuple(sorted(repeated))
-
-
 def _add_energy(so_far: Flop | None, peak: FlopPerS, tdp_w: int | None, energy_j: int) -> Flop | None:
     if so_far is None or not tdp_w:
         return None

@@ -1,4 +1,4 @@
-"""The bounds of a hidden total, as whole units that anybody computes from public values (VN-18.3).
+"""The bounds of a hidden total, as whole units that anybody computes from public values (VN-18.1, VN-18.3).
 
 A chip commits to whole units, rounded down. So the committed sum never exceeds the true one, no honest run
 is ever refused, and the true sum exceeds the committed one by less than one unit for each chip.
@@ -13,10 +13,7 @@ from typing import Final
 
 from vetonet.crypto.pedersen import MAX_VALUE
 from vetonet.encoding.record import Record, member, one_of, uint
-from vetonet.units import MS_PER_S, Flop, FlopPerS, Milliseconds
-
-UNIT_FLOP: Final = 10**15
-"""What hidden counts are counted in, rounded down (VN-18.1): about a second of an H100 in bf16."""
+from vetonet.units import MS_PER_S, UNIT_FLOP, Flop, FlopPerS, Milliseconds
 
 MAX_EFFICIENCY: Final = 2
 """How many times more FLOP a joule buys at best than at full load and thermal design power.

@@ -90,6 +90,25 @@ def is_opened(commitment: Commitment | None, opening: Opening) -> bool:
     return commitment is not None and commit(opening) == commitment
 
 
+def sum_accounts(
+    told: Mapping[tuple[bytes, int], tuple[int | None, Opening]],
+) -> Mapping[int | None, Opening]:
+    """Return the opening of the sum of each account over all chips: what ``prove_usage`` takes (VN-18.2).
+
+    Args:
+        told: what chips told their operator, by ueid and number of the report: the licence, or None, and the
+            opening. Of exactly the reports over which the proof is to be.
+
+    Raises:
+        ProofError: a sum exceeds 64 bits.
+    """
+    last = dict[tuple[int | None, bytes], Opening]()
+    for (ueid, _), (licence_id, opening) in sorted(told.items(), key=lambda item: item[0]):
+        last[licence_id, ueid] = opening
+    licences = dict.fromkeys(licence_id for licence_id, _ in last)
+    return {wanted: sum_openings([o for (lid, _), o in last.items() if lid == wanted]) for wanted in licences}
+
+
 def combine_openings(
     expected: ExpectedTotal, parts: Sequence[SumOpening], totals: Mapping[str, AccountTotal]
 ) -> Opening:

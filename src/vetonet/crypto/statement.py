@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from vetonet.crypto import cose
 from vetonet.crypto.keys import KEY_ID_BYTES, Algorithm, PublicKey, SigningKey
@@ -217,9 +217,10 @@ def verify_statement(data: bytes, kind: type[Statement], keys: Keys) -> Verified
     return Verified(signer=key, payload=parts.payload)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed(Generic[S]):
+class Claimed(NamedTuple, Generic[S]):
     """A statement by one signer that was read and not verified: for whoever must know first what it says.
+
+    A tuple, because a verifier makes very many.
 
     Attributes:
         statement: what it says, if it is genuine.
@@ -231,8 +232,8 @@ class Claimed(Generic[S]):
     statement: S
     algorithm: Algorithm
     key_id: bytes
-    data: bytes = field(repr=False)
-    parts: cose.Sign1Parts = field(repr=False)
+    data: bytes
+    parts: cose.Sign1Parts
 
     @classmethod
     def from_bytes(cls, data: bytes, kind: type[S]) -> Claimed[S]:
@@ -244,7 +245,7 @@ class Claimed(Generic[S]):
         parts = cose.split_sign1(data, max_bytes=kind.MAX_BYTES)
         algorithm, key_id = _parse_protected(parts.protected, kind.TYPE)
         statement = kind.from_bytes(parts.payload)
-        return Claimed(statement=statement, algorithm=algorithm, key_id=key_id, data=data, parts=parts)
+        return Claimed(statement, algorithm, key_id, data, parts)
 
     def find_signer(self, keys: Keys) -> PublicKey:
         """Return the key that must have signed it.

@@ -22,16 +22,31 @@ from vetonet.policy.plan import (
     find_band_faults,
     find_class_faults,
     find_name_faults,
+    find_owner_faults,
     find_time_faults,
     find_witness_faults,
     split_maker,
 )
 from vetonet.policy.quorum import Quorum
+from vetonet.policy.totals import Totals
 from vetonet.units import Milliseconds, parse_duration
 
-KEYS: Final = ("name", "parties", "makers", "groups", "operator", "band", "times", "witnesses", "action")
+KEYS: Final = (
+    "name",
+    "parties",
+    "makers",
+    "totals",
+    "groups",
+    "operator",
+    "band",
+    "times",
+    "witnesses",
+    "action",
+)
 REQUIRED_TIMES: Final = ("window", "signing", "report-interval", "report-grace", "lease")
 OPTIONAL_TIMES: Final = ("suspension", "refresh")
+
+OWNER_KEY: Final = "beneficial-owner"
 
 _NO_TIME: Final = "0s"
 
@@ -87,11 +102,13 @@ class _Reading:
         name = document.take(self._root, (), "name", str)
         parties, named = self._read_names("parties"), self._read_names("makers")
         makers = None if named is None else tuple(split_maker(text)[0] for text in named)
-        operators, bands = self._read_operators(), self._read_bands()
+        totals = read_word(document, self._root, (), "totals", Totals) if "totals" in self._root else None
+        operators, owners, bands = self._read_operators(), self._read_owners(), self._read_bands()
         times, (quorum, colluding) = self._read_times(), self._read_witnesses()
         actions = self._read_actions(parties)
         if name is not None and parties is not None and operators is not None and makers is not None:
             self._refuse_all(find_name_faults(name, parties, operators, makers))
+        self._refuse_all(find_owner_faults(operators or (), owners) if operators else ())
         self._refuse_all(find_band_faults(bands) if bands is not None else ())
         self._refuse_all(find_witness_faults(len(parties), colluding, quorum) if parties else ())
         if document.mistakes or name is None or not (parties and operators and makers and bands):
@@ -107,6 +124,8 @@ class _Reading:
                 attester_kinds=_list_kinds(named or ()),
                 max_colluding=colluding,
                 witness_quorum=quorum,
+                totals=totals,
+                beneficial_owners=owners,
                 **{f"{key.replace('-', '_')}_ms": duration for key, duration in times.items()},
             )
         except PlanError as error:
@@ -138,12 +157,24 @@ class _Reading:
         operators = []
         for index, table in enumerate(tables or ()):
             path = ("operator", index)
-            self._document.require_known(table, path, ("id", "party"))
+            self._document.require_known(table, path, ("id", "party", OWNER_KEY))
             operator = self._document.take(table, path, "id", str)
             party = self._document.take_optional(table, path, "party", str)
             if operator is not None and (party is not None or "party" not in table):
                 operators.append((operator, party))
         return tuple(operators) if tables is not None and len(operators) == len(tables) else None
+
+    def _read_owners(self) -> tuple[tuple[str, str], ...]:
+        """Return who stands behind operators, as far as it can be read."""
+        tables = self._root.get("operator")
+        owners = []
+        for index, table in enumerate(tables if type(tables) is list else ()):
+            operator = table.get("id") if type(table) is dict else None
+            if type(operator) is str and OWNER_KEY in table:
+                path = ("operator", index)
+                owner = self._document.take_optional(table, path, OWNER_KEY, str)
+                owners += [] if owner is None else [(operator, owner)]
+        return tuple(owners)
 
     def _read_bands(self) -> tuple[Band, ...] | None:
         tables = self._read_tables("band")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from vetonet.party.treaty_file import OWNER_KEY
 from vetonet.party.treaty_quorums import EVERYBODY, add_key_vetoes, make_own_key
 from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, Expression, Threshold
@@ -20,8 +21,11 @@ def write_treaty_text(plan: TreatyPlan) -> str:
     """Return the canonical file of a plan; ``read_treaty_text`` returns the plan from it."""
     sections = (
         (f"name = {_quote(plan.name)}", *_spell_names("parties", plan.party_ids)),
-        _spell_names("makers", tuple(spell_maker(plan, maker) for maker in plan.maker_ids)),
-        *(_spell_operator(operator, party) for operator, party in plan.operators),
+        (
+            *_spell_names("makers", tuple(spell_maker(plan, maker) for maker in plan.maker_ids)),
+            *_spell_optional("totals", plan.totals),
+        ),
+        *(_spell_operator(plan, operator, party) for operator, party in plan.operators),
         *(
             (
                 "[[band]]",
@@ -60,9 +64,17 @@ def _spell_names(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return (f"{key} = {_spell_array(names)}",)
 
 
-def _spell_operator(operator_id: str, party_id: str | None) -> tuple[str, ...]:
-    belonging = () if party_id is None else (f"party = {_quote(party_id)}",)
-    return ("[[operator]]", f"id = {_quote(operator_id)}", *belonging)
+def _spell_optional(key: str, text: str | None) -> tuple[str, ...]:
+    return () if text is None else (f"{key} = {_quote(text)}",)
+
+
+def _spell_operator(plan: TreatyPlan, operator_id: str, party_id: str | None) -> tuple[str, ...]:
+    return (
+        "[[operator]]",
+        f"id = {_quote(operator_id)}",
+        *_spell_optional("party", party_id),
+        *_spell_optional(OWNER_KEY, plan.find_owner(operator_id)),
+    )
 
 
 def _spell_times(plan: TreatyPlan) -> Iterator[str]:

@@ -127,7 +127,7 @@ def test_a_report_answers_the_challenge_of_a_treaty_that_the_log_puts_in_force_a
     case = Case.of(widened, {}, scene.judged_ms)
     group = next(iter_groups(scene.bundle().reports, pytest.fail))
     opened = [report for report in authenticate(group, record.registry.aliases) if isinstance(report, Signed)]
-    chain, strays = measure(opened, record.registry, lambda *_: None)
+    chain, strays = measure(opened, record, lambda *_: None)
     assert chain is not None
     assert not strays
     assert list(judge_freshness(case, chain)) == []

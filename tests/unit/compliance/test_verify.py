@@ -12,6 +12,7 @@ from support.world import NOW_MS, compute_device_set_root, make_council
 from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.report import NO_DIGEST, ComputeReport, DebugStatus
 from vetonet.compliance.bundle import DeviceSet
+from vetonet.compliance.export import sign_export
 from vetonet.compliance.findings import MAX_SHOWN
 from vetonet.compliance.result import REASONS, Claim, ComplianceResult, Verdict
 from vetonet.compliance.trust_root import TrustRoot
@@ -71,7 +72,7 @@ def test_the_verdict_does_not_depend_on_the_order_in_which_parts_are_given() -> 
 
 def test_every_claim_has_its_judge() -> None:
     """VN-10.6."""
-    assert {*CHIP_JUDGES, *JUDGES, Claim.PUBLICATION} == set(Claim)  # the batches judge the publication
+    assert {*CHIP_JUDGES, *JUDGES, Claim.PUBLICATION, Claim.GUARD} == set(Claim)
 
 
 # --- bundles that cannot be judged --------------------------------------------------------------------------
@@ -431,12 +432,27 @@ def test_withheld_reports_are_inconclusive_and_name_the_operator() -> None:
     assert {problem.culprit for problem in result.problems} == {"op1"}
 
 
-def test_a_report_swapped_after_its_batch_was_logged_is_a_violation() -> None:
+def test_a_report_swapped_after_its_batch_was_logged_is_a_violation_of_whoever_exported_it() -> None:
+    """VN-10.7: the operator signed the batch and the bundle, and they contradict each other."""
     scene = make_compliant_scene()
-    scene.reports[-1] = resigned(scene, -1, lambda claims: replace(claims, energy_j=2_000))
-    result = scene.judge()
-    assert result.verdict is Verdict.VIOLATION
-    assert "batch-mismatch" in reasons(result)
+    scene.reports[-1] = resigned(scene, -1, lambda claims: replace(claims, out_of_set_bytes=1))
+    signed = sign_export(scene.bundle(), scene.council.operator_keys["op1"])
+    result = verify_bundle(signed.to_bytes(), scene.trust_root, scene.judged_ms)
+    assert (result.verdict, reasons(result), result.exporter) == (
+        Verdict.VIOLATION,
+        {"batch-mismatch"},
+        "op1",
+    )
+
+
+def test_a_report_that_somebody_else_swapped_accuses_nobody() -> None:
+    """VN-10.7: a late report is in no batch; put in the place of another it makes nobody a liar."""
+    scene = make_compliant_scene()
+    scene.reports[-1] = resigned(scene, -1, lambda claims: replace(claims, out_of_set_bytes=1))
+    party = scene.council.party_keys["p1"]
+    for bundle in (scene.bundle(), sign_export(scene.bundle(), party)):
+        result = verify_bundle(bundle.to_bytes(), scene.trust_root, scene.judged_ms)
+        assert (result.verdict, reasons(result)) == (Verdict.INCONCLUSIVE, {"accusation-unproven"})
 
 
 @pytest.mark.parametrize(("late_ms", "reason"), [(-1, "report-pending"), (0, "report-unpublished")])

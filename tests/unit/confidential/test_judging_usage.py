@@ -27,7 +27,7 @@ from support.hidden_totals import (
     total_of,
 )
 from vetonet.confidential.accounts import sum_intervals
-from vetonet.confidential.bounds import UNIT_FLOP, Bound, BoundKind
+from vetonet.confidential.bounds import Bound, BoundKind
 from vetonet.confidential.expectation import ExpectedTotal, expect_licence, expect_pools
 from vetonet.confidential.judging import REASONS, judge_usage
 from vetonet.confidential.proving import attach_proof
@@ -42,6 +42,7 @@ from vetonet.crypto.pedersen import (
 )
 from vetonet.crypto.secp256k1 import ORDER
 from vetonet.errors import VetonetError
+from vetonet.units import UNIT_FLOP
 
 LIMIT = RUN_FLOP // UNIT_FLOP
 CHIPS = build_chips(1_000, 2_000)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vetonet.crypto.bulletproofs import verify_range
 
 from support.hidden_totals import (
     FLOOR_FLOP,
@@ -22,11 +21,13 @@ from support.hidden_totals import (
     prove,
     total_of,
 )
-from vetonet.confidential.bounds import UNIT_FLOP, Bound, BoundKind
+from vetonet.confidential.bounds import Bound, BoundKind
 from vetonet.confidential.expectation import ExpectedTotal
-from vetonet.confidential.proving import SumOpening, combine_openings
+from vetonet.confidential.proving import SumOpening, combine_openings, sum_accounts
+from vetonet.crypto.bulletproofs import verify_range
 from vetonet.crypto.pedersen import MAX_VALUE, Opening, sum_openings
 from vetonet.errors import EncodingError, ProofError
+from vetonet.units import UNIT_FLOP
 
 LIMIT = RUN_FLOP // UNIT_FLOP
 SECRET = 3210
@@ -119,6 +120,19 @@ def test_two_proofs_of_one_total_are_equally_long_and_share_nothing() -> None:
     first, second = (prove(expect_run(chips), opening_of(chips)) for chips in (low, high))
     assert len(first.to_bytes()) == len(second.to_bytes())
     assert first.proof != second.proof
+
+
+def test_the_last_opening_of_each_account_counts_whatever_order_they_came_in() -> None:
+    """VN-18.2."""
+    early, late, other, free = (open_count(units, str(units)) for units in (1, 2, 4, 8))
+    told = {
+        (b"a", 11): (LICENCE_ID, late),
+        (b"a", 2): (LICENCE_ID, early),
+        (b"b", 1): (LICENCE_ID, other),
+        (b"a", 3): (None, free),
+    }
+    assert sum_accounts(told) == {LICENCE_ID: sum_openings([late, other]), None: free}
+    assert sum_accounts({}) == {}
 
 
 # ------------------------------------------------------------------ across operators

@@ -6,7 +6,6 @@ import pytest
 
 from vetonet.confidential.bounds import (
     MAX_EFFICIENCY,
-    UNIT_FLOP,
     Bound,
     BoundKind,
     compute_energy_flop,
@@ -17,7 +16,7 @@ from vetonet.confidential.bounds import (
     verify_kinds,
 )
 from vetonet.crypto.pedersen import MAX_VALUE
-from vetonet.units import MAX_FLOP
+from vetonet.units import MAX_FLOP, UNIT_FLOP
 
 BUDGET = Bound(kind=BoundKind.BUDGET, units=3)
 RATE = Bound(kind=BoundKind.RATE, units=2)

@@ -14,6 +14,8 @@ from vetonet.crypto.pedersen import (
     Opening,
     commit,
     compute_blinding,
+    compute_remainder,
+    compute_remainder_opening,
     generate_blinding,
     sum_commitments,
     sum_openings,
@@ -240,3 +242,51 @@ def test_a_short_blinding_secret_is_refused() -> None:
 def test_a_drawn_blinding_outside_the_range_is_drawn_again() -> None:
     draws = iter([bytes(32), b"\xff" * 32, scalar(ORDER), scalar(9)])
     assert generate_blinding(lambda _size: next(draws)) == scalar(9)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"), [(10, 0), (10, 3), (10, 10), (0, 0), (MAX_VALUE, 1), (MAX_VALUE, MAX_VALUE)]
+)
+def test_the_remainder_of_a_commitment_is_the_commitment_to_the_remainder(limit: int, value: int) -> None:
+    used = opening(value, 2**200 + 7)
+    left = compute_remainder_opening(limit, used)
+    assert left.value == limit - value
+    verify_opening(compute_remainder(limit, commit(used)), left)
+
+
+def test_total_and_remainder_add_up_to_the_limit_without_a_blinding() -> None:
+    """So whoever knows the limit can compute one from the other, and nobody can choose both."""
+    used = opening(3)
+    left = compute_remainder(10, commit(used))
+    limited = secp256k1.multiply_point(VALUE_GENERATOR, scalar(10))
+    assert left.add(commit(used)).point == limited
+
+
+@pytest.mark.parametrize(("limit", "value"), [(0, 1), (9, 10), (MAX_VALUE - 1, MAX_VALUE)])
+def test_a_value_above_the_limit_leaves_nothing_to_open(limit: int, value: int) -> None:
+    with pytest.raises(ProofError, match="above the limit"):
+        compute_remainder_opening(limit, opening(value))
+
+
+def test_the_commitment_to_a_negative_remainder_opens_to_no_count() -> None:
+    """It exists, as the number below the group order; no opening can hold that."""
+    left = compute_remainder(9, commit(opening(10)))
+    for value in (0, 1, MAX_VALUE):
+        with pytest.raises(ProofError, match="does not open"):
+            verify_opening(left, opening(value, ORDER - 7))
+
+
+@pytest.mark.parametrize("limit", [-1, MAX_VALUE + 1, ORDER])
+def test_a_limit_outside_64_bits_is_refused(limit: int) -> None:
+    with pytest.raises(ValueError, match="a limit lies between"):
+        compute_remainder(limit, commit(opening(1)))
+
+
+def test_a_total_committed_to_without_a_blinding_is_refused_where_it_meets_the_limit() -> None:
+    bare = Commitment(point=secp256k1.multiply_point(VALUE_GENERATOR, scalar(10)))
+    with pytest.raises(ProofError, match="cancel out"):
+        compute_remainder(10, bare)
+
+
+def test_the_opening_of_a_remainder_does_not_show_itself() -> None:
+    assert repr(compute_remainder_opening(10, opening(3))) == "Opening(<redacted>)"

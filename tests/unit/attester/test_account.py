@@ -278,7 +278,7 @@ def test_reports_of_unlike_work_differ_in_their_commitment_alone_and_are_as_long
 @pytest.mark.parametrize("tokens", [0, 1, 10**9])
 def test_tokens_are_hidden_too(tokens: int) -> None:
     """VN-17.10: times the size of the model they are FLOP."""
-    serving = {"workload": WorkloadClass.INFERENCE}
+    serving: dict[str, Any] = {"workload": WorkloadClass.INFERENCE}
     sizes = [len(report(work(CHIP, tokens=count, **serving))[1].data) for count in (0, tokens)]
     assert sizes[0] == sizes[1]
 

@@ -12,6 +12,7 @@ from vetonet.cli.demo.stage import MAKER_ID, OPERATOR_ID, Stage
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.verify import verify_bundle
+from vetonet.confidential.expectation import ExpectedTotal
 from vetonet.crypto.merkle import ConsistencyProof
 from vetonet.crypto.statement import Signed
 from vetonet.policy.licence import Licence
@@ -70,8 +71,11 @@ class Play:
         fleet: the operator's chips.
         workload: what the real run computed, step by step.
         reports: every report of every chip so far.
+        batches: the same, batch by batch as the operator committed to them in the log.
+        checkpoints: one for each batch, the first that holds it.
         runs: those that were granted, oldest first.
         bundle, result: the benchmark's bundle and the verdict on it.
+        totals: the hidden totals of which that bundle holds proofs.
         known_size: of the newest checkpoint that the chips were shown.
     """
 
@@ -80,9 +84,12 @@ class Play:
     fleet: Fleet
     say: Say
     reports: list[bytes] = field(default_factory=list)
+    batches: list[tuple[bytes, ...]] = field(default_factory=list)
+    checkpoints: list[bytes] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     bundle: Bundle | None = None
     result: ComplianceResult | None = None
+    totals: tuple[ExpectedTotal, ...] = ()
     known_size: int = 0
 
     @property
@@ -187,7 +194,9 @@ async def report(play: Play, now: Milliseconds) -> None:
     play.stage.clock.advance_to(now)
     reports = play.fleet.report(now).reports
     play.reports += reports
+    play.batches.append(reports)
     await play.stage.publish([play.fleet.sign_batch(reports)])
+    play.checkpoints.append(await play.stage.operator.get_checkpoint())
 
 
 async def _extend(play: Play, note: bytes) -> ConsistencyProof | None:

@@ -146,9 +146,7 @@ def test_verify_exits_1_on_a_forged_report(files: tuple[Path, Path], tmp_path: P
     bundle = Bundle.from_bytes(files[0].read_bytes())
     forged = bytearray(bundle.reports[5])
     forged[-1] ^= 1
-    reports = tuple(
-        sorted({*bundle.reports[:5], *bundle.reports[6:], bytes(forged)}, key=compute_place)
-    )
+    reports = tuple(sorted({*bundle.reports[:5], *bundle.reports[6:], bytes(forged)}, key=compute_place))
     path = tmp_path / "forged"
     path.write_bytes(replace(bundle, reports=reports).to_bytes())
     result = vetonet("verify", path, "--trust-root", files[1])

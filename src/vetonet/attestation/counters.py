@@ -50,7 +50,9 @@ def compare_work(before: ComputeReport | None, after: ComputeReport) -> Iterator
         before: the report just before, or None for the first of a chip.
         after: the report of the interval; where either is confidential, neither work nor cycles are known.
     """
-    before_cycles, before_flop = (0, 0) if before is None else (before.cumulative_cycles, before.cumulative_flop)
+    before_cycles, before_flop = (
+        (0, 0) if before is None else (before.cumulative_cycles, before.cumulative_flop)
+    )
     if after.cumulative_cycles is None or after.cumulative_flop is None:
         return
     if before_cycles is None or before_flop is None:

@@ -68,7 +68,9 @@ class Bundle:
     def __post_init__(self) -> None:
         """Refuse a bundle without a treaty or checkpoint, and parts in another than the one order."""
         roots = [device_set.root_hash for device_set in self.device_sets]
-        is_ordered = is_rising(roots) and is_rising(self.proofs) and is_rising(map(compute_place, self.reports))
+        is_ordered = (
+            is_rising(roots) and is_rising(self.proofs) and is_rising(map(compute_place, self.reports))
+        )
         if not self.leaves or not self.checkpoints or not is_ordered:
             msg = "expected leaves, checkpoints, and device sets, reports and proofs in order, each once"
             raise EncodingError(msg)
@@ -115,7 +117,7 @@ class Bundle:
         )
 
 
-def assemble_bundle(  # noqa: PLR0913  (one argument for each kind of part)
+def assemble_bundle(
     leaves: Iterable[bytes],
     checkpoint: bytes,
     device_sets: Iterable[DeviceSet] = (),
@@ -129,7 +131,9 @@ def assemble_bundle(  # noqa: PLR0913  (one argument for each kind of part)
     Args:
         leaves: all of the log, in order.
         checkpoint: signed, over just these leaves.
-        device_sets, reports, proofs: in any order.
+        device_sets: of its licences, in any order.
+        reports: as signed, in any order.
+        proofs: usage proofs as signed, in any order.
         earlier: more checkpoints of the log; those of its size are left out, and of two of one size one.
 
     Raises:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from vetonet.attestation.enrolment import EnrolledDevice
 from vetonet.attestation.report import ComputeReport
+from vetonet.compliance.bundle import Place
 from vetonet.compliance.public_record import PublicRecord
 from vetonet.crypto.statement import Claimed, Keys, Signed
-from vetonet.errors import EncodingError, InvalidSignatureError, Problem, UnknownPartyError
+from vetonet.errors import ComplianceError, EncodingError, InvalidSignatureError, Problem, UnknownPartyError
 from vetonet.policy.lease import find_number_at
 from vetonet.policy.licence import Licence
 from vetonet.units import Flop
@@ -85,7 +86,8 @@ def iter_groups(reports: Iterable[bytes], note: Callable[[Problem], None]) -> It
         note: takes the problem with bytes that are no report.
 
     Raises:
-        EncodingError: reports out of order or twice, or too many of one chip.
+        EncodingError: reports out of order, or too many of one chip.
+        ComplianceError: one stands twice.
     """
     group: list[Claim] = []
     last = (b"", 0, b"")
@@ -93,7 +95,7 @@ def iter_groups(reports: Iterable[bytes], note: Callable[[Problem], None]) -> It
         claim = _read_or_note(data, note)
         place = (b"", 0, data) if claim is None else (claim.statement.ueid, claim.statement.counter, data)
         if place <= last:
-            raise EncodingError("expected the reports by rising chip, counter and bytes, each once")
+            _refuse_place(place, last)
         if claim is not None and group and place[0] != last[0]:
             yield tuple(group)
             group = []
@@ -104,6 +106,14 @@ def iter_groups(reports: Iterable[bytes], note: Callable[[Problem], None]) -> It
         last = place
     if group:
         yield tuple(group)
+
+
+def _refuse_place(place: Place, last: Place) -> NoReturn:
+    """Refuse reports out of order; one that stands twice has a reason of its own: nothing counts twice."""
+    if place == last:
+        detail = f"report {place[1]} of chip {place[0].hex()[:16]} stands twice in the bundle"
+        raise ComplianceError(detail, problems=(Problem(reason="report-repeated", detail=detail),))
+    raise EncodingError("expected the reports by rising chip, counter and bytes, each once")
 
 
 def _read_or_note(data: bytes, note: Callable[[Problem], None]) -> Claim | None:

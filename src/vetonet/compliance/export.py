@@ -1,4 +1,4 @@
-"""Who answers for a bundle: a signature over all its parts, by an operator or a party of the treaty (VN-10.1).
+"""Who answers for a bundle: a signature over all its parts, by an operator or party of the treaty (VN-10.1).
 
 Without one, nobody in particular put the parts together, and a forged one accuses nobody.
 """
@@ -51,9 +51,7 @@ def open_export(data: bytes, body_digest: bytes, treaties: Iterable[Signed[Treat
         EncodingError: no such statement, or one about another file.
         ComplianceError: nobody of these treaties signed it.
     """
-    named = {
-        key.key_id: (key, name) for treaty in treaties for key, name in _list_members(treaty.statement)
-    }
+    named = {key.key_id: (key, name) for treaty in treaties for key, name in _list_members(treaty.statement)}
     try:
         signed = open_statement(data, BundleExport, {key_id: key for key_id, (key, _) in named.items()})
     except (UnknownPartyError, InvalidSignatureError) as error:

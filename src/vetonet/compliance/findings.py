@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from vetonet.errors import Problem
@@ -28,12 +28,14 @@ class Undecided:
     otherwise: Problem | None
 
 
-@dataclass(slots=True)
 class _Count:
     """Some problems of one reason: the first ones, and how many there are."""
 
-    shown: list[Problem] = field(default_factory=list)
-    total: int = 0
+    __slots__ = ("shown", "total")
+
+    def __init__(self) -> None:
+        self.shown: list[Problem] = []
+        self.total = 0
 
     def add(self, problem: Problem) -> None:
         if len(self.shown) < MAX_SHOWN:
@@ -66,7 +68,7 @@ class Findings:
             self.note(each)
 
     def decide(self, committed: frozenset[int]) -> tuple[Problem, ...]:
-        """Return the problems: at most ``MAX_SHOWN`` of each reason, then one line with the count of the rest.
+        """Return the problems: at most ``MAX_SHOWN`` of each reason, then one line that counts the rest.
 
         Args:
             committed: the leaves of the batches that commit to the reports of their windows.

@@ -1,4 +1,4 @@
-"""Step 11: the log is the clock: a report is later than the checkpoint it names, and earlier than its batch."""
+"""Step 11: the log is the clock: a report is later than its checkpoint and earlier than its batch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def _judge_checkpoint(case: Case, usage: Usage, size: int | None, newest: int) -
         return
     stale = None
     if size < newest or size <= _find_newest_permission(case.record, usage):
-        stale = about(usage, "checkpoint-stale", f"names the checkpoint of size {size}, older than it must be")
+        stale = about(
+            usage, "checkpoint-stale", f"names the checkpoint of size {size}, older than it must be"
+        )
     if batch_leaf is not None and size > batch_leaf:
         early = about(usage, "checkpoint-unknown", "names a checkpoint that the log did not have by then")
         yield Undecided(batch_leaf=batch_leaf, committed=early, otherwise=stale)

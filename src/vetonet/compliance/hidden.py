@@ -62,7 +62,9 @@ class HiddenAccounts:
                 booked[licence_id].append(usage)
         for licence_id, usages in booked.items():
             if not _is_point(usages[-1].claims.commitment):
-                yield about(usages[-1], "commitment-malformed", "commits to nothing: its bytes spell no point")
+                yield about(
+                    usages[-1], "commitment-malformed", "commits to nothing: its bytes spell no point"
+                )
             account = sum_intervals(chain.device.ueid, map(_to_interval, usages))
             self._accounts[licence_id, chain.device.enrolment.owner].append(account)
 
@@ -86,7 +88,11 @@ class HiddenAccounts:
             )
             for licence_id in sorted(self.licence_ids)
         )
-        pools = {owner: sum_chips(found) for (licence_id, owner), found in self._accounts.items() if licence_id is None}
+        pools = {
+            owner: sum_chips(found)
+            for (licence_id, owner), found in self._accounts.items()
+            if licence_id is None
+        }
         if case.licensed_floor_flop is None:
             return licences
         return (

@@ -1,8 +1,8 @@
 """The parts of a bundle file, written and read as a stream: nobody holds more of it than one part (VN-10.1).
 
-The file is a CBOR sequence (RFC 8742) of parts ``[kind, bytes]`` in the order of their kinds. The trailer with
-the SHA-256 of all before it tells an accident from a forgery: a file with a wrong one is refused, nobody is
-accused. Every head is in its shortest form, so a bundle has one spelling.
+The file is a CBOR sequence (RFC 8742) of parts ``[kind, bytes]`` in the order of their kinds. The trailer
+with the SHA-256 of all before it tells an accident from a forgery: a file with a wrong one is refused, nobody
+is accused. Every head is in its shortest form, so a bundle has one spelling.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DIGEST_BYTES: Final = 32
 _HEAD_BYTES: Final = 7  # an array of two, a small kind, and the head of up to 4 GiB of bytes
 _WIDTHS: Final = {**dict.fromkeys(range(0x40, 0x58), 0), 0x58: 1, 0x59: 2, 0x5A: 4}
 _SMALLEST: Final = {0: 0, 1: 24, 2: 256, 4: 65536}
-"""How many bytes the length of a byte string takes by its initial byte, and from which length on (RFC 8949)."""
+"""How many bytes the length of a byte string takes by its first byte, and from which length on (RFC 8949)."""
 
 
 class PartKind(IntEnum):
@@ -70,7 +70,7 @@ MAX_PARTS: Final[Mapping[PartKind, int]] = MappingProxyType(
         PartKind.TRAILER: 1,
     }
 )
-"""How many parts there may be of those that a verifier keeps until the end; leaves and reports have no bound."""
+"""How many parts there may be that a verifier keeps until the end; leaves and reports have no bound."""
 
 _PAIR: Final = 0x82  # an array of two
 _KINDS: Final = tuple(PartKind)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from vetonet.attestation.enrolment import EnrolledDevice
 from vetonet.attestation.report import ComputeReport, ReportBatch
@@ -22,21 +22,20 @@ from vetonet.errors import Problem
 from vetonet.units import Milliseconds, format_time
 
 
-@dataclass(slots=True)
-class _Open:
-    """A batch of the log, and the reports that fell into its window so far."""
+class _Window:
+    """A batch of the log, and the edge of the tree of the reports that fell into its window so far."""
 
-    leaf_index: int
-    batch: ReportBatch
-    edge: MerkleEdge = field(default_factory=MerkleEdge)
+    __slots__ = ("batch", "edge", "leaf_index")
+
+    def __init__(self, leaf_index: int, batch: ReportBatch) -> None:
+        self.leaf_index, self.batch, self.edge = leaf_index, batch, MerkleEdge()
 
 
-@dataclass(slots=True)
-class _Windows:
-    """The batches of one operator and licence, by rising windows, which do not overlap."""
+_Windows: TypeAlias = tuple[list[Milliseconds], list[_Window]]
+"""The starts of one operator's and licence's batches, which do not overlap, and those, both rising."""
 
-    starts: list[Milliseconds] = field(default_factory=list)
-    batches: list[_Open] = field(default_factory=list)
+
+_NONE: Final[_Windows] = ([], [])
 
 
 class Publication:
@@ -48,23 +47,21 @@ class Publication:
         """Begin with the batches of the log and no report."""
         self.findings = Findings()
         self._now, self._grace_ms = now, record.treaty.statement.report_grace_ms
-        self._batches = [_Open(leaf_index, signed.statement) for leaf_index, signed in record.batches]
-        self._windows: dict[tuple[str, int | None], _Windows] = defaultdict(_Windows)
-        for opened in sorted(self._batches, key=lambda opened: opened.batch.window_start_ms):
-            windows = self._windows[opened.batch.operator_id, opened.batch.licence_id]
-            windows.starts.append(opened.batch.window_start_ms)
-            windows.batches.append(opened)
+        self._batches = [_Window(leaf_index, signed.statement) for leaf_index, signed in record.batches]
+        self._windows: dict[tuple[str, int | None], _Windows] = defaultdict(lambda: ([], []))
+        for window in sorted(self._batches, key=lambda window: window.batch.window_start_ms):
+            starts, windows = self._windows[window.batch.operator_id, window.batch.licence_id]
+            starts.append(window.batch.window_start_ms)
+            windows.append(window)
 
     def take(self, report: Signed[ComputeReport], device: EnrolledDevice) -> int | None:
         """Count a genuine report into the batch whose window holds its interval; return that batch's leaf."""
         claims, owner = report.statement, device.enrolment.owner
-        windows = self._windows.get((owner, claims.licence_id))
-        place = -1 if windows is None else bisect_right(windows.starts, claims.window_start_ms) - 1
-        if windows is not None and place >= 0:
-            opened = windows.batches[place]
-            if claims.window_end_ms <= opened.batch.window_end_ms:
-                opened.edge.append(compute_leaf_hash(report.data))
-                return opened.leaf_index
+        starts, windows = self._windows.get((owner, claims.licence_id), _NONE)
+        place = bisect_right(starts, claims.window_start_ms) - 1
+        if place >= 0 and claims.window_end_ms <= windows[place].batch.window_end_ms:
+            windows[place].edge.append(compute_leaf_hash(report.data))
+            return windows[place].leaf_index
         self.findings.note(self._tell_unpublished(claims, owner))
         return None
 
@@ -83,14 +80,14 @@ class Publication:
         Returns:
             The leaves of the batches that commit to just the reports in their windows, once all were taken.
         """
-        found = {opened.leaf_index: tuple(_compare(opened)) for opened in self._batches}
+        found = {window.leaf_index: tuple(_compare(window)) for window in self._batches}
         for problems in found.values():
             self.findings.note_all(problems)
         return frozenset(leaf_index for leaf_index, problems in found.items() if not problems)
 
 
-def _compare(opened: _Open) -> Iterator[Problem]:
-    leaf_index, batch, edge = opened.leaf_index, opened.batch, opened.edge
+def _compare(window: _Window) -> Iterator[Problem]:
+    leaf_index, batch, edge = window.leaf_index, window.batch, window.edge
     missing = batch.report_count - edge.size
     if missing > 0:
         detail = (

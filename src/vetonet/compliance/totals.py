@@ -38,9 +38,7 @@ def conclude_budget(case: Case, tally: Tally) -> Iterator[Problem]:
             yield Problem(reason="budget-exceeded", detail=detail)
 
 
-def compute_licence_uses(
-    case: Case, tally: Tally, hidden: AbstractSet[int]
-) -> tuple[LicenceUse, ...]:
+def compute_licence_uses(case: Case, tally: Tally, hidden: AbstractSet[int]) -> tuple[LicenceUse, ...]:
     """Return each licence of the log with what its reports account for, by rising id.
 
     Args:
@@ -75,8 +73,8 @@ def judge_aggregation(case: Case, tally: Tally) -> Iterator[Problem]:
         if len(pools) > 1 and flop >= floor:
             names = ", ".join(sorted(pools))
             detail = (
-                f"{owner}, who stands behind {names}, ran {flop} FLOP without a licence; from {floor} on one is "
-                "needed"
+                f"{owner}, who stands behind {names}, ran {flop} FLOP without a licence; from {floor} on "
+                "one is needed"
             )
             yield Problem(reason="owner-total", detail=detail, culprit=owner)
 

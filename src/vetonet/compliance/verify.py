@@ -77,7 +77,7 @@ JUDGES: Final[Mapping[Claim, Callable[[Case, Tally], Iterable[Problem]]]] = Mapp
         Claim.INSPECTION: judge_inspection,
     }
 )
-"""What is judged when all reports were read, by claim; batches judge the publication, the guard comes last."""
+"""What is judged when all reports were read; the batches judge the publication, the guard comes last."""
 
 
 def verify_bundle(

@@ -164,7 +164,7 @@ def verify_partial(asked: BeaconInput, partial: PartialEvaluation, package: Publ
 def combine_partials(
     asked: BeaconInput, partials: Iterable[PartialEvaluation], package: PublicKeyPackage
 ) -> Evaluation:
-    """Return the group's evaluation; whichever k participants took part, it is the same.
+    """Return the group's evaluation; whichever k participants took part, it is the same (VN-19.13).
 
     Raises:
         ProtocolError: fewer parts than the quorum, two of one participant, or for another group.

@@ -438,7 +438,11 @@ def test_a_report_swapped_after_its_batch_was_logged_is_a_violation_of_whoever_e
     scene.reports[-1] = resigned(scene, -1, lambda claims: replace(claims, out_of_set_bytes=1))
     signed = sign_export(scene.bundle(), scene.council.operator_keys["op1"])
     result = verify_bundle(signed.to_bytes(), scene.trust_root, scene.judged_ms)
-    assert (result.verdict, reasons(result), result.exporter) == (Verdict.VIOLATION, {"batch-mismatch"}, "op1")
+    assert (result.verdict, reasons(result), result.exporter) == (
+        Verdict.VIOLATION,
+        {"batch-mismatch"},
+        "op1",
+    )
 
 
 def test_a_report_that_somebody_else_swapped_accuses_nobody() -> None:

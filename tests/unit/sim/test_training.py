@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy", reason="the extra sim is not installed")
 
 from vetonet.crypto.rng import SeededRng  # noqa: E402 (after the skip)
 from vetonet.errors import EncodingError  # noqa: E402
-from vetonet.policy.spot_check import PARTS, Tolerance  # noqa: E402
+from vetonet.policy.transcript import WHOLE_WAY, Tolerance  # noqa: E402
 from vetonet.sim.spot_checks import (  # noqa: E402
     DetectionRate,
     compute_interval,
@@ -60,7 +60,7 @@ def test_a_segment_computed_again_on_the_same_machine_has_the_same_bits() -> Non
 @pytest.mark.parametrize("is_double", [False, True])
 def test_other_orders_of_the_same_sums_stay_well_within_the_tolerance(is_double: bool) -> None:  # noqa: FBT001
     trace = run()
-    limit = TOLERANCE.max_parts / PARTS
+    limit = TOLERANCE.max_parts / WHOLE_WAY
     for seed in range(3):
         distances = measure_distances(trace, build_reordered_replay(seed, is_double=is_double))
         assert 0 < max(distances) < limit / 10
@@ -70,7 +70,7 @@ def test_other_orders_of_the_same_sums_stay_well_within_the_tolerance(is_double:
 def test_what_is_made_up_ends_far_outside_the_tolerance(behaviour: Behaviour) -> None:
     trace = run(behaviour)
     distances = measure_distances(trace, replay_segment)
-    assert min(distances[index] for index in trace.false) > 10 * TOLERANCE.max_parts / PARTS
+    assert min(distances[index] for index in trace.false) > 10 * TOLERANCE.max_parts / WHOLE_WAY
     assert all(distances[index] == 0 for index in range(COURSE.segments) if index not in trace.false)
 
 
@@ -124,14 +124,14 @@ def test_what_is_no_number_is_as_far_away_as_can_be() -> None:
     odd = np.full(STATE_BYTES // 4, np.nan, "<f4").tobytes()
     infinite = np.full(STATE_BYTES // 4, np.inf, "<f4").tobytes()
     for claimed in (odd, infinite, b"", end[:-4]):
-        assert measure_distance(start, claimed, end) == PARTS
+        assert measure_distance(start, claimed, end) == WHOLE_WAY
 
 
 def test_a_segment_that_goes_nowhere_matches_only_itself() -> None:
     start, end = run().states[:2]
     assert measure_distance(start, start, start) == 0
-    assert measure_distance(start, end, start) == PARTS
-    assert measure_distance(start, start, end) == PARTS
+    assert measure_distance(start, end, start) == WHOLE_WAY
+    assert measure_distance(start, start, end) == WHOLE_WAY
 
 
 @pytest.mark.parametrize("data", [b"", bytes(4), bytes(4 * 3 * 24)[:-1]])

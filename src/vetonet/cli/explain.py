@@ -253,7 +253,7 @@ def _say_consent(licence_id: int, vote: Voting, record: PublicRecord) -> str:
 
 
 def _say_total(total: ProvenTotal) -> str:
-    from vetonet.attestation.report import UNIT_FLOP
+    from vetonet.units import UNIT_FLOP
 
     seen = total.expected.total
     start, end = format_time(seen.start_ms), format_time(seen.end_ms)

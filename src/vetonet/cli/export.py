@@ -14,7 +14,7 @@ import click
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import write_chunks, write_secret
 from vetonet.cli.log_source import open_log_source, translated_log
-from vetonet.cli.output import examples, json_option, note, print_json, print_line, spell_command, warn
+from vetonet.cli.output import examples, json_option, print_json, print_line, spell_command, warn
 from vetonet.cli.parameters import TIME
 from vetonet.cli.verify import judge_chunks, judge_file, refuse_no_bundle
 from vetonet.errors import ProofError, RefusedError
@@ -103,7 +103,6 @@ def _prepare(
     from vetonet.party.exporting import KeptReports, Secrets, find_openings, read_draft, verify_vouched
 
     reports = KeptReports(kept)
-    note(f"{reports.count:,} reports kept")
     with translated_log(str(kept.root)):
         draft, record = read_draft(kept, reports, source, root)
         name = _find_operator(record.treaties, key, kept.root)
@@ -199,6 +198,7 @@ def _tell(result: ComplianceResult, out: Path, folder: Path, proofs: int, *, as_
         return
     reasons = ", ".join(sorted({problem.reason for problem in result.problems}))
     print_line(f"{result.verdict.value}{f': {reasons}' if reasons else ''}")
-    print_line(f"bundle {out}: {result.report_count:,} reports, {proofs} proofs, signed by {result.exporter}")
+    count = f"{result.report_count:,} reports, {proofs} proof{'' if proofs == 1 else 's'}"
+    print_line(f"bundle {out}: {count}, signed by {result.exporter}")
     root = folder / "trust-root.json"
     print_line(f"anybody judges it: {spell_command()} verify {out} --trust-root {root}")

@@ -113,11 +113,6 @@ class KeptReports:
             self.ends.count(claims)
             yield _Place(ueid=claims.ueid, counter=claims.counter, path=path, start=start, end=end)
 
-    @property
-    def count(self) -> int:
-        """How many reports are kept, some perhaps twice."""
-        return len(self._places)
-
     def iter_reports(self) -> Iterator[bytes]:
         """Yield the reports in the order of a bundle, each once.
 

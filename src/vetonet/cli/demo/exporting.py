@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vetonet.attestation.report import ComputeReport
 from vetonet.cli.demo.play import Play
 from vetonet.cli.demo.stage import OPERATOR_ID
 from vetonet.compliance.bundle import Bundle, compute_place
@@ -14,11 +13,8 @@ from vetonet.confidential.expectation import ExpectedTotal
 from vetonet.confidential.usage import UsageProof
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.pedersen import Opening
-from vetonet.crypto.statement import read_unverified, sign
+from vetonet.crypto.statement import sign
 from vetonet.party.exporting import (
-    Account,
-    AccountEnd,
-    AccountEnds,
     Draft,
     Secrets,
     find_openings,
@@ -53,8 +49,8 @@ async def export(play: Play) -> Exported:
         device_sets=(play.fleet.device_set.to_bytes(),),
         iter_reports=lambda: reports,
     )
-    unproven = Bundle.from_bytes(iter_bundle(draft.iter_parts()))
-    totals = tuple(total.expected for total in play.judge(unproven).totals)
+    found = play.judge_chunks(iter_bundle(draft.iter_parts()), stage.clock.now)
+    totals = tuple(total.expected for total in found.totals)
     signed = [sign(proof, find_operator_key(play)) for proof in prove(play, totals)]
     parts = iter_signed(draft.iter_parts(signed), find_operator_key(play))
     return Exported(bundle=Bundle.from_bytes(iter_bundle(parts)), totals=totals)
@@ -66,20 +62,13 @@ def prove(play: Play, totals: Sequence[ExpectedTotal]) -> tuple[UsageProof, ...]
     Raises:
         RefusedError: one exceeds a bound.
     """
+    ends = play.ends.by_account
     return prove_totals(
         totals,
-        Secrets(operator_id=OPERATOR_ID, openings=find_openings(find_ends(play), list_openings(play))),
-        ends=find_ends(play),
+        Secrets(operator_id=OPERATOR_ID, openings=find_openings(ends, list_openings(play))),
+        ends=ends,
         owners=dict.fromkeys(play.fleet.device_set.ueids, OPERATOR_ID),
     )
-
-
-def find_ends(play: Play) -> Mapping[Account, AccountEnd]:
-    """Return the last report of each account of each chip."""
-    ends = AccountEnds()
-    for report in play.reports:
-        ends.count(read_unverified(report, ComputeReport))
-    return ends.by_account
 
 
 def list_openings(play: Play) -> Mapping[tuple[bytes, int], Opening]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from vetonet.cli.demo.cheats import forge, tamper, withhold
-from vetonet.cli.demo.exporting import export, find_ends, find_operator_key, list_openings, prove
+from vetonet.cli.demo.exporting import export, find_operator_key, list_openings, prove
 from vetonet.cli.demo.play import Play, Run, Scene, renew, report, show_checkpoint, unlock, work
 from vetonet.cli.demo.proposals import (
     describe_benchmark,
@@ -283,7 +283,7 @@ def _find_total(play: Play, licence_id: int) -> ExpectedTotal:
 
 def _tighten(play: Play, total: ExpectedTotal) -> ExpectedTotal:
     """Return the same total under a budget that is one unit less than what was used."""
-    ends, openings = find_ends(play), list_openings(play)
+    ends, openings = play.ends.by_account, list_openings(play)
     used = sum(
         openings[ueid, end.counter].value
         for (ueid, licence_id), end in ends.items()

@@ -45,7 +45,7 @@ def test_a_name_shows_its_field_or_that_there_is_none_and_nothing_else(
     assert opening.value == (fields.get(asked) if asked not in KNOWN else fields.get(asked, b""))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     fields=FIELDS,
     value=st.none() | st.binary(max_size=40),

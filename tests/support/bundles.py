@@ -24,6 +24,7 @@ from vetonet.attestation.report import (
     CYCLES_PER_MS,
     EAT_PROFILE,
     NO_DIGEST,
+    UNIT_FLOP,
     ComputeReport,
     DebugStatus,
     compute_batch,
@@ -34,7 +35,6 @@ from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.compliance.verify import verify_bundle
-from vetonet.confidential.bounds import UNIT_FLOP
 from vetonet.confidential.expectation import ExpectedTotal
 from vetonet.confidential.proving import prove_usage
 from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, generate_ecdsa, generate_ed25519
@@ -161,7 +161,7 @@ class Scene:
         return ComputeReport(**(claims | changes))
 
     def hide(self, claims: ComputeReport) -> ComputeReport:
-        """Return what a chip says instead where totals are confidential; its whole count is on one account."""
+        """Return what a chip says where totals are confidential; its whole count is on one account."""
         flop = claims.counters.flop
         place = claims.ueid, claims.counter
         _, before = self.openings.get((claims.ueid, claims.counter - 1), (None, None))

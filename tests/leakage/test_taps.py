@@ -10,6 +10,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,9 @@ import grpc.aio
 import pytest
 from support.leak_plugin import leaks_expected
 from support.leak_taps import TAPS, is_public_file
+from support.twins import make_ground
 
+from vetonet.attester.account import Account
 from vetonet.compliance.bundle import assemble_bundle
 from vetonet.crypto import cose
 from vetonet.crypto.frost import generate_round1
@@ -28,7 +31,10 @@ from vetonet.crypto.hpke import HpkePrivateKey
 from vetonet.crypto.keys import Ed25519SigningKey, generate_ecdsa, generate_ed25519
 from vetonet.crypto.pedersen import Opening, generate_blinding
 from vetonet.crypto.rng import SeededRng
+from vetonet.encoding import cbor
 from vetonet.errors import EncodingError, Problem, RefusedError
+from vetonet.policy.disclosure import DisclosureAnswer
+from vetonet.policy.specification import FieldName, Specification
 from vetonet.storage.journal import Record
 
 RNG: Final = SeededRng(b"leaks on purpose")
@@ -128,6 +134,15 @@ def _make_coefficient() -> bytes:
     return secret.coefficients[1].to_bytes(32, "little")
 
 
+def _make_specification() -> Specification:
+    return Specification.generate({"codename": b"small-sparrow", FieldName.DATA: b"web crawl 7, 2.1e12"}, RNG)
+
+
+def _make_chip_secret() -> bytes:
+    (chip, _) = make_ground().fleet._chips
+    return replace(chip, secret=RNG(32)).secret
+
+
 MADE: Final[Mapping[str, Callable[[], bytes]]] = {
     "Ed25519 seed": lambda: Ed25519SigningKey(seed=RNG(32)).seed,
     "ECDSA key": lambda: (
@@ -137,6 +152,13 @@ MADE: Final[Mapping[str, Callable[[], bytes]]] = {
     "blinding": _make_blinding,
     "signing nonces": _make_nonce,
     "polynomial": _make_coefficient,
+    "specification": lambda: _make_specification().fields[1].value,
+    "secret of a specification": lambda: _make_specification().secret,
+    "salt of a specification": lambda: _make_specification().open_field("codename").salt,
+    "chip secret": _make_chip_secret,
+    "exact count of FLOP": lambda: (
+        cbor.to_bytes([Account(licence_id=None, flop=98_765_432_109_876_543_211).flop])
+    ),
     "committed count": lambda: (
         str(Opening(value=1_234_567_890_123_457, blinding=generate_blinding(RNG)).value).encode()
     ),
@@ -154,6 +176,22 @@ def test_every_secret_is_listed_as_it_comes_into_being(name: str) -> None:
     with leaks_expected() as leaks:
         TAPS.record("anywhere", b"before" + MADE[name]() + b"after")
     assert [leak.finding.canary.rsplit(" no. ")[0] for leak in leaks] == [name]
+
+
+def test_what_an_owner_shows_by_the_protocol_is_no_leak_and_the_rest_still_is() -> None:
+    specification = _make_specification()
+    shown, kept = specification.open_field("codename"), specification.open_field(FieldName.DATA.value)
+    fields = {"treaty_digest": bytes(32), "epoch": 1, "operator_id": "op1", "challenge_digest": bytes(32)}
+    with leaks_expected() as leaks:
+        answer = DisclosureAnswer(opening=shown, **fields)  # type: ignore[arg-type]
+        TAPS.record("anywhere", answer.to_bytes())
+    assert leaks == []
+    with leaks_expected() as leaks:
+        TAPS.record("anywhere", kept.to_bytes())
+    assert sorted(leak.finding.canary.rsplit(" no. ")[0] for leak in leaks) == [
+        "salt of a specification",
+        "specification",
+    ]
 
 
 def test_a_secret_that_nobody_holds_any_more_is_not_looked_for_in_the_next_test() -> None:

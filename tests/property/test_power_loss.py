@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -16,7 +16,7 @@ from support.power import Action, Fate, Trial
 from support.world import NOW_MS
 from vetonet.attestation.appraise import appraise, appraise_chain
 from vetonet.attestation.registry import Registry
-from vetonet.attestation.report import open_report
+from vetonet.attestation.report import ComputeReport, open_report
 from vetonet.attester.chip import Chip
 from vetonet.attester.manufacture import manufacture
 from vetonet.attester.nonvolatile import HandedOut, Kept, write_kept
@@ -30,17 +30,19 @@ from vetonet.attester.state import (
     TreatyAmended,
 )
 from vetonet.attester.tamper import TamperDetected
+from vetonet.crypto.pedersen import commit
 from vetonet.crypto.rng import SeededRng
-from vetonet.crypto.statement import sign_jointly
+from vetonet.crypto.statement import Signed, sign_jointly
 from vetonet.errors import StorageError, VetonetError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.motion import Resolution
+from vetonet.policy.totals import Totals
 from vetonet.policy.treaty import open_treaty
 from vetonet.storage.chip_store import _HEADER, ChipStore, _spell_header
 from vetonet.storage.flash import BLOCK_BYTES
 from vetonet.tlog.log import Log
 from vetonet.tlog.proof import compute_log_proof
-from vetonet.units import MS_PER_HOUR
+from vetonet.units import MS_PER_HOUR, UNIT_FLOP
 
 HOUR = MS_PER_HOUR
 WORK = 10**18
@@ -65,9 +67,10 @@ CHIP = unstart(FLEET.chips[0])
 
 @cache
 def amend() -> TreatyAmended:
-    """The treaty of the next epoch, which the quorum put in force, with the proofs of it."""
+    """The treaty of the next epoch, with confidential totals, with the proofs that the quorum wants it."""
     present = COUNCIL.treaty.statement
-    amended = open_treaty(sign_jointly(replace(present, epoch=2), tuple(COUNCIL.party_keys.values())))
+    following = replace(present, epoch=2, totals=Totals.CONFIDENTIAL)
+    amended = open_treaty(sign_jointly(following, tuple(COUNCIL.party_keys.values())))
     resolution = Resolution(
         treaty_digest=COUNCIL.treaty.payload_digest,
         epoch=1,
@@ -118,6 +121,7 @@ LIFE = (
     Action(name="firmware", make=restart),
     Action(name="work", make=request),
     Action(name="report", make=report),
+    Action(name="report", make=report, pause_ms=1),
     Action(name="licence again", make=lambda chip: FLEET.offer(chip.ueid, consistency=None)),
     Action(name="tamper", make=lambda _: TamperDetected()),
     Action(name="report", make=report, pause_ms=1),
@@ -189,11 +193,27 @@ def _judge_reports(trial: Trial, chip: Chip) -> Iterator[str]:
         found = [problem.reason for problem in appraise(report, known.device, known.alias, firmware=())]
         yield from found if found != expected else ()
         yield from ("snapshot" for digest in report.statement.snapshots if digest not in trial.snapshots)
-    if (
-        len(opened) != chip.state.counter
-        or opened[-1].statement.cumulative_flop != chip.state.cumulative_flop
-    ):
+    yield from _judge_openings(trial, opened)
+    if len(opened) != chip.state.counter or not any(report.statement.is_confidential for report in opened):
         yield "reports"
+    counted = {state.counter: state.cumulative_flop for state in reversed(trial.known)}
+    saying = [report.statement for report in opened if not report.statement.is_confidential]
+    yield from ("total" for claims in saying if claims.cumulative_flop != counted[claims.counter])
+
+
+def _judge_openings(trial: Trial, opened: Sequence[Signed[ComputeReport]]) -> Iterator[str]:
+    """Every commitment has one opening, which the operator has, and the last of each account opens it all."""
+    told = {opening.counter: opening for opening in dict.fromkeys(trial.openings)}
+    hiding = [report.statement for report in opened if report.statement.is_confidential]
+    if len(told) != len(set(trial.openings)) or told.keys() != {claims.counter for claims in hiding}:
+        yield "openings"
+        return
+    if any(commit(told[claims.counter].opening).to_bytes() != claims.commitment for claims in hiding):
+        yield "commitment"
+    last = {told[claims.counter].licence_id: told[claims.counter].opening.value for claims in hiding}
+    meter, used = trial.known[-1].meter, trial.known[-1].licence
+    counted = {None: meter.unlicensed_flop, LICENCE.licence_id: 0 if used is None else used.used_flop}
+    yield from ("account" for key, units in last.items() if units != counted[key] // UNIT_FLOP)
 
 
 PLAIN, PLAIN_CHIP = live()
@@ -203,8 +223,9 @@ def test_a_life_without_a_loss_of_power_counts_exactly_what_was_computed() -> No
     assert find_flaws(PLAIN, PLAIN_CHIP) == []
     assert PLAIN.refused == ["licence-replayed"]
     assert PLAIN_CHIP.state.cumulative_flop == PLAIN.computed_flop == 4 * WORK
-    assert PLAIN_CHIP.state.counter == 5
+    assert PLAIN_CHIP.state.counter == 6
     assert PLAIN.snapshots
+    assert [told.licence_id for told in PLAIN.openings] == [LICENCE.licence_id] * 3 + [None] * 2
 
 
 def sweep(**kinds: Any) -> Iterator[tuple[str, list[str]]]:
@@ -231,7 +252,10 @@ def test_a_loss_of_power_at_any_moment_loses_nothing_and_counts_nothing_twice() 
     assert [found for found in sweep() if found[1]] == []
 
 
-WAITING = {f"hand out {kind}" for kind in ("AliasEndorsed", "ReportSigned", "SnapshotTaken", "WorkDone")}
+WAITING = {
+    f"hand out {kind}"
+    for kind in ("AliasEndorsed", "OpeningTold", "ReportSigned", "SnapshotTaken", "WorkDone")
+}
 
 
 def list_distinct() -> Iterator[int]:

@@ -204,7 +204,7 @@ class Net:
         Args:
             data: what got out.
             thorough: look for raw deflate streams, which have no magic number, at every byte and not only at the
-                first.
+                first, and for escapes also where there is no text.
         """
         yield from self._search_deep(data, "", 0, thorough=thorough)
 
@@ -274,6 +274,8 @@ _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}")
 _BASE64_LINES: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}\r?\n(?=[A-Za-z0-9+/_-])")
 _GAP: Final = bytes(16)
 """Between two pieces, so that no canary is found that begins in one and ends in the next."""
+_TEXT_RUN: Final = re.compile(rb"[\t\n\r -~]{16,}")
+"""Where escapes are undone unless the search is thorough: in noise, whatever looks like one is none."""
 _PERCENT: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
 _ESCAPE: Final = re.compile(rb"(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\[nrtbf\"'/\\]")
 _LETTERS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
@@ -282,7 +284,8 @@ _URL_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 def unwrap(data: bytes, *, thorough: bool = False) -> Iterator[tuple[str, bytes]]:
     """Yield what these bytes wrap, with the name of the wrapping; all that is wrapped alike in one piece."""
-    wrapped = (_inflate_streams(data, thorough=thorough), _decode_runs(data), _undo_escapes(data))
+    text = data if thorough else _GAP.join(_TEXT_RUN.findall(data))
+    wrapped = (_inflate_streams(data, thorough=thorough), _decode_runs(data), _undo_escapes(text))
     yield from ((how, inner) for how, inner in chain(*wrapped) if len(inner) >= KEY_BYTES)
 
 

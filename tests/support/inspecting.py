@@ -13,10 +13,10 @@ from vetonet.policy.disclosure import DisclosureAnswer, DisclosureChallenge
 from vetonet.policy.joint_randomness import RandomnessRound
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.specification import Specification
-from vetonet.policy.spot_check import (
-    CheckOutcome,
-    SpotCheckChallenge,
-    SpotCheckFinding,
+from vetonet.policy.transcript import (
+    SegmentChallenge,
+    SegmentFinding,
+    SegmentOutcome,
     Transcript,
     TranscriptCommitment,
     build_transcript,
@@ -128,7 +128,7 @@ class Scene:
         }
         return TranscriptCommitment(**(fields | changes))
 
-    def call_check(self, transcript: TranscriptCommitment, **changes: Any) -> SpotCheckChallenge:
+    def call_sampling(self, transcript: TranscriptCommitment, **changes: Any) -> SegmentChallenge:
         """Return a party's challenge to a transcript."""
         fields: dict[str, Any] = {
             **self.reference,
@@ -139,7 +139,7 @@ class Scene:
             "deadline_ms": NOW_MS + DAY_MS,
             "serial": self.rng(16),
         }
-        return SpotCheckChallenge(**(fields | changes))
+        return SegmentChallenge(**(fields | changes))
 
     def open_round(self, subject: bytes = bytes(32), **changes: Any) -> RandomnessRound:
         """Return a round of joint randomness about a subject."""
@@ -147,6 +147,7 @@ class Scene:
             **self.reference,
             "opener": "p1",
             "subject_digest": subject,
+            "stated_ms": NOW_MS,
             "commits_end_ms": NOW_MS + MS_PER_HOUR,
             "reveals_end_ms": NOW_MS + 2 * MS_PER_HOUR,
             "serial": self.rng(16),
@@ -170,8 +171,8 @@ class Scene:
         return self.inspections.rounds[digest].compute_output()
 
     def find(
-        self, challenge: SpotCheckChallenge, outcome: CheckOutcome = CheckOutcome.PASSED, **changes: Any
-    ) -> SpotCheckFinding:
+        self, challenge: SegmentChallenge, outcome: SegmentOutcome = SegmentOutcome.PASSED, **changes: Any
+    ) -> SegmentFinding:
         """Return a party's finding."""
         fields: dict[str, Any] = {
             **self.reference,
@@ -180,7 +181,7 @@ class Scene:
             "outcome": outcome,
             "segment": None,
         }
-        return SpotCheckFinding(**(fields | changes))
+        return SegmentFinding(**(fields | changes))
 
     def by_party(self, party_id: str, statement: Statement) -> bytes:
         """Return a statement as a party signs it."""

@@ -22,7 +22,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.canaries import MIN_NUMBER, Canary, Finding, Net
 
-from vetonet.compliance.bundle import Bundle
+from vetonet.attester.account import Account
+from vetonet.attester.state import ChipState
+from vetonet.compliance import parts
 from vetonet.crypto import cose
 from vetonet.crypto.frost.dkg import Round1Secret, Round2Secret
 from vetonet.crypto.frost.group import scalar_to_bytes
@@ -34,6 +36,9 @@ from vetonet.crypto.hpke import HpkePrivateKey
 from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey
 from vetonet.crypto.pedersen import Opening
 from vetonet.errors import Problem, VetonetError
+from vetonet.policy.ceremony import CeremonyComplaint
+from vetonet.policy.disclosure import DisclosureAnswer
+from vetonet.policy.specification import FieldName, FieldOpening, Specification
 from vetonet.storage import journal
 from vetonet.wire import http_exchange
 from vetonet.wire.pki import Credential
@@ -89,6 +94,8 @@ class Taps:
 
     Attributes:
         net: looks for every secret that is listed.
+        known: their values.
+        published: the values of secrets that their owners have shown since the last test began.
         young, old: secrets that came into being since the last test began, and those that outlived one.
         traffic: what got out, and through which channel.
         total_bytes, total_secrets: what was looked through, and what for, in this process.
@@ -97,6 +104,7 @@ class Taps:
 
     net: Net = field(default_factory=Net)
     known: set[bytes | int | str] = field(default_factory=set)
+    published: set[bytes | int | str] = field(default_factory=set)
     young: list[_Listed] = field(default_factory=list)
     old: list[_Listed] = field(default_factory=list)
     traffic: dict[bytes, str] = field(default_factory=dict)
@@ -107,13 +115,20 @@ class Taps:
 
     def list_secret(self, name: str, value: bytes | int | str, owner: Any) -> None:
         """While its owner lives this value must not get out; what would be found by chance is passed over."""
-        if value in self.known or not _is_rare(value):
+        if value in self.known or value in self.published or not _is_rare(value):
             return
         self.total_secrets += 1
         canary = _build_canary(f"{name} no. {self.total_secrets}", value)
         self.known.add(value)
         self.net.add(canary)
         self.young.append(_Listed(value=value, canary=canary, owner=owner))
+
+    def publish(self, value: bytes | int | str) -> None:
+        """For the rest of the test this value is no secret: its owner showed it, as the protocol lets it."""
+        self.published.add(value)
+        for listed in (*self.young, *self.old):
+            if listed.value == value:
+                self.net.remove(listed.canary)
 
     def forget_the_dead(self, *, of_all: bool = False) -> None:
         """Secrets that nobody holds any more are not looked for: another test may draw the same bytes, openly."""
@@ -126,6 +141,7 @@ class Taps:
                 self.known.remove(listed.value)
                 self.net.remove(listed.canary)
         self.young, self.old = [], kept
+        self.published.clear()
 
     def record(self, channel: str, data: bytes) -> None:
         """These bytes got out through this channel."""
@@ -235,6 +251,18 @@ def _spell_tls(credential: Any) -> Spelled:
         yield "TLS key", key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")
 
 
+def _spell_specification(specification: Any) -> Spelled:
+    yield "secret of a specification", specification.secret
+    for entry in specification.fields:
+        yield "specification", entry.value
+        if entry.name not in set(FieldName):
+            yield "name in a specification", entry.name
+
+
+def _spell_field(opening: Any) -> Spelled:
+    return [("salt of a specification", opening.salt), ("specification", opening.value or b"")]
+
+
 SECRETS: Final[tuple[tuple[type, Callable[[Any], Spelled]], ...]] = (
     (Ed25519SigningKey, lambda key: [("Ed25519 seed", key.seed)]),
     (EcdsaSigningKey, _spell_ecdsa),
@@ -248,8 +276,18 @@ SECRETS: Final[tuple[tuple[type, Callable[[Any], Spelled]], ...]] = (
     (RepairSum, lambda package: _spell_scalars("sum of a repair", package.share)),
     (SigningNonces, lambda nonces: [("signing nonces", bytes(nonces._unspent[0][half])) for half in _HALVES]),
     (Opening, lambda opening: [("blinding", opening.blinding), ("committed count", opening.value)]),
+    (Account, lambda account: [("exact count of FLOP", account.flop)]),
+    (ChipState, lambda chip: [("chip secret", chip.secret)]),
+    (Specification, _spell_specification),
+    (FieldOpening, _spell_field),
 )
 """Every class whose instances are secrets, with how to read them."""
+
+SHOWN: Final[tuple[tuple[type, Callable[[Any], Spelled]], ...]] = (
+    (CeremonyComplaint, lambda complaint: [("HPKE key", seed) for seed in complaint.hpke_seeds]),
+    (DisclosureAnswer, lambda answer: [*_spell_field(answer.opening), ("name", answer.opening.name)]),
+)
+"""The statements by which an owner shows a secret to everybody (VN-15.5, VN-19.4)."""
 
 _HALVES: Final = (slice(0, 32), slice(32, 64))
 
@@ -286,6 +324,14 @@ def _list_from(spell: Callable[[Any], Spelled], taps: Taps) -> Callable[[Any], N
     def tap(secret: Any) -> None:
         for name, value in spell(secret):
             taps.list_secret(name, value, secret)
+
+    return tap
+
+
+def _publish_from(spell: Callable[[Any], Spelled], taps: Taps) -> Callable[[Any], None]:
+    def tap(statement: Any) -> None:
+        for _, value in spell(statement):
+            taps.publish(value)
 
     return tap
 
@@ -364,6 +410,8 @@ def install(taps: Taps = TAPS) -> None:
     """From now on, and until the process ends, secrets are listed and what goes out is kept."""
     for kind, spell in SECRETS:
         _wrap_constructor(kind, _list_from(spell, taps))
+    for kind, spell in SHOWN:
+        _wrap_constructor(kind, _publish_from(spell, taps))
     _wrap_constructor(Credential, _list_from(_spell_tls, taps))
     _wrap_constructor(journal.Record, lambda record: taps.record(f"record {record.kind}", record.payload))
     _wrap_constructor(Problem, lambda problem: taps.record("problem", str(problem).encode(errors="replace")))
@@ -371,7 +419,7 @@ def install(taps: Taps = TAPS) -> None:
     for kind in (http_exchange.HttpCall, http_exchange.HttpAnswer):
         _wrap_constructor(kind, functools.partial(_record_http, taps=taps))
     _wrap_constructor(subprocess.CompletedProcess, functools.partial(_record_stderr, taps=taps))
-    _wrap_result(Bundle, "to_bytes", lambda data: taps.record("bundle", data))
+    _wrap_result(parts, "spell_part", lambda data: taps.record("bundle", data))
     for name in ("build_sign1", "build_sign", "sign1_detached"):
         _wrap_result(cose, name, lambda data: taps.record("signed statement", data))
     _wrap_calls(taps)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from vetonet.attester.account import OpeningTold
 from vetonet.attester.chip import Chip, keep_first
 from vetonet.attester.secure_element import SEED_BYTES
 from vetonet.attester.snapshots import SnapshotTaken
@@ -77,7 +78,7 @@ class Trial:
         failures: the numbers of those moments, and what becomes of the flash then.
         moments: what each moment was, in order.
         pending: how many writes were in the balance at each moment.
-        reports, endorsements, snapshots: what was handed out, in order, duplicates too.
+        reports, endorsements, snapshots, openings: what was handed out, in order, duplicates too.
         computed_flop: what was really computed, the half of an interrupted piece too.
         known: the chip as it was whenever an action was done, and after each start.
         refused: the reasons that the chip gave.
@@ -94,6 +95,7 @@ class Trial:
     reports: list[bytes] = field(default_factory=list)
     endorsements: list[bytes] = field(default_factory=list)
     snapshots: list[bytes] = field(default_factory=list)
+    openings: list[OpeningTold] = field(default_factory=list)
     computed_flop: int = 0
     accepted: list[int] = field(default_factory=list)
     known: list[ChipState] = field(default_factory=list)
@@ -161,6 +163,8 @@ class Trial:
                     self.endorsements.append(data)
                 case SnapshotTaken(digest=digest):
                     self.snapshots.append(digest)
+                case OpeningTold():
+                    self.openings.append(effect)
                 case LicenceAccepted(licence_id=licence_id):
                     self.accepted.append(licence_id)
                 case Refused(reason=reason):

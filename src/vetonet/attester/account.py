@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from vetonet.crypto.pedersen import Opening, compute_blinding
+from vetonet.crypto.pedersen import MAX_VALUE, Opening, compute_blinding
 from vetonet.units import UNIT_FLOP, Flop
 
 _CONTEXT: Final = b"vetonet account 1\n"
@@ -30,13 +30,21 @@ class Account:
     licence_id: int | None
     flop: Flop = field(repr=False)
 
+    def __post_init__(self) -> None:
+        """Refuse more than a commitment can say, which no chip ever counts.
+
+        It takes 1.8e34 FLOP, and the fastest chip in the table of models, at work from 1970 to the latest
+        time that a statement can name, does 3e27.
+
+        Raises:
+            ValueError: it is more.
+        """
+        if not 0 <= self.units <= MAX_VALUE:
+            raise ValueError("expected an account of which a commitment of 64 bits can speak")
+
     @property
     def units(self) -> int:
-        """The whole units of ``UNIT_FLOP`` on it: what is begun does not count, so no sum exceeds the truth.
-
-        No chip fills 64 bits: that takes 1.8e34 FLOP, and the fastest in the table of models, at work from
-        1970 to the latest time that a statement can name, does 4e27.
-        """
+        """The whole units of ``UNIT_FLOP`` on it; what is begun does not count, so no sum is too high."""
         return self.flop // UNIT_FLOP
 
 

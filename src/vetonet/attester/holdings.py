@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vetonet.attester.account import Account
 from vetonet.crypto.statement import Signed
@@ -108,7 +108,7 @@ class Job:
     workload: WorkloadClass
     precision: Precision
     lease: Lease | None
-    account_flop: Flop
+    account_flop: Flop = field(repr=False)
 
     @property
     def licence_id(self) -> int | None:

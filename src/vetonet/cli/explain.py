@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vetonet.compliance.public_record import PublicRecord
     from vetonet.compliance.result import ClaimResult, ComplianceResult, LicenceUse
     from vetonet.compliance.trust_root import TrustRoot
+    from vetonet.confidential.judging import ProvenTotal
     from vetonet.errors import Problem
     from vetonet.policy.treaty import Treaty
     from vetonet.voting.state import Voting
@@ -39,6 +40,13 @@ if TYPE_CHECKING:
 COLUMNS: Final = 100
 MOST_NAMES: Final = 12
 SIMULATED_KIND: Final = "SIMULATED"
+LIMITS: Final[Mapping[str, str]] = {
+    "budget": "what the licence allows",
+    "rate": "what its chips can do in the time they worked",
+    "energy": "what the energy they report can buy",
+    "pool": "what the treaty allows without a licence",
+}
+"""What each bound of a hidden total is, by the name of its kind."""
 
 _STATES: Final = {"COMPLIANT": "proven", "INCONCLUSIVE": "open", "VIOLATION": "broken"}
 
@@ -74,7 +82,7 @@ class Told:
 
     Attributes:
         record: the log, read by the rules.
-        witnesses: the names of those who cosigned its newest state here.
+        witnesses: the parties whose witnesses cosigned its newest state here.
     """
 
     record: PublicRecord = field(repr=False)
@@ -99,8 +107,10 @@ def _read_told(path: Path, root: TrustRoot) -> Told:
                 break
         record = log.conclude()
         cosigned = verify_cosigned(checkpoint, LogPolicy.under(record.treaty.statement))
-    names = tuple(sorted(cosignature.witness.name for cosignature in cosigned.cosignatures))
-    return Told(record=record, witnesses=names)
+    terms = record.treaty.statement
+    owners = {terms.find_witness_of(party.party_id).name: party.party_id for party in terms.parties}
+    names = (cosignature.witness.name for cosignature in cosigned.cosignatures)
+    return Told(record=record, witnesses=tuple(sorted(owners.get(name, name) for name in names)))
 
 
 def iter_explanation(result: ComplianceResult, told: Told) -> Iterator[str]:
@@ -147,17 +157,30 @@ def _iter_people(result: ComplianceResult, told: Told) -> Iterator[tuple[str, st
         ),
     )
     witnesses = f"{len(told.witnesses)} of its {len(treaty.witnesses)} witnesses"
-    yield (
-        "Log",
-        (
-            f"{treaty.log_origin}, {result.tree_size:,} entries, signed by its own key. {witnesses} vouch "
-            "for just "
-            f"these entries, where {treaty.witness_quorum} must: {_join(told.witnesses)}"
-        ),
+    text = (
+        f"{treaty.log_origin}, {result.tree_size:,} entries, signed by its own key. {witnesses} vouch for "
+        "just "
+        f"these entries, where {treaty.witness_quorum} must: those of {_join(told.witnesses)}"
     )
+    yield "Log", text
+    yield from _iter_quorums(record)
     yield from _iter_makers(record)
     yield "Reports", _say_reports(result)
     yield "Counts", COUNTS_HIDDEN if treaty.is_confidential else COUNTS_IN_CLEAR
+    yield "This file", _say_exporter(result)
+
+
+def _iter_quorums(record: PublicRecord) -> Iterator[tuple[str, str]]:
+    """Yield what it took to license the runs: once for all that took the same."""
+    from vetonet.cli.treaty_text import describe_quorum
+
+    licensed = [vote for vote in record.ledger.votes.values() if vote.licence is not None]
+    rules = (
+        describe_quorum(vote.quorum, tuple(party.party_id for party in vote.treaty.statement.parties))
+        for vote in licensed
+    )
+    for rule in dict.fromkeys(rules):
+        yield "To license a run", rule
 
 
 def _iter_makers(record: PublicRecord) -> Iterator[tuple[str, str]]:
@@ -181,6 +204,14 @@ def _say_reports(result: ComplianceResult) -> str:
     return f"{result.report_count:,}, each signed by its chip; the time from {start} to {end} was judged"
 
 
+def _say_exporter(result: ComplianceResult) -> str:
+    if result.exporter is None:
+        return (
+            "signed by nobody: whoever made it may have left parts out or put others in, and answers for none"
+        )
+    return f"signed by {result.exporter}, who answers for it that no part is forged"
+
+
 def _iter_licences(result: ComplianceResult, record: PublicRecord) -> Iterator[tuple[str, str]]:
     votes = {
         vote.licence.statement.licence_id: vote
@@ -194,7 +225,10 @@ def _iter_licences(result: ComplianceResult, record: PublicRecord) -> Iterator[t
         label = f"Licence {licence.licence_id}"
         yield label, _say_run(use, votes[licence.licence_id])
         yield label, _say_consent(licence.licence_id, votes[licence.licence_id], record)
-        yield label, _say_use(use)
+        if use.used_flop is not None:
+            yield label, f"its chips report {format_flop(use.used_flop)} FLOP under it"
+    for total in result.totals:
+        yield f"Hidden total of {total.expected.name}", _say_total(total)
 
 
 def _say_run(use: LicenceUse, vote: Voting) -> str:
@@ -208,20 +242,31 @@ def _say_run(use: LicenceUse, vote: Voting) -> str:
 
 
 def _say_consent(licence_id: int, vote: Voting, record: PublicRecord) -> str:
-    from vetonet.cli.treaty_text import describe_quorum
     from vetonet.policy.quorum import Choice
 
     granted = sorted(party for party, choice in vote.choices.items() if choice is Choice.GRANT)
-    roster = tuple(party.party_id for party in vote.treaty.statement.parties)
     leases = sum(1 for entry in record.lease_leaves if entry[0] == licence_id)
     return (
-        f"granted by {_join(granted)}, and signed jointly: {describe_quorum(vote.quorum, roster)}. Consent "
-        f"that it goes on stands in {_count(leases, 'lease')}"
+        f"granted by {_join(granted)}, and signed by enough of them together; consent that it goes on stands "
+        f"in {_count(leases, 'lease')}"
     )
 
 
-def _say_use(use: LicenceUse) -> str:
-    return f"its chips report {format_flop(use.used_flop)} FLOP under it"
+def _say_total(total: ProvenTotal) -> str:
+    from vetonet.units import UNIT_FLOP
+
+    seen = total.expected.total
+    start, end = format_time(seen.start_ms), format_time(seen.end_ms)
+    what = (
+        f"over {_count(seen.report_count, 'report')} of {_count(seen.chip_count, 'chip')}, {start} to {end}"
+    )
+    proven = [
+        f"at most {format_flop(bound.units * UNIT_FLOP)} FLOP, {LIMITS[bound.kind]}" for bound in total.bounds
+    ]
+    missing = [LIMITS[kind] for kind in total.missing]
+    parts = [f"{total.operator_id} proves that it is {'; '.join(proven)}"] if proven else []
+    parts += [f"nothing proves that it is within {'; '.join(missing)}"] if missing else []
+    return f"{what}: {', and '.join(parts)}"
 
 
 def _iter_claim(number: int, result: ClaimResult, *, is_hidden: bool) -> Iterator[str]:

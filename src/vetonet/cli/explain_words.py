@@ -170,6 +170,12 @@ WORDS: Final[Mapping[str, ClaimWords]] = MappingProxyType(
             ),
             not_shown="What nobody asked.",
         ),
+        "guard": ClaimWords(
+            question="Could this file accuse somebody wrongly?",
+            shown="Nobody is accused of anything that something under their own signature does not show.",
+            by="this program: whoever makes such a file can leave things out or add some",
+            not_shown="That whoever is not accused did nothing.",
+        ),
     }
 )
 

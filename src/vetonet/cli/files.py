@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -36,7 +36,7 @@ def read_input(path: Path, what: str, *, maximum: int = MAX_INPUT_BYTES, code: E
 def iter_input(
     path: Path, what: str, *, maximum: int = MAX_INPUT_BYTES, code: Exit = Exit.INVALID
 ) -> Iterator[bytes]:
-    """Yield the content of a file that a user named, chunk by chunk, so that it is never in memory as a whole.
+    """Yield the content of a file that a user named, in chunks, so that it is never in memory.
 
     Raises:
         Failure: as ``read_input``, when the first chunk is taken, or unreadable later on.
@@ -92,7 +92,16 @@ def write_output(path: Path, data: bytes) -> None:
     Raises:
         Failure: it cannot be written.
     """
-    _write(path, data, mode=0o644)
+    _write(path, (data,), mode=0o644)
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """The file holds these bytes one after another, or is as it was; they are never in memory together.
+
+    Raises:
+        Failure: it cannot be written; whatever else the chunks raise.
+    """
+    _write(path, chunks, mode=0o644)
 
 
 def write_secret(path: Path, data: bytes) -> None:
@@ -101,7 +110,7 @@ def write_secret(path: Path, data: bytes) -> None:
     Raises:
         Failure: it cannot be written.
     """
-    _write(path, data, mode=PRIVATE_MODE)
+    _write(path, (data,), mode=PRIVATE_MODE)
 
 
 def make_folder(path: Path, *, mode: int = 0o755) -> None:
@@ -143,17 +152,17 @@ def _refuse(path: Path, what: str, expected: str, code: Exit) -> Failure:
     return Failure(f"{path}: expected {what} {expected}", code=code, reason="input")
 
 
-def _write(path: Path, data: bytes, *, mode: int) -> None:
+def _write(path: Path, chunks: Iterable[bytes], *, mode: int) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                file.writelines(chunks)
                 file.flush()
                 os.fsync(descriptor)
             temporary.replace(path)
-        except OSError:
+        except BaseException:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:

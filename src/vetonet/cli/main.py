@@ -62,6 +62,14 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
                 target="vetonet.cli.consent:consent",
                 summary="Withdraw consent to a licensed run, or give it again.",
             ),
+            "challenge": Entry(
+                target="vetonet.cli.challenge:challenge",
+                summary="Ask an operator for one private field of a run, as a party.",
+            ),
+            "disclose": Entry(
+                target="vetonet.cli.disclose:disclose",
+                summary="Show one private field of a run, as its operator.",
+            ),
             "party": Entry(
                 target="vetonet.cli.party:party",
                 summary="Keep a party's daemon at work: votes, signs, tells.",
@@ -83,6 +91,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             "explain": Entry(
                 target="vetonet.cli.explain:explain",
                 summary="Judge a bundle, and say in plain words what that means.",
+            ),
+            "export": Entry(
+                target="vetonet.cli.export:export", summary="Make the bundle of what an operator keeps."
             ),
             "ear": Entry(
                 target="vetonet.cli.ear:ear", summary="Make a verifier's key, or read a result one signed."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,13 +30,14 @@ from vetonet.units import Milliseconds, format_time
 if TYPE_CHECKING:
     from vetonet.compliance.result import ClaimResult, ComplianceResult, LicenceUse
     from vetonet.compliance.trust_root import TrustRoot
+    from vetonet.confidential.judging import ProvenTotal
     from vetonet.crypto.keys import SigningKey
 
 MAX_BUNDLE_BYTES: Final = 2**37
 """128 GiB; a bundle is read once from its beginning to its end, and never held as a whole."""
 MAX_WORKERS: Final = 8
 UNSIGNED: Final = (
-    "A bundle is unsigned: whoever made this file could have left parts out or put others in. "
+    "Whoever made this file could have left parts out or put others in, and {who}. "
     "What is INCONCLUSIVE names whom it concerns, not who is at fault."
 )
 VERDICT_EXITS: Final = {
@@ -139,14 +140,21 @@ def judge_file(path: Path, root: TrustRoot, at_ms: Milliseconds | None) -> Compl
     Raises:
         Failure: it cannot be read, or is no bundle of this treaty.
     """
+    now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
+    with refuse_no_bundle(path):
+        return judge_chunks(iter_bundle_file(path), root, now)
+
+
+def judge_chunks(chunks: Iterable[bytes], root: TrustRoot, now: Milliseconds) -> ComplianceResult:
+    """Return the verdict on a bundle that comes in chunks, the signatures checked on all processors.
+
+    Raises:
+        EncodingError, VerificationError: it is no bundle of this treaty.
+    """
     from vetonet.compliance.verify import verify_bundle
 
-    now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
-    with (
-        ThreadPoolExecutor(max_workers=min(MAX_WORKERS, os.cpu_count() or 1)) as pool,
-        refuse_no_bundle(path),
-    ):
-        return verify_bundle(iter_bundle_file(path), root, now, mapper=pool.map)
+    with ThreadPoolExecutor(max_workers=min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
+        return verify_bundle(chunks, root, now, mapper=pool.map)
 
 
 def iter_bundle_file(path: Path) -> Iterator[bytes]:
@@ -177,10 +185,13 @@ def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
             ("reason", "concerns", "detail"), [(p.reason, p.culprit or "-", p.detail) for p in problems]
         )
         print_line()
-        print_line(UNSIGNED)
+        who = "nobody signed it" if result.exporter is None else f"{result.exporter} signed it"
+        print_line(UNSIGNED.format(who=who))
     print_line()
     for use in result.licences:
         print_line(_say_use(use))
+    for total in result.totals:
+        print_line(_say_total(total))
     print_line(f"{_say_period(result)}; {result.report_count} reports; log of {result.tree_size} leaves")
     print_line(f"log root {result.root_hash.hex()}")
     print_line(f"treaty   {result.treaty_digest.hex()}")
@@ -190,8 +201,18 @@ def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
 def _say_use(use: LicenceUse) -> str:
     licence = use.licence
     when = f"{format_time(licence.not_before_ms)} to {format_time(licence.expires_ms)}"
-    allowed = f"{format_flop(use.used_flop)} of {format_flop(licence.total_flop)} FLOP"
+    used = "a hidden part" if use.used_flop is None else format_flop(use.used_flop)
+    allowed = f"{used} of {format_flop(licence.total_flop)} FLOP"
     return f"licence {licence.licence_id}: {allowed} on {licence.device_count} chips, {when}"
+
+
+def _say_total(total: ProvenTotal) -> str:
+    """Return in one line what is proven of a hidden total."""
+    proven = ", ".join(bound.kind.value for bound in total.bounds)
+    missing = ", ".join(kind.value for kind in total.missing)
+    parts = [f"within its {proven}, {total.operator_id} proves"] if proven else []
+    parts += [f"not proven: {missing}"] if missing else []
+    return f"hidden total of {total.expected.name}: {'; '.join(parts)}"
 
 
 def _say_period(result: ComplianceResult) -> str:

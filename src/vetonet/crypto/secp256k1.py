@@ -123,8 +123,8 @@ def negate(point: Point) -> Point:
 
 def add(points: Sequence[Point]) -> Point | None:
     """Return the sum of parsed points; None where that is the point at infinity, as for no points."""
-    if not points:
-        return None
+    if len(points) < 2:  # noqa: PLR2004 - nothing to add
+        return points[0] if points else None
     result = ffi.new(_PARSED)
     summed = lib.secp256k1_ec_pubkey_combine(ctx, result, ffi.new(_PARSED_LIST, points), len(points))
     return Point(result) if summed else None
@@ -151,7 +151,7 @@ def multiply_secretly(point: Point, scalar: int) -> Point:
     spelled = scalar.to_bytes(SCALAR_BYTES, "big")
     coordinates = ffi.new(_COORDINATES)
     _demand(lib.secp256k1_ecdh(ctx, coordinates, point, spelled, copied, ffi.NULL))
-    return Point(keys.parse(_UNCOMPRESSED + bytes(coordinates)))
+    return Point(keys.parse(_UNCOMPRESSED + ffi.buffer(coordinates)[:]))
 
 
 def multiply_generator_secretly(scalar: int) -> Point:

@@ -1,4 +1,4 @@
-"""Whether the parties see how much was computed, or only that no limit was exceeded (VN-18)."""
+"""Whether the parties see how much was computed, or only that no limit was exceeded (VN-3.6)."""
 
 from __future__ import annotations
 

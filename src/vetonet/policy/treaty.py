@@ -188,7 +188,7 @@ class Terms(Statement):
 
     @property
     def is_confidential(self) -> bool:
-        """Whether how much was computed stays with the operators, who prove bounds on it (VN-18)."""
+        """Whether how much was computed stays with the operators, who prove bounds on it (VN-3.6)."""
         return self.totals is Totals.CONFIDENTIAL
 
     @property

@@ -29,14 +29,14 @@ from vetonet.policy.joint_randomness import (
 )
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.specification import FieldName
-from vetonet.policy.spot_check import (
-    CheckOutcome,
-    SpotCheckChallenge,
-    SpotCheckFinding,
+from vetonet.policy.transcript import (
+    SegmentChallenge,
+    SegmentFinding,
+    SegmentOutcome,
     TranscriptCommitment,
     choose_segments,
-    open_spot_check_challenge,
-    open_spot_check_finding,
+    open_segment_challenge,
+    open_segment_finding,
     open_transcript,
 )
 from vetonet.policy.treaty import Treaty
@@ -54,7 +54,7 @@ YEAR_MS: Final = 365 * 24 * MS_PER_HOUR
 MAX_SKEW_MS: Final = 60_000
 """What a challenge may be dated apart from its arrival, as the clocks of witnesses may be."""
 
-Challenge: TypeAlias = DisclosureChallenge | SpotCheckChallenge
+Challenge: TypeAlias = DisclosureChallenge | SegmentChallenge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Disclosure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpotCheck:
+class Sampling:
     """One transcript of which segments are to be computed again.
 
     Attributes:
@@ -84,13 +84,13 @@ class SpotCheck:
         findings: by party.
     """
 
-    challenge: Signed[SpotCheckChallenge]
+    challenge: Signed[SegmentChallenge]
     transcript: TranscriptCommitment
-    findings: Mapping[str, SpotCheckFinding] = field(default_factory=dict)
+    findings: Mapping[str, SegmentFinding] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
+class InspectionLeaf:
     """A leaf about inspections, and what the leaves before it amount to.
 
     Attributes:
@@ -111,7 +111,7 @@ class Inspections:
     """All inspections of a log.
 
     Attributes:
-        disclosures, spot_checks: by the digest of their challenge.
+        disclosures, samplings: by the digest of their challenge.
         transcripts: what operators committed to, by the digest of the commitment.
         rounds: of joint randomness, by digest.
         draws: the digests of the rounds about each subject; the last one counts.
@@ -119,13 +119,13 @@ class Inspections:
     """
 
     disclosures: Mapping[bytes, Disclosure] = field(default_factory=dict)
-    spot_checks: Mapping[bytes, SpotCheck] = field(default_factory=dict)
+    samplings: Mapping[bytes, Sampling] = field(default_factory=dict)
     transcripts: Mapping[bytes, TranscriptCommitment] = field(default_factory=dict)
     rounds: Mapping[bytes, RandomnessState] = field(default_factory=dict)
     draws: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     licence_leaves: Mapping[bytes, int] = field(default_factory=dict, repr=False)
 
-    def read(self, leaf: Leaf) -> Inspections:
+    def read(self, leaf: InspectionLeaf) -> Inspections:
         """Return what the log says of inspections after one more leaf.
 
         Raises:
@@ -153,14 +153,14 @@ class Inspections:
         Raises:
             ProtocolError: there is no such spot check.
         """
-        found = self._find_spot_check(challenge_digest)
+        found = self._find_sampling(challenge_digest)
         draw = self.find_draw(challenge_digest)
         if draw is None or draw.phase is not RoundPhase.DONE:
             return None
         count = found.challenge.statement.sample_count
         return choose_segments(draw.compute_output(), found.transcript.segment_count, count)
 
-    def read_disclosure_challenge(self, leaf: Leaf) -> Inspections:
+    def read_disclosure_challenge(self, leaf: InspectionLeaf) -> Inspections:
         """Of a party, about a proposal of the log, and not one too many (VN-19.3)."""
         signed = open_disclosure_challenge(leaf.data, leaf.treaty)
         proposal = _find_run(signed.statement.proposal_digest, leaf, signed.statement.challenger)
@@ -168,7 +168,7 @@ class Inspections:
         disclosure = Disclosure(challenge=signed, proposal=proposal)
         return replace(self, disclosures={**self.disclosures, signed.payload_digest: disclosure})
 
-    def read_disclosure_answer(self, leaf: Leaf) -> Inspections:
+    def read_disclosure_answer(self, leaf: InspectionLeaf) -> Inspections:
         """The only one to a challenge of the log, and borne out by the proposal (VN-19.4)."""
         digest = read_unverified(leaf.data, DisclosureAnswer).challenge_digest
         asked = self.disclosures.get(digest)
@@ -185,7 +185,7 @@ class Inspections:
         answered = replace(asked, answer=signed, undeclared=undeclared)
         return replace(self, disclosures={**self.disclosures, digest: answered})
 
-    def read_transcript(self, leaf: Leaf) -> Inspections:
+    def read_transcript(self, leaf: InspectionLeaf) -> Inspections:
         """By the operator whose licence it names, and the next part of that run (VN-19.6)."""
         signed = open_transcript(leaf.data, leaf.treaty)
         stated = signed.statement
@@ -198,9 +198,9 @@ class Inspections:
             raise RefusedError(f"{msg}, got {stated.number}", culprit=stated.operator_id, clause="VN-19.6")
         return replace(self, transcripts={**self.transcripts, signed.payload_digest: stated})
 
-    def read_spot_check_challenge(self, leaf: Leaf) -> Inspections:
+    def read_segment_challenge(self, leaf: InspectionLeaf) -> Inspections:
         """Of a party, about a transcript that the log held before, and not one too many (VN-19.7)."""
-        signed = open_spot_check_challenge(leaf.data, leaf.treaty)
+        signed = open_segment_challenge(leaf.data, leaf.treaty)
         stated = signed.statement
         transcript = self.transcripts.get(stated.transcript_digest)
         if transcript is None:
@@ -209,13 +209,13 @@ class Inspections:
             )
             raise RefusedError(msg, culprit=stated.challenger, clause="VN-19.7")
         self._require_turn(signed.payload_digest, stated)
-        found = SpotCheck(challenge=signed, transcript=transcript)
-        return replace(self, spot_checks={**self.spot_checks, signed.payload_digest: found})
+        found = Sampling(challenge=signed, transcript=transcript)
+        return replace(self, samplings={**self.samplings, signed.payload_digest: found})
 
-    def read_finding(self, leaf: Leaf) -> Inspections:
+    def read_finding(self, leaf: InspectionLeaf) -> Inspections:
         """One of each party on a spot check, about segments that chance chose (VN-19.8)."""
-        stated = open_spot_check_finding(leaf.data, leaf.treaty).statement
-        found, who = self._find_spot_check(stated.challenge_digest), stated.party_id
+        stated = open_segment_finding(leaf.data, leaf.treaty).statement
+        found, who = self._find_sampling(stated.challenge_digest), stated.party_id
         segments = self.list_segments(stated.challenge_digest)
         if segments is None:
             raise RefusedError("a finding before chance chose segments", culprit=who, clause="VN-19.8")
@@ -224,9 +224,9 @@ class Inspections:
         if who in found.findings:
             raise RefusedError("a second finding on one spot check", culprit=who, clause="VN-19.8")
         following = replace(found, findings={**found.findings, who: stated})
-        return replace(self, spot_checks={**self.spot_checks, stated.challenge_digest: following})
+        return replace(self, samplings={**self.samplings, stated.challenge_digest: following})
 
-    def read_round(self, leaf: Leaf) -> Inspections:
+    def read_round(self, leaf: InspectionLeaf) -> Inspections:
         """Of a party, and the only one about its subject that can still end (VN-19.9)."""
         signed = open_randomness_round(leaf.data, leaf.treaty)
         stated, digest = signed.statement, signed.payload_digest
@@ -239,13 +239,13 @@ class Inspections:
             draws={**self.draws, stated.subject_digest: draws},
         )
 
-    def read_randomness_commitment(self, leaf: Leaf) -> Inspections:
+    def read_randomness_commitment(self, leaf: InspectionLeaf) -> Inspections:
         """Of a party of the round, once (VN-19.10)."""
         signed = open_randomness(leaf.data, RandomnessCommitment, leaf.treaty)
         state = self._find_open_round(signed.statement.round_digest, leaf.treaty)
         return self._with_round(state.take_commitment(signed.statement))
 
-    def read_randomness_reveal(self, leaf: Leaf) -> Inspections:
+    def read_randomness_reveal(self, leaf: InspectionLeaf) -> Inspections:
         """What a party committed to, once all have (VN-19.11)."""
         signed = open_randomness(leaf.data, RandomnessReveal, leaf.treaty)
         state = self._find_open_round(signed.statement.round_digest, leaf.treaty)
@@ -287,9 +287,9 @@ class Inspections:
     def _require_turn(self, digest: bytes, asked: Challenge) -> None:
         """A party asks once, in the order in which it says so, and not more often than it may in a year."""
         known: list[Challenge] = [one.challenge.statement for one in self.disclosures.values()]
-        known += [one.challenge.statement for one in self.spot_checks.values()]
+        known += [one.challenge.statement for one in self.samplings.values()]
         earlier = [one for one in known if one.challenger == asked.challenger]
-        if digest in self.disclosures or digest in self.spot_checks:
+        if digest in self.disclosures or digest in self.samplings:
             raise RefusedError("a challenge that stands twice", culprit=asked.challenger, clause="VN-19.3")
         if any(one.stated_ms > asked.stated_ms for one in earlier):
             msg = "a challenge dated before an earlier one of the same party"
@@ -299,8 +299,8 @@ class Inspections:
             msg = f"expected at most {MAX_CHALLENGES} challenges of one party in a year"
             raise RefusedError(msg, culprit=asked.challenger, clause="VN-19.3")
 
-    def _find_spot_check(self, digest: bytes) -> SpotCheck:
-        found = self.spot_checks.get(digest)
+    def _find_sampling(self, digest: bytes) -> Sampling:
+        found = self.samplings.get(digest)
         if found is None:
             raise ProtocolError(f"no spot check {digest.hex()[:16]} in the log", clause="VN-19.8")
         return found
@@ -314,24 +314,21 @@ class Inspections:
 
 
 def verify_arrival(data: bytes, now: Milliseconds) -> None:
-    """Hold that a challenge is dated as of now, and that a round has time, as whoever logs it sees (VN-19.3).
+    """Hold that a challenge or a round is dated as of now, as whoever logs it sees it (VN-19.3, VN-19.9).
 
     Raises:
         EncodingError: not a statement about inspections.
         ExpiredError: it is not.
     """
     kind = read_kind(data)
-    if kind == RandomnessRound.TYPE:
-        opened = read_unverified(data, RandomnessRound)
-        if opened.commits_end_ms <= now:
-            msg = f"a round that came at {now}, to which nobody can commit any more"
-            raise ExpiredError(msg, culprit=opened.opener, clause="VN-19.9")
-    asking = _ASKING.get(kind)
-    if asking is not None:
-        asked = read_unverified(data, asking)
-        if abs(asked.stated_ms - now) > MAX_SKEW_MS:
-            msg = f"a challenge dated {asked.stated_ms} that came at {now}"
-            raise ExpiredError(msg, culprit=asked.challenger, clause="VN-19.3")
+    dated = _DATED.get(kind)
+    if dated is None:
+        return
+    stated_ms = read_unverified(data, dated).stated_ms
+    if abs(stated_ms - now) > MAX_SKEW_MS:
+        clause = "VN-19.9" if dated is RandomnessRound else "VN-19.3"
+        msg = f"a {kind} dated {stated_ms} that came at {now}"
+        raise ExpiredError(msg, culprit=find_submitter(data)[1], clause=clause)
 
 
 def find_submitter(data: bytes) -> tuple[bool, str]:
@@ -374,14 +371,14 @@ def _judge_disclosures(inspections: Inspections, now: Milliseconds) -> Iterator[
 
 
 def _judge_spot_checks(inspections: Inspections, now: Milliseconds) -> Iterator[Problem]:
-    for digest, check in inspections.spot_checks.items():
+    for digest, check in inspections.samplings.items():
         asked, stated = check.challenge.statement, check.transcript
         what = f"part {stated.number} of the transcript of licence {stated.licence_id}"
         for finding in check.findings.values():
-            if finding.outcome is CheckOutcome.FAILED:
+            if finding.outcome is SegmentOutcome.FAILED:
                 detail = f"{finding.party_id} says that segment {finding.segment} of {what} does not hold"
                 yield Problem(reason="spot-check-failed", detail=detail, culprit=stated.operator_id)
-            elif finding.outcome is CheckOutcome.WITHHELD:
+            elif finding.outcome is SegmentOutcome.WITHHELD:
                 detail = f"{finding.party_id} says that it was not shown segment {finding.segment} of {what}"
                 yield Problem(reason="spot-check-overdue", detail=detail, culprit=stated.operator_id)
         is_open = asked.challenger not in check.findings and inspections.list_segments(digest) is not None
@@ -404,7 +401,7 @@ def _judge_draws(inspections: Inspections, now: Milliseconds) -> Iterator[Proble
         )
 
 
-def _find_run(digest: bytes, leaf: Leaf, challenger: str) -> Proposal:
+def _find_run(digest: bytes, leaf: InspectionLeaf, challenger: str) -> Proposal:
     vote = leaf.votes.get(digest)
     if vote is None or vote.run is None:
         msg = f"no proposal {digest.hex()[:16]} in the log"
@@ -412,7 +409,7 @@ def _find_run(digest: bytes, leaf: Leaf, challenger: str) -> Proposal:
     return vote.run
 
 
-def _find_licensee(licence_id: int, leaf: Leaf) -> str | None:
+def _find_licensee(licence_id: int, leaf: InspectionLeaf) -> str | None:
     """Return whose licence this is, None where the log has no such licence."""
     for vote in leaf.votes.values():
         licence, run = vote.licence, vote.run
@@ -421,14 +418,14 @@ def _find_licensee(licence_id: int, leaf: Leaf) -> str | None:
     return None
 
 
-Rule: TypeAlias = Callable[[Inspections, Leaf], Inspections]
+Rule: TypeAlias = Callable[[Inspections, InspectionLeaf], Inspections]
 
 INSPECTION_RULES: Final[Mapping[str, Rule]] = {
     DisclosureChallenge.TYPE: Inspections.read_disclosure_challenge,
     DisclosureAnswer.TYPE: Inspections.read_disclosure_answer,
     TranscriptCommitment.TYPE: Inspections.read_transcript,
-    SpotCheckChallenge.TYPE: Inspections.read_spot_check_challenge,
-    SpotCheckFinding.TYPE: Inspections.read_finding,
+    SegmentChallenge.TYPE: Inspections.read_segment_challenge,
+    SegmentFinding.TYPE: Inspections.read_finding,
     RandomnessRound.TYPE: Inspections.read_round,
     RandomnessCommitment.TYPE: Inspections.read_randomness_commitment,
     RandomnessReveal.TYPE: Inspections.read_randomness_reveal,
@@ -437,17 +434,18 @@ INSPECTION_RULES: Final[Mapping[str, Rule]] = {
 
 INSPECTION_KINDS: Final = frozenset(INSPECTION_RULES)
 
-_ASKING: Final[Mapping[str, type[Challenge]]] = {
+_DATED: Final[Mapping[str, type[Challenge | RandomnessRound]]] = {
     DisclosureChallenge.TYPE: DisclosureChallenge,
-    SpotCheckChallenge.TYPE: SpotCheckChallenge,
+    SegmentChallenge.TYPE: SegmentChallenge,
+    RandomnessRound.TYPE: RandomnessRound,
 }
 
 _SUBMITTERS: Final[Mapping[str, tuple[type[Statement], str]]] = {
     DisclosureChallenge.TYPE: (DisclosureChallenge, "challenger"),
     DisclosureAnswer.TYPE: (DisclosureAnswer, "operator_id"),
     TranscriptCommitment.TYPE: (TranscriptCommitment, "operator_id"),
-    SpotCheckChallenge.TYPE: (SpotCheckChallenge, "challenger"),
-    SpotCheckFinding.TYPE: (SpotCheckFinding, "party_id"),
+    SegmentChallenge.TYPE: (SegmentChallenge, "challenger"),
+    SegmentFinding.TYPE: (SegmentFinding, "party_id"),
     RandomnessRound.TYPE: (RandomnessRound, "opener"),
     RandomnessCommitment.TYPE: (RandomnessCommitment, "party_id"),
     RandomnessReveal.TYPE: (RandomnessReveal, "party_id"),

@@ -25,7 +25,7 @@ from vetonet.policy.succession import verify_succession
 from vetonet.policy.treaty import Treaty, open_treaty
 from vetonet.units import Milliseconds
 from vetonet.voting.ceremony_register import CeremonyRegister
-from vetonet.voting.inspections import INSPECTION_KINDS, Inspections, Leaf
+from vetonet.voting.inspections import INSPECTION_KINDS, InspectionLeaf, Inspections
 from vetonet.voting.machine import Outcome, begin, open_outcome, step
 from vetonet.voting.state import BallotReceived, OutcomeLogged, Voting
 from vetonet.voting.tenure import step as step_tenure
@@ -292,7 +292,7 @@ def _read_ceremony(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
 
 
 def _read_inspection(ledger: Ledger, leaf_index: int, data: bytes) -> Ledger:
-    leaf = Leaf(data=data, leaf_index=leaf_index, treaty=ledger.treaty, votes=ledger.votes)
+    leaf = InspectionLeaf(data=data, leaf_index=leaf_index, treaty=ledger.treaty, votes=ledger.votes)
     return replace(ledger, inspections=ledger.inspections.read(leaf))
 
 

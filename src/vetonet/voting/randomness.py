@@ -35,7 +35,7 @@ class RoundPhase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Abort:
+class RoundAbort:
     """Why nothing came out of a round in time.
 
     Attributes:
@@ -188,17 +188,17 @@ class RandomnessState:
             raise UnexpectedEventError("a round gives nothing before everybody has shown its part")
         return compute_joint_output(self.digest, self.roster, self.contributions)
 
-    def find_abort(self, now: Milliseconds) -> Abort | None:
+    def find_abort(self, now: Milliseconds) -> RoundAbort | None:
         """Return who kept a round from ending, once its time is over (VN-19.12); None before, and at an end.
 
         Who is named did not speak in the log. Whether it was silent or was not let in, the log cannot tell.
         """
         times = self.opened.statement
         if self.phase is RoundPhase.COMMITTING and now >= times.commits_end_ms:
-            return Abort(silent=self.list_silent(), withheld=())
+            return RoundAbort(silent=self.list_silent(), withheld=())
         if self.phase is RoundPhase.REVEALING and now >= times.reveals_end_ms:
             withheld = tuple(name for name in self.roster if name not in self.contributions)
-            return Abort(silent=(), withheld=withheld)
+            return RoundAbort(silent=(), withheld=withheld)
         return None
 
 

@@ -30,16 +30,21 @@ from support.chip_evidence import (
     pin,
     report,
     report_raw,
+    sign_payload,
 )
 from support.firmware import NAMES, PATCHED, UNKNOWN, make_firmware
+from support.hiding import hide
 from support.paper_tpm import RECORDED_COUNT_2, RECORDED_QUOTE
 from support.revocations import make_list
 from support.world import NOW_MS
-from vetonet.attestation.ear import AttestationResult, Judgement, Tier
+from vetonet.attestation.ear import NO_CLAIM, AttestationResult, Judgement, Tier, TrustClaim
 from vetonet.attestation.firmware import Firmware
 from vetonet.attestation.platform import TPM2
 from vetonet.attestation.reasons import Finding
+from vetonet.attestation.report import CONFIDENTIAL_PROFILE, EAT_PROFILE
 from vetonet.attestation.revocation import RevocationReason, RevokedDevice
+from vetonet.crypto.statement import sign
+from vetonet.encoding import cbor
 from vetonet.units import format_time
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "appraisal.md"
@@ -295,6 +300,60 @@ def test_no_rule_silences_another() -> None:
         "revocation-missing",
     ]
     assert {entry.finding for entry in result.failed} == set(Finding) - {Finding.VERIFIED}
+
+
+def judge_hidden(**changes: Any) -> AttestationResult:
+    return judge(make_evidence(report=sign(hide(make_claims(), **changes), ALIAS)))
+
+
+def test_of_counters_that_are_hidden_nothing_is_said() -> None:
+    """VN-17.10: evidence of a chip that hides them is as good, but the data it holds was not looked at."""
+    result = judge_hidden()
+    said = [entry.reason for entry in result.judgements]
+    assert "counters-hidden" in said
+    assert not {"counters-agree", "meter-mismatched"} & set(said)
+    assert result.status is Tier.AFFIRMING
+    assert result.trust_vector[TrustClaim.SOURCED_DATA] == NO_CLAIM
+
+
+def test_every_other_rule_speaks_of_a_confidential_report_as_of_an_open_one() -> None:
+    assert find_failed(judge_hidden(tamper_count=1)).reason == "tampered"
+    assert find_failed(judge_hidden(boot_count=9)).reason == "wrong-boot"
+    assert find_failed(judge_hidden(debug_status=0)).reason == "debug-enabled"
+
+
+@pytest.mark.parametrize(
+    ("profile", "label", "name"),
+    [
+        (CONFIDENTIAL_PROFILE, -70020, "flop_commitment"),
+        (CONFIDENTIAL_PROFILE, -70021, "activity"),
+        (EAT_PROFILE, -70009, "cumulative_flop"),
+        (EAT_PROFILE, -70014, "cumulative_tokens"),
+    ],
+)
+def test_a_claim_that_its_own_profile_demands_is_named_where_it_lacks(
+    profile: str, label: int, name: str
+) -> None:
+    # VN-9.1
+    claims = make_claims() if profile == EAT_PROFILE else hide(make_claims())
+    item = {key: value for key, value in claims.to_item().items() if key != label}
+    result = judge(make_evidence(report=sign_payload(cbor.to_bytes(item))))
+    (failed,) = result.failed
+    assert (failed.reason, failed.detail) == ("claim-missing", f"lacks the claim {name} ({label})")
+
+
+def test_claims_of_both_profiles_are_no_report() -> None:
+    # VN-9.1
+    item = hide(make_claims()).to_item() | {-70009: 1}
+    assert find_failed(judge(make_evidence(report=sign_payload(cbor.to_bytes(item))))).reason == (
+        "claim-malformed"
+    )
+
+
+@pytest.mark.parametrize("profile", [[1], {1: 2}, b"\x28", 7])
+def test_a_profile_that_is_no_text_is_unknown_or_malformed(profile: object) -> None:
+    result = with_claims(lambda claims: claims.update({265: profile}))()
+    assert find_failed(result).reason in {"profile-unknown", "claim-malformed"}
 
 
 def test_a_chip_of_a_pinned_root_is_found_among_several() -> None:

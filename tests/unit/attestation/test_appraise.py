@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 
 from support.fleet import drive, make_fleet
+from support.hiding import hide
 from vetonet.attestation.appraise import appraise, appraise_chain, verify_chain, verify_report
 from vetonet.attestation.reasons import REASONS, Finding
-from vetonet.attestation.report import CYCLES_PER_MS, ComputeReport, open_report
+from vetonet.attestation.report import (
+    CYCLES_PER_MS,
+    ComputeReport,
+    compute_report_digest,
+    open_report,
+)
 from vetonet.attestation.report_rules import Subject
 from vetonet.attester.machine import step
 from vetonet.attester.state import IntervalEnded, PowerCycled, ReportSigned
@@ -34,9 +40,12 @@ Chain = Sequence[Signed[ComputeReport]]
 
 def sign_changed(index: int, **changes: Any) -> Signed[ComputeReport]:
     """A report that the chip's own key signed over other claims."""
+    return sign_claims(replace(REPORTS[index].statement, **changes))
+
+
+def sign_claims(claims: ComputeReport) -> Signed[ComputeReport]:
     assert KEY is not None
-    data = sign(replace(REPORTS[index].statement, **changes), KEY)
-    return open_report(data, FLEET.registry.aliases)
+    return open_report(sign(claims, KEY), FLEET.registry.aliases)
 
 
 def reasons_of(problems: Sequence[Problem]) -> list[str]:
@@ -164,6 +173,53 @@ def test_more_in_one_precision_than_in_all_shows_in_a_single_report() -> None:
     # VN-17.10
     report = sign_changed(2, precision_flop=REPORTS[2].statement.counters.flop + 1)
     assert reasons_of(appraise(report, KNOWN.device, KNOWN.alias, firmware=())) == ["meter-mismatched"]
+
+
+def sign_hidden(number: int, **changes: Any) -> Signed[ComputeReport]:
+    """The report of this number as the chip had made it under confidential totals."""
+    return sign_claims(hide(REPORTS[number].statement, **changes))
+
+
+def link(reports: Sequence[Signed[ComputeReport]]) -> list[Signed[ComputeReport]]:
+    """The same reports, each naming the one before it."""
+    linked = [reports[0]]
+    for report in reports[1:]:
+        digest = compute_report_digest(linked[-1].data)
+        linked.append(sign_claims(replace(report.statement, previous_digest=digest)))
+    return linked
+
+
+def test_of_what_is_hidden_a_chain_says_nothing() -> None:
+    """VN-17.10."""
+    assert appraise_chain(link([sign_hidden(number) for number in range(len(REPORTS))])) == ()
+    for report in (sign_hidden(1), sign_hidden(1, activity=0)):
+        assert appraise(report, KNOWN.device, KNOWN.alias, firmware=()) == ()
+
+
+def test_what_is_not_hidden_is_held_against_a_confidential_report_as_well() -> None:
+    chain = [REPORTS[0], sign_hidden(1, tamper_count=1), sign_hidden(2, tamper_count=0)]
+    assert reasons_of(appraise_chain(link(chain))) == ["meter-rollback"]
+    chain = [REPORTS[0], sign_hidden(1), sign_hidden(2, boot_count=0)]
+    assert reasons_of(appraise_chain(link(chain))) == ["boot-rollback"]
+    assert "report-fork" in reasons_of(appraise_chain([*REPORTS[:2], sign_hidden(2), sign_hidden(3)]))
+
+
+def test_counters_that_are_open_again_must_not_be_below_those_before_they_were_hidden() -> None:
+    """VN-17.10: between two open reports nothing is said of how much came to them, but nothing falls."""
+    between = [REPORTS[0], REPORTS[1], sign_hidden(2)]
+    assert appraise_chain(link([*between, REPORTS[3]])) == ()
+    low = sign_changed(3, cumulative_flop=REPORTS[1].statement.counters.flop - 1)
+    assert reasons_of(appraise_chain(link([*between, low]))) == ["meter-rollback"]
+    low = sign_changed(3, precision_flop=REPORTS[1].statement.counters.precision_flop - 1)
+    assert reasons_of(appraise_chain(link([*between, low]))) == ["meter-rollback"]
+    low = sign_changed(3, cumulative_cycles=0)
+    assert reasons_of(appraise_chain(link([*between, low]))) == ["meter-rollback"]
+
+
+def test_over_a_hidden_report_the_total_is_not_held_against_the_precisions() -> None:
+    # Another precision may have been used in the report that says none.
+    later = sign_changed(3, precision_flop=REPORTS[1].statement.counters.precision_flop)
+    assert appraise_chain(link([*REPORTS[:2], sign_hidden(2), later])) == ()
 
 
 def test_over_a_gap_the_total_is_not_held_against_the_precisions() -> None:

@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 
 from support.fleet import make_fleet
+from support.hiding import hide
 from vetonet.attestation.report import (
+    CONFIDENTIAL_PROFILE,
+    CONFIDENTIAL_TRAFFIC_STEP_BYTES,
     EAT_PROFILE,
+    ENERGY_STEP_J,
     NO_DIGEST,
+    PROFILES,
     ComputeReport,
     ReportBatch,
     compute_batch,
@@ -80,6 +85,80 @@ def test_a_report_stays_under_700_bytes() -> None:
 def test_a_malformed_report_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         replace(SECOND, **change)
+
+
+HIDDEN = hide(SECOND, flop_commitment=bytes(33))
+OPEN_CLAIMS: dict[str, Any] = dict.fromkeys(PROFILES[EAT_PROFILE], 0)
+HIDDEN_CLAIMS: dict[str, Any] = {"flop_commitment": bytes(33), "activity": 0}
+
+
+def test_a_confidential_report_is_read_as_it_was_written() -> None:
+    assert ComputeReport.from_bytes(HIDDEN.to_bytes()) == HIDDEN
+    assert ComputeReport.from_item(HIDDEN.to_item()) == HIDDEN
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: value} for name, value in OPEN_CLAIMS.items()),
+        OPEN_CLAIMS,
+        *({name: None} for name in HIDDEN_CLAIMS),
+        dict.fromkeys(HIDDEN_CLAIMS),
+        OPEN_CLAIMS | dict.fromkeys(HIDDEN_CLAIMS),
+        {"profile": EAT_PROFILE},
+        {"profile": EAT_PROFILE} | OPEN_CLAIMS,
+        {"energy_j": ENERGY_STEP_J},
+        {"out_of_set_bytes": 1},
+        {"out_of_set_bytes": CONFIDENTIAL_TRAFFIC_STEP_BYTES - 1},
+    ],
+)
+def test_a_confidential_report_with_a_claim_of_an_open_one_or_without_its_own_is_refused(
+    change: dict[str, Any],
+) -> None:
+    """VN-9.1."""
+    with pytest.raises(ValueError, match="expected"):
+        replace(HIDDEN, **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: value} for name, value in HIDDEN_CLAIMS.items()),
+        HIDDEN_CLAIMS,
+        *({name: None} for name in OPEN_CLAIMS),
+        dict.fromkeys(OPEN_CLAIMS),
+        {"profile": CONFIDENTIAL_PROFILE},
+        {"profile": CONFIDENTIAL_PROFILE} | HIDDEN_CLAIMS,
+        {"profile": CONFIDENTIAL_PROFILE} | dict.fromkeys(OPEN_CLAIMS),
+    ],
+)
+def test_an_open_report_with_a_claim_of_a_confidential_one_or_without_its_own_is_refused(
+    change: dict[str, Any],
+) -> None:
+    """VN-9.1."""
+    with pytest.raises(ValueError, match="expected"):
+        replace(SECOND, **change)
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [(-70020, bytes(32)), (-70020, bytes(34)), (-70020, 1), (-70021, 2), (-70021, -1), (-70021, True)],
+)
+def test_a_claim_of_a_confidential_report_out_of_range_is_refused(label: int, value: object) -> None:
+    with pytest.raises(EncodingError):
+        ComputeReport.from_item(HIDDEN.to_item() | {label: value})
+
+
+def test_whoever_asks_a_report_for_what_its_profile_has_not_misuses_it() -> None:
+    """VN-9.1: a hidden counter is never taken for zero."""
+    assert HIDDEN.commitment == bytes(33)
+    assert not HIDDEN.is_idle
+    with pytest.raises(ValueError, match="no open counters"):
+        _ = HIDDEN.counters
+    for name in ("commitment", "is_idle"):
+        with pytest.raises(ValueError, match="open report"):
+            getattr(SECOND, name)
+    assert (HIDDEN.is_confidential, SECOND.is_confidential) == (True, False)
 
 
 @pytest.mark.parametrize(

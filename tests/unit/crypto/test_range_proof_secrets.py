@@ -10,6 +10,7 @@ from support.range_claims import list_fields, make_opening, make_transcript
 from support.range_provers import GROUP, ProgrammedTranscript, hash_to_scalar, prove_falsely, simulate
 from vetonet.crypto import secp256k1
 from vetonet.crypto.bulletproofs import Transcript, curve, nonces, prove_range, prover, verifier
+from vetonet.crypto.bulletproofs.challenges import announce_range
 from vetonet.crypto.bulletproofs.prover import Witness
 from vetonet.crypto.bulletproofs.verifier import Statement
 from vetonet.crypto.pedersen import VALUE_GENERATOR, Opening, commit
@@ -162,6 +163,25 @@ def test_masks_differ_where_only_the_blinding_the_value_or_the_randomness_does()
     }
     assert len(proofs) == 6
     assert len({proof[33:66] for proof in proofs}) == 6  # S is made of masks alone
+
+
+def test_with_a_dead_source_the_masks_are_found_by_whoever_knows_the_blinding_and_by_nobody_else() -> None:
+    transcript, witness = make_transcript(), Witness(value=200, blinding=BLINDING)
+    proof = prover.prove(GROUP, [witness], bits=BITS, transcript=transcript, rng=bytes)
+    said = transcript.copy()
+    announce_range(said, bits=BITS, count=1, commitments=[commit_to(200)])
+    setting = prover._Setting(group=GROUP, generators=GROUP.compute_generators(BITS, 1), bits=BITS)
+
+    def commit_masks(secret: bytes) -> bytes:
+        masks = nonces.draw_masks(ORDER, bytes, secret=secret, transcript=said, length=BITS)
+        return GROUP.encode_point(prover._commit_masks(setting, masks))
+
+    known = [GROUP.encode_scalar(number) for number in (witness.value, witness.blinding)]
+    guessed = [b"", known[0], known[0] + bytes(32), bytes(32) + known[1]]
+    sent = proof[list_fields(proof)["S"]]
+    assert commit_masks(b"".join(known)) == sent
+    assert sent not in {commit_masks(secret) for secret in guessed}
+    assert len({commit_masks(secret) for secret in guessed}) == len(guessed)
 
 
 def test_masks_are_spread_evenly() -> None:

@@ -29,7 +29,7 @@ Act = Callable[[Coordinator], Awaitable[None]]
 
 
 def play(*acts: Act, clock: ManualClock | None = None) -> None:
-    """Run each act with a coordinator of its own, over one journal; the proposal is logged before the first."""
+    """Run each act with a coordinator of its own, over one journal that begins with the proposal."""
     journal = MemoryJournal()
 
     async def main() -> None:

@@ -32,9 +32,9 @@ from vetonet.policy.joint_randomness import (
     open_randomness_round,
 )
 from vetonet.voting.randomness import (
-    Abort,
     Contribution,
     RandomnessState,
+    RoundAbort,
     RoundPhase,
     begin_round,
 )
@@ -277,9 +277,9 @@ def test_whoever_keeps_a_round_from_ending_is_named() -> None:
     times = OPENED.statement
     partly, shown = PLAY.committed("p1"), PLAY.revealed("p1", "p3")
     assert partly.find_abort(times.commits_end_ms - 1) is None
-    assert partly.find_abort(times.commits_end_ms) == Abort(silent=("p2", "p3"), withheld=())
+    assert partly.find_abort(times.commits_end_ms) == RoundAbort(silent=("p2", "p3"), withheld=())
     assert shown.find_abort(times.reveals_end_ms - 1) is None
-    assert shown.find_abort(times.reveals_end_ms) == Abort(silent=(), withheld=("p2",))
+    assert shown.find_abort(times.reveals_end_ms) == RoundAbort(silent=(), withheld=("p2",))
     assert PLAY.revealed().find_abort(NOW_MS * 2) is None
 
 

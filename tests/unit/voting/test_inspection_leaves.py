@@ -20,9 +20,9 @@ from vetonet.errors import (
     VetonetError,
 )
 from vetonet.policy.disclosure import MAX_ANSWER_MS, MIN_ANSWER_MS
+from vetonet.policy.joint_randomness import MAX_PHASE_MS
 from vetonet.policy.specification import Specification
-from vetonet.policy.spot_check import CheckOutcome, choose_segments
-from vetonet.units import MS_PER_HOUR
+from vetonet.policy.transcript import SegmentOutcome, choose_segments
 from vetonet.voting.inspections import (
     INSPECTION_KINDS,
     MAX_CHALLENGES,
@@ -214,7 +214,7 @@ def _continue(
 
 def test_a_spot_check_runs_from_commitment_over_chance_to_a_finding(scene: Scene) -> None:
     transcript = scene.commit_transcript()
-    challenge = scene.call_check(transcript)
+    challenge = scene.call_sampling(transcript)
     digest = compute_digest(challenge)
     scene.log(scene.by_operator(transcript), scene.by_party("p1", challenge))
     assert scene.inspections.list_segments(digest) is None
@@ -229,12 +229,12 @@ def test_a_spot_check_runs_from_commitment_over_chance_to_a_finding(scene: Scene
 
 @pytest.mark.parametrize(
     ("outcome", "reason"),
-    [(CheckOutcome.FAILED, "spot-check-failed"), (CheckOutcome.WITHHELD, "spot-check-overdue")],
+    [(SegmentOutcome.FAILED, "spot-check-failed"), (SegmentOutcome.WITHHELD, "spot-check-overdue")],
 )
 def test_a_doubt_of_one_party_stays_whatever_others_find(
-    scene: Scene, outcome: CheckOutcome, reason: str
+    scene: Scene, outcome: SegmentOutcome, reason: str
 ) -> None:
-    challenge, segments = _check(scene)
+    challenge, segments = _sample(scene)
     scene.log(scene.by_party("p2", scene.find(challenge, outcome, party_id="p2", segment=segments[0])))
     scene.log(scene.by_party("p1", scene.find(challenge)))
     (problem,) = find_inspection_problems(scene.inspections, DEADLINE_MS)
@@ -242,9 +242,9 @@ def test_a_doubt_of_one_party_stays_whatever_others_find(
     assert "p2 says" in problem.detail
 
 
-def _check(scene: Scene) -> tuple[Any, tuple[int, ...]]:
+def _sample(scene: Scene) -> tuple[Any, tuple[int, ...]]:
     transcript = scene.commit_transcript()
-    challenge = scene.call_check(transcript)
+    challenge = scene.call_sampling(transcript)
     scene.log(scene.by_operator(transcript), scene.by_party("p1", challenge))
     scene.draw(compute_digest(challenge))
     segments = scene.inspections.list_segments(compute_digest(challenge))
@@ -277,16 +277,16 @@ def test_a_transcript_of_nothing_is_refused(scene: Scene) -> None:
 
 def test_a_spot_check_of_what_nobody_committed_to_is_refused(scene: Scene) -> None:
     # VN-19.7
-    refuse(scene, scene.by_party("p1", scene.call_check(scene.commit_transcript())), "VN-19.7")
+    refuse(scene, scene.by_party("p1", scene.call_sampling(scene.commit_transcript())), "VN-19.7")
 
 
 def test_a_spot_check_in_anothers_name_or_of_no_segment_is_refused(scene: Scene) -> None:
     # VN-19.7
     transcript = scene.commit_transcript()
     scene.log(scene.by_operator(transcript))
-    refuse(scene, scene.by_party("p2", scene.call_check(transcript)), "VN-19.7")
+    refuse(scene, scene.by_party("p2", scene.call_sampling(transcript)), "VN-19.7")
     with pytest.raises(ValueError, match="at least one"):
-        scene.call_check(transcript, sample_count=0)
+        scene.call_sampling(transcript, sample_count=0)
 
 
 def test_spot_checks_count_among_a_partys_challenges(scene: Scene) -> None:
@@ -295,22 +295,22 @@ def test_spot_checks_count_among_a_partys_challenges(scene: Scene) -> None:
     scene.log(scene.by_operator(transcript))
     for _ in range(MAX_CHALLENGES):
         scene.log(scene.by_party("p1", scene.ask()))
-    refuse(scene, scene.by_party("p1", scene.call_check(transcript)), "VN-19.3")
+    refuse(scene, scene.by_party("p1", scene.call_sampling(transcript)), "VN-19.3")
 
 
 def test_a_finding_before_chance_has_chosen_is_refused(scene: Scene) -> None:
     # VN-19.8
     transcript = scene.commit_transcript()
-    challenge = scene.call_check(transcript)
+    challenge = scene.call_sampling(transcript)
     scene.log(scene.by_operator(transcript), scene.by_party("p1", challenge))
     refuse(scene, scene.by_party("p1", scene.find(challenge)), "VN-19.8")
 
 
 def test_a_finding_about_another_segment_in_anothers_name_or_twice_is_refused(scene: Scene) -> None:
     # VN-19.8
-    challenge, segments = _check(scene)
+    challenge, segments = _sample(scene)
     other = next(index for index in range(12) if index not in segments)
-    failed = scene.find(challenge, CheckOutcome.FAILED, segment=other)
+    failed = scene.find(challenge, SegmentOutcome.FAILED, segment=other)
     refuse(scene, scene.by_party("p1", failed), "VN-19.8")
     refuse(scene, scene.by_party("p2", scene.find(challenge)), "VN-19.8")
     scene.log(scene.by_party("p1", scene.find(challenge)))
@@ -319,12 +319,12 @@ def test_a_finding_about_another_segment_in_anothers_name_or_twice_is_refused(sc
     refuse(scene, scene.by_party("p1", unknown), "VN-19.8", ProtocolError)
 
 
-@pytest.mark.parametrize(("outcome", "segment"), [(CheckOutcome.PASSED, 1), (CheckOutcome.FAILED, None)])
+@pytest.mark.parametrize(("outcome", "segment"), [(SegmentOutcome.PASSED, 1), (SegmentOutcome.FAILED, None)])
 def test_a_finding_names_a_segment_where_it_doubts_one(
-    scene: Scene, outcome: CheckOutcome, segment: int | None
+    scene: Scene, outcome: SegmentOutcome, segment: int | None
 ) -> None:
     # VN-19.8
-    challenge, _ = _check(scene)
+    challenge, _ = _sample(scene)
     with pytest.raises(ValueError, match="expected the segment"):
         scene.find(challenge, outcome, segment=segment)
 
@@ -332,11 +332,26 @@ def test_a_finding_names_a_segment_where_it_doubts_one(
 # ---------------------------------------------------------------- rounds, as leaves
 
 
-def test_a_round_in_anothers_name_or_without_time_is_refused(scene: Scene) -> None:
+def test_a_round_in_anothers_name_is_refused(scene: Scene) -> None:
     # VN-19.9
     refuse(scene, scene.by_party("p2", scene.open_round()), "VN-19.9")
-    with pytest.raises(ValueError, match="to end before"):
-        scene.open_round(reveals_end_ms=NOW_MS + MS_PER_HOUR)
+
+
+@pytest.mark.parametrize(
+    ("commits_end_ms", "reveals_end_ms"),
+    [
+        (NOW_MS, NOW_MS + 1),
+        (NOW_MS + 1, NOW_MS + 1),
+        (NOW_MS + MAX_PHASE_MS + 1, NOW_MS + MAX_PHASE_MS + 2),
+        (NOW_MS + 1, NOW_MS + MAX_PHASE_MS + 2),
+    ],
+)
+def test_a_round_without_time_or_with_too_much_is_refused(
+    scene: Scene, commits_end_ms: int, reveals_end_ms: int
+) -> None:
+    # VN-19.9: one that never ends would keep its subject from ever being drawn about.
+    with pytest.raises(ValueError, match="to commit and to show"):
+        scene.open_round(commits_end_ms=commits_end_ms, reveals_end_ms=reveals_end_ms)
 
 
 def test_nobody_keeps_two_rounds_about_one_subject_open(scene: Scene) -> None:
@@ -411,13 +426,13 @@ def test_a_challenge_is_dated_as_of_its_arrival(scene: Scene) -> None:
         assert (caught.value.culprit, caught.value.clause) == ("p1", "VN-19.3")
 
 
-def test_a_round_to_which_nobody_can_commit_any_more_is_refused(scene: Scene) -> None:
+def test_a_round_is_dated_as_of_its_arrival(scene: Scene) -> None:
     # VN-19.9
-    opened = scene.open_round()
-    data = scene.by_party("p1", opened)
-    verify_arrival(data, opened.commits_end_ms - 1)
-    with pytest.raises(ExpiredError):
-        verify_arrival(data, opened.commits_end_ms)
+    data = scene.by_party("p1", scene.open_round())
+    verify_arrival(data, NOW_MS + 60_000)
+    with pytest.raises(ExpiredError) as caught:
+        verify_arrival(data, NOW_MS + 60_001)
+    assert (caught.value.culprit, caught.value.clause) == ("p1", "VN-19.9")
 
 
 def test_whose_a_statement_is_follows_from_its_kind(scene: Scene) -> None:

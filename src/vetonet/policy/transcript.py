@@ -25,8 +25,10 @@ from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_TIME_MS, Rng
 
 MAX_SEGMENTS: Final = 2**32
+MAX_PARTS: Final = 4096
 MAX_SAMPLES: Final = 4096
-PARTS: Final = 10**9
+WHOLE_WAY: Final = 10**9
+"""The way of a segment, in the parts in which distances are told."""
 
 _STATE: Final = b"vetonet transcript state 1\n"
 _BATCH: Final = b"vetonet transcript batch 1\n"
@@ -35,7 +37,7 @@ _SAMPLE: Final = b"vetonet transcript sample 1\n"
 _SAMPLE_BYTES: Final = 8
 
 
-class CheckOutcome(StrEnum):
+class SegmentOutcome(StrEnum):
     """What a party found when it computed the segments of a spot check again."""
 
     PASSED = "passed"
@@ -61,7 +63,7 @@ class TranscriptCommitment(Statement):
     epoch: int = member(2, uint(2**32))
     operator_id: str = member(3, tstr(64))
     licence_id: int = member(4, uint(MAX_LEAF_INDEX))
-    number: int = member(5, uint(2**31))
+    number: int = member(5, uint(MAX_PARTS))
     segment_count: int = member(6, uint(MAX_SEGMENTS))
     root: bytes = member(7, DIGEST)
 
@@ -72,7 +74,7 @@ class TranscriptCommitment(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpotCheckChallenge(Statement):
+class SegmentChallenge(Statement):
     """That a party wants some segments of a transcript computed again; chance will say which.
 
     Attributes:
@@ -84,7 +86,7 @@ class SpotCheckChallenge(Statement):
         serial: makes two otherwise equal challenges different.
     """
 
-    TYPE: ClassVar[str] = "spot-check-challenge"
+    TYPE: ClassVar[str] = "segment-challenge"
 
     treaty_digest: bytes = member(1, DIGEST)
     epoch: int = member(2, uint(2**32))
@@ -103,7 +105,7 @@ class SpotCheckChallenge(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpotCheckFinding(Statement):
+class SegmentFinding(Statement):
     """What a party found; its word alone, which proves nothing to others.
 
     Attributes:
@@ -113,18 +115,18 @@ class SpotCheckFinding(Statement):
         segment: the first that failed or was withheld, else None.
     """
 
-    TYPE: ClassVar[str] = "spot-check-finding"
+    TYPE: ClassVar[str] = "segment-finding"
 
     treaty_digest: bytes = member(1, DIGEST)
     epoch: int = member(2, uint(2**32))
     party_id: str = member(3, tstr(64))
     challenge_digest: bytes = member(4, DIGEST)
-    outcome: CheckOutcome = member(5, one_of(CheckOutcome))
+    outcome: SegmentOutcome = member(5, one_of(SegmentOutcome))
     segment: int | None = member(6, uint(MAX_SEGMENTS), optional=True)
 
     def __post_init__(self) -> None:
         """Refuse a doubt without the segment that gives rise to it, and a segment without doubt (VN-19.8)."""
-        if (self.outcome is CheckOutcome.PASSED) != (self.segment is None):
+        if (self.outcome is SegmentOutcome.PASSED) != (self.segment is None):
             raise ValueError("expected the segment that failed or was withheld, and only there")
 
 
@@ -207,8 +209,8 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         """Refuse what would let a segment pass that did nothing, or something else entirely."""
-        if not 0 <= self.max_parts < PARTS:
-            raise ValueError(f"expected a tolerance from 0 to below {PARTS} parts per billion")
+        if not 0 <= self.max_parts < WHOLE_WAY:
+            raise ValueError(f"expected a tolerance from 0 to below {WHOLE_WAY} parts per billion")
 
 
 def open_transcript(data: bytes, treaty: Signed[Treaty]) -> Signed[TranscriptCommitment]:
@@ -230,7 +232,7 @@ def open_transcript(data: bytes, treaty: Signed[Treaty]) -> Signed[TranscriptCom
     return signed
 
 
-def open_spot_check_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[SpotCheckChallenge]:
+def open_segment_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentChallenge]:
     """Return a challenge that a party of this treaty signed for itself (VN-19.7).
 
     Raises:
@@ -240,13 +242,13 @@ def open_spot_check_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[Spo
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party.
     """
-    signed = open_statement(data, SpotCheckChallenge, treaty.statement.party_keys)
+    signed = open_statement(data, SegmentChallenge, treaty.statement.party_keys)
     verify_treaty_reference(signed.statement, treaty)
     require_own_name(signed, signed.statement.challenger, treaty.statement, clause="VN-19.7")
     return signed
 
 
-def open_spot_check_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SpotCheckFinding]:
+def open_segment_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentFinding]:
     """Return a finding that a party of this treaty signed for itself (VN-19.8).
 
     Raises:
@@ -256,7 +258,7 @@ def open_spot_check_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SpotC
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party.
     """
-    signed = open_statement(data, SpotCheckFinding, treaty.statement.party_keys)
+    signed = open_statement(data, SegmentFinding, treaty.statement.party_keys)
     verify_treaty_reference(signed.statement, treaty)
     require_own_name(signed, signed.statement.party_id, treaty.statement, clause="VN-19.8")
     return signed

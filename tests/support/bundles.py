@@ -24,7 +24,6 @@ from vetonet.attestation.report import (
     CYCLES_PER_MS,
     EAT_PROFILE,
     NO_DIGEST,
-    UNIT_FLOP,
     ComputeReport,
     DebugStatus,
     compute_batch,
@@ -47,7 +46,7 @@ from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.totals import Totals
 from vetonet.tlog.log import Log
-from vetonet.units import MS_PER_HOUR, Precision
+from vetonet.units import MS_PER_HOUR, UNIT_FLOP, Precision
 
 PEAK_FLOP_PER_S: Final = 10**15
 TDP_W: Final = 700

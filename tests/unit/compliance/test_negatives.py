@@ -10,7 +10,7 @@ import pytest
 
 from support.bundles import PEAK_FLOP_PER_S, Scene, enrol, license_run, make_confidential_scene, make_scene
 from support.world import Council, make_council
-from vetonet.attestation.report import NO_DIGEST, UNIT_FLOP, ComputeReport
+from vetonet.attestation.report import NO_DIGEST, ComputeReport
 from vetonet.compliance.parts import PartKind, iter_bundle
 from vetonet.compliance.result import Claim, ComplianceResult, Verdict
 from vetonet.compliance.verify import verify_bundle
@@ -29,7 +29,7 @@ from vetonet.policy.specification import Specification
 from vetonet.policy.totals import Totals
 from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.log import Log
-from vetonet.units import MS_PER_HOUR, MS_PER_S, format_time
+from vetonet.units import MS_PER_HOUR, MS_PER_S, UNIT_FLOP, format_time
 
 MAKERS: Final = (make_scene, make_confidential_scene)
 both = pytest.mark.parametrize("make", MAKERS, ids=["open", "confidential"])

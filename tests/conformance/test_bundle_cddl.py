@@ -59,7 +59,8 @@ def test_another_part_does_not_fit(part: list[Any]) -> None:
 
 def test_a_device_set_fits_and_one_of_nothing_does_not() -> None:
     judge("device-set", DeviceSet(ueids=(bytes(33), b"\x01" * 33)).to_item())
-    for changed in ({}, {1: []}, {1: [bytes(32)]}):
+    changes: list[dict[int, Any]] = [{}, {1: []}, {1: [bytes(32)]}]
+    for changed in changes:
         with pytest.raises(pycddl.ValidationError):
             judge("device-set", changed)
 
@@ -67,6 +68,7 @@ def test_a_device_set_fits_and_one_of_nothing_does_not() -> None:
 def test_an_export_fits_and_one_with_more_or_less_does_not() -> None:
     item = BundleExport(body_digest=bytes(32)).to_item()
     judge("bundle-export", item)
-    for changed in ({}, {**item, 2: b""}, {1: bytes(31)}):
+    changes: list[dict[int, Any]] = [{}, {**item, 2: b""}, {1: bytes(31)}]
+    for changed in changes:
         with pytest.raises(pycddl.ValidationError):
             judge("bundle-export", changed)

@@ -80,8 +80,8 @@ def test_the_hidden_bundle_itself_is_compliant() -> None:
     assert survives(data, scene)
 
 
-@given(st.lists(st.integers(min_value=1, max_value=700), max_size=64), st.booleans())
-def test_the_verdict_does_not_depend_on_where_chunks_are_cut(sizes: list[int], is_hidden: bool) -> None:
+@given(sizes=st.lists(st.integers(min_value=1, max_value=700), max_size=64), is_hidden=st.booleans())
+def test_the_verdict_does_not_depend_on_where_chunks_are_cut(*, sizes: list[int], is_hidden: bool) -> None:
     scene, data = hidden()[:2] if is_hidden else small()
     cuts = [0, *accumulate(sizes), len(data)]
     chunks = [data[start:end] for start, end in pairwise(cuts)] + ([b""] * 2)
@@ -90,14 +90,16 @@ def test_the_verdict_does_not_depend_on_where_chunks_are_cut(sizes: list[int], i
     )
 
 
-@given(st.randoms(use_true_random=False), st.booleans())
+@given(random=st.randoms(use_true_random=False), is_hidden=st.booleans())
 def test_the_bundle_does_not_depend_on_the_order_in_which_parts_are_given(
-    random: Random, is_hidden: bool
+    *, random: Random, is_hidden: bool
 ) -> None:
     scene = wide(is_hidden=is_hidden)
     expected = scene.bundle(earlier=heads_of(scene)).to_bytes()
     parts: dict[str, list[bytes]] = {
-        "reports": scene.reports * 2, "proofs": scene.proofs * 2, "earlier": heads_of(scene) * 2
+        "reports": scene.reports * 2,
+        "proofs": scene.proofs * 2,
+        "earlier": heads_of(scene) * 2,
     }
     for listed in parts.values():
         random.shuffle(listed)

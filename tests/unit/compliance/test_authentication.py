@@ -1,4 +1,4 @@
-"""Reports that are authentic by the one after them, and those that have to speak for themselves (ADR 0032)."""
+"""Reports that are authentic by the one after them, and those that speak for themselves (ADR 0032)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_what_stands_around_a_gap_is_verified_by_itself(index: int) -> None:
 
 
 def test_whoever_has_the_key_vouches_for_what_it_names() -> None:
-    """The one case in which a bad signature passes: its own key's holder says that these bytes are its own."""
+    """The one case in which a bad signature passes: its key's holder says that these bytes are its own."""
     scene = chain()
     first = with_bad_signature(scene.reports[0])
     follower = replace(claims_of(scene.reports[1]), previous_digest=compute_report_digest(first))
@@ -110,9 +110,7 @@ def test_a_forged_report_vouches_for_nothing() -> None:
 def test_both_sides_of_a_fork_are_verified() -> None:
     """One report names one digest, so at most one of two with a counter is linked."""
     scene = chain()
-    twin = sign(
-        replace(claims_of(scene.reports[1]), out_of_set_bytes=1), scene.chips[0].alias_key
-    )
+    twin = sign(replace(claims_of(scene.reports[1]), out_of_set_bytes=1), scene.chips[0].alias_key)
     assert open_all(scene, [*scene.reports, twin]) == ["genuine"] * (COUNT + 1)
     assert "report-forged" in open_all(scene, [*scene.reports, with_bad_signature(twin)])
 

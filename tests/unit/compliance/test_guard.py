@@ -112,9 +112,7 @@ def test_an_export_of_another_bundle_is_refused() -> None:
     export = sign_export(scene.bundle(), scene.council.operator_keys["op1"]).export
     forge(scene)
     with pytest.raises(EncodingError, match="damaged"):
-        verify_bundle(
-            replace(scene.bundle(), export=export).to_bytes(), scene.trust_root, scene.judged_ms
-        )
+        verify_bundle(replace(scene.bundle(), export=export).to_bytes(), scene.trust_root, scene.judged_ms)
 
 
 def test_another_statement_is_no_export() -> None:
@@ -122,6 +120,4 @@ def test_another_statement_is_no_export() -> None:
     other = sign(BundleExport(body_digest=bytes(32)), scene.council.operator_keys["op1"])
     for data in (b"", scene.reports[0], other):
         with pytest.raises(EncodingError):
-            verify_bundle(
-                replace(scene.bundle(), export=data).to_bytes(), scene.trust_root, scene.judged_ms
-            )
+            verify_bundle(replace(scene.bundle(), export=data).to_bytes(), scene.trust_root, scene.judged_ms)

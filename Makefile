@@ -11,7 +11,7 @@ BIN := .venv/bin
 export PYTHON WHEELS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-council test lint format bench faults fuzz interop generate lock clean
+.PHONY: help setup setup-dev demo demo-council test lint format bench faults fuzz leakage interop generate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -47,6 +47,9 @@ faults: setup-dev ## fail or kill every system call of an append and of a witnes
 fuzz: setup-dev ## dig into a group of parsers, guided by coverage: make fuzz ARGS='cose --seconds 600'
 	@.ci/install-fuzz
 	@.fuzz/bin/python tests/fuzz/guided.py $(ARGS)
+
+leakage: setup-dev ## let a distinguisher look for what a thousand pairs of bundles give away
+	@VETONET_LEAKAGE_PAIRS=1000 $(BIN)/python -m pytest tests/leakage/test_pairs.py -p no:xdist -s $(ARGS)
 
 interop: setup-dev ## install other people's implementations and let them judge ours
 	@.ci/install-interop

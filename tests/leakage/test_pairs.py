@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from support.distinguisher import Score, compute_features, compute_shape, distinguish
-from support.twins import SPECIFICATIONS, Leaks, Twin, make_pair
+from support.twins import FLOP_PER_STEP, SPECIFICATIONS, Leaks, Twin, make_pair
 
 from vetonet.attestation import report
 from vetonet.attestation.report import ENERGY_STEP_J, ComputeReport
@@ -33,7 +33,7 @@ def pairs() -> list[tuple[Twin, Twin]]:
     return [make_pair(number) for number in range(PAIRS)]
 
 
-def list_public_claims(twin: Twin) -> Iterator[tuple[object, ...]]:
+def list_public_claims(twin: Twin) -> Iterator[tuple[Any, ...]]:
     """What a reader learns of each interval, but for what is random in every run."""
     for data in Bundle.from_bytes(twin.bundle).reports:
         claims = read_unverified(data, ComputeReport)
@@ -58,6 +58,16 @@ def test_a_distinguisher_does_no_better_than_chance(pairs: list[tuple[Twin, Twin
     scores = judge(pairs)
     print(*scores, sep="\n")  # `make leakage` shows it
     assert all(score.is_chance for score in scores), list(map(str, scores))
+
+
+def test_energy_tells_the_total_of_simulated_chips_to_a_few_percent(pairs: list[tuple[Twin, Twin]]) -> None:
+    """What docs/leakage.md warns of: their energy is their FLOP times a constant, so steps of it tell about steps."""
+    for twin in pairs[0]:
+        steps = [claims[-2] // report.CONFIDENTIAL_ENERGY_STEP_J for claims in list_public_claims(twin)]
+        most, least = sum(steps) * FLOP_PER_STEP, sum(step - 1 for step in steps if step) * FLOP_PER_STEP
+        assert least < twin.flop <= most + len(steps) * FLOP_PER_STEP // 100
+        assert least > 0.94 * most
+        assert abs(twin.flop / ((least + most) / 2) - 1) < 0.02
 
 
 def test_the_specification_is_in_no_bundle(pairs: list[tuple[Twin, Twin]]) -> None:

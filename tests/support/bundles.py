@@ -34,7 +34,6 @@ from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.compliance.verify import verify_bundle
-from vetonet.confidential.bounds import UNIT_FLOP
 from vetonet.confidential.expectation import ExpectedTotal
 from vetonet.confidential.proving import prove_usage
 from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, generate_ecdsa, generate_ed25519
@@ -47,7 +46,7 @@ from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.totals import Totals
 from vetonet.tlog.log import Log
-from vetonet.units import MS_PER_HOUR, Precision
+from vetonet.units import MS_PER_HOUR, UNIT_FLOP, Precision
 
 PEAK_FLOP_PER_S: Final = 10**15
 TDP_W: Final = 700
@@ -161,7 +160,7 @@ class Scene:
         return ComputeReport(**(claims | changes))
 
     def hide(self, claims: ComputeReport) -> ComputeReport:
-        """Return what a chip says instead where totals are confidential; its whole count is on one account."""
+        """Return what a chip says where totals are confidential; its whole count is on one account."""
         flop = claims.counters.flop
         place = claims.ueid, claims.counter
         _, before = self.openings.get((claims.ueid, claims.counter - 1), (None, None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import cache
@@ -216,6 +217,20 @@ def test_the_same_request_again_gives_the_same_bytes() -> None:
     chip = work(CHIP)
     first, second = (step(chip, IntervalEnded(), chip.latest_ms + 1)[1] for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("licence_id", [None, 0, 3, 2**53])
+def test_the_blinding_is_what_the_protocol_says(licence_id: int | None) -> None:
+    """VN-17.18, computed here from its words alone."""
+    order = int("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16)
+    account = bytes(9) if licence_id is None else b"\x01" + licence_id.to_bytes(8, "big")
+    context = b"vetonet account 1\n" + CHIP.ueid + (5).to_bytes(8, "big") + account + (7).to_bytes(8, "big")
+    message = b"vetonet/pedersen/blinding/v1" + (76).to_bytes(8, "big") + context
+    drawn = int.from_bytes(hmac.digest(CHIP.secret, message, "sha512"), "big")
+    told = open_account(
+        Account(licence_id=licence_id, flop=8 * UNIT_FLOP - 1), secret=CHIP.secret, ueid=CHIP.ueid, counter=5
+    )
+    assert int.from_bytes(told.opening.blinding, "big") == 1 + drawn % (order - 1)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every way in which a run can be dishonest or incomplete, open and confidential, each with its own reason."""
+"""Every way in which a run can be dishonest or incomplete, open and confidential, each with its reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from vetonet.attestation.report import NO_DIGEST, ComputeReport
 from vetonet.compliance.parts import PartKind, iter_bundle
 from vetonet.compliance.result import Claim, ComplianceResult, Verdict
 from vetonet.compliance.verify import verify_bundle
-from vetonet.confidential.bounds import UNIT_FLOP
 from vetonet.confidential.proving import attach_proof
 from vetonet.confidential.usage import UsageClaim, UsageProof
 from vetonet.crypto.bulletproofs import prove_range
@@ -30,7 +29,7 @@ from vetonet.policy.specification import Specification
 from vetonet.policy.totals import Totals
 from vetonet.tlog.checkpoint import sign_checkpoint
 from vetonet.tlog.log import Log
-from vetonet.units import MS_PER_HOUR, MS_PER_S, format_time
+from vetonet.units import MS_PER_HOUR, MS_PER_S, UNIT_FLOP, format_time
 
 MAKERS: Final = (make_scene, make_confidential_scene)
 both = pytest.mark.parametrize("make", MAKERS, ids=["open", "confidential"])
@@ -414,11 +413,9 @@ def test_a_lineage_split_under_the_band_is_told_by_its_own_operator() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("late_ms", "reason"), [(-1, "disclosure-pending"), (0, "disclosure-overdue")]
-)
+@pytest.mark.parametrize(("late_ms", "reason"), [(-1, "disclosure-pending"), (0, "disclosure-overdue")])
 def test_a_question_that_nobody_answers_is_inconclusive_with_its_deadline(late_ms: int, reason: str) -> None:
-    asked = ask_about(lambda first: b"")
+    asked = ask_about(lambda _: b"")
     result = asked.scene.judge(now=asked.challenge.deadline_ms + late_ms)
     assert result.verdict is Verdict.INCONCLUSIVE
     (claim,) = (claim for claim in result.claims if claim.claim is Claim.INSPECTION)
@@ -427,7 +424,7 @@ def test_a_question_that_nobody_answers_is_inconclusive_with_its_deadline(late_m
 
 
 def test_an_answer_that_shows_nothing_wrong_leaves_no_doubt() -> None:
-    asked = ask_about(lambda first: b"")
+    asked = ask_about(lambda _: b"")
     asked.answer()
     assert not [c for c in asked.scene.judge().claims if c.claim is Claim.INSPECTION and c.problems]
 

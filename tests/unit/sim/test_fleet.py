@@ -6,7 +6,7 @@ import pytest
 
 from support.fleet import make_fleet
 from support.world import NOW_MS, Council
-from vetonet.attestation.report import UNIT_FLOP, ComputeReport, ReportBatch
+from vetonet.attestation.report import ComputeReport, ReportBatch
 from vetonet.attester.models import find_chip_model
 from vetonet.attester.secure_element import SecureElement, SoftwareElement
 from vetonet.crypto.keys import generate_ecdsa
@@ -15,7 +15,7 @@ from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import read_unverified
 from vetonet.policy.totals import Totals
 from vetonet.sim.fleet import Fleet, Operator
-from vetonet.units import Precision, WorkloadClass
+from vetonet.units import UNIT_FLOP, Precision, WorkloadClass
 
 MADE = make_fleet()
 

@@ -80,6 +80,27 @@ def test_exactly_what_is_made_up_is_refused(behaviour: Behaviour) -> None:
     assert find_refused_segments(run(behaviour), SeededRng(b"salts")) == frozenset(FALSE)
 
 
+def test_data_that_was_added_to_or_left_out_of_a_batch_is_found() -> None:
+    """Data addition and subtraction: what was trained on is not what was committed to (Choi et al. 2023)."""
+    trace = run()
+    limit = 10 * TOLERANCE.max_parts
+    for index in range(0, COURSE.segments, 20):
+        start, batch = trace.states[index], trace.batches[index]
+        honest, half = replay_segment(start, batch), batch[: len(batch) // COURSE.steps]
+        for taken in (batch + trace.batches[index - 1][: len(half)], half):
+            assert measure_distance(start, replay_segment(start, taken), honest) > limit
+
+
+def test_states_interpolated_between_first_and_last_are_found() -> None:
+    """The spoof of Fang et al. 2023: a bought model, and a made-up way that leads to it."""
+    trace, count = run(), COURSE.segments
+    first, last = (np.frombuffer(trace.states[end], "<f4") for end in (0, -1))
+    shares = np.linspace(0, 1, count + 1, dtype=np.float32)
+    states = tuple((first + share * (last - first)).astype("<f4").tobytes() for share in shares)
+    made_up = Trace(states=states, batches=trace.batches, false=frozenset(range(count)))
+    assert find_refused_segments(made_up, SeededRng(b"salts")) == made_up.false
+
+
 def test_an_honest_operator_is_never_accused() -> None:
     # VN-19.8
     refused = find_refused_segments(run(), SeededRng(b"salts"))

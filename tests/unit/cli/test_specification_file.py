@@ -17,6 +17,7 @@ SECRET = "a crawl of spring 2026"
 
 def write(folder: Path, text: str) -> Path:
     path = folder / "run.toml"
+    path.touch(0o600)  # it is its owner's secret
     path.write_text(text)
     return path
 
@@ -75,6 +76,7 @@ def test_the_file_is_for_its_owner_alone_and_is_read_back(tmp_path: Path) -> Non
 
 def test_a_damaged_file_is_refused_and_not_quoted(tmp_path: Path) -> None:
     path = tmp_path / "kept.cbor"
+    path.touch(0o600)
     path.write_bytes(b"\x00" + SECRET.encode())
     with pytest.raises(Failure) as caught:
         load_specification(path)

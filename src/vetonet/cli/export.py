@@ -16,7 +16,7 @@ from vetonet.cli.files import write_chunks, write_secret
 from vetonet.cli.log_source import open_log_source, translated_log
 from vetonet.cli.output import examples, json_option, print_json, print_line, spell_command, warn
 from vetonet.cli.parameters import TIME
-from vetonet.cli.verify import judge_chunks, judge_file, refuse_no_bundle
+from vetonet.cli.verify import iter_bundle_file, judge_chunks, judge_file, refuse_no_bundle
 from vetonet.errors import ProofError, RefusedError
 from vetonet.units import Milliseconds
 
@@ -63,6 +63,14 @@ class _Work:
     help="Also leave there what opens this operator's total without a licence: a secret, for whoever proves"
     " the total of the owner behind several operators.",
 )
+@click.option(
+    "--proofs-of",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="BUNDLE",
+    help="Also take the proofs of other operators, from a bundle of theirs; may come repeatedly.",
+)
 @json_option
 def export(
     folder: Path,
@@ -71,6 +79,7 @@ def export(
     log: str | None,
     at_ms: Milliseconds | None,
     hand_over_path: Path | None,
+    others: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Make a bundle of what an operator keeps in FOLDER: log, reports, proofs, and its signature over all.
@@ -88,9 +97,10 @@ def export(
         source = open_log_source(str(folder / "log") if log is None else log, stack)
         work = _prepare(kept, root, key, source, now)
         proofs = _prove(work, key)
+        taken = tuple(proof for path in others for proof in _take_proofs(path))
         if hand_over_path is not None:
             _hand_over(work, hand_over_path)
-        _write(out, work.draft, proofs, key)
+        _write(out, work.draft, (*proofs, *taken), key)
     result = judge_file(out, root, now)
     _tell(result, out, folder, len(proofs), as_json=as_json)
 
@@ -152,6 +162,16 @@ def _prove(work: _Work, key: SigningKey) -> tuple[bytes, ...]:
             others = ", ".join(name for name in entry.operator_ids if name != work.secrets.operator_id)
             warn(f"{entry.name} is left unproven: {others} handed nothing over (see --hand-over)")
     return tuple(sign(proof, key) for proof in proofs)
+
+
+def _take_proofs(path: Path) -> Iterator[bytes]:
+    """Yield the usage proofs in somebody's bundle; whoever judges ours holds them against its reports."""
+    from vetonet.compliance.parts import PartKind, PartReader
+
+    with refuse_no_bundle(path):
+        for part in PartReader(iter_bundle_file(path)):
+            if part.kind is PartKind.PROOF:
+                yield part.content
 
 
 @contextmanager

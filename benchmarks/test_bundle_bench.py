@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from time import perf_counter
 
 import pytest
@@ -19,6 +24,7 @@ from vetonet.compliance.result import Verdict
 from vetonet.compliance.verify import verify_bundle
 from vetonet.crypto import cose
 from vetonet.crypto.statement import peek, read_unverified
+from vetonet.policy.totals import Totals
 from vetonet.sim.recorded_run import build_workload
 
 LATER_MS = 1_800_000_000_000
@@ -74,3 +80,41 @@ def test_verify_the_demos_bundle(benchmark: BenchmarkFixture) -> None:
         benchmark.extra_info["bytes"] = len(played.bundle)
         benchmark.extra_info["ratio to bare PyNaCl"] = round(bare / ours, 3)
         benchmark.pedantic(judge, rounds=ROUNDS)
+
+
+def run_large(*arguments: object) -> str:
+    """Run a part of ``large_bundle`` in a process of its own."""
+    script = Path(__file__).with_name("large_bundle.py")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, str(script), *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+
+
+@pytest.mark.benchmark(group="large bundle")
+@pytest.mark.parametrize(
+    ("reports", "parties", "totals"),
+    [
+        (12_500, 3, Totals.OPEN),
+        (12_500, 7, Totals.OPEN),
+        (12_500, 15, Totals.OPEN),
+        (12_500, 31, Totals.OPEN),
+        (25_000, 3, Totals.OPEN),
+        (50_000, 3, Totals.OPEN),
+        (100_000, 3, Totals.OPEN),
+        (100_000, 3, Totals.CONFIDENTIAL),
+    ],
+)
+def test_verify_a_large_bundle(
+    benchmark: BenchmarkFixture, tmp_path: Path, reports: int, parties: int, totals: Totals
+) -> None:
+    """CPU time of one core, peak memory of the process, and the same run's bare signatures."""
+    path = tmp_path / "large.bundle"
+    run_large("make", path, reports, parties, totals.value)
+    found: dict[str, object] = {}
+
+    def judge() -> None:
+        found.update(json.loads(run_large("judge", path)))
+
+    benchmark.pedantic(judge, rounds=1)
+    assert found["verdict"] == Verdict.COMPLIANT.value
+    benchmark.extra_info.update(found)

@@ -14,7 +14,7 @@ from vetonet.crypto.statement import Statement, compute_digest
 from vetonet.encoding import cbor
 from vetonet.encoding.record import Record, compute_layout
 from vetonet.policy.specification import MAX_FIELDS, MAX_VALUE_BYTES, FieldName
-from vetonet.policy.transcript import MAX_SAMPLES, SegmentOutcome, build_transcript
+from vetonet.policy.transcript import MAX_PARTS, MAX_SAMPLES, SegmentOutcome, build_transcript
 from vetonet.voting.inspections import INSPECTION_KINDS
 
 pycddl = pytest.importorskip("pycddl", reason="pycddl has no wheel for this platform")
@@ -132,7 +132,12 @@ def test_a_path_of_another_length_does_not_fit() -> None:
 
 def test_the_bounds_are_those_of_the_code() -> None:
     text = RULES.read_text(encoding="utf-8")
-    bounds = (f"(0..{MAX_VALUE_BYTES})", f"1..{MAX_SAMPLES},", f"[{len(FieldName)}*{MAX_FIELDS} spec")
+    bounds = (
+        f"(0..{MAX_VALUE_BYTES})",
+        f"1..{MAX_SAMPLES}, ; how",
+        f"1..{MAX_PARTS}, ; number",
+        f"[{len(FieldName)}*{MAX_FIELDS} spec",
+    )
     assert all(bound in text for bound in bounds)
     refuse("segment-challenge", replace(CHECK, sample_count=1).to_item() | {5: 0})
     refuse("transcript-commitment", TRANSCRIPT.to_item() | {6: 0})

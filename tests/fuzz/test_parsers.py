@@ -33,6 +33,7 @@ from support.chip_evidence import (
     sign_payload,
 )
 from support.histories import make_history
+from support.inspecting import Scene
 from support.psa_tokens import ASKED, CLAIMS, ENDORSED, make_token
 from support.silicon import driver_manifest, good_fields, make_key, make_opaque, make_report, pem_of, to_file
 from support.silicon import judge as judge_spdm
@@ -184,6 +185,12 @@ EXAMPLES: dict[str, bytes] = {
     "request to a witness": HISTORY.body(3, 7),
     "conflict": Conflict(known=HISTORY.sign(7), request=HISTORY.fork(2).ask(7, 7)).to_bytes(),
 }
+SCENE, ANSWERING = Scene.begin(), Scene.begin()
+CHALLENGE = SCENE.by_party("p1", SCENE.ask())
+ANSWERING.log(ANSWERING.by_party("p1", ANSWERING.ask()))
+ANSWER = ANSWERING.by_operator(
+    ANSWERING.answer(next(iter(ANSWERING.inspections.disclosures.values())).challenge.statement)
+)
 FOUNDED, FOUNDING_LEAVES = make_founded().treaty, list_statements(hold_ceremonies())
 OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "treaty": (open_treaty, TREATY.data),
@@ -211,6 +218,8 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "untagged sign1": (partial(cose.parse_sign1, tagged=False), BALLOT.data[1:]),
     "sign": (cose.parse_sign, TREATY.data),
     "leaf": (lambda data: read_leaf(Ledger(treaty=TREATY), 1, data), PROPOSAL.data),
+    "challenge leaf": (lambda data: read_leaf(SCENE.ledger, 9, data), CHALLENGE),
+    "answer leaf": (lambda data: read_leaf(ANSWERING.ledger, 9, data), ANSWER),
     "header": (cose.parse_header, b"\xa1\x01\x27"),
     "cosigned checkpoint": (
         lambda data: verify_cosigned(data, LOG_POLICY, allow_other_lines=True),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from support.hiding import hide
 from vetonet.attestation.report import EAT_PROFILE, ComputeReport, ReportBatch
 from vetonet.encoding import cbor
 from vetonet.encoding.record import (
@@ -106,6 +107,10 @@ REPORT = ComputeReport(
     precision_flop=2**63,
     tamper_count=0,
 )
+
+
+HIDDEN = hide(REPORT)
+EACH_REPORT = st.sampled_from([REPORT, HIDDEN])
 
 
 def read_generally(cls: type[Record], data: bytes) -> Record | None:
@@ -278,9 +283,10 @@ def test_text_that_is_not_utf_8_is_read_alike(text: bytes) -> None:
         ComputeReport.from_bytes(data)
 
 
-def test_every_single_changed_byte_of_a_report_is_read_alike() -> None:
-    data = REPORT.to_bytes()
-    assert assert_read_alike(ComputeReport, data) == REPORT
+@pytest.mark.parametrize("report", [REPORT, HIDDEN], ids=["open", "confidential"])
+def test_every_single_changed_byte_of_a_report_is_read_alike(report: ComputeReport) -> None:
+    data = report.to_bytes()
+    assert assert_read_alike(ComputeReport, data) == report
     for offset in range(len(data)):
         for flip in (0x01, 0x02, 0x20, 0x80, 0xFF):
             assert_read_alike(
@@ -288,11 +294,19 @@ def test_every_single_changed_byte_of_a_report_is_read_alike() -> None:
             )
 
 
-@given(st.integers(0, len(REPORT.to_bytes())), st.binary(max_size=4), st.integers(0, 40))
-@example(0, b"", 0)
-def test_every_damaged_report_is_read_alike(offset: int, put: bytes, cut: int) -> None:
-    data = REPORT.to_bytes()
+@given(EACH_REPORT, st.integers(0, len(REPORT.to_bytes())), st.binary(max_size=4), st.integers(0, 40))
+@example(REPORT, 0, b"", 0)
+def test_every_damaged_report_is_read_alike(report: ComputeReport, offset: int, put: bytes, cut: int) -> None:
+    data = report.to_bytes()
     assert_read_alike(ComputeReport, data[:offset] + put + data[offset + cut :])
+
+
+@given(EACH_REPORT, st.sets(st.sampled_from(range(-70021, -70000))))
+@example(HIDDEN, {-70018, -70019})
+def test_a_report_without_some_of_its_claims_is_read_alike(report: ComputeReport, left_out: set[int]) -> None:
+    """VN-9.1: no choice of optional members makes a report of both profiles, or of half of one."""
+    item = {label: value for label, value in report.to_item().items() if label not in left_out}
+    assert_read_alike(ComputeReport, cbor.to_bytes(item))
 
 
 def test_an_oversize_record_is_left_to_the_general_way() -> None:

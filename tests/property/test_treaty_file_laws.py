@@ -21,6 +21,7 @@ from vetonet.party.treaty_spelling import write_treaty_text
 from vetonet.policy.action import IMPOSSIBLE, REQUIRED, ActionClass
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.plan import PlanError, TreatyPlan
+from vetonet.policy.totals import Totals
 from vetonet.policy.treaty import MAX_GROUPS, Terms
 from vetonet.units import MAX_DURATION_MS, MAX_FLOP, MS_PER_S, Rng, parse_duration, spell_duration
 
@@ -28,6 +29,7 @@ PRESETS = tuple(map(read_preset, list_presets()))
 OPTIONAL = tuple(action for action in ActionClass if action not in {*REQUIRED, *IMPOSSIBLE})
 NAMES = ("A", "b", "3", "C.d", "E-f", "G_", "parties", "x" * 64)
 LEASES = st.integers(1, MAX_DURATION_MS // MS_PER_S).map(lambda seconds: seconds * MS_PER_S)
+OWNERS = st.sampled_from(["Owner One", 'a "quoted" \\ one', "\u00e9", "x" * 128])
 DURATIONS = st.integers(1, MAX_DURATION_MS) | st.sampled_from([60_000, 3_600_000, 86_400_000])
 
 
@@ -53,6 +55,8 @@ def plans(draw: st.DrawFn) -> TreatyPlan:
                 for number, floor in enumerate([0, *floors])
             ),
             operators=((names[0], draw(st.none() | st.sampled_from(roster))),),
+            beneficial_owners=draw(st.just(()) | OWNERS.map(lambda owner: ((names[0], owner),))),
+            totals=draw(st.none() | st.sampled_from(Totals)),
             maker_ids=(names[1],),
             window_ms=draw(DURATIONS),
             report_grace_ms=draw(st.just(0) | DURATIONS),
@@ -114,7 +118,8 @@ def test_two_plans_differ_in_words_exactly_where_they_differ(a: TreatyPlan, b: T
 
 def spell_out(plan: TreatyPlan) -> TreatyPlan:
     quorum, colluding = plan.witnessing
-    return replace(plan, witness_quorum=quorum, max_colluding=colluding)
+    totals = plan.totals or Totals.OPEN
+    return replace(plan, witness_quorum=quorum, max_colluding=colluding, totals=totals)
 
 
 @settings(max_examples=50)

@@ -6,8 +6,10 @@ bytes: drops a report, signs one with other claims, leaves out a leaf. The rest 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, Final
 
 from support.firmware import FIRMWARE, sign_reference
@@ -17,6 +19,8 @@ from vetonet.attestation.challenge import compute_challenge
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, PeakRate
 from vetonet.attestation.identity import issue_device_certificate
 from vetonet.attestation.report import (
+    CONFIDENTIAL_ENERGY_STEP_J,
+    CONFIDENTIAL_PROFILE,
     CYCLES_PER_MS,
     EAT_PROFILE,
     NO_DIGEST,
@@ -30,14 +34,19 @@ from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.compliance.verify import verify_bundle
+from vetonet.confidential.expectation import ExpectedTotal
+from vetonet.confidential.proving import prove_usage
 from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey, generate_ecdsa, generate_ed25519
+from vetonet.crypto.pedersen import Opening, commit, compute_blinding, sum_openings
 from vetonet.crypto.statement import Signed, sign, sign_jointly
+from vetonet.errors import ProofError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.lease import count_leases, derive_lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
+from vetonet.policy.totals import Totals
 from vetonet.tlog.log import Log
-from vetonet.units import MS_PER_HOUR, Precision
+from vetonet.units import MS_PER_HOUR, UNIT_FLOP, Precision
 
 PEAK_FLOP_PER_S: Final = 10**15
 TDP_W: Final = 700
@@ -69,6 +78,8 @@ class Scene:
         chips: all enrolled chips; the licence is for all of them.
         proposal, licence: what was granted.
         reports: by chip and interval, as signed.
+        proofs: usage proofs, as signed.
+        openings: of confidential reports, by chip and counter, with the licence of the account.
     """
 
     council: Council
@@ -78,6 +89,8 @@ class Scene:
     licence: Signed[Licence]
     windows: tuple[tuple[int, int], ...]
     reports: list[bytes] = field(default_factory=list)
+    proofs: list[bytes] = field(default_factory=list)
+    openings: dict[tuple[bytes, int], tuple[int | None, Opening]] = field(default_factory=dict)
 
     @property
     def trust_root(self) -> TrustRoot:
@@ -103,6 +116,8 @@ class Scene:
             batch = []
             for chip in self.chips:
                 claims = _balance(change(self.make_report(chip, number, window, previous[chip.ueid])))
+                if self.council.treaty.statement.is_confidential:
+                    claims = self.hide(claims)
                 data = sign(claims, chip.alias_key)
                 previous[chip.ueid] = compute_report_digest(data)
                 batch.append(data)
@@ -144,17 +159,59 @@ class Scene:
         }
         return ComputeReport(**(claims | changes))
 
+    def hide(self, claims: ComputeReport) -> ComputeReport:
+        """Return what a chip says where totals are confidential; its whole count is on one account."""
+        flop = claims.counters.flop
+        place = claims.ueid, claims.counter
+        _, before = self.openings.get((claims.ueid, claims.counter - 1), (None, None))
+        blinding = compute_blinding(sha256(claims.ueid).digest(), repr(place).encode())
+        opening = Opening(value=flop // UNIT_FLOP, blinding=blinding)
+        self.openings[place] = claims.licence_id, opening
+        return replace(
+            claims,
+            profile=CONFIDENTIAL_PROFILE,
+            cumulative_flop=None,
+            cumulative_tokens=None,
+            cumulative_cycles=None,
+            precision_flop=None,
+            energy_j=-(-claims.energy_j // CONFIDENTIAL_ENERGY_STEP_J) * CONFIDENTIAL_ENERGY_STEP_J,
+            flop_commitment=commit(opening).point,
+            activity=int(opening.value > (0 if before is None else before.value)),
+        )
+
+    def prove(self) -> None:
+        """Let the operators prove all that they can of what their reports hide."""
+        for total in self.judge().totals:
+            expected, opening = total.expected, self.open_total(total.expected)
+            operator_id = expected.operator_ids[0]
+            with contextlib.suppress(ProofError):  # there is no proof of what is not so
+                proof = prove_usage(expected, opening, operator_id=operator_id, rng=self.council.rng)
+                self.proofs.append(sign(proof, self.council.operator_keys[operator_id]))
+
+    def open_total(self, expected: ExpectedTotal) -> Opening:
+        """Return the opening of a total: the sum of the last one of each chip on its account."""
+        owners = {chip.ueid: chip.owner for chip in self.chips}
+        last: dict[bytes, Opening] = {}
+        for (ueid, _), (licence_id, opening) in sorted(self.openings.items()):
+            is_counted = expected.licence_id is not None or owners[ueid] in expected.operator_ids
+            if licence_id == expected.licence_id and is_counted:
+                last[ueid] = opening
+        return sum_openings(list(last.values()))
+
     @property
     def flop_per_window(self) -> int:
         """What each chip computes in an interval: just its share over the whole run."""
         return self.licence.statement.per_device_flop // len(self.windows)
 
     def publish(self, reports: Sequence[bytes]) -> None:
-        """Log the operator's batch of these reports."""
+        """Log each operator's batch of these reports."""
         aliases = {chip.alias_key.public_key.key_id: chip.alias_key.public_key for chip in self.chips}
+        owners = {chip.alias_key.public_key: chip.owner for chip in self.chips}
         opened = [open_report(data, aliases) for data in reports]
-        batch = compute_batch(opened, operator_id="op1", licence_id=opened[0].statement.licence_id)
-        self.log.append(sign(batch, self.council.operator_keys["op1"]))
+        for name in sorted({owners[report.signer] for report in opened}):
+            own = [report for report in opened if owners[report.signer] == name]
+            batch = compute_batch(own, operator_id=name, licence_id=own[0].statement.licence_id)
+            self.log.append(sign(batch, self.council.operator_keys[name]))
 
     def bundle(self, **changes: Any) -> Bundle:
         """Return the bundle of the story, with some parts replaced."""
@@ -163,6 +220,7 @@ class Scene:
             "checkpoint": self.sign_head(),
             "device_sets": [DeviceSet(ueids=tuple(sorted(chip.ueid for chip in self.chips)))],
             "reports": self.reports,
+            "proofs": self.proofs,
         }
         return assemble_bundle(**(parts | changes))
 
@@ -206,6 +264,7 @@ def make_scene(
     chips: int = 2,
     windows: int = 3,
     council: Council | None = None,
+    owners: Sequence[str] = ("op1",),
     leases: Iterable[int] | None = None,
     **proposal: Any,
 ) -> Scene:
@@ -215,6 +274,7 @@ def make_scene(
         chips: how many are enrolled and licensed.
         windows: how many hourly intervals the run has.
         council: by default three parties, two of which must grant.
+        owners: of the chips, taking turns.
         leases: the numbers of those that are logged, by default of all.
         **proposal: fields of the proposal to replace.
     """
@@ -222,8 +282,12 @@ def make_scene(
     words = (sign_reference(found.endorser_root), sign_list(found.endorser_root))
     log = Log(found.treaty.statement.log_origin, [found.treaty.data, *words])
     fleet = tuple(
-        Chip(device_key=generate_ecdsa(found.rng), alias_key=generate_ed25519(found.rng), owner="op1")
-        for _ in range(chips)
+        Chip(
+            device_key=generate_ecdsa(found.rng),
+            alias_key=generate_ed25519(found.rng),
+            owner=owners[number % len(owners)],
+        )
+        for number in range(chips)
     )
     for chip in fleet:
         enrol(found, chip, log)
@@ -239,11 +303,17 @@ def make_scene(
         "ends_ms": start + windows * MS_PER_HOUR,
     }
     signed = found.sign_proposal(**(fields | proposal))
-    licence = _license(found, signed, log, leases)
+    licence = license_run(found, signed, log, leases)
     intervals = tuple(
         (start + number * MS_PER_HOUR, start + (number + 1) * MS_PER_HOUR) for number in range(windows)
     )
     return Scene(council=found, log=log, chips=fleet, proposal=signed, licence=licence, windows=intervals)
+
+
+def make_confidential_scene(council: Council | None = None, **arguments: Any) -> Scene:
+    """Return a scene under a treaty whose totals stay with the operators, up to when the chips may start."""
+    found = council or make_council(3, 2, totals=Totals.CONFIDENTIAL)
+    return make_scene(council=found, **arguments)
 
 
 def make_compliant_scene(**arguments: Any) -> Scene:
@@ -253,9 +323,10 @@ def make_compliant_scene(**arguments: Any) -> Scene:
     return scene
 
 
-def _license(
-    council: Council, proposal: Signed[Proposal], log: Log, leases: Iterable[int] | None
+def license_run(
+    council: Council, proposal: Signed[Proposal], log: Log, leases: Iterable[int] | None = None
 ) -> Signed[Licence]:
+    """Log a proposal, its grants, its licence, and the leases of these numbers, by default all."""
     place = log.append(proposal.data)
     granting = council.party_ids[: council.group.leaf.min_grants]
     ballots = {party: council.sign_ballot(party, proposal) for party in granting}

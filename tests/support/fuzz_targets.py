@@ -9,6 +9,7 @@ from typing import Final
 
 from support.chip_evidence import judge, make_claims, make_evidence, sign_payload
 from support.firmware import PATCHED, make_reference, sign_reference
+from support.hiding import hide
 from support.paper_tpm import FIRMWARE as TPM_FIRMWARE
 from support.paper_tpm import (
     NONCE,
@@ -83,6 +84,7 @@ def _seed_eat() -> Iterator[bytes]:
     evidence = make_evidence()
     yield evidence.to_bytes()
     yield from (evidence.report, evidence.alias, make_claims().to_bytes(), evidence.certificate)
+    yield hide(make_claims()).to_bytes()
     yield bytes.fromhex("a20a48948f8860d13a463e190106f5")  # nonce and oemboot, as RFC 9711 has them
 
 

@@ -147,6 +147,7 @@ class Scene:
             **self.reference,
             "opener": "p1",
             "subject_digest": subject,
+            "stated_ms": NOW_MS,
             "commits_end_ms": NOW_MS + MS_PER_HOUR,
             "reveals_end_ms": NOW_MS + 2 * MS_PER_HOUR,
             "serial": self.rng(16),

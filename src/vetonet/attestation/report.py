@@ -138,7 +138,12 @@ class ComputeReport(Statement):
 
     def __post_init__(self) -> None:
         """Refuse an empty interval, counter zero, half a licence, a predecessor of the first (VN-9.1)."""
-        _verify_profile(self)
+        if self.profile == EAT_PROFILE:
+            _verify_open(self)
+        elif self.profile == CONFIDENTIAL_PROFILE:
+            _verify_confidential(self)
+        else:
+            raise ValueError(f"expected the profile {EAT_PROFILE} or {CONFIDENTIAL_PROFILE}")
         if self.window_start_ms >= self.window_end_ms:
             msg = "expected an interval that ends after it starts"
             raise ValueError(msg)
@@ -235,21 +240,37 @@ Mapper: TypeAlias = Callable[
 """``map``, or the ``map`` of a pool of threads: libsodium lets them verify at the same time."""
 
 
-def _verify_profile(claims: ComputeReport) -> None:
-    """Each profile has claims of its own, all of them and none of the other's (VN-9.1)."""
-    is_open = claims.profile == EAT_PROFILE
-    if not is_open and claims.profile != CONFIDENTIAL_PROFILE:
-        raise ValueError(f"expected the profile {EAT_PROFILE} or {CONFIDENTIAL_PROFILE}")
-    flop, tokens, cycles = claims.cumulative_flop, claims.cumulative_tokens, claims.cumulative_cycles
-    missing_open = (flop, tokens, cycles, claims.precision_flop).count(None)
-    missing_hidden = (claims.flop_commitment, claims.activity).count(None)
-    if (missing_open, missing_hidden) != ((0, 2) if is_open else (4, 0)):
-        raise ValueError("expected the counters of an open report or the commitment of a confidential one")
-    energy_step_j = ENERGY_STEP_J if is_open else CONFIDENTIAL_ENERGY_STEP_J
-    if claims.energy_j % energy_step_j:
-        raise ValueError(f"expected energy in whole {energy_step_j // 1_000} kJ")
-    if not is_open and claims.out_of_set_bytes % CONFIDENTIAL_TRAFFIC_STEP_BYTES:
-        raise ValueError("expected traffic in whole gigabytes")
+def _verify_open(claims: ComputeReport) -> None:
+    """An open report has all counters and nothing of a confidential one (VN-9.1)."""
+    if (
+        claims.cumulative_flop is None
+        or claims.cumulative_tokens is None
+        or claims.cumulative_cycles is None
+        or claims.precision_flop is None
+        or claims.flop_commitment is not None
+        or claims.activity is not None
+    ):
+        raise ValueError("expected all counters of an open report, and no commitment")
+    if claims.energy_j % ENERGY_STEP_J:
+        raise ValueError("expected energy in whole kilojoules")
+
+
+def _verify_confidential(claims: ComputeReport) -> None:
+    """A confidential report has no counter, but a commitment in their place, and coarse figures (VN-9.1)."""
+    if (
+        claims.flop_commitment is None
+        or claims.activity is None
+        or claims.cumulative_flop is not None
+        or claims.cumulative_tokens is not None
+        or claims.cumulative_cycles is not None
+        or claims.precision_flop is not None
+    ):
+        raise ValueError("expected the commitment of a confidential report, and no counters")
+    if (
+        claims.energy_j % CONFIDENTIAL_ENERGY_STEP_J
+        or claims.out_of_set_bytes % CONFIDENTIAL_TRAFFIC_STEP_BYTES
+    ):
+        raise ValueError("expected energy in whole steps of 100 kJ and traffic in whole gigabytes")
 
 
 def compute_report_digest(data: bytes) -> bytes:

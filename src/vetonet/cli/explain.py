@@ -82,7 +82,7 @@ class Told:
 
     Attributes:
         record: the log, read by the rules.
-        witnesses: the names of those who cosigned its newest state here.
+        witnesses: the parties whose witnesses cosigned its newest state here.
     """
 
     record: PublicRecord = field(repr=False)
@@ -107,8 +107,10 @@ def _read_told(path: Path, root: TrustRoot) -> Told:
                 break
         record = log.conclude()
         cosigned = verify_cosigned(checkpoint, LogPolicy.under(record.treaty.statement))
-    names = tuple(sorted(cosignature.witness.name for cosignature in cosigned.cosignatures))
-    return Told(record=record, witnesses=names)
+    terms = record.treaty.statement
+    owners = {terms.find_witness_of(party.party_id).name: party.party_id for party in terms.parties}
+    names = (cosignature.witness.name for cosignature in cosigned.cosignatures)
+    return Told(record=record, witnesses=tuple(sorted(owners.get(name, name) for name in names)))
 
 
 def iter_explanation(result: ComplianceResult, told: Told) -> Iterator[str]:
@@ -155,18 +157,30 @@ def _iter_people(result: ComplianceResult, told: Told) -> Iterator[tuple[str, st
         ),
     )
     witnesses = f"{len(told.witnesses)} of its {len(treaty.witnesses)} witnesses"
-    yield (
-        "Log",
-        (
-            f"{treaty.log_origin}, {result.tree_size:,} entries, signed by its own key. {witnesses} vouch "
-            "for just "
-            f"these entries, where {treaty.witness_quorum} must: {_join(told.witnesses)}"
-        ),
+    text = (
+        f"{treaty.log_origin}, {result.tree_size:,} entries, signed by its own key. {witnesses} vouch for "
+        "just "
+        f"these entries, where {treaty.witness_quorum} must: those of {_join(told.witnesses)}"
     )
+    yield "Log", text
+    yield from _iter_quorums(record)
     yield from _iter_makers(record)
     yield "Reports", _say_reports(result)
     yield "Counts", COUNTS_HIDDEN if treaty.is_confidential else COUNTS_IN_CLEAR
     yield "This file", _say_exporter(result)
+
+
+def _iter_quorums(record: PublicRecord) -> Iterator[tuple[str, str]]:
+    """Yield what it took to license the runs: once for all that took the same."""
+    from vetonet.cli.treaty_text import describe_quorum
+
+    licensed = [vote for vote in record.ledger.votes.values() if vote.licence is not None]
+    rules = (
+        describe_quorum(vote.quorum, tuple(party.party_id for party in vote.treaty.statement.parties))
+        for vote in licensed
+    )
+    for rule in dict.fromkeys(rules):
+        yield "To license a run", rule
 
 
 def _iter_makers(record: PublicRecord) -> Iterator[tuple[str, str]]:
@@ -228,20 +242,18 @@ def _say_run(use: LicenceUse, vote: Voting) -> str:
 
 
 def _say_consent(licence_id: int, vote: Voting, record: PublicRecord) -> str:
-    from vetonet.cli.treaty_text import describe_quorum
     from vetonet.policy.quorum import Choice
 
     granted = sorted(party for party, choice in vote.choices.items() if choice is Choice.GRANT)
-    roster = tuple(party.party_id for party in vote.treaty.statement.parties)
     leases = sum(1 for entry in record.lease_leaves if entry[0] == licence_id)
     return (
-        f"granted by {_join(granted)}, and signed jointly: {describe_quorum(vote.quorum, roster)}. Consent "
-        f"that it goes on stands in {_count(leases, 'lease')}"
+        f"granted by {_join(granted)}, and signed by enough of them together; consent that it goes on stands "
+        f"in {_count(leases, 'lease')}"
     )
 
 
 def _say_total(total: ProvenTotal) -> str:
-    from vetonet.confidential.bounds import UNIT_FLOP
+    from vetonet.units import UNIT_FLOP
 
     seen = total.expected.total
     start, end = format_time(seen.start_ms), format_time(seen.end_ms)

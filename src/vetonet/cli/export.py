@@ -14,9 +14,9 @@ import click
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import write_chunks, write_secret
 from vetonet.cli.log_source import open_log_source, translated_log
-from vetonet.cli.output import examples, json_option, note, print_json, print_line, spell_command, warn
+from vetonet.cli.output import examples, json_option, print_json, print_line, spell_command, warn
 from vetonet.cli.parameters import TIME
-from vetonet.cli.verify import judge_chunks, judge_file, refuse_no_bundle
+from vetonet.cli.verify import iter_bundle_file, judge_chunks, judge_file, refuse_no_bundle
 from vetonet.errors import ProofError, RefusedError
 from vetonet.units import Milliseconds
 
@@ -63,6 +63,14 @@ class _Work:
     help="Also leave there what opens this operator's total without a licence: a secret, for whoever proves"
     " the total of the owner behind several operators.",
 )
+@click.option(
+    "--proofs-of",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="BUNDLE",
+    help="Also take the proofs of other operators, from a bundle of theirs; may come repeatedly.",
+)
 @json_option
 def export(
     folder: Path,
@@ -71,6 +79,7 @@ def export(
     log: str | None,
     at_ms: Milliseconds | None,
     hand_over_path: Path | None,
+    others: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Make a bundle of what an operator keeps in FOLDER: log, reports, proofs, and its signature over all.
@@ -88,9 +97,10 @@ def export(
         source = open_log_source(str(folder / "log") if log is None else log, stack)
         work = _prepare(kept, root, key, source, now)
         proofs = _prove(work, key)
+        taken = tuple(proof for path in others for proof in _take_proofs(path))
         if hand_over_path is not None:
             _hand_over(work, hand_over_path)
-        _write(out, work.draft, proofs, key)
+        _write(out, work.draft, (*proofs, *taken), key)
     result = judge_file(out, root, now)
     _tell(result, out, folder, len(proofs), as_json=as_json)
 
@@ -103,7 +113,6 @@ def _prepare(
     from vetonet.party.exporting import KeptReports, Secrets, find_openings, read_draft, verify_vouched
 
     reports = KeptReports(kept)
-    note(f"{reports.count:,} reports kept")
     with translated_log(str(kept.root)):
         draft, record = read_draft(kept, reports, source, root)
         name = _find_operator(record.treaties, key, kept.root)
@@ -155,6 +164,16 @@ def _prove(work: _Work, key: SigningKey) -> tuple[bytes, ...]:
     return tuple(sign(proof, key) for proof in proofs)
 
 
+def _take_proofs(path: Path) -> Iterator[bytes]:
+    """Yield the usage proofs in somebody's bundle; whoever judges ours holds them against its reports."""
+    from vetonet.compliance.parts import PartKind, PartReader
+
+    with refuse_no_bundle(path):
+        for part in PartReader(iter_bundle_file(path)):
+            if part.kind is PartKind.PROOF:
+                yield part.content
+
+
 @contextmanager
 def _refused() -> Iterator[None]:
     """Within, what cannot be proven ends with 1: that is an answer."""
@@ -199,6 +218,7 @@ def _tell(result: ComplianceResult, out: Path, folder: Path, proofs: int, *, as_
         return
     reasons = ", ".join(sorted({problem.reason for problem in result.problems}))
     print_line(f"{result.verdict.value}{f': {reasons}' if reasons else ''}")
-    print_line(f"bundle {out}: {result.report_count:,} reports, {proofs} proofs, signed by {result.exporter}")
+    count = f"{result.report_count:,} reports, {proofs} proof{'' if proofs == 1 else 's'}"
+    print_line(f"bundle {out}: {count}, signed by {result.exporter}")
     root = folder / "trust-root.json"
     print_line(f"anybody judges it: {spell_command()} verify {out} --trust-root {root}")

@@ -62,6 +62,14 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
                 target="vetonet.cli.consent:consent",
                 summary="Withdraw consent to a licensed run, or give it again.",
             ),
+            "challenge": Entry(
+                target="vetonet.cli.challenge:challenge",
+                summary="Ask an operator for one private field of a run, as a party.",
+            ),
+            "disclose": Entry(
+                target="vetonet.cli.disclose:disclose",
+                summary="Show one private field of a run, as its operator.",
+            ),
             "party": Entry(
                 target="vetonet.cli.party:party",
                 summary="Keep a party's daemon at work: votes, signs, tells.",

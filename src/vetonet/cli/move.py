@@ -101,7 +101,7 @@ def move(*, action: str, subject: str, as_json: bool, **options: Any) -> None:
         lasting_ms=options["lasting_ms"],
         text=options["text"],
     )
-    member, address = _find_member(options)
+    member, address = find_member(options)
     is_insecure = options["insecure_loopback"]
     view = run_async(lambda: _send(member, address, wish, is_insecure=is_insecure))
     closes = format_time(view.matter.statement.closes_ms)
@@ -115,7 +115,7 @@ def move(*, action: str, subject: str, as_json: bool, **options: Any) -> None:
     print_line(f"next, as each party: {spell_command()} vote grant|veto|abstain {view.name} {speaker}")
 
 
-def _find_member(options: dict[str, Any]) -> tuple[Member, str]:
+def find_member(options: dict[str, Any]) -> tuple[Member, str]:
     """Return who moves, and where the coordinator is.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from vetonet.cli.exits import Exit, Failure
-from vetonet.cli.files import read_input, read_text_input
+from vetonet.cli.files import read_text_input
 from vetonet.cli.output import (
     examples,
     format_duration,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from vetonet.crypto.statement import Signed
     from vetonet.party.views import ProposalView
     from vetonet.policy.proposal import Proposal
+    from vetonet.policy.specification import Specification
     from vetonet.policy.treaty import Treaty
 
 MAX_CHIPS: Final = 2**20
@@ -103,7 +104,7 @@ SERIAL_BYTES: Final = 16
 @click.option(
     "--specification",
     type=click.Path(path_type=Path),
-    help="The private specification; only its SHA-256 is sent.",
+    help='A file of private fields: data = "..." (TOML); only a digest of them is sent.',
 )
 @insecure_option
 @json_option
@@ -117,13 +118,15 @@ def propose(
     member = replace(founded, treaty=later[-1]) if later else founded
     chip_model = options.pop("chip_model")
     options["per_device_flop"] = _choose_share(options["per_device_flop"], options.pop("offline_units"))
-    proposal = _draw_up(member, **options)
+    specification = _draw_up_specification(options.pop("specification"), options["parents"])
+    proposal = _draw_up(member, specification_digest=specification.root, **options)
     chip = _choose_chip(proposal.precision, chip_model)
     _warn_if_impossible(proposal, chip, is_named=chip_model is not None)
     known = (founded.treaty, *later)
+    kept = _keep(specification, directory, proposal)
     view, licensed = run_async(lambda: _send(member, server, proposal, known, is_insecure=insecure_loopback))
     limit: dict[str, str | Flop] = {"chip": chip.name, "per_device_flop": _compute_limit(proposal, chip)}
-    _print_view(view, member, licensed, limit=limit, as_json=as_json)
+    _print_view(view, member, licensed, limit=limit, kept=kept, as_json=as_json)
 
 
 def _read_later(paths: tuple[Path, ...]) -> tuple[Signed[Treaty], ...]:
@@ -151,7 +154,7 @@ def _draw_up(
     workload: str,
     owner: str | None,
     parents: tuple[str, ...],
-    specification: Path | None,
+    specification_digest: bytes,
 ) -> Proposal:
     from vetonet.compliance.bundle import DeviceSet
     from vetonet.policy.lease import compute_lease_flop
@@ -179,7 +182,7 @@ def _draw_up(
             closes_ms=closes_ms,
             starts_ms=begins_ms,
             ends_ms=_round_up(begins_ms + duration_ms),
-            specification_digest=_digest_specification(specification),
+            specification_digest=specification_digest,
             lineage=tuple(map(_parse_digest, parents)),
             serial=serial,
         )
@@ -281,8 +284,21 @@ def _parse_digest(text: str) -> bytes:
     return digest
 
 
-def _digest_specification(path: Path | None) -> bytes:
-    return hashlib.sha256(b"" if path is None else read_input(path, "a specification")).digest()
+def _draw_up_specification(path: Path | None, parents: tuple[str, ...]) -> Specification:
+    from vetonet.cli.specification import draw_up_specification
+
+    return draw_up_specification(path, [_parse_digest(parent) for parent in parents])
+
+
+def _keep(specification: Specification, directory: Path, proposal: Proposal) -> Path:
+    """Return where the operator keeps what it may have to show: on the disk before anything is sent."""
+    from vetonet.cli.directory import folder_of
+    from vetonet.cli.specification import write_specification
+    from vetonet.crypto.statement import compute_digest
+    from vetonet.wire.identity import Role
+
+    folder = folder_of(directory, Role.OPERATOR, proposal.operator_id)
+    return write_specification(specification, folder, compute_digest(proposal))
 
 
 def _round_down(time_ms: Milliseconds) -> Milliseconds:
@@ -346,6 +362,7 @@ def _print_view(
     licensed: Mapping[bytes, Proposal],
     *,
     limit: Mapping[str, str | Flop],
+    kept: Path,
     as_json: bool,
 ) -> None:
     from vetonet.cli.proposals import describe_proposal, list_rows
@@ -354,10 +371,12 @@ def _print_view(
     if described["band"] == member.treaty.statement.bands[0].name:
         warn("a run of this size needs no licence under this treaty; the vote is open all the same")
     if as_json:
-        print_json({**described, "leaf_index": view.leaf_index, "phase": view.phase.value, "limit": limit})
+        shown = {"leaf_index": view.leaf_index, "phase": view.phase.value, "limit": limit}
+        print_json({**described, **shown, "specification_file": str(kept)})
         return
     print_line(f"proposed {view.name}, leaf {view.leaf_index} of the log")
     print_table(("", ""), list_rows(described, read_clock()))
     print_line()
+    print_line(f"private, for {member.name} alone, and needed to answer challenges: {kept}")
     voting = f"{spell_command()} vote grant|veto|abstain {view.name} --dir DIR --party ID"
     print_line(f"next, as a party: {voting}")

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from vetonet.attestation.report import UEID_BYTES, ComputeReport
 from vetonet.compliance.parts import MAX_SET_BYTES, PartKind, PartReader, iter_bundle
-from vetonet.crypto.cose import split_sign1
 from vetonet.crypto.merkle import compute_leaf_hash, compute_root
+from vetonet.crypto.statement import Claimed
 from vetonet.encoding.record import Record, bstr, many, member
 from vetonet.errors import EncodingError
 from vetonet.tlog.checkpoint import SignedCheckpoint
@@ -166,7 +166,7 @@ def compute_place(report: bytes) -> Place:
     What is no report stands before all that are.
     """
     try:
-        claims = ComputeReport.from_bytes(split_sign1(report, max_bytes=ComputeReport.MAX_BYTES).payload)
+        claims = Claimed.from_bytes(report, ComputeReport).statement
     except EncodingError:
         return b"", 0, report
     return claims.ueid, claims.counter, report

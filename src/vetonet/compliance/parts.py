@@ -1,8 +1,8 @@
 """The parts of a bundle file, written and read as a stream: nobody holds more of it than one part (VN-10.1).
 
 The file is a CBOR sequence (RFC 8742) of parts ``[kind, bytes]`` in the order of their kinds. The trailer
-with the SHA-256 of all before it tells an accident from a forgery: a file with a wrong one is refused, nobody is
-accused. Every head is in its shortest form, so a bundle has one spelling.
+with the SHA-256 of all before it tells an accident from a forgery: a file with a wrong one is refused, nobody
+is accused. Every head is in its shortest form, so a bundle has one spelling.
 """
 
 from __future__ import annotations

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from vetonet.attestation.report import ENERGY_STEP_J
+from vetonet.attestation.report import (
+    CONFIDENTIAL_ENERGY_STEP_J,
+    CONFIDENTIAL_TRAFFIC_STEP_BYTES,
+    ENERGY_STEP_J,
+)
 from vetonet.attester.interlock import OUTSIDE_BYTES_PER_S
 from vetonet.compliance.case import Case
 from vetonet.compliance.evidence import Chain, Usage, about
@@ -41,7 +45,8 @@ def _judge_energy(usage: Usage) -> Iterator[Problem]:
         return
     duration_ms = claims.window_end_ms - claims.window_start_ms
     ceiling_j = limit_w * duration_ms * ENERGY_SLACK_PERCENT // (100 * MS_PER_S)
-    if claims.energy_j > ceiling_j + ENERGY_STEP_J:
+    step_j = CONFIDENTIAL_ENERGY_STEP_J if claims.is_confidential else ENERGY_STEP_J
+    if claims.energy_j > ceiling_j + step_j:
         what = f"claims {claims.energy_j} J, its power allows {ceiling_j} J"
         yield about(usage, "implausible-energy", what)
     peak = usage.device.find_peak(claims.precision)
@@ -56,6 +61,7 @@ def _judge_traffic(usage: Usage) -> Iterator[Problem]:
     """The interlock lets no more out than its rate, so who tells of more has none (VN-17.12)."""
     claims = usage.claims
     ceiling = OUTSIDE_BYTES_PER_S * (claims.window_end_ms - claims.window_start_ms) // MS_PER_S
-    if claims.out_of_set_bytes > ceiling:
+    step_bytes = CONFIDENTIAL_TRAFFIC_STEP_BYTES if claims.is_confidential else 0
+    if claims.out_of_set_bytes > ceiling + step_bytes:
         detail = f"claims {claims.out_of_set_bytes} bytes outside its set, its links allow {ceiling}"
         yield about(usage, "impossible-traffic", detail)

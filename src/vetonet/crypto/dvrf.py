@@ -148,7 +148,14 @@ def verify_partial(asked: BeaconInput, partial: PartialEvaluation, package: Publ
         InvalidSignatureError: the proof does not hold; ``culprits`` names the participant.
     """
     _require_group(asked, package)
-    key, point = package.compute_verifying_share(partial.identifier), asked.compute_point()
+    _verify_at(asked, asked.compute_point(), partial, package)
+
+
+def _verify_at(
+    asked: BeaconInput, point: Element, partial: PartialEvaluation, package: PublicKeyPackage
+) -> None:
+    """Hold the same, where the input's point is at hand."""
+    key = package.compute_verifying_share(partial.identifier)
     try:
         commitments = (
             _combine(partial.response, None, partial.challenge, key),
@@ -191,10 +198,10 @@ def combine_partials(
 def _require_good(
     asked: BeaconInput, partials: tuple[PartialEvaluation, ...], package: PublicKeyPackage
 ) -> None:
-    culprits: list[str] = []
+    culprits, point = list[str](), asked.compute_point()
     for partial in partials:
         try:
-            verify_partial(asked, partial, package)
+            _verify_at(asked, point, partial, package)
         except InvalidSignatureError as error:
             culprits += error.culprits
     if culprits:

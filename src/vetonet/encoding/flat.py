@@ -103,7 +103,8 @@ class FlatLayout:
         expression: one group for each member, which takes part where the member is there.
         heads: the head of the map, by how many members are absent.
         optional: which groups belong to the members that may be.
-        reads: the setter of each member, and what turns its part into the value.
+        reads: the setter of each member, and what turns its part into the value; a member that is left out
+            has no part.
     """
 
     expression: re.Pattern[bytes]
@@ -111,7 +112,7 @@ class FlatLayout:
     optional: Sequence[int]
     reads: Sequence[tuple[Put, Read | None]]
 
-    def split(self, data: bytes) -> Sequence[bytes] | None:
+    def split(self, data: bytes) -> Sequence[bytes | None] | None:
         """Return the part of each member, None for one left out; or only None for no such record."""
         match = self.expression.fullmatch(data)
         if match is None:
@@ -131,20 +132,13 @@ def compile_layout(members: Sequence[FlatMember]) -> FlatLayout:
         expression=re.compile(expression, re.DOTALL),
         heads=heads,
         optional=optional,
-        reads=tuple((member.put, _reading(member)) for member in members),
+        reads=tuple((member.put, member.spelling.read) for member in members),
     )
 
 
 def _express(member: FlatMember) -> bytes:
     entry = re.escape(cbor.to_bytes(member.label)) + member.spelling.expression
     return b"(?:" + entry + b")?" if member.optional else entry
-
-
-def _reading(member: FlatMember) -> Read | None:
-    read = member.spelling.read
-    if read is None or not member.optional:
-        return read
-    return lambda part: None if part is None else read(part)
 
 
 def spell_natural(maximum: int) -> Spelling:

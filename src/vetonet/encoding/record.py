@@ -167,7 +167,7 @@ def read_flat(cls: type[R], data: bytes) -> R | None:
     try:
         # What the generated __init__ does, without naming every field anew.
         for (put, read), part in zip(layout.reads, parts, strict=True):
-            put(blank, part if read is None else read(part))
+            put(blank, part if read is None or part is None else read(part))
         blank.__post_init__()
     except (EncodingError, ValueError):  # the general way refuses it too, and its message names the field
         return None

@@ -113,11 +113,6 @@ class KeptReports:
             self.ends.count(claims)
             yield _Place(ueid=claims.ueid, counter=claims.counter, path=path, start=start, end=end)
 
-    @property
-    def count(self) -> int:
-        """How many reports are kept, some perhaps twice."""
-        return len(self._places)
-
     def iter_reports(self) -> Iterator[bytes]:
         """Yield the reports in the order of a bundle, each once.
 
@@ -382,8 +377,7 @@ def read_draft(
     """
     note = source.read_checkpoint()
     size, root_hash = _read_size(note)
-    earlier = {_read_size(kept)[0]: kept for kept in folder.read_checkpoints()}
-    checkpoints = (*(earlier[place] for place in sorted(earlier) if place < size), note)
+    checkpoints = sort_checkpoints(folder.read_checkpoints(), note)
 
     def iter_leaves() -> Iterator[bytes]:
         return TileReader(source.fetch).entries(0, size, size, root_hash=root_hash)
@@ -401,6 +395,17 @@ def read_draft(
         iter_reports=reports.iter_reports,
     )
     return draft, log.conclude()
+
+
+def sort_checkpoints(earlier: Iterable[bytes], newest: bytes) -> tuple[bytes, ...]:
+    """Return checkpoints by rising size, of two of one size one, and after them the newest.
+
+    Raises:
+        EncodingError: one is no checkpoint.
+    """
+    found = {_read_size(note)[0]: note for note in sorted(earlier)}
+    size, _ = _read_size(newest)
+    return (*(found[place] for place in sorted(found) if place < size), newest)
 
 
 def _read_size(note: bytes) -> tuple[int, bytes]:

@@ -15,6 +15,7 @@ from vetonet.party.treaty_quorums import QuorumReading, read_word
 from vetonet.policy.action import ActionClass
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.plan import (
+    OWNER_KEY,
     Fault,
     Operators,
     PlanError,
@@ -45,8 +46,6 @@ KEYS: Final = (
 )
 REQUIRED_TIMES: Final = ("window", "signing", "report-interval", "report-grace", "lease")
 OPTIONAL_TIMES: Final = ("suspension", "refresh")
-
-OWNER_KEY: Final = "beneficial-owner"
 
 _NO_TIME: Final = "0s"
 

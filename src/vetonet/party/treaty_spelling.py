@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from vetonet.party.treaty_file import OWNER_KEY
 from vetonet.party.treaty_quorums import EVERYBODY, add_key_vetoes, make_own_key
 from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, Expression, Threshold
-from vetonet.policy.plan import TreatyPlan, spell_maker
+from vetonet.policy.plan import OWNER_KEY, TreatyPlan, spell_maker
 from vetonet.policy.quorum import Quorum, Recusal
 from vetonet.units import Flop, spell_duration
 

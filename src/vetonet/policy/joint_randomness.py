@@ -15,9 +15,10 @@ from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, bstr, member, tstr, uint
 from vetonet.policy.proposal import require_own_name, verify_treaty_reference
 from vetonet.policy.treaty import Treaty
-from vetonet.units import MAX_TIME_MS
+from vetonet.units import MAX_TIME_MS, MS_PER_HOUR
 
 CONTRIBUTION_BYTES: Final = 32
+MAX_PHASE_MS: Final = 7 * 24 * MS_PER_HOUR
 
 _COMMITMENT: Final = b"vetonet randomness commitment 1\n"
 _SET: Final = b"vetonet randomness commitments 1\n"
@@ -31,6 +32,7 @@ class RandomnessRound(Statement):
     Attributes:
         opener: the party; the signature must be its own.
         subject_digest: what the draw is for, such as a spot check's challenge.
+        stated_ms: when the party says so.
         commits_end_ms: until when parties should commit.
         reveals_end_ms: until when they should show what they committed to.
         serial: makes two otherwise equal rounds different.
@@ -42,15 +44,16 @@ class RandomnessRound(Statement):
     epoch: int = member(2, uint(2**32))
     opener: str = member(3, tstr(64))
     subject_digest: bytes = member(4, DIGEST)
-    commits_end_ms: int = member(5, uint(MAX_TIME_MS))
-    reveals_end_ms: int = member(6, uint(MAX_TIME_MS))
-    serial: bytes = member(7, bstr(16))
+    stated_ms: int = member(5, uint(MAX_TIME_MS))
+    commits_end_ms: int = member(6, uint(MAX_TIME_MS))
+    reveals_end_ms: int = member(7, uint(MAX_TIME_MS))
+    serial: bytes = member(8, bstr(16))
 
     def __post_init__(self) -> None:
-        """Refuse a round that is over before anybody could show anything (VN-19.9)."""
-        if self.commits_end_ms >= self.reveals_end_ms:
-            got = f"{self.commits_end_ms}, {self.reveals_end_ms}"
-            raise ValueError(f"expected commitments to end before reveals do, got {got}")
+        """Refuse a round without time, or with so much that it keeps its subject for ever (VN-19.9)."""
+        times = (self.commits_end_ms - self.stated_ms, self.reveals_end_ms - self.commits_end_ms)
+        if not all(0 < time <= MAX_PHASE_MS for time in times):
+            raise ValueError(f"expected 1 to {MAX_PHASE_MS} ms to commit and to show, got {times} ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ MAX_OWNER: Final = 128
 
 PARTIES: Final = "parties"
 MAKERS: Final = "makers"
+OWNER_KEY: Final = "beneficial-owner"
 NAME_RULE: Final = (
     "a name of up to 64 letters, digits, dots, dashes and underscores, with a letter or digit first"
 )
@@ -290,7 +291,9 @@ def find_owner_faults(
             yield Fault(where=("operator",), reason=reason)
     for operator, owner in beneficial_owners:
         if not 1 <= len(owner) <= MAX_OWNER or not owner.isprintable():
-            where = ("operator", known.index(operator)) if operator in known else ("operator",)
+            where: Where = (
+                ("operator", known.index(operator), OWNER_KEY) if operator in known else ("operator",)
+            )
             reason = f"expected a printable beneficial owner of 1 to {MAX_OWNER} characters"
             yield Fault(where=where, reason=reason)
 

@@ -25,8 +25,10 @@ from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_TIME_MS, Rng
 
 MAX_SEGMENTS: Final = 2**32
+MAX_PARTS: Final = 4096
 MAX_SAMPLES: Final = 4096
-PARTS: Final = 10**9
+WHOLE_WAY: Final = 10**9
+"""The way of a segment, in the parts in which distances are told."""
 
 _STATE: Final = b"vetonet transcript state 1\n"
 _BATCH: Final = b"vetonet transcript batch 1\n"
@@ -61,7 +63,7 @@ class TranscriptCommitment(Statement):
     epoch: int = member(2, uint(2**32))
     operator_id: str = member(3, tstr(64))
     licence_id: int = member(4, uint(MAX_LEAF_INDEX))
-    number: int = member(5, uint(2**31))
+    number: int = member(5, uint(MAX_PARTS))
     segment_count: int = member(6, uint(MAX_SEGMENTS))
     root: bytes = member(7, DIGEST)
 
@@ -207,8 +209,8 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         """Refuse what would let a segment pass that did nothing, or something else entirely."""
-        if not 0 <= self.max_parts < PARTS:
-            raise ValueError(f"expected a tolerance from 0 to below {PARTS} parts per billion")
+        if not 0 <= self.max_parts < WHOLE_WAY:
+            raise ValueError(f"expected a tolerance from 0 to below {WHOLE_WAY} parts per billion")
 
 
 def open_transcript(data: bytes, treaty: Signed[Treaty]) -> Signed[TranscriptCommitment]:

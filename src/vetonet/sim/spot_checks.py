@@ -16,7 +16,7 @@ from typing import Final
 from vetonet.errors import VerificationError
 from vetonet.policy.joint_randomness import compute_joint_output
 from vetonet.policy.transcript import (
-    PARTS,
+    WHOLE_WAY,
     Replay,
     TranscriptCommitment,
     build_segment_tree,
@@ -156,7 +156,7 @@ def measure_detection(
 def measure_distances(trace: Trace, replay: Replay) -> tuple[float, ...]:
     """Return how far each segment is from what computing it again gives, as a share of its way."""
     ends = zip(trace.states, trace.states[1:], trace.batches, strict=False)
-    return tuple(measure_distance(start, end, replay(start, batch)) / PARTS for start, end, batch in ends)
+    return tuple(measure_distance(start, end, replay(start, batch)) / WHOLE_WAY for start, end, batch in ends)
 
 
 def _draw(rng: Rng) -> bytes:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vetonet.errors import EncodingError
-from vetonet.policy.transcript import PARTS, Replay, Tolerance
+from vetonet.policy.transcript import WHOLE_WAY, Replay, Tolerance
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Numbers: TypeAlias = npt.NDArray[Any]
@@ -191,12 +191,12 @@ def measure_distance(start: bytes, claimed: bytes, computed: bytes) -> int:
     try:
         told = _read_state(claimed).astype(np.float64)
     except EncodingError:
-        return PARTS
+        return WHOLE_WAY
     apart, way = float(np.linalg.norm(told - target)), float(np.linalg.norm(target - origin))
     if apart == 0:
         return 0
     share = apart / way if way else 1.0
-    return PARTS if not np.isfinite(share) else min(PARTS, int(np.ceil(share * PARTS)))
+    return WHOLE_WAY if not np.isfinite(share) else min(WHOLE_WAY, int(np.ceil(share * WHOLE_WAY)))
 
 
 def count_hidden_bits(start: bytes, end: bytes, tolerance: Tolerance) -> float:
@@ -207,7 +207,7 @@ def count_hidden_bits(start: bytes, end: bytes, tolerance: Tolerance) -> float:
     """
     origin, target = _read_state(start), _read_state(end)
     way = float(np.linalg.norm((target - origin).astype(np.float64)))
-    each = tolerance.max_parts / PARTS * way / np.sqrt(target.size)
+    each = tolerance.max_parts / WHOLE_WAY * way / np.sqrt(target.size)
     return float(np.sum(np.log2(1 + 2 * each / np.spacing(np.abs(target)).astype(np.float64))))
 
 

@@ -314,24 +314,21 @@ class Inspections:
 
 
 def verify_arrival(data: bytes, now: Milliseconds) -> None:
-    """Hold that a challenge is dated as of now, and that a round has time, as whoever logs it sees (VN-19.3).
+    """Hold that a challenge or a round is dated as of now, as whoever logs it sees it (VN-19.3, VN-19.9).
 
     Raises:
         EncodingError: not a statement about inspections.
         ExpiredError: it is not.
     """
     kind = read_kind(data)
-    if kind == RandomnessRound.TYPE:
-        opened = read_unverified(data, RandomnessRound)
-        if opened.commits_end_ms <= now:
-            msg = f"a round that came at {now}, to which nobody can commit any more"
-            raise ExpiredError(msg, culprit=opened.opener, clause="VN-19.9")
-    asking = _ASKING.get(kind)
-    if asking is not None:
-        asked = read_unverified(data, asking)
-        if abs(asked.stated_ms - now) > MAX_SKEW_MS:
-            msg = f"a challenge dated {asked.stated_ms} that came at {now}"
-            raise ExpiredError(msg, culprit=asked.challenger, clause="VN-19.3")
+    dated = _DATED.get(kind)
+    if dated is None:
+        return
+    stated_ms = read_unverified(data, dated).stated_ms
+    if abs(stated_ms - now) > MAX_SKEW_MS:
+        clause = "VN-19.9" if dated is RandomnessRound else "VN-19.3"
+        msg = f"a {kind} dated {stated_ms} that came at {now}"
+        raise ExpiredError(msg, culprit=find_submitter(data)[1], clause=clause)
 
 
 def find_submitter(data: bytes) -> tuple[bool, str]:
@@ -437,9 +434,10 @@ INSPECTION_RULES: Final[Mapping[str, Rule]] = {
 
 INSPECTION_KINDS: Final = frozenset(INSPECTION_RULES)
 
-_ASKING: Final[Mapping[str, type[Challenge]]] = {
+_DATED: Final[Mapping[str, type[Challenge | RandomnessRound]]] = {
     DisclosureChallenge.TYPE: DisclosureChallenge,
     SegmentChallenge.TYPE: SegmentChallenge,
+    RandomnessRound.TYPE: RandomnessRound,
 }
 
 _SUBMITTERS: Final[Mapping[str, tuple[type[Statement], str]]] = {

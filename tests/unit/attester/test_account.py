@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import cache
@@ -218,6 +219,20 @@ def test_the_same_request_again_gives_the_same_bytes() -> None:
     assert first == second
 
 
+@pytest.mark.parametrize("licence_id", [None, 0, 3, 2**53])
+def test_the_blinding_is_what_the_protocol_says(licence_id: int | None) -> None:
+    """VN-17.18, computed here from its words alone."""
+    order = int("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16)
+    account = bytes(9) if licence_id is None else b"\x01" + licence_id.to_bytes(8, "big")
+    context = b"vetonet account 1\n" + CHIP.ueid + (5).to_bytes(8, "big") + account + (7).to_bytes(8, "big")
+    message = b"vetonet/pedersen/blinding/v1" + (76).to_bytes(8, "big") + context
+    drawn = int.from_bytes(hmac.digest(CHIP.secret, message, "sha512"), "big")
+    told = open_account(
+        Account(licence_id=licence_id, flop=8 * UNIT_FLOP - 1), secret=CHIP.secret, ueid=CHIP.ueid, counter=5
+    )
+    assert int.from_bytes(told.opening.blinding, "big") == 1 + drawn % (order - 1)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -278,7 +293,7 @@ def test_reports_of_unlike_work_differ_in_their_commitment_alone_and_are_as_long
 @pytest.mark.parametrize("tokens", [0, 1, 10**9])
 def test_tokens_are_hidden_too(tokens: int) -> None:
     """VN-17.10: times the size of the model they are FLOP."""
-    serving = {"workload": WorkloadClass.INFERENCE}
+    serving: dict[str, Any] = {"workload": WorkloadClass.INFERENCE}
     sizes = [len(report(work(CHIP, tokens=count, **serving))[1].data) for count in (0, tokens)]
     assert sizes[0] == sizes[1]
 

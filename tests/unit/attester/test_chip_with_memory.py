@@ -10,6 +10,7 @@ from support.fleet import make_fleet, tell
 from support.world import NOW_MS
 from vetonet.attestation.registry import Registry
 from vetonet.attestation.report import open_report
+from vetonet.attester.account import OpeningTold
 from vetonet.attester.chip import Chip, keep_first
 from vetonet.attester.secure_element import SEED_BYTES
 from vetonet.attester.state import (
@@ -22,6 +23,7 @@ from vetonet.attester.state import (
     ReportSigned,
 )
 from vetonet.errors import StorageError, UnexpectedEventError
+from vetonet.policy.totals import Totals
 from vetonet.storage.chip_store import ChipStore
 from vetonet.storage.flash import FlashMemory
 from vetonet.units import MS_PER_HOUR
@@ -77,6 +79,18 @@ def test_a_report_that_may_not_have_left_is_handed_out_again_with_the_same_bytes
     assert isinstance(effects[-1], AliasEndorsed)
     _, again = start(flash, 3, NOW_MS + 1)
     assert again[:-1] == report
+
+
+def test_what_opens_a_report_is_handed_out_again_with_it() -> None:
+    """VN-17.15: an operator that lacks one opening cannot prove any total of which it is a part."""
+    hiding = make_fleet(totals=Totals.CONFIDENTIAL).chips[0]
+    flash = make(replace(hiding, phase=Phase.OFF, alias_key=None, boot_count=0))
+    chip, _ = start(flash)
+    effects = chip.step(IntervalEnded(), NOW_MS + 1)
+    assert [type(effect) for effect in effects] == [OpeningTold, ReportSigned]
+    for number in (2, 3):
+        _, again = start(flash, number, NOW_MS + 1)
+        assert again[:-1] == effects
 
 
 def test_a_report_whose_receiver_came_back_is_not_handed_out_again() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.chip_evidence import (
+    ALIAS,
     CHALLENGE,
     DEVICE,
     OTHER_ROOT,
@@ -17,11 +18,13 @@ from support.chip_evidence import (
     certify,
     endorse,
     issue_pinned,
+    make_claims,
     make_evidence,
     make_reference,
     report,
 )
 from support.firmware import PATCHED, UNKNOWN
+from support.hiding import hide
 from support.psa_tokens import OTHER_KEY, make_template, make_token
 from support.revocations import make_list
 from support.world import NOW_MS
@@ -80,6 +83,18 @@ def test_json_has_the_shape_of_an_ear(tmp_path: Path, capsys: pytest.CaptureFixt
     assert list(found) == ["status", "trust_vector", "reasons"]
     assert found["status"] == "affirming"
     assert found["trust_vector"]["instance-identity"] == 2
+
+
+def test_evidence_that_hides_its_counters_is_appraised_and_nothing_is_said_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # VN-17.10
+    hidden = make_evidence(report=sign(hide(make_claims()), ALIAS)).to_bytes()
+    code, out, _ = appraise(capsys, lay_out(tmp_path, evidence=hidden), "--json")
+    found: dict[str, Any] = json.loads(out)
+    assert (code, found["status"], found["trust_vector"]["sourced-data"]) == (0, "affirming", 0)
+    (entry,) = [reason for reason in found["reasons"] if reason["reason"] == "counters-hidden"]
+    assert "commits to what it counted" in entry["detail"]
 
 
 CONTRAINDICATED: dict[str, tuple[dict[str, bytes], str]] = {

@@ -42,8 +42,9 @@ def test_a_run_in_order_is_proven_claim_by_claim(compliant: Ended) -> None:
 def test_it_says_by_whom(compliant: Ended) -> None:
     text = " ".join(compliant.out.split())
     assert "signed by all of its 3 parties: p1, p2, p3" in text
-    assert "3 of its 3 witnesses vouch for just these entries, where 2 must" in text
-    assert "granted by p1, p2, and signed jointly: it takes the grants of at least 2 of the 3 parties" in text
+    assert "3 of its 3 witnesses vouch for just these entries, where 2 must: those of p1, p2, p3" in text
+    assert "To license a run: it takes the grants of at least 2 of the 3 parties" in text
+    assert "granted by p1, p2, and signed by enough of them together" in text
     assert "2 chips of op1, registered with the signatures of op1 and of the maker maker" in text
     assert "6e18 FLOP in all on 2 chips" in text
 

@@ -57,6 +57,32 @@ def test_a_founded_treaty_says_what_was_asked_for(
     assert [shown[f"{name}_ms"] for name in times] == expected
 
 
+def test_a_treaty_with_confidential_totals_says_so_and_who_stands_behind_its_operators(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # VN-3.6
+    options = ("--parties", "2", "--operator", "lab:P1", "--operator", "mill", "--owner", "mill:Owner One")
+    assert new(tmp_path / "out", *options, "--minority", "--min-grants", "1", "--totals", "confidential") == 0
+    said = capsys.readouterr().out
+    assert "totals: confidential" in said
+    assert "operator; behind it Owner One" in said
+    terms = read_treaty(tmp_path / "out").statement
+    assert terms.is_confidential
+    assert [operator.beneficial_owner for operator in terms.operators] == [None, "Owner One"]
+    assert main.run(("treaty", "show", str(tmp_path / "out"), "--json")) == Exit.OK
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["totals"] == "confidential"
+    assert [operator["beneficial_owner"] for operator in shown["operators"]] == [None, "Owner One"]
+
+
+def test_a_treaty_that_leaves_totals_out_has_open_ones(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(("treaty", "show", str(directory))) == Exit.OK
+    assert "totals: open: reports say how much was computed" in capsys.readouterr().out
+    assert read_treaty(directory).statement.totals is None
+
+
 def test_a_treaty_is_shown_in_words(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(("treaty", "show", str(directory / "treaty.cbor"))) == Exit.OK
     shown = capsys.readouterr().out
@@ -136,6 +162,11 @@ def test_two_treaties_without_a_seed_differ(tmp_path: Path, capsys: pytest.Captu
         (("--parties", "3", "--operator", "P1"), "expected a name that nobody else has"),
         (("--parties", "3", "--operator", "lab:P9"), "P9"),
         (("--parties", "3", "--operator", ":"), "NAME:PARTY"),
+        (("--parties", "3", "--owner", "op1"), "--owner: expected NAME:OWNER"),
+        (("--parties", "3", "--owner", "op1:"), "--owner: expected NAME:OWNER"),
+        (("--parties", "3", "--owner", "op9:X"), "the treaty has no operator op9; it has op1"),
+        (("--parties", "3", "--owner", "op1:X", "--owner", "op1:Y"), "--owner: expected each named once"),
+        (("--parties", "3", "--totals", "hidden"), "confidential"),
         (("--parties", "3", "--forbidden-flop", "1e20"), "rise"),
         (("--party", "../evil"), "a name of up to 64"),
         (("--parties", "65"), "at most 64, got 65; for more, generating"),

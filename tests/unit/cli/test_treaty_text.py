@@ -17,6 +17,7 @@ from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, AnyOf, Threshold
 from vetonet.policy.plan import TreatyPlan
 from vetonet.policy.quorum import Denominator, Quorum, Recusal, VetoShare
+from vetonet.policy.totals import Totals
 
 
 def plan_of(name: str, *changes: tuple[str, str]) -> TreatyPlan:
@@ -25,6 +26,20 @@ def plan_of(name: str, *changes: tuple[str, str]) -> TreatyPlan:
         assert old in text
         text = text.replace(old, new)
     return read_treaty_text(text)
+
+
+def test_a_difference_of_totals_and_owners_is_said() -> None:
+    plan = plan_of("miri")
+    operator = plan.operators[0][0]
+    owned = replace(plan, totals=Totals.CONFIDENTIAL, beneficial_owners=((operator, "Owner One"),))
+    assert diff_plans(plan, owned) == [
+        f"behind {operator}: was nobody else; is Owner One",
+        "totals: was open; is confidential",
+    ]
+    assert diff_plans(plan, replace(plan, totals=Totals.OPEN)) == []
+    described = describe_plan(owned)
+    assert described["totals"] == "confidential"
+    assert described["operators"][0]["beneficial_owner"] == "Owner One"
 
 
 @pytest.mark.parametrize("name", list_presets())

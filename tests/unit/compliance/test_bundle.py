@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import pytest
 
 from support.bundles import make_compliant_scene
 from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
-from vetonet.compliance.parts import MAGIC, PartKind
+from vetonet.compliance.parts import (
+    MAGIC,
+    MAX_BYTES,
+    MAX_PARTS,
+    PartKind,
+    PartReader,
+    iter_bundle,
+    spell_part,
+)
 from vetonet.compliance.trust_root import TrustRoot
 from vetonet.encoding import cbor
 from vetonet.errors import ConfigError, EncodingError
@@ -86,6 +95,75 @@ def test_every_truncation_is_refused() -> None:
 def test_parts_are_put_into_order_and_doubles_dropped() -> None:
     bundle = assemble_bundle([b"t"], b"c", [], [b"b", b"a", b"b"])
     assert bundle.reports == (b"a", b"b")
+
+
+def test_a_bundle_of_version_1_is_refused_with_what_to_do() -> None:
+    """VN-10.1."""
+    old = spell((0, b"vetonet bundle 1"), *GOOD[1:])
+    with pytest.raises(
+        EncodingError, match="version 1, which is not read any more: export it anew"
+    ) as caught:
+        Bundle.from_bytes(old)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PartKind if kind is not PartKind.HEADER])
+def test_a_part_that_is_too_large_is_refused_before_it_is_read(kind: PartKind) -> None:
+    """VN-10.1: no file makes its reader hold more."""
+    head = spell_part(PartKind.HEADER, MAGIC) + bytes([0x82, kind, 0x5A])
+    size = max(MAX_BYTES[kind] + 1, 65_536)
+    with pytest.raises(EncodingError, match=f"the {kind.name} part at byte 19 is too large"):
+        list(PartReader([head + size.to_bytes(4, "big")]))
+
+
+def test_too_many_parts_of_those_that_are_kept_are_refused() -> None:
+    """VN-10.1."""
+    heads = [(PartKind.CHECKPOINT, b"c")] * (MAX_PARTS[PartKind.CHECKPOINT] + 1)
+    with pytest.raises(EncodingError, match="a CHECKPOINT part, number 4097"):
+        list(PartReader(iter_bundle([(PartKind.LEAF, b"treaty"), *heads])))
+
+
+def test_the_writer_writes_nothing_that_the_reader_refuses() -> None:
+    for parts in (
+        [(PartKind.LEAF, bytes(MAX_BYTES[PartKind.LEAF] + 1))],
+        [(PartKind.CHECKPOINT, b"c"), (PartKind.LEAF, b"t")],
+        [(PartKind.TRAILER, bytes(32))],
+    ):
+        with pytest.raises(EncodingError):
+            list(iter_bundle(parts))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
+def test_chunks_of_any_size_spell_the_same_bundle(size: int) -> None:
+    bundle = make_compliant_scene().bundle()
+    data = bundle.to_bytes()
+    chunks = (data[start : start + size] for start in range(0, len(data), size))
+    assert Bundle.from_bytes(chunks) == bundle
+
+
+def test_a_reader_knows_the_digest_of_what_it_read() -> None:
+    data = make_compliant_scene().bundle().to_bytes()
+    reader = PartReader([data[:99], data[99:]])
+    assert reader.digest == b""
+    list(reader)
+    assert reader.digest == hashlib.sha256(data).digest()
+
+
+def test_no_chunk_beyond_the_refused_part_is_taken() -> None:
+    def chunks() -> Iterator[bytes]:
+        yield spell_part(PartKind.HEADER, MAGIC) + b"\xff" * 64
+        pytest.fail("read on after what was refused")
+
+    with pytest.raises(EncodingError, match="no part at byte 19"):
+        list(PartReader(chunks()))
+
+
+def test_earlier_checkpoints_are_put_into_order_one_of_each_size() -> None:
+    scene = make_compliant_scene()
+    heads = [scene.sign_head(size) for size in (5, 2, scene.log.tree_size)]
+    late = scene.sign_head(2, timestamp_s=1)
+    bundle = scene.bundle(earlier=[*heads, late])
+    assert bundle.checkpoints == (min(heads[1], late), heads[0], scene.sign_head())
 
 
 def test_a_bundle_without_leaves_cannot_be_made() -> None:

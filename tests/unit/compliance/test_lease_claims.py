@@ -17,6 +17,7 @@ from vetonet.compliance.freshness import judge_freshness
 from vetonet.compliance.public_record import read_public_record
 from vetonet.compliance.result import ComplianceResult, Verdict
 from vetonet.crypto.statement import Signed
+from vetonet.errors import Problem
 from vetonet.units import MS_PER_HOUR
 
 HOURLY: Final = MS_PER_HOUR * 4 // 3
@@ -112,6 +113,11 @@ def test_more_in_one_lease_than_that_allows_is_a_violation_though_the_share_is_k
     assert reasons(scene.judge()) == expected
 
 
+def refuse(problem: Problem) -> None:
+    """Nothing is wrong with these bytes."""
+    pytest.fail(str(problem))
+
+
 def test_a_report_answers_the_challenge_of_a_treaty_that_the_log_puts_in_force_and_of_no_other() -> None:
     """VN-9.2, VN-12.7: a chip that took the next treaty asks itself under that."""
     scene, successor = make_scene(windows=1), bytes([1]) * 32
@@ -125,7 +131,7 @@ def test_a_report_answers_the_challenge_of_a_treaty_that_the_log_puts_in_force_a
     record = read_public_record(scene.bundle(), scene.trust_root)
     widened = replace(record, treaty_digests=record.treaty_digests | {successor})
     case = Case.of(widened, {}, scene.judged_ms)
-    group = next(iter_groups(scene.bundle().reports, pytest.fail))
+    group = next(iter_groups(scene.bundle().reports, refuse))
     opened = [report for report in authenticate(group, record.registry.aliases) if isinstance(report, Signed)]
     chain, strays = measure(opened, record, lambda *_: None)
     assert chain is not None

@@ -103,7 +103,8 @@ def test_the_statuses_are_those_of_the_draft() -> None:
 
 
 def test_no_flipped_byte_is_read(token: bytes) -> None:
-    for place in range(len(token)):
+    edges = (*range(200), *range(len(token) - 80, len(token)))
+    for place in sorted({*edges, *range(0, len(token), 23)}):
         flipped = token[:place] + bytes([token[place] ^ 1]) + token[place + 1 :]
         with pytest.raises(VetonetError):
             open_result(flipped, KEY.public_key)

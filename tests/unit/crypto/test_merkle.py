@@ -188,3 +188,13 @@ def test_a_proof_value_that_can_prove_nothing_is_refused() -> None:
         merkle.ConsistencyProof(old_size=0, new_size=1, hashes=())
     with pytest.raises(ProofError, match="not a hash"):
         merkle.ConsistencyProof(old_size=1, new_size=2, hashes=(b"short",))
+
+
+def test_an_edge_has_the_root_of_its_tree_at_every_size() -> None:
+    edge, tree = merkle.MerkleEdge(), merkle.Tree()
+    assert edge.root_hash == merkle.EMPTY_ROOT_HASH
+    for number in range(70):
+        leaf_hash = merkle.compute_leaf_hash(bytes([number]))
+        edge.append(leaf_hash)
+        tree.append(leaf_hash)
+        assert (edge.size, edge.root_hash) == (tree.size, tree.root_hash())

@@ -14,6 +14,7 @@ from vetonet.party.treaty_spelling import write_treaty_text
 from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, AnyOf, Threshold
 from vetonet.policy.quorum import Denominator, Quorum, Recusal, VetoShare
+from vetonet.policy.totals import Totals
 
 HEAD = """\
 name = "Trial"
@@ -74,6 +75,35 @@ def test_a_small_treaty_is_read() -> None:
     )
     assert plan.times["report-interval"] == 90 * 60_000
     assert plan.times["report-grace"] == plan.times["refresh"] == plan.times["suspension"] == 0
+
+
+def test_totals_and_owners_are_read_and_left_out() -> None:
+    """VN-3.6."""
+    assert (read_treaty_text(TEXT).totals, read_treaty_text(TEXT).beneficial_owners) == (None, ())
+    text = TEXT.replace("[groups]", 'totals = "confidential"\n[groups]')
+    plan = read_treaty_text(text.replace('id = "op1"', 'id = "op1"\nbeneficial-owner = "Owner \\"One\\""'))
+    assert plan.totals is Totals.CONFIDENTIAL
+    assert plan.beneficial_owners == (("op1", 'Owner "One"'),)
+    assert read_treaty_text(write_treaty_text(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("[groups]", 'totals = "hidden"\n[groups]', "unknown totals 'hidden'"),
+        ("[groups]", "totals = true\n[groups]", "expected totals as a text in quotes, got true"),
+        ('id = "op1"', 'id = "op1"\nbeneficial-owner = 7', "as a text in quotes, got 7"),
+        ('id = "op1"', 'id = "op1"\nbeneficial-owner = ""', "owner of 1 to 128 characters"),
+        ('id = "op1"', 'id = "op1"\nowner = "X"', "unknown key 'owner'"),
+    ],
+)
+def test_totals_and_owners_that_no_treaty_has_are_a_mistake_on_their_line(
+    old: str, new: str, reason: str
+) -> None:
+    text = TEXT.replace(old, new, 1)
+    (found,) = list_mistakes(text)
+    assert reason in found.reason
+    assert text.splitlines()[found.line - 1] in new.splitlines()
 
 
 def test_a_lease_of_half_a_second_is_a_mistake_on_its_line() -> None:

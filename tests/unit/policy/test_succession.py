@@ -18,6 +18,7 @@ from vetonet.policy.action import ActionClass
 from vetonet.policy.expression import AllOf, AnyOf, Threshold
 from vetonet.policy.quorum import Denominator, Quorum, Recusal, VetoShare
 from vetonet.policy.succession import verify_succession
+from vetonet.policy.totals import Totals
 from vetonet.policy.treaty import ActionRule, Operator, Party, Treaty
 
 NAMES = ("p1", "p2", "p3", "p4", "p5")
@@ -184,11 +185,21 @@ def test_another_log_or_other_witnesses_are_refused(
         {"endorsers": ()},
         {"operators": NEXT.operators[:1]},
         {"operators": (Operator(operator_id="op1", key=FRESH), *NEXT.operators[1:])},
+        {"operators": (replace(NEXT.operators[0], beneficial_owner="Owner"), *NEXT.operators[1:])},
+        {"totals": Totals.OPEN},
+        {"totals": Totals.CONFIDENTIAL},
     ],
 )
 def test_a_change_of_the_roster_that_changes_a_rule_is_refused(changes: dict[str, Any]) -> None:
     # VN-16.3
     assert next(iter(changes)) in refuse("VN-16.3", replace(NEXT, **changes))
+
+
+def test_an_amendment_of_the_rules_may_make_totals_confidential_and_open_again() -> None:
+    # VN-3.6, VN-16.5
+    hiding = replace(TREATY, epoch=2, totals=Totals.CONFIDENTIAL)
+    verify_succession([TREATY], hiding, AMEND)
+    verify_succession([TREATY, hiding], replace(TREATY, epoch=3), AMEND)
 
 
 def with_quorum(**changes: Any) -> Treaty:

@@ -12,7 +12,7 @@ from support.inspecting import DIGITS, Scene
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, ProofError, VerificationError
 from vetonet.policy.transcript import (
-    PARTS,
+    WHOLE_WAY,
     RevealedSegment,
     Salted,
     Tolerance,
@@ -112,7 +112,7 @@ def test_a_segment_that_computing_again_does_not_give_is_named_with_its_operator
     assert (problem.reason, problem.culprit) == ("spot-check-failed", "op1")
 
 
-@pytest.mark.parametrize("parts", [-1, PARTS])
+@pytest.mark.parametrize("parts", [-1, WHOLE_WAY])
 def test_a_tolerance_that_lets_everything_pass_is_refused(parts: int) -> None:
     with pytest.raises(ValueError, match="tolerance"):
         Tolerance(max_parts=parts)

@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy", reason="the extra sim is not installed")
 
 from vetonet.crypto.rng import SeededRng  # noqa: E402 (after the skip)
 from vetonet.errors import EncodingError  # noqa: E402
-from vetonet.policy.transcript import PARTS, Tolerance  # noqa: E402
+from vetonet.policy.transcript import WHOLE_WAY, Tolerance  # noqa: E402
 from vetonet.sim.spot_checks import (  # noqa: E402
     DetectionRate,
     compute_interval,
@@ -60,7 +60,7 @@ def test_a_segment_computed_again_on_the_same_machine_has_the_same_bits() -> Non
 @pytest.mark.parametrize("is_double", [False, True])
 def test_other_orders_of_the_same_sums_stay_well_within_the_tolerance(is_double: bool) -> None:  # noqa: FBT001
     trace = run()
-    limit = TOLERANCE.max_parts / PARTS
+    limit = TOLERANCE.max_parts / WHOLE_WAY
     for seed in range(3):
         distances = measure_distances(trace, build_reordered_replay(seed, is_double=is_double))
         assert 0 < max(distances) < limit / 10
@@ -70,7 +70,7 @@ def test_other_orders_of_the_same_sums_stay_well_within_the_tolerance(is_double:
 def test_what_is_made_up_ends_far_outside_the_tolerance(behaviour: Behaviour) -> None:
     trace = run(behaviour)
     distances = measure_distances(trace, replay_segment)
-    assert min(distances[index] for index in trace.false) > 10 * TOLERANCE.max_parts / PARTS
+    assert min(distances[index] for index in trace.false) > 10 * TOLERANCE.max_parts / WHOLE_WAY
     assert all(distances[index] == 0 for index in range(COURSE.segments) if index not in trace.false)
 
 
@@ -78,6 +78,27 @@ def test_what_is_made_up_ends_far_outside_the_tolerance(behaviour: Behaviour) ->
 def test_exactly_what_is_made_up_is_refused(behaviour: Behaviour) -> None:
     # VN-19.8
     assert find_refused_segments(run(behaviour), SeededRng(b"salts")) == frozenset(FALSE)
+
+
+def test_data_that_was_added_to_or_left_out_of_a_batch_is_found() -> None:
+    """Data addition and subtraction: what was trained on is not what was committed to (Choi et al. 2023)."""
+    trace = run()
+    limit = 10 * TOLERANCE.max_parts
+    for index in range(0, COURSE.segments, 20):
+        start, batch = trace.states[index], trace.batches[index]
+        honest, half = replay_segment(start, batch), batch[: len(batch) // COURSE.steps]
+        for taken in (batch + trace.batches[index - 1][: len(half)], half):
+            assert measure_distance(start, replay_segment(start, taken), honest) > limit
+
+
+def test_states_interpolated_between_first_and_last_are_found() -> None:
+    """The spoof of Fang et al. 2023: a bought model, and a made-up way that leads to it."""
+    trace, count = run(), COURSE.segments
+    first, last = (np.frombuffer(trace.states[end], "<f4") for end in (0, -1))
+    shares = np.linspace(0, 1, count + 1, dtype=np.float32)
+    states = tuple((first + share * (last - first)).astype("<f4").tobytes() for share in shares)
+    made_up = Trace(states=states, batches=trace.batches, false=frozenset(range(count)))
+    assert find_refused_segments(made_up, SeededRng(b"salts")) == made_up.false
 
 
 def test_an_honest_operator_is_never_accused() -> None:
@@ -124,14 +145,14 @@ def test_what_is_no_number_is_as_far_away_as_can_be() -> None:
     odd = np.full(STATE_BYTES // 4, np.nan, "<f4").tobytes()
     infinite = np.full(STATE_BYTES // 4, np.inf, "<f4").tobytes()
     for claimed in (odd, infinite, b"", end[:-4]):
-        assert measure_distance(start, claimed, end) == PARTS
+        assert measure_distance(start, claimed, end) == WHOLE_WAY
 
 
 def test_a_segment_that_goes_nowhere_matches_only_itself() -> None:
     start, end = run().states[:2]
     assert measure_distance(start, start, start) == 0
-    assert measure_distance(start, end, start) == PARTS
-    assert measure_distance(start, start, end) == PARTS
+    assert measure_distance(start, end, start) == WHOLE_WAY
+    assert measure_distance(start, start, end) == WHOLE_WAY
 
 
 @pytest.mark.parametrize("data", [b"", bytes(4), bytes(4 * 3 * 24)[:-1]])

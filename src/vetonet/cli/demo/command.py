@@ -13,14 +13,18 @@ from typing import Any, Final
 import click
 
 from vetonet.cli.demo.chip_evidence import EVIDENCE_FILE, build_chip_files, spell_appraisal
+from vetonet.cli.demo.exporting import export
+from vetonet.cli.demo.keeping import Kept, keep
 from vetonet.cli.demo.play import Play, Scene, begin
-from vetonet.cli.demo.scenes import SCENES, WITHHELD_CHIPS
+from vetonet.cli.demo.private import MAX_CANARY_CHARS
+from vetonet.cli.demo.scenes import WITHHELD_CHIPS, list_scenes
 from vetonet.cli.demo.stage import MAKER_ID, Cast, set_up
-from vetonet.cli.exits import Exit
+from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import make_folder, write_output
 from vetonet.cli.output import examples, json_option, note, print_json, print_line, print_table, spell_command
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.trust_root import TrustRoot
+from vetonet.policy.totals import Totals
 from vetonet.sim.mlperf import MlperfWorkload
 from vetonet.sim.recorded_run import build_workload
 from vetonet.storage.simulated_tpms import open_simulated_tpms, verify_tpms_installed
@@ -42,6 +46,7 @@ class Performance:
     result: ComplianceResult
     trust_root: TrustRoot
     chip_files: Mapping[str, bytes]
+    kept: Kept
 
     @property
     def is_as_expected(self) -> bool:
@@ -72,26 +77,62 @@ class Performance:
     show_default=True,
     help="What keeps a chip's key and count: with tpm2 a simulated TPM (swtpm) each; no seed gives its keys.",
 )
+@click.option(
+    "--confidential/--open",
+    "is_confidential",
+    default=True,
+    show_default=True,
+    help="Whether how much was computed stays with the operator, who proves limits instead.",
+)
+@click.option(
+    "--canary",
+    default="",
+    metavar="TEXT",
+    help="Plant this text in every private field, to look for it wherever it must not be.",
+)
 @json_option
-def demo(*, seed: int, out: Path | None, chips: int, secure_element: str, as_json: bool) -> None:
+def demo(
+    *,
+    seed: int,
+    out: Path | None,
+    chips: int,
+    secure_element: str,
+    is_confidential: bool,
+    canary: str,
+    as_json: bool,
+) -> None:
     """Run the main job end to end and show what came of it.
 
-    Seven parties over gRPC, 512 simulated H100s, one real MLPerf run. Under a minute.
+    Seven parties over gRPC, 512 simulated H100s, one real MLPerf run. Under a minute. It leaves the bundle,
+    and in `operator` what the operator keeps: `vetonet export` makes the same bundle of that.
     """
+    if len(canary) > MAX_CANARY_CHARS or not canary.isprintable():
+        raise Failure(f"--canary: expected at most {MAX_CANARY_CHARS} printable characters")
     if secure_element == "tpm2":
         verify_tpms_installed()  # before there is an empty folder
     folder = Path(tempfile.mkdtemp(prefix="vetonet-demo-")) if out is None else out
     make_folder(folder)
-    performance = asyncio.run(perform(seed, build_workload(), chips=chips, secure_element=secure_element))
+    totals = Totals.CONFIDENTIAL if is_confidential else Totals.OPEN
+    performance = asyncio.run(
+        perform(
+            seed,
+            build_workload(),
+            chips=chips,
+            secure_element=secure_element,
+            totals=totals,
+            canary=canary,
+        )
+    )
     bundle, trust_root = folder / BUNDLE_FILE, folder / TRUST_ROOT_FILE
     write_output(bundle, performance.bundle)
     write_output(trust_root, performance.trust_root.to_text().encode())
     for name, content in performance.chip_files.items():
         write_output(folder / name, content)
+    operator = performance.kept.write(folder)
     if as_json:
-        print_json(_to_plain(performance, bundle, trust_root))
+        print_json(_to_plain(performance, bundle, trust_root) | {"operator": str(operator)})
     else:
-        _print(performance, bundle, trust_root)
+        _print(performance, bundle, trust_root, operator)
         if secure_element == "tpm2":
             print_line(
                 "these TPMs are software (swtpm): their evidence, of kind TPM2, is evidence of nothing"
@@ -100,7 +141,13 @@ def demo(*, seed: int, out: Path | None, chips: int, secure_element: str, as_jso
 
 
 async def perform(
-    seed: int, workload: MlperfWorkload, *, chips: int | None = None, secure_element: str = "software"
+    seed: int,
+    workload: MlperfWorkload,
+    *,
+    chips: int | None = None,
+    secure_element: str = "software",
+    totals: Totals = Totals.CONFIDENTIAL,
+    canary: str = "",
 ) -> Performance:
     """Return how the demonstration with this seed and this work went.
 
@@ -109,6 +156,8 @@ async def perform(
         workload: the real run.
         chips: how many of its chips play, or None for all.
         secure_element: ``software``, or ``tpm2`` for a simulated TPM in each chip.
+        totals: whether reports say how much was computed.
+        canary: a text to be planted in every private field.
 
     Raises:
         VetonetError: the stage could not be set up, or an honest step failed.
@@ -120,7 +169,7 @@ async def perform(
     with tempfile.TemporaryDirectory(prefix="vetonet-tpm-") as folder, contextlib.ExitStack() as stack:
         tpms = open_simulated_tpms(Path(folder), count) if secure_element == "tpm2" else None
         elements = () if tpms is None else stack.enter_context(tpms)
-        cast = Cast(chips=count, run_chips=workload.chips, elements=elements)
+        cast = Cast(chips=count, run_chips=workload.chips, elements=elements, totals=totals, canary=canary)
         return await _play(seed, workload, cast)
 
 
@@ -129,15 +178,16 @@ async def _play(seed: int, workload: MlperfWorkload, cast: Cast) -> Performance:
     with tempfile.TemporaryDirectory(prefix="vetonet-journal-") as journal:
         async with set_up(seed, Path(journal), workload.start_ms - LEAD_MS, cast) as stage:
             play = begin(stage, workload, note)
-            for number, scene in enumerate(SCENES, start=1):
+            scenes = list_scenes(cast)
+            for number, scene in enumerate(scenes, start=1):
                 played.append(await scene(play))
-                note(f"[{number}/{len(SCENES)}] {played[-1].title}: {played[-1].outcome}")
+                note(f"[{number}/{len(scenes)}] {played[-1].title}: {played[-1].outcome}")
             return await _finish(play, played)
 
 
 async def _finish(play: Play, played: Sequence[Scene]) -> Performance:
     """Judge the whole log once more, now that everything is in it."""
-    bundle = await play.stage.export([play.fleet.device_set], play.reports)
+    bundle = (await export(play)).bundle
     return Performance(
         scenes=tuple(played),
         licence_id=None if play.licence is None else play.licence.statement.licence_id,
@@ -145,6 +195,7 @@ async def _finish(play: Play, played: Sequence[Scene]) -> Performance:
         result=play.judge(bundle),
         trust_root=play.stage.founded.trust_root,
         chip_files=build_chip_files(bundle, play.stage.founded.makers[MAKER_ID]),
+        kept=keep(play, bundle),
     )
 
 
@@ -164,7 +215,7 @@ def _to_plain(performance: Performance, bundle: Path, trust_root: Path) -> dict[
     }
 
 
-def _print(performance: Performance, bundle: Path, trust_root: Path) -> None:
+def _print(performance: Performance, bundle: Path, trust_root: Path, operator: Path) -> None:
     rows = [
         (scene.title, scene.outcome, "as expected" if scene.is_as_expected else f"EXPECTED {scene.expected}")
         for scene in performance.scenes
@@ -178,5 +229,8 @@ def _print(performance: Performance, bundle: Path, trust_root: Path) -> None:
     print_line(f"whole log: {result.verdict}, {result.tree_size} leaves, root {result.root_hash.hex()}")
     print_line(f"bundle:     {bundle}")
     print_line(f"trust root: {trust_root}")
+    print_line(f"operator:   {operator}")
     print_line(f"judge it yourself: {spell_command()} verify {bundle} --trust-root {trust_root}")
+    print_line(f"in plain words:    {spell_command()} explain {bundle} --trust-root {trust_root}")
+    print_line(f"make it again:     {spell_command()} export {operator} --out again.vetonet")
     print_line(f"and one chip of it: {spell_appraisal(bundle.parent, performance.chip_files)}")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
+from vetonet.attestation.report import ComputeReport
 from vetonet.attester.manufacture import Maker
 from vetonet.cli.demo.stage import MAKER_ID, OPERATOR_ID, Stage
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.verify import verify_bundle
+from vetonet.confidential.expectation import ExpectedTotal
 from vetonet.crypto.merkle import ConsistencyProof
-from vetonet.crypto.statement import Signed
+from vetonet.crypto.statement import Signed, read_unverified
+from vetonet.party.exporting import AccountEnds
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.sim.fleet import Fleet, Operator, Tally
@@ -70,8 +73,12 @@ class Play:
         fleet: the operator's chips.
         workload: what the real run computed, step by step.
         reports: every report of every chip so far.
+        batches: the same, batch by batch as the operator committed to them in the log.
+        checkpoints: one for each batch, the first that holds it.
+        ends: the last report of each account of each chip.
         runs: those that were granted, oldest first.
         bundle, result: the benchmark's bundle and the verdict on it.
+        totals: the hidden totals of which that bundle holds proofs.
         known_size: of the newest checkpoint that the chips were shown.
     """
 
@@ -80,9 +87,13 @@ class Play:
     fleet: Fleet
     say: Say
     reports: list[bytes] = field(default_factory=list)
+    batches: list[tuple[bytes, ...]] = field(default_factory=list)
+    checkpoints: list[bytes] = field(default_factory=list)
+    ends: AccountEnds = field(default_factory=AccountEnds)
     runs: list[Run] = field(default_factory=list)
     bundle: Bundle | None = None
     result: ComplianceResult | None = None
+    totals: tuple[ExpectedTotal, ...] = ()
     known_size: int = 0
 
     @property
@@ -102,9 +113,12 @@ class Play:
 
     def judge(self, bundle: Bundle, now: Milliseconds | None = None) -> ComplianceResult:
         """Return the verdict on a bundle, as anybody with the trust root would, by default at this moment."""
-        now = self.stage.clock.now if now is None else now
+        return self.judge_chunks(bundle.iter_bytes(), self.stage.clock.now if now is None else now)
+
+    def judge_chunks(self, chunks: Iterable[bytes], now: Milliseconds) -> ComplianceResult:
+        """Return the verdict on the bytes of a bundle."""
         with ThreadPoolExecutor(2) as pool:
-            return verify_bundle(bundle.to_bytes(), self.stage.founded.trust_root, now, mapper=pool.map)
+            return verify_bundle(chunks, self.stage.founded.trust_root, now, mapper=pool.map)
 
 
 def begin(stage: Stage, workload: MlperfWorkload, say: Say) -> Play:
@@ -187,7 +201,11 @@ async def report(play: Play, now: Milliseconds) -> None:
     play.stage.clock.advance_to(now)
     reports = play.fleet.report(now).reports
     play.reports += reports
+    play.batches.append(reports)
+    for data in reports:
+        play.ends.count(read_unverified(data, ComputeReport))
     await play.stage.publish([play.fleet.sign_batch(reports)])
+    play.checkpoints.append(await play.stage.operator.get_checkpoint())
 
 
 async def _extend(play: Play, note: bytes) -> ConsistencyProof | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from vetonet.cli.demo.private import build_specification
 from vetonet.cli.demo.stage import INTERVAL_MS, OPERATOR_ID, Stage
 from vetonet.compliance.bundle import DeviceSet
 from vetonet.crypto.rng import SeededRng
@@ -137,6 +138,8 @@ def _describe(
     """Return a proposal, its vote open for an hour by default; the stage clock is moved to its opening."""
     device_set, rng = DeviceSet(ueids=tuple(sorted(devices))), stage.rng.spawn(name)
     stage.clock.advance_to(opens_ms)
+    specification = build_specification(name, rng, stage.cast.canary)
+    stage.specifications.append(specification)
     treaty, share = stage.founded.treaty, -(-total_flop // len(device_set.ueids))
     return Proposal(
         treaty_digest=treaty.payload_digest,
@@ -154,7 +157,7 @@ def _describe(
         closes_ms=opens_ms + MS_PER_HOUR if closes_ms is None else closes_ms,
         starts_ms=starts_ms,
         ends_ms=ends_ms,
-        specification_digest=rng(32),
+        specification_digest=specification.root,
         lineage=(),
         serial=rng(16),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from vetonet.cli.demo.cheats import forge, withhold
+from vetonet.cli.demo.cheats import forge, tamper, withhold
+from vetonet.cli.demo.exporting import export, find_operator_key, list_openings, prove
 from vetonet.cli.demo.play import Play, Run, Scene, renew, report, show_checkpoint, unlock, work
 from vetonet.cli.demo.proposals import (
     describe_benchmark,
@@ -15,16 +17,21 @@ from vetonet.cli.demo.proposals import (
 )
 from vetonet.cli.demo.rewriting import rewrite
 from vetonet.cli.demo.serving import serve
-from vetonet.cli.demo.stage import INTERVAL_MS, LEASE_MS, MIN_GRANTS, PARTY_IDS
+from vetonet.cli.demo.stage import INTERVAL_MS, LEASE_MS, MIN_GRANTS, PARTY_IDS, Cast
+from vetonet.cli.output import format_flop
 from vetonet.compliance.bundle import Bundle
+from vetonet.compliance.result import ComplianceResult
+from vetonet.confidential.bounds import BoundKind
+from vetonet.confidential.expectation import ExpectedTotal
 from vetonet.crypto.statement import Signed
+from vetonet.errors import RefusedError
 from vetonet.policy.action import ActionClass
 from vetonet.policy.ballot import VetoReason
 from vetonet.policy.proposal import Proposal
 from vetonet.policy.quorum import Choice, Decision
 from vetonet.policy.standing import Standing
 from vetonet.sim.fleet import Tally
-from vetonet.sim.mlperf import iter_intervals
+from vetonet.sim.mlperf import WorkloadInterval, iter_intervals
 from vetonet.tlog.checkpoint import SignedCheckpoint
 from vetonet.units import MS_PER_HOUR, Flop, Milliseconds, Precision, WorkloadClass
 
@@ -74,15 +81,24 @@ async def grant_benchmark(play: Play) -> Scene:
         return _benchmark_scene(play, str(decision).upper(), "no licence")
     run, accepted = await _switch_on(play, proposal)
     await _run_benchmark(play, run)
-    play.bundle = await play.stage.export([play.fleet.device_set], play.reports)
+    exported = await export(play)
+    play.bundle, play.totals = exported.bundle, exported.totals
     play.say(f"    an offline verifier judges {len(play.reports):,} reports")
     play.result = play.judge(play.bundle, play.ends_ms + 2 * INTERVAL_MS)
     detail = (
-        f"{play.fleet.cumulative_flop:.3e} FLOP on {accepted} chips in "
+        f"{_say_total(play, run)} on {accepted} chips in "
         f"{play.workload.duration_ms / 60_000:.0f} min under {run.lease} leases, "
         f"{len(play.reports):,} reports"
     )
     return _benchmark_scene(play, f"LICENSED, {play.result.verdict}", detail)
+
+
+def _say_total(play: Play, run: Run) -> str:
+    """Return what everybody may know of the total: how much it was, or what it did not exceed."""
+    if not play.stage.cast.is_confidential:
+        return f"{play.fleet.cumulative_flop:.3e} FLOP"
+    limit = format_flop(run.licence.statement.total_flop)
+    return f"at most {limit} FLOP, proven by {len(play.totals)} proofs and not shown,"
 
 
 def _benchmark_scene(play: Play, outcome: str, detail: str) -> Scene:
@@ -200,7 +216,10 @@ async def veto_frontier_run(play: Play) -> Scene:
 async def withhold_reports(play: Play) -> Scene:
     """An operator that leaves reports out proves nothing, and the verifier says what is missing."""
     cheated = withhold(
-        _require(play.bundle), play.fleet.device_set.ueids[:WITHHELD_CHIPS], play.ends_ms - 2 * MS_PER_HOUR
+        _require(play.bundle),
+        play.fleet.device_set.ueids[:WITHHELD_CHIPS],
+        play.ends_ms - 2 * MS_PER_HOUR,
+        find_operator_key(play),
     )
     missing = len(_require(play.bundle).reports) - len(cheated.reports)
     return _cheat_scene(
@@ -208,22 +227,72 @@ async def withhold_reports(play: Play) -> Scene:
         cheated,
         name="withheld-reports",
         title="An operator withholds reports",
-        expected="INCONCLUSIVE: interval-uncovered, report-withheld",
+        expected="INCONCLUSIVE: "
+        + _list_expected(play, "interval-uncovered", "report-withheld", mismatch=_find_mismatch(play)),
         detail=f"{missing} reports of {WITHHELD_CHIPS} chips left out",
     )
 
 
+def _find_mismatch(play: Play) -> str:
+    """Return what is wrong with the proof: without any chip's last hours it is about another period."""
+    return "proof-misplaced" if play.fleet.size <= WITHHELD_CHIPS else "sum-mismatched"
+
+
 async def forge_report(play: Play) -> Scene:
     """An operator that halves one count is caught, and named."""
-    cheated = forge(_require(play.bundle), play.fleet.device_set.ueids[0])
+    cheated = forge(
+        _require(play.bundle), play.fleet.device_set.ueids[0], list_openings(play), find_operator_key(play)
+    )
     return _cheat_scene(
         play,
         cheated,
         name="forged-report",
         title="An operator forges one report",
-        expected="VIOLATION: interval-uncovered, report-forged, report-withheld",
+        expected="VIOLATION: "
+        + _list_expected(play, "interval-uncovered", "report-forged", "report-withheld"),
         detail="one chip's last count halved under the chip's old signature",
     )
+
+
+async def prove_too_much(play: Play) -> Scene:
+    """An operator that computed one unit more than its licence finds no proof; a false one convicts it."""
+    bundle, total = _require(play.bundle), _find_total(play, _require(play.licence).statement.licence_id)
+    refusal = "PROVEN"
+    try:
+        prove(play, [_tighten(play, total)])
+    except RefusedError as error:
+        refusal = "REFUSED" if "computed 1 unit of" in str(error) else str(error)
+    cheated = tamper(bundle, total.licence_id or 0, find_operator_key(play))
+    result = play.judge(cheated)
+    culprits = {problem.culprit for problem in result.problems if problem.reason == "proof-invalid"}
+    named = ", ".join(sorted(filter(None, culprits))) or "nobody"
+    return Scene(
+        name="false-proof",
+        title="An operator tries to prove a total one unit over its licence",
+        expected="REFUSED, VIOLATION: " + _list_expected(play, mismatch="proof-invalid"),
+        outcome=f"{refusal}, {_say_result(result)}",
+        detail=(
+            f"there is no proof of it; one that it alters all the same is false under {named}'s own signature"
+        ),
+    )
+
+
+def _find_total(play: Play, licence_id: int) -> ExpectedTotal:
+    return next(total for total in play.totals if total.licence_id == licence_id)
+
+
+def _tighten(play: Play, total: ExpectedTotal) -> ExpectedTotal:
+    """Return the same total under a budget that is one unit less than what was used."""
+    ends, openings = play.ends.by_account, list_openings(play)
+    used = sum(
+        openings[ueid, end.counter].value
+        for (ueid, licence_id), end in ends.items()
+        if licence_id == total.licence_id
+    )
+    bounds = tuple(
+        replace(bound, units=used - 1) if bound.kind is BoundKind.BUDGET else bound for bound in total.bounds
+    )
+    return replace(total, bounds=bounds)
 
 
 async def drop_veto(play: Play) -> Scene:
@@ -273,9 +342,15 @@ SCENES: Final = (
     serve,
     withhold_reports,
     forge_report,
+    prove_too_much,
     drop_veto,
     rewrite_log,
 )
+
+
+def list_scenes(cast: Cast) -> tuple[Callable[[Play], Awaitable[Scene]], ...]:
+    """Return the scenes in their order; without hidden totals nobody proves any."""
+    return tuple(scene for scene in SCENES if cast.is_confidential or scene is not prove_too_much)
 
 
 async def _switch_on(play: Play, proposal: Signed[Proposal]) -> tuple[Run, int]:
@@ -293,12 +368,18 @@ async def _run_benchmark(play: Play, run: Run) -> None:
     """Meter and report the real run interval by interval; the last one ends with the licence."""
     intervals = list(iter_intervals(play.workload, INTERVAL_MS, anchor_ms=play.starts_ms))
     for number, interval in enumerate(intervals, start=1):
-        flop = sum(interval.flop_of(index) for index in range(play.fleet.size))
-        play.say(f"    interval {number} of {len(intervals)}: {flop:.2e} FLOP")
+        play.say(f"    interval {number} of {len(intervals)}{_say_flop(play, interval)}")
         await renew(play, run, interval.start_ms)
         await show_checkpoint(play, interval.start_ms)
         work(play, run, interval.flop_of, start_ms=interval.start_ms, end_ms=interval.end_ms)
         await report(play, play.ends_ms if number == len(intervals) else interval.end_ms)
+
+
+def _say_flop(play: Play, interval: WorkloadInterval) -> str:
+    """Return how much an interval asks for, where that is no secret."""
+    if play.stage.cast.is_confidential:
+        return ""
+    return f": {sum(interval.flop_of(index) for index in range(play.fleet.size)):.2e} FLOP"
 
 
 def _try_to_run(play: Play, total_flop: Flop, licence_id: int | None, now: Milliseconds) -> Tally:
@@ -315,10 +396,22 @@ def _try_to_run(play: Play, total_flop: Flop, licence_id: int | None, now: Milli
 
 
 def _cheat_scene(play: Play, cheated: Bundle, *, name: str, title: str, expected: str, detail: str) -> Scene:
-    result = play.judge(cheated)
-    reasons = sorted({problem.reason for problem in result.problems})
-    outcome = f"{result.verdict}: {', '.join(reasons)}" if reasons else str(result.verdict)
+    outcome = _say_result(play.judge(cheated))
     return Scene(name=name, title=title, expected=expected, outcome=outcome, detail=detail)
+
+
+def _say_result(result: ComplianceResult) -> str:
+    reasons = sorted({problem.reason for problem in result.problems})
+    return f"{result.verdict}: {', '.join(reasons)}" if reasons else str(result.verdict)
+
+
+def _list_expected(play: Play, *reasons: str, mismatch: str = "sum-mismatched") -> str:
+    """Return the reasons for which a bundle with other reports than those proven is not compliant."""
+    unproven = (*_UNPROVEN_LICENCE, mismatch) if play.stage.cast.is_confidential else ()
+    return ", ".join(sorted({*reasons, *unproven}))
+
+
+_UNPROVEN_LICENCE: Final = ("budget-unproven", "energy-unproven", "rate-unproven")
 
 
 def _require(value: T | None) -> T:

@@ -122,13 +122,16 @@ def _count_tokens(play: Play, intervals: Sequence[ServingInterval]) -> int:
 
 def _describe(play: Play, run: Run, hour: ServingWorkload, served: _Served) -> str:
     chips, rest = play.fleet.size, list(hour.iter_intervals())[_LICENSED_INTERVALS:]
+    ceiling, is_hidden = format_flop(run.licence.statement.total_flop), play.stage.cast.is_confidential
     whole = format_flop(hour.flop * chips // NODE_CHIPS)
+    metered = "all" if is_hidden else f"{served.licensed:,}"
+    needs = "" if is_hidden else f"; the whole hour takes {whole}"
+    slow = "" if is_hidden else f", {served.slow:,} of {_count_tokens(play, rest):,} tokens written"
     return (
-        f"{served.licensed:,} tokens written in 45 min under the licence "
-        f"(FLOP ceiling {format_flop(run.licence.statement.total_flop)}; the whole hour takes {whole}); "
+        f"{metered} tokens written in 45 min under the licence (FLOP ceiling {ceiling}{needs}); "
         f"{served.after_ms // 60_000} min after {VETO_IDS[0]} withdrew, all {chips} chips: "
         f"{', '.join(sorted({*served.halted.refused, *served.halted.throttled}))}; "
-        f"then 15 min at the floor rate, {served.slow:,} of {_count_tokens(play, rest):,} tokens written"
+        f"then 15 min at the floor rate{slow}"
     )
 
 

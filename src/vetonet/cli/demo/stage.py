@@ -17,7 +17,6 @@ from typing import Final
 from vetonet.attester.secure_element import SecureElement
 from vetonet.cli.demo.turncoat import TurncoatCoordinator
 from vetonet.cli.founding import ATTESTER_KIND, COORDINATOR_ID, Founded, found_treaty
-from vetonet.compliance.bundle import Bundle, DeviceSet, assemble_bundle
 from vetonet.crypto.rng import SeededRng
 from vetonet.crypto.statement import Signed, sign
 from vetonet.errors import RefusedError, VetonetError
@@ -31,6 +30,8 @@ from vetonet.policy.ballot import VetoReason
 from vetonet.policy.plan import TreatyPlan
 from vetonet.policy.proposal import Proposal, open_proposal
 from vetonet.policy.quorum import Choice, Decision
+from vetonet.policy.specification import Specification
+from vetonet.policy.totals import Totals
 from vetonet.service.bulletin import Asked
 from vetonet.service.coordinator import Coordinator
 from vetonet.service.publishing import Publishing
@@ -73,6 +74,7 @@ def build_plan(cast: Cast) -> TreatyPlan:
         report_interval_ms=INTERVAL_MS,
         report_grace_ms=INTERVAL_MS,
         lease_ms=LEASE_MS,
+        totals=cast.totals,
     )
 
 
@@ -87,11 +89,20 @@ class Cast:
         chips: how many.
         run_chips: how many the real run had.
         elements: a secure element for each, or none for keys in software.
+        totals: whether reports say how much was computed.
+        canary: a text in every field that is private, so that whoever looks can tell whether one got out.
     """
 
     chips: int
     run_chips: int
     elements: tuple[SecureElement, ...] = ()
+    totals: Totals = Totals.CONFIDENTIAL
+    canary: str = field(default="", repr=False)
+
+    @property
+    def is_confidential(self) -> bool:
+        """Whether how much was computed stays with the operator."""
+        return self.totals is Totals.CONFIDENTIAL
 
     @property
     def kind(self) -> str:
@@ -135,6 +146,7 @@ class Stage:
         operator: the operator's client.
         witnesses: the parties', by the name of their key.
         daemons: the parties', by id.
+        specifications: the private ones of all that was proposed; the operator's alone.
     """
 
     founded: Founded
@@ -145,6 +157,7 @@ class Stage:
     operator: CoordinatorClient
     witnesses: Mapping[str, WitnessPort]
     daemons: dict[str, PartyDaemon] = field(default_factory=dict)
+    specifications: list[Specification] = field(default_factory=list, repr=False)
 
     async def propose(self, proposal: Proposal) -> Signed[Proposal]:
         """Return the proposal after the coordinator logged it."""
@@ -221,12 +234,6 @@ class Stage:
         waiting = tuple(statements)
         for start in range(0, len(waiting), CHUNK_STATEMENTS):
             await self.operator.append_statements(waiting[start : start + CHUNK_STATEMENTS])
-
-    async def export(self, device_sets: Iterable[DeviceSet], reports: Iterable[bytes]) -> Bundle:
-        """Return the operator's bundle over the whole log as it stands."""
-        view = self.coordinator.view
-        leaves = await self.operator.fetch_leaves(0, view.tree_size)
-        return assemble_bundle(leaves, await self.operator.get_checkpoint(), device_sets, reports)
 
 
 @contextlib.asynccontextmanager

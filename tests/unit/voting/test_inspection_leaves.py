@@ -20,9 +20,9 @@ from vetonet.errors import (
     VetonetError,
 )
 from vetonet.policy.disclosure import MAX_ANSWER_MS, MIN_ANSWER_MS
+from vetonet.policy.joint_randomness import MAX_PHASE_MS
 from vetonet.policy.specification import Specification
 from vetonet.policy.transcript import SegmentOutcome, choose_segments
-from vetonet.units import MS_PER_HOUR
 from vetonet.voting.inspections import (
     INSPECTION_KINDS,
     MAX_CHALLENGES,
@@ -332,11 +332,26 @@ def test_a_finding_names_a_segment_where_it_doubts_one(
 # ---------------------------------------------------------------- rounds, as leaves
 
 
-def test_a_round_in_anothers_name_or_without_time_is_refused(scene: Scene) -> None:
+def test_a_round_in_anothers_name_is_refused(scene: Scene) -> None:
     # VN-19.9
     refuse(scene, scene.by_party("p2", scene.open_round()), "VN-19.9")
-    with pytest.raises(ValueError, match="to end before"):
-        scene.open_round(reveals_end_ms=NOW_MS + MS_PER_HOUR)
+
+
+@pytest.mark.parametrize(
+    ("commits_end_ms", "reveals_end_ms"),
+    [
+        (NOW_MS, NOW_MS + 1),
+        (NOW_MS + 1, NOW_MS + 1),
+        (NOW_MS + MAX_PHASE_MS + 1, NOW_MS + MAX_PHASE_MS + 2),
+        (NOW_MS + 1, NOW_MS + MAX_PHASE_MS + 2),
+    ],
+)
+def test_a_round_without_time_or_with_too_much_is_refused(
+    scene: Scene, commits_end_ms: int, reveals_end_ms: int
+) -> None:
+    # VN-19.9: one that never ends would keep its subject from ever being drawn about.
+    with pytest.raises(ValueError, match="to commit and to show"):
+        scene.open_round(commits_end_ms=commits_end_ms, reveals_end_ms=reveals_end_ms)
 
 
 def test_nobody_keeps_two_rounds_about_one_subject_open(scene: Scene) -> None:
@@ -411,13 +426,13 @@ def test_a_challenge_is_dated_as_of_its_arrival(scene: Scene) -> None:
         assert (caught.value.culprit, caught.value.clause) == ("p1", "VN-19.3")
 
 
-def test_a_round_to_which_nobody_can_commit_any_more_is_refused(scene: Scene) -> None:
+def test_a_round_is_dated_as_of_its_arrival(scene: Scene) -> None:
     # VN-19.9
-    opened = scene.open_round()
-    data = scene.by_party("p1", opened)
-    verify_arrival(data, opened.commits_end_ms - 1)
-    with pytest.raises(ExpiredError):
-        verify_arrival(data, opened.commits_end_ms)
+    data = scene.by_party("p1", scene.open_round())
+    verify_arrival(data, NOW_MS + 60_000)
+    with pytest.raises(ExpiredError) as caught:
+        verify_arrival(data, NOW_MS + 60_001)
+    assert (caught.value.culprit, caught.value.clause) == ("p1", "VN-19.9")
 
 
 def test_whose_a_statement_is_follows_from_its_kind(scene: Scene) -> None:

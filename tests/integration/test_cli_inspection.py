@@ -1,0 +1,90 @@
+"""A private field from the command line: proposed, asked for, shown, and nothing else with it (VN-19)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.command_line import Ended, call, served
+from vetonet.cli.directory import load_operator
+from vetonet.cli.exits import Exit
+from vetonet.cli.present import read_view
+from vetonet.cli.session import connect, run_async
+
+CANARY = "canary-hyper-9f2c"
+SPECIFICATION = f'data = "a crawl of spring 2026"\n"hyper-parameters" = "{CANARY}"\n'
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("inspection")
+    assert call("treaty", "new", "--out", root / "trial", "--parties", "3").code == Exit.OK
+    (root / "trial" / "run.toml").write_text(SPECIFICATION)
+    return root / "trial"
+
+
+@pytest.fixture(scope="module")
+def address(trial: Path) -> Iterator[str]:
+    with served(trial) as bound:
+        yield bound
+
+
+def read(ended: Ended) -> Any:
+    assert ended.code == Exit.OK, ended.err
+    return json.loads(ended.out)
+
+
+def test_a_field_is_asked_for_and_shown(trial: Path, address: str) -> None:
+    operator = ("--dir", trial, "--operator", "op1", "--server", address)
+    party = ("--dir", trial, "--party", "P1", "--server", address)
+    run = (
+        "--total-flop",
+        "1e22",
+        "--chips",
+        "4",
+        "--duration",
+        "3000h",
+        "--specification",
+        trial / "run.toml",
+    )
+    proposed = read(call("propose", *operator, *run, "--json"))
+    assert Path(proposed["specification_file"]).parent == trial / "operators" / "op1"
+    name = proposed["digest"][:16]
+
+    refused = call("challenge", name, "--field", "data", "--within", "1h", *party)
+    assert refused.code == Exit.USAGE
+    assert "--within" in refused.err
+    asked = read(call("challenge", name, "--field", "data", *party, "--json"))
+    (listed,) = read(call("disclose", *operator, "--json"))["challenges"]
+    assert (listed["digest"], listed["party"], listed["field"]) == (asked["digest"], "P1", "data")
+
+    other = read(call("propose", *operator, *run[:-2], "--json"))
+    wrong = call("disclose", asked["digest"], *operator, "--specification", other["specification_file"])
+    assert wrong.code == Exit.USAGE
+    assert "another run" in wrong.err
+
+    shown = read(call("disclose", asked["digest"][:12], *operator, "--json"))
+    assert (shown["field"], shown["is_there"]) == ("data", True)
+    assert shown["leaf_index"] > asked["leaf_index"]
+    assert "nothing is asked for" in call("disclose", *operator).out
+    assert call("disclose", asked["digest"], *operator).code == Exit.USAGE
+
+    leaves = read_leaves(trial, address)
+    assert any(b"a crawl of spring 2026" in leaf for leaf in leaves)
+    assert not any(CANARY.encode() in leaf for leaf in leaves)
+
+
+def read_leaves(trial: Path, address: str) -> list[bytes]:
+    """Return everything that the log holds."""
+    member = load_operator(trial, "op1")
+
+    async def fetch() -> list[bytes]:
+        async with connect(member, address, is_insecure=False) as client:
+            view = await read_view(client, member.treaty)
+            return [view.leaf(index) for index in range(view.tree_size)]
+
+    return run_async(fetch)

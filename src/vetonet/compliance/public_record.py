@@ -123,7 +123,7 @@ class LogReader:
         self._sizes[Checkpoint(origin=origin, tree_size=size, root_hash=root_hash).digest] = size
 
     def read_checkpoint(self, data: bytes) -> None:
-        """Step 2: the treaty's log signed a checkpoint, its quorum of witnesses did, and nobody else.
+        """Step 2: every checkpoint is signed by the treaty's log and its quorum of witnesses, and nobody else.
 
         Raises:
             EncodingError, VerificationError: something else, or not larger than the one before.
@@ -140,7 +140,7 @@ class LogReader:
         self._cosigned.append(cosigned)
 
     def conclude(self) -> PublicRecord:
-        """Step 3: the leaves are exactly those that the last checkpoint commits to; return what they say.
+        """Step 3: the leaves are exactly those that the last checkpoint commits to.
 
         Raises:
             EncodingError, ComplianceError: it is of a smaller log, or there is none.
@@ -240,7 +240,7 @@ class RecordReader:
         self.problems: list[Problem] = []
 
     def read_or_note(self, leaf_index: int, data: bytes) -> None:
-        """Step 4: read one leaf; one that breaks the rules is noted and passed over."""
+        """Step 4: each leaf is read by the rules; one that breaks them makes the record inconsistent."""
         try:
             self._read(leaf_index, data)
         except (EncodingError, ProtocolError, VerificationError) as error:

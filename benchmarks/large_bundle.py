@@ -67,7 +67,7 @@ def judge(path: Path) -> dict[str, Any]:
 
 
 def read_peak_kib() -> int:
-    """Return the most memory that this process ever held; what ``getrusage`` says begins with its parent's."""
+    """Return the most memory that this process ever held; ``getrusage`` begins with its parent's."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
     return int(found[1]) if found else 0

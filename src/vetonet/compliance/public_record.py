@@ -203,7 +203,7 @@ def _open_pinned_treaty(data: bytes, trust_root: TrustRoot) -> Signed[Treaty]:
 
 
 def _find_latest_ms(cosigned: CosignedCheckpoint, treaty: Treaty) -> Milliseconds | None:
-    """Return the time after which no leaf of a checkpoint was made, None where too few said when (VN-11.9)."""
+    """Return when no leaf of a checkpoint was made any more, None where too few said when (VN-11.9)."""
     clock = WitnessClock.under(LogPolicy.under(treaty), max_colluding=treaty.max_colluding)
     try:
         return compute_latest_s([cosigned], clock) * MS_PER_S

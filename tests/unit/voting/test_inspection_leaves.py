@@ -22,7 +22,7 @@ from vetonet.errors import (
 )
 from vetonet.policy.disclosure import MAX_ANSWER_MS, MIN_ANSWER_MS
 from vetonet.policy.joint_randomness import MAX_PHASE_MS, RandomnessRound
-from vetonet.policy.specification import Specification
+from vetonet.policy.specification import Specification, compute_place
 from vetonet.policy.transcript import SegmentChallenge, SegmentOutcome, choose_segments
 from vetonet.voting.inspections import (
     INSPECTION_KINDS,
@@ -83,6 +83,20 @@ def test_a_challenge_may_come_before_the_vote_ends() -> None:
 def test_the_answer_that_there_is_no_such_field_is_one(scene: Scene) -> None:
     challenge = scene.ask("safety-case")
     scene.log(scene.by_party("p1", challenge), scene.by_operator(scene.answer(challenge)))
+    assert problems_at(scene, DEADLINE_MS) == []
+
+
+def test_a_name_ground_to_fall_on_a_field_is_answered_by_that_field(scene: Scene) -> None:
+    # VN-19.4: else a party that knows one field's name could ask what nobody can answer, and for ever.
+    name = next(f"x{n}" for n in range(100_000) if compute_place(f"x{n}") == compute_place("tokenizer"))
+    challenge = scene.ask(name)
+    other = scene.specification.open_place(name)
+    scene.log(scene.by_party("p1", challenge))
+    unproven = replace(other, value=None)
+    refuse(scene, scene.by_operator(scene.answer(challenge, opening=unproven)), "VN-19.4")
+    elsewhere = scene.specification.open_field("data")
+    refuse(scene, scene.by_operator(scene.answer(challenge, opening=elsewhere)), "VN-19.4")
+    scene.log(scene.by_operator(scene.answer(challenge, opening=other)))
     assert problems_at(scene, DEADLINE_MS) == []
 
 
@@ -163,10 +177,11 @@ def test_an_answer_to_no_challenge_or_to_one_that_is_answered_is_refused(scene: 
     refuse(scene, scene.by_operator(scene.answer(challenge)), "VN-19.4")
 
 
-def test_a_lineage_that_was_not_declared_convicts_the_operator() -> None:
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+def test_a_lineage_that_was_not_declared_convicts_the_operator(spell: Callable[[str], str]) -> None:
     # VN-19.5
     parent = Scene.begin()
-    values = {"lineage": b"from " + parent.proposal.payload_digest.hex().encode()}
+    values = {"lineage": b"from " + spell(parent.proposal.payload_digest.hex()).encode()}
     scene = _continue(parent, values)
     (problem,) = find_inspection_problems(scene.inspections, NOW_MS)
     assert (problem.reason, problem.culprit) == ("lineage-undeclared", "op1")

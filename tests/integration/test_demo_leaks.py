@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from support.canaries import Canary, Net
 from support.distinguisher import read_parts
 from support.leak_plugin import leaks_expected
 from support.leak_taps import TAPS, is_public_file
-
 from vetonet.cli.demo.command import perform
 from vetonet.compliance.parts import PartKind
 from vetonet.policy.totals import Totals

@@ -66,7 +66,7 @@ def run(command: str, folder: Path, environment: dict[str, str], status: int) ->
     """Return what a line printed, and its exit code; ``$?`` in it is that of the line before."""
     program = f"(exit {status})\n{command}"
     done = subprocess.run(
-        ["bash", "-c", program],
+        ["/bin/bash", "-c", program],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Fails every test, whatever it is about, in which a secret leaves its owner in any encoding (docs/leakage.md)."""
+"""Fails every test, whatever it is about, in which a secret leaves its owner (docs/leakage.md)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from support.leak_taps import TAPS, Leak, install
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -247,7 +248,12 @@ def _build_canary(name: str, value: bytes | int | str) -> Canary:
 def _is_rare(value: bytes | int | str) -> bool:
     match value:
         case bytes():
-            return len(value) >= MIN_DISTINCT_BYTES and len(set(value)) >= MIN_DISTINCT_BYTES
+            steps = {
+                (right - left) % 256 for left, right in pairwise(value)
+            }  # 0, 1, 2, ... is in many a test
+            return (
+                len(value) >= MIN_DISTINCT_BYTES <= len(set(value)) and len(steps) > MIN_DISTINCT_BYTES // 2
+            )
         case int():
             spelled = value.to_bytes((value.bit_length() + 7) // 8, "big")  # a round count is also a limit
             return value >= MIN_NUMBER and value % 1_000_000 != 0 and len(set(spelled)) > 4

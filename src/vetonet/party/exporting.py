@@ -47,15 +47,15 @@ _PROOF_CONTEXT: Final = b"vetonet export proof 1\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountEnd:
-    """The last report of a chip that is booked on one account.
+    """The last report of a chip that commits to one account.
 
     Attributes:
         counter: of the report.
-        commitment: to the whole account; None where counts are in clear.
+        commitment: to the whole account.
     """
 
     counter: int
-    commitment: bytes | None
+    commitment: bytes
 
 
 class AccountEnds:
@@ -66,7 +66,9 @@ class AccountEnds:
         self.by_account: dict[Account, AccountEnd] = {}
 
     def count(self, claims: ComputeReport) -> None:
-        """Count in one report."""
+        """Count in one report; one whose counts are in clear opens nothing (VN-18.3)."""
+        if claims.flop_commitment is None:
+            return
         account = (claims.ueid, claims.licence_id)
         known = self.by_account.get(account)
         if known is None or known.counter < claims.counter:
@@ -163,7 +165,7 @@ def find_openings(
     found: dict[Account, Opening] = {}
     for (ueid, licence_id), end in ends.items():
         opening = find.get((ueid, end.counter))
-        if opening is None or end.commitment is None:
+        if opening is None:
             continue
         if not is_opened(_read_commitment(end.commitment), opening):
             raise ConfigError(
@@ -269,7 +271,7 @@ def _open_total(
 ) -> Opening | None:
     """Return the opening of a total, or None for one across operators who handed nothing over."""
     own = sum_own(entry, secrets, ends=ends, owners=owners)
-    if entry.owner is None:
+    if entry.owner is None or entry.operator_ids == (secrets.operator_id,):
         parts = [part.opening for part in secrets.handed if _is_part(part, entry, secrets.operator_id)]
         return sum_openings([own, *parts]) if parts else own
     others = [

@@ -14,6 +14,7 @@ from vetonet.cli.directory import load_operator
 from vetonet.cli.exits import Exit
 from vetonet.cli.present import read_view
 from vetonet.cli.session import connect, run_async
+from vetonet.policy.specification import compute_place
 
 CANARY = "canary-hyper-9f2c"
 SPECIFICATION = f'data = "a crawl of spring 2026"\n"hyper-parameters" = "{CANARY}"\n'
@@ -76,6 +77,26 @@ def test_a_field_is_asked_for_and_shown(trial: Path, address: str) -> None:
     leaves = read_leaves(trial, address)
     assert any(b"a crawl of spring 2026" in leaf for leaf in leaves)
     assert not any(CANARY.encode() in leaf for leaf in leaves)
+
+
+def test_another_field_in_the_place_is_shown_only_where_its_operator_says_so(
+    trial: Path, address: str
+) -> None:
+    # VN-19.4
+    operator = ("--dir", trial, "--operator", "op1", "--server", address)
+    party = ("--dir", trial, "--party", "P1", "--server", address)
+    (trial / "other.toml").write_text('tokenizer = "our own"\n')
+    run = ("--total-flop", "1e22", "--chips", "4", "--duration", "3000h")
+    kept = ("--specification", trial / "other.toml")
+    name = read(call("propose", *operator, *run, *kept, "--json"))["digest"][:16]
+    ground = next(f"x{n}" for n in range(100_000) if compute_place(f"x{n}") == compute_place("tokenizer"))
+    asked = read(call("challenge", name, "--field", ground, *party, "--json"))
+    refused = call("disclose", asked["digest"], *operator)
+    assert refused.code == Exit.USAGE
+    assert "another one, which has its place, shows that; --show-other" in refused.err
+    assert "tokenizer" not in refused.err
+    shown = read(call("disclose", asked["digest"], *operator, "--show-other", "--json"))
+    assert (shown["field"], shown["is_there"]) == ("tokenizer", True)
 
 
 def read_leaves(trial: Path, address: str) -> list[bytes]:

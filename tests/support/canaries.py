@@ -13,7 +13,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final, Self
 from urllib.parse import quote, unquote_to_bytes
@@ -206,16 +206,15 @@ class Net:
             thorough: look for raw deflate streams, which have no magic number, at every byte and not only at the
                 first, and for escapes also where there is no text.
         """
-        yield from self._search_deep(data, "", 0, thorough=thorough)
-
-    def _search_deep(self, data: bytes, wrapped: str, depth: int, *, thorough: bool) -> Iterator[Finding]:
-        for finding in self.search(data):
-            yield Finding(
-                canary=finding.canary, spelling=wrapped + finding.spelling, offset=finding.offset
-            )
-        if depth < MAX_DEPTH:
-            for how, inner in unwrap(data, thorough=thorough):
-                yield from self._search_deep(inner, f"{wrapped}{how} > ", depth + 1, thorough=thorough)
+        seen, waiting = {hash(data)}, [(data, "", 0)]
+        while waiting:
+            piece, wrapped, depth = waiting.pop()
+            for finding in self.search(piece):
+                yield replace(finding, spelling=wrapped + finding.spelling)
+            for how, inner in unwrap(piece, thorough=thorough) if depth < MAX_DEPTH else ():
+                if hash(inner) not in seen:  # two ways often lead to the same bytes
+                    seen.add(hash(inner))
+                    waiting.append((inner, f"{wrapped}{how} > ", depth + 1))
 
 
 def find_canary(data: bytes, canaries: Iterable[Canary]) -> tuple[Finding, ...]:
@@ -271,7 +270,9 @@ _BLOCK_KINDS: Final = (0b000, 0b010, 0b100)
 """How a deflate stream begins: stored, with fixed or with dynamic codes (RFC 1951 section 3.2.3)."""
 _HEX_RUN: Final = re.compile(rb"(?:[0-9a-fA-F]{2}){16,}")
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}")
-_BASE64_LINES: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}\r?\n(?=[A-Za-z0-9+/_-])")
+_BASE64_LINES: Final = re.compile(
+    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}\r?\n(?=[A-Za-z0-9+/_-])"  # from its start only, or it is quadratic
+)
 _GAP: Final = bytes(16)
 """Between two pieces, so that no canary is found that begins in one and ends in the next."""
 _TEXT_RUN: Final = re.compile(rb"[\t\n\r -~]{16,}")
@@ -290,17 +291,28 @@ def unwrap(data: bytes, *, thorough: bool = False) -> Iterator[tuple[str, bytes]
 
 
 def _inflate_streams(data: bytes, *, thorough: bool) -> Iterator[tuple[str, bytes]]:
-    view = memoryview(data)
     for how, pattern, wbits in (("gzip", _GZIP, 31), ("zlib", _ZLIB, 15)):
-        yield how, _GAP.join(_inflate(view[match.start() :], wbits) for match in pattern.finditer(data))
+        yield how, _inflate_all(data, (match.start() for match in pattern.finditer(data)), wbits)
     places = range(len(data) if thorough else min(1, len(data)))
     starts = (start for start in places if data[start] & 0b110 in _BLOCK_KINDS)
-    inflated = (_inflate(view[start:], -15) for start in starts)
-    yield "deflate", _GAP.join(inner for inner in inflated if len(inner) >= MIN_CANARY_BYTES)
+    yield "deflate", _inflate_all(data, starts, -15)
 
 
-def _inflate(data: memoryview, wbits: int) -> bytes:
-    """Return what a stream that starts here holds, as far as it is whole, or nothing."""
+def _inflate_all(data: bytes, starts: Iterable[int], wbits: int) -> bytes:
+    """Return what the streams that start at these places hold, as far as they are whole."""
+    view, found, budget = memoryview(data), list[bytes](), MAX_INFLATED_BYTES + 4 * len(data)
+    for start in starts:
+        inner, read = _inflate(view[start:], wbits)
+        budget -= read + len(inner)
+        if len(inner) >= KEY_BYTES:
+            found.append(inner)
+        if budget < 0:  # nothing honest nests like that
+            break
+    return _GAP.join(found)
+
+
+def _inflate(data: memoryview, wbits: int) -> tuple[bytes, int]:
+    """Return what a stream that starts here holds, and how much was read to see that."""
     machine, taken, start, size = zlib.decompressobj(wbits), bytearray(), 0, 64
     while start < len(data) and len(taken) < MAX_INFLATED_BYTES and not machine.eof:
         try:
@@ -308,7 +320,7 @@ def _inflate(data: memoryview, wbits: int) -> bytes:
         except zlib.error:  # what was whole before counts
             break
         start, size = start + size, 4096
-    return bytes(taken)
+    return bytes(taken), start
 
 
 def _decode_runs(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -111,8 +111,9 @@ class Scene:
             **self.reference,
             "operator_id": "op1",
             "challenge_digest": compute_digest(challenge),
-            "opening": self.specification.open_field(challenge.field),
         }
+        if "opening" not in changes:
+            fields["opening"] = self.specification.open_field(challenge.field)
         return DisclosureAnswer(**(fields | changes))
 
     def commit_transcript(self, transcript: Transcript | None = None, **changes: Any) -> TranscriptCommitment:

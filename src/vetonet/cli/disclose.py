@@ -19,7 +19,7 @@ from vetonet.units import format_time
 if TYPE_CHECKING:
     from vetonet.cli.directory import Member
     from vetonet.policy.disclosure import DisclosureAnswer
-    from vetonet.policy.specification import Specification
+    from vetonet.policy.specification import FieldOpening, Specification
     from vetonet.voting.inspections import Disclosure
     from vetonet.voting.ledger import Ledger
 
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The private file of the run.  [default: as `vetonet propose` kept it]",
 )
+@click.option(
+    "--show-other",
+    is_flag=True,
+    help="Where another field has the place of the one that is asked for, make that one public.",
+)
 @server_option
 @insecure_option
 @json_option
@@ -49,6 +54,7 @@ def disclose(
     specification: Path | None,
     server: str,
     insecure_loopback: bool,
+    show_other: bool,
     as_json: bool,
 ) -> None:
     """Show, as an operator, the field that CHALLENGE asks for; without CHALLENGE, list what is asked for.
@@ -69,7 +75,9 @@ def disclose(
         return load_specification(specification or find_specification(folder, digest))
 
     answer, leaf_index = run_async(
-        lambda: _answer(member, server, challenge, load, is_insecure=insecure_loopback)
+        lambda: _answer(
+            member, server, challenge, load, is_other_shown=show_other, is_insecure=insecure_loopback
+        )
     )
     name, is_there = answer.opening.name, answer.opening.value is not None
     if as_json:
@@ -87,7 +95,13 @@ async def _list(member: Member, address: str, *, is_insecure: bool) -> dict[byte
 
 
 async def _answer(
-    member: Member, address: str, prefix: str, load: Callable[[bytes], Specification], *, is_insecure: bool
+    member: Member,
+    address: str,
+    prefix: str,
+    load: Callable[[bytes], Specification],
+    *,
+    is_other_shown: bool,
+    is_insecure: bool,
 ) -> tuple[DisclosureAnswer, int]:
     """Return the answer as logged, and where."""
     from vetonet.crypto.statement import sign
@@ -96,24 +110,34 @@ async def _answer(
         view = await read_view(client, member.treaty)
         digest, asked = _pick(prefix, _find_open(view.ledger, member.name))
         kept = load(asked.challenge.statement.proposal_digest)
-        answer = _draw_up(member, view.ledger, digest, asked, kept)
+        opening = _open(kept, asked, is_other_shown=is_other_shown)
+        answer = _draw_up(member, view.ledger, digest, opening)
         (proof,) = await client.append_statements([sign(answer, member.key)])
         return answer, proof.leaf_index
 
 
-def _draw_up(
-    member: Member, ledger: Ledger, digest: bytes, asked: Disclosure, kept: Specification
-) -> DisclosureAnswer:
-    from vetonet.policy.disclosure import DisclosureAnswer
-
+def _open(kept: Specification, asked: Disclosure, *, is_other_shown: bool) -> FieldOpening:
+    """Return what shows the field that is asked for, and another one only if its operator wants that."""
     if kept.root != asked.proposal.specification_digest:
         raise Failure("--specification: the private file of another run")
+    name = asked.challenge.statement.field
+    opening = kept.open_place(name)
+    if opening.name != name and not is_other_shown:
+        # Which one it is stays out of errors: a name may give away as much as a value.
+        msg = f"there is no field {show(name)}, and only another one, which has its place, shows that"
+        raise Failure(f"{msg}; --show-other makes that one public", reason="refused")
+    return opening
+
+
+def _draw_up(member: Member, ledger: Ledger, digest: bytes, opening: FieldOpening) -> DisclosureAnswer:
+    from vetonet.policy.disclosure import DisclosureAnswer
+
     return DisclosureAnswer(
         treaty_digest=ledger.treaty.payload_digest,
         epoch=ledger.treaty.statement.epoch,
         operator_id=member.name,
         challenge_digest=digest,
-        opening=kept.open_field(asked.challenge.statement.field),
+        opening=opening,
     )
 
 

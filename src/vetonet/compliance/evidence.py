@@ -141,7 +141,7 @@ def open_groups(
 
 
 def authenticate(group: Sequence[Claim], keys: Keys) -> Sequence[Opened]:
-    """Step 5: verify the newest report of each key, walk back by digest, and verify what does not link.
+    """Step 5: a report is authentic by its signature, or by an authentic one of its key that names its bytes.
 
     Args:
         group: the reports that name one chip, in counter order.

@@ -171,15 +171,40 @@ def _read_claims(claims: cbor.Item, key: PublicKey) -> ResultToken:
         raise ValueError("no time of signing, or no program")
     if any(type(result[name]) is not kind for name, kind in _JUDGED.items()):
         raise ValueError("it does not say what was judged")
+    reasons = _read_reasons(claims[_SUBMODS])
+    if {Claim(entry["claim"]): _list_reasons(entry["problems"]) for entry in result["claims"]} != reasons:
+        raise ValueError("the parts give other reasons than the whole")
+    _require_plain(result)
     return ResultToken(
         signer=key,
         issued_at_s=issued_at_s,
         build=build,
         verdict=verdict,
         verdicts=MappingProxyType(verdicts),
-        reasons=MappingProxyType(_read_reasons(claims[_SUBMODS])),
+        reasons=MappingProxyType(reasons),
         result=MappingProxyType(result),
     )
+
+
+def _list_reasons(problems: list[dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(sorted({problem["reason"] for problem in problems}))
+
+
+def _require_plain(value: object) -> None:
+    """Hold that JSON can say it: whoever reads a result may want to print it."""
+    match value:
+        case dict():
+            for name, inner in value.items():
+                if type(name) is not str:
+                    raise ValueError("a name that is no text")
+                _require_plain(inner)
+        case list():
+            for inner in value:
+                _require_plain(inner)
+        case None | bool() | int() | str():
+            return
+        case _:
+            raise ValueError("a value that JSON cannot say")
 
 
 def _read_reasons(submodules: Mapping[str, Mapping[int, cbor.Item]]) -> dict[Claim, tuple[str, ...]]:

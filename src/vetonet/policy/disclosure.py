@@ -11,7 +11,7 @@ from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, bstr, member, record, tstr, uint
 from vetonet.errors import RefusedError
 from vetonet.policy.proposal import Proposal, find_ancestors, require_own_name, verify_treaty_reference
-from vetonet.policy.specification import NAME, FieldOpening, require_askable, verify_field
+from vetonet.policy.specification import NAME, FieldOpening, is_about, require_askable, verify_field
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_TIME_MS, MS_PER_HOUR
 
@@ -21,7 +21,7 @@ MIN_ANSWER_MS: Final = 4 * MS_PER_HOUR
 MAX_ANSWER_MS: Final = 30 * 24 * MS_PER_HOUR
 """A challenge leaves a verdict open while it waits, so it waits for a month at most."""
 
-_DIGEST: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_DIGEST: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class DisclosureAnswer(Statement):
     Attributes:
         operator_id: who proposed the run; the signature must be this operator's.
         challenge_digest: of the challenge.
-        opening: the field, or that there is none.
+        opening: the field, or that there is none; or another one that has the place of its name.
     """
 
     TYPE: ClassVar[str] = "disclosure-answer"
@@ -120,7 +120,7 @@ def open_disclosure_answer(
         expected = f"expected that of {proposal.operator_id!r}"
         msg = f"an answer of {answer.operator_id!r} signed by {signer!r}, {expected}"
         raise RefusedError(msg, culprit=signer, clause="VN-19.4")
-    if answer.opening.name != challenge.field:
+    if not is_about(answer.opening, challenge.field):
         msg = f"an answer about field {answer.opening.name!r}, expected {challenge.field!r}"
         raise RefusedError(msg, culprit=signer, clause="VN-19.4")
     verify_field(answer.opening, proposal.specification_digest)

@@ -18,6 +18,8 @@ from vetonet.units import MAX_COUNT, MAX_FLOP, Flop
 DAYS_PER_YEAR: Final = 365
 MAX_DAYS: Final = 10**6
 MAX_SNAPSHOTS_PER_DAY: Final = 10**6
+LEAST: Final = Fraction(1, 10**30)
+"""Shorter and rarer than that floats could not tell the chance of a sample from none."""
 
 _HALF: Final = Fraction(1, 2)
 
@@ -55,11 +57,11 @@ class InspectionPlan:
         if not 0 < self.chips <= MAX_COUNT:
             raise ValueError(f"expected 1 to {MAX_COUNT} chips, got {self.chips}")
         for what, days in (("horizon", self.horizon_days), ("window", self.window_days)):
-            if not 0 < days <= MAX_DAYS:
+            if not LEAST <= days <= MAX_DAYS:
                 raise ValueError(
                     f"expected a {what} above 0 and of at most {MAX_DAYS} days, got {_show(days)}"
                 )
-        if not 0 <= self.snapshots_per_day <= MAX_SNAPSHOTS_PER_DAY:
+        if self.snapshots_per_day and not LEAST <= self.snapshots_per_day <= MAX_SNAPSHOTS_PER_DAY:
             got = _show(self.snapshots_per_day)
             raise ValueError(f"expected 0 to {MAX_SNAPSHOTS_PER_DAY} snapshots a day, got {got}")
         if not 0 < self.detection < 1:

@@ -1,7 +1,7 @@
 """Joint randomness: what parties sign to draw a number that none of them can steer (VN-19).
 
 Each party of the treaty commits to 32 bytes of its own, and shows them once everybody has committed. Whoever
-committed and does not show is named; nothing comes out then, and another round is another draw.
+committed and does not show is named; nothing comes out then, and no other round takes its place.
 """
 
 from __future__ import annotations

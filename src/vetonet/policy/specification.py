@@ -146,6 +146,12 @@ class Specification(Record):
         path = compute_inclusion_proof(self._hash_leaves(), place).hashes
         return FieldOpening(name=name, value=values.get(name), salt=self._compute_salt(place), path=path)
 
+    def open_place(self, name: str) -> FieldOpening:
+        """Return the same, or the other field that has its place, which shows that this name has none."""
+        place = compute_place(name)
+        taken = (entry.name for entry in self.fields if compute_place(entry.name) == place)
+        return self.open_field(next(taken, name))
+
     def _hash_leaves(self) -> Iterable[bytes]:
         by_place = {compute_place(entry.name): entry for entry in self.fields}
         for place in range(PLACES):
@@ -159,6 +165,12 @@ class Specification(Record):
 def compute_place(name: str) -> int:
     """Return in which leaf a field of this name stands, of whatever specification."""
     return int.from_bytes(hashlib.sha256(_PLACE + name.encode()).digest(), "big") % PLACES
+
+
+def is_about(opening: FieldOpening, name: str) -> bool:
+    """Whether an opening says what there is of a name: its field, none, or another one that has its place."""
+    is_taken = opening.value is not None and compute_place(opening.name) == compute_place(name)
+    return opening.name == name or is_taken
 
 
 def require_askable(name: str) -> None:

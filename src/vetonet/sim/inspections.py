@@ -19,6 +19,9 @@ from vetonet.policy.inspection_plan import DAYS_PER_YEAR, InspectionPlan
 MAX_DRAWS: Final = 2 * 10**9
 """Chips drawn in all trials together; more would take minutes."""
 
+MAX_SAMPLES: Final = 10**7
+"""Chips drawn in one trial: it is held in memory as a whole."""
+
 _DRAWS_AT_ONCE: Final = 2 * 10**6
 _Z_99: Final = 2.5758293035489004
 """A normal variable lies within so many standard deviations with a probability of 99 %."""
@@ -124,8 +127,12 @@ def simulate_inspections(trial: InspectionTrial, *, trials: int, seed: int) -> T
     snapshot meanwhile, by an exponential waiting time.
 
     Raises:
-        ValueError: no trials, or more draws than ``MAX_DRAWS``.
+        ValueError: no trials, or more draws than ``MAX_DRAWS`` or ``MAX_SAMPLES``.
     """
+    if trial.samples > MAX_SAMPLES:
+        raise ValueError(
+            f"expected at most {MAX_SAMPLES} chips in a trial, got {trial.samples}; plan for fewer"
+        )
     if trials < 1 or trials * trial.samples > MAX_DRAWS:
         raise ValueError(
             f"expected 1 to {MAX_DRAWS} draws, got {trials} trials of {trial.samples}; ask for fewer trials"
@@ -147,9 +154,11 @@ def _iter_blocks(trials: int, samples: int) -> Iterator[int]:
 
 def _inspect_cheat(trial: InspectionTrial, count: int, rng: np.random.Generator) -> _Chips:
     """Return for each drawn chip of each trial whether it incriminates the run."""
-    windows = np.arange(trial.samples) * trial.windows // trial.samples
+    # Where there are more windows than samples, each sample has one to itself, and the others say nothing.
+    spread = min(trial.windows, trial.samples)
+    windows = np.arange(trial.samples) * spread // trial.samples
     whole, part = divmod(trial.chips_of_run, 1)
-    sizes = int(whole) + (rng.random((count, trial.windows)) < float(part))
+    sizes = int(whole) + (rng.random((count, spread)) < float(part))
     of_run = rng.integers(trial.plan.chips, size=(count, trial.samples)) < sizes[:, windows]
     waits = rng.exponential(1 / float(trial.plan.snapshots_per_day), int(of_run.sum()))
     of_run[of_run] = waits < trial.days_on_chip

@@ -208,6 +208,10 @@ class Inspections:
                 f"no transcript {stated.transcript_digest.hex()[:16]} in the log: nothing binds its operator"
             )
             raise RefusedError(msg, culprit=stated.challenger, clause="VN-19.7")
+        if signed.payload_digest in self.draws:
+            # Whoever draws first and asks afterwards asks only where it likes what came out.
+            msg = "a spot check about which a draw was opened before it was asked for"
+            raise RefusedError(msg, culprit=stated.challenger, clause="VN-19.7")
         self._require_turn(signed.payload_digest, stated)
         found = Sampling(challenge=signed, transcript=transcript)
         return replace(self, samplings={**self.samplings, signed.payload_digest: found})
@@ -277,10 +281,7 @@ class Inspections:
         if mine >= MAX_ROUNDS:
             msg = f"expected at most {MAX_ROUNDS} rounds of one party under one treaty"
             raise RefusedError(msg, culprit=stated.opener, clause="VN-19.9")
-        if earlier is None:
-            return
-        is_done = earlier.phase is RoundPhase.DONE
-        if is_done or stated.commits_end_ms <= earlier.opened.statement.reveals_end_ms:
+        if earlier is not None and not _may_follow(stated, earlier):
             msg = "a second round about one subject, whose first one is done or may still be"
             raise RefusedError(msg, culprit=stated.opener, clause="VN-19.9")
 
@@ -385,11 +386,13 @@ def _judge_spot_checks(inspections: Inspections, now: Milliseconds) -> Iterator[
         if is_open and now >= asked.deadline_ms:
             due = format_time(asked.deadline_ms)
             detail = f"{asked.challenger} had found nothing of {what} by {due}"
-            yield Problem(reason="spot-check-overdue", detail=detail, culprit=stated.operator_id)
+            # Its own silence: had it been shown nothing, it could say so.
+            yield Problem(reason="spot-check-overdue", detail=detail, culprit=asked.challenger)
 
 
 def _judge_draws(inspections: Inspections, now: Milliseconds) -> Iterator[Problem]:
-    for subject in inspections.draws:
+    """Only of spot checks: about what nobody asked for a party could keep all verdicts open (VN-19.12)."""
+    for subject in inspections.samplings:
         draw = inspections.find_draw(subject)
         abort = None if draw is None else draw.find_abort(now)
         if abort is None or draw is None:
@@ -399,6 +402,20 @@ def _judge_draws(inspections: Inspections, now: Milliseconds) -> Iterator[Proble
         yield Problem(
             reason="randomness-aborted", detail=f"round {draw.digest.hex()[:16]}: {'; '.join(told)}"
         )
+
+
+def _may_follow(stated: RandomnessRound, earlier: RandomnessState) -> bool:
+    """Whether another round may take the place of an earlier one about its subject (VN-19.9).
+
+    Once all have committed one number alone can come out, and the last to show its part knows which: another
+    round would be another throw for whoever dislikes it.
+    """
+    first = earlier.opened.statement
+    if earlier.phase is RoundPhase.DONE:
+        return False
+    if first.treaty_digest != stated.treaty_digest:
+        return True
+    return earlier.phase is RoundPhase.COMMITTING and stated.stated_ms >= first.commits_end_ms
 
 
 def _find_run(digest: bytes, leaf: InspectionLeaf, challenger: str) -> Proposal:

@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from vetonet.policy.inspection_plan import InspectionPlan, compute_detection, compute_samples_per_year
-from vetonet.units import parse_flop
+from vetonet.policy.inspection_plan import (
+    LEAST,
+    InspectionPlan,
+    compute_detection,
+    compute_samples_per_year,
+)
+from vetonet.units import MAX_COUNT, MAX_FLOP, parse_flop
 
 PLAN = InspectionPlan(
     run_flop=parse_flop("9.9e24"),
@@ -132,6 +137,9 @@ def test_a_shorter_run_on_more_chips_is_caught_more_surely() -> None:
         ("window_days", Fraction(-1)),
         ("window_days", Fraction(10**6 + 1)),
         ("snapshots_per_day", Fraction(-1, 10)),
+        ("snapshots_per_day", Fraction(1, 10**30 + 1)),
+        ("window_days", Fraction(1, 10**30 + 1)),
+        ("horizon_days", Fraction(1, 10**129)),
         ("detection", Fraction(0)),
         ("detection", Fraction(1)),
     ],
@@ -139,6 +147,23 @@ def test_a_shorter_run_on_more_chips_is_caught_more_surely() -> None:
 def test_figures_of_which_the_equation_says_nothing_are_refused(field: str, value: object) -> None:
     with pytest.raises(ValueError, match="expected"):
         replace(PLAN, **{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("detection", [Fraction(1, 10**129), Fraction(1, 2), 1 - Fraction(1, 10**129)])
+def test_the_least_and_the_most_of_everything_give_a_number(detection: Fraction) -> None:
+    # No logarithm may fall to nought: an infinite number of samples is no number.
+    plan = InspectionPlan(
+        run_flop=1,
+        chips=MAX_COUNT,
+        peak_flop_per_day=MAX_FLOP,
+        horizon_days=Fraction(10**6),
+        window_days=LEAST,
+        snapshots_per_day=LEAST,
+        detection=detection,
+    )
+    samples = compute_samples_per_year(plan)
+    assert samples is not None
+    assert samples >= 1
 
 
 def test_a_run_on_more_chips_than_there_are_has_no_detection() -> None:

@@ -14,6 +14,7 @@ from vetonet.policy.specification import (
     Specification,
     SpecificationField,
     compute_place,
+    is_about,
     require_askable,
     verify_field,
 )
@@ -103,6 +104,19 @@ def test_nobody_asks_for_a_name_that_only_another_field_could_deny() -> None:
     assert caught.value.clause == "VN-19.3"
     with pytest.raises(RefusedError):
         SPECIFICATION.open_field(COLLIDING)
+
+
+def test_whoever_has_another_field_in_the_place_shows_that_one_or_nothing() -> None:
+    # VN-19.2
+    taken = next(f"y{n}" for n in range(100_000) if compute_place(f"y{n}") == compute_place("tokenizer"))
+    with pytest.raises(RefusedError, match="another field"):
+        SPECIFICATION.open_field(taken)
+    other = SPECIFICATION.open_place(taken)
+    verify_field(other, ROOT)
+    assert is_about(other, taken)
+    assert not is_about(replace(other, value=None), taken)
+    assert not is_about(other, "data")
+    assert SPECIFICATION.open_place("safety-case") == SPECIFICATION.open_field("safety-case")
 
 
 def test_the_same_fields_under_another_secret_have_another_root() -> None:

@@ -12,6 +12,7 @@ pytest.importorskip("numpy", reason="NumPy (the extra sim) is not installed")
 from vetonet.policy.inspection_plan import InspectionPlan, compute_detection, compute_samples_per_year
 from vetonet.sim.inspections import (
     MAX_DRAWS,
+    MAX_SAMPLES,
     InspectionTrial,
     compute_interval,
     compute_samples,
@@ -75,6 +76,20 @@ def test_a_run_that_moves_over_more_chips_is_caught_no_less() -> None:
     low, high = simulate_inspections(moving, trials=TRIALS, seed=3).detection_interval
     assert low < expected < high
     assert low > simulate_inspections(still, trials=TRIALS, seed=3).detection_interval[1]
+
+
+def test_windows_in_which_nobody_is_drawn_take_no_memory() -> None:
+    # A second's window over a year, or 10^36 of them: what counts is the one in which a chip was drawn.
+    for window_days in (Fraction(1, 86_400), Fraction(1, 10**30)):
+        plan = replace(PLAN, window_days=window_days, snapshots_per_day=Fraction(10**6))
+        trial = InspectionTrial(plan=plan, samples=60)
+        assert simulate_inspections(trial, trials=1_000, seed=5).trials == 1_000
+
+
+def test_more_chips_than_memory_holds_are_not_drawn_at_once() -> None:
+    trial = InspectionTrial(plan=PLAN, samples=MAX_SAMPLES + 1)
+    with pytest.raises(ValueError, match="fewer"):
+        simulate_inspections(trial, trials=1, seed=5)
 
 
 def test_the_honest_are_accused_only_where_their_snapshots_do_not_fit() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from support.inspecting import DAY_MS, VALUES, Scene, list_reasons
-from support.world import NOW_MS
+from support.world import NOW_MS, make_council
 from vetonet.crypto.statement import compute_digest
 from vetonet.errors import (
     EpochError,
@@ -20,9 +21,9 @@ from vetonet.errors import (
     VetonetError,
 )
 from vetonet.policy.disclosure import MAX_ANSWER_MS, MIN_ANSWER_MS
-from vetonet.policy.joint_randomness import MAX_PHASE_MS
-from vetonet.policy.specification import Specification
-from vetonet.policy.transcript import SegmentOutcome, choose_segments
+from vetonet.policy.joint_randomness import MAX_PHASE_MS, RandomnessRound
+from vetonet.policy.specification import Specification, compute_place
+from vetonet.policy.transcript import SegmentChallenge, SegmentOutcome, choose_segments
 from vetonet.voting.inspections import (
     INSPECTION_KINDS,
     MAX_CHALLENGES,
@@ -33,6 +34,7 @@ from vetonet.voting.inspections import (
     verify_arrival,
 )
 from vetonet.voting.ledger import KINDS
+from vetonet.voting.randomness import Contribution
 
 DEADLINE_MS = NOW_MS + DAY_MS
 
@@ -81,6 +83,20 @@ def test_a_challenge_may_come_before_the_vote_ends() -> None:
 def test_the_answer_that_there_is_no_such_field_is_one(scene: Scene) -> None:
     challenge = scene.ask("safety-case")
     scene.log(scene.by_party("p1", challenge), scene.by_operator(scene.answer(challenge)))
+    assert problems_at(scene, DEADLINE_MS) == []
+
+
+def test_a_name_ground_to_fall_on_a_field_is_answered_by_that_field(scene: Scene) -> None:
+    # VN-19.4: else a party that knows one field's name could ask what nobody can answer, and for ever.
+    name = next(f"x{n}" for n in range(100_000) if compute_place(f"x{n}") == compute_place("tokenizer"))
+    challenge = scene.ask(name)
+    other = scene.specification.open_place(name)
+    scene.log(scene.by_party("p1", challenge))
+    unproven = replace(other, value=None)
+    refuse(scene, scene.by_operator(scene.answer(challenge, opening=unproven)), "VN-19.4")
+    elsewhere = scene.specification.open_field("data")
+    refuse(scene, scene.by_operator(scene.answer(challenge, opening=elsewhere)), "VN-19.4")
+    scene.log(scene.by_operator(scene.answer(challenge, opening=other)))
     assert problems_at(scene, DEADLINE_MS) == []
 
 
@@ -161,10 +177,11 @@ def test_an_answer_to_no_challenge_or_to_one_that_is_answered_is_refused(scene: 
     refuse(scene, scene.by_operator(scene.answer(challenge)), "VN-19.4")
 
 
-def test_a_lineage_that_was_not_declared_convicts_the_operator() -> None:
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+def test_a_lineage_that_was_not_declared_convicts_the_operator(spell: Callable[[str], str]) -> None:
     # VN-19.5
     parent = Scene.begin()
-    values = {"lineage": b"from " + parent.proposal.payload_digest.hex().encode()}
+    values = {"lineage": b"from " + spell(parent.proposal.payload_digest.hex()).encode()}
     scene = _continue(parent, values)
     (problem,) = find_inspection_problems(scene.inspections, NOW_MS)
     assert (problem.reason, problem.culprit) == ("lineage-undeclared", "op1")
@@ -242,10 +259,33 @@ def test_a_doubt_of_one_party_stays_whatever_others_find(
     assert "p2 says" in problem.detail
 
 
-def _sample(scene: Scene) -> tuple[Any, tuple[int, ...]]:
+def _call(scene: Scene) -> SegmentChallenge:
+    """A transcript, and a challenge to it, of which nothing is drawn yet."""
     transcript = scene.commit_transcript()
     challenge = scene.call_sampling(transcript)
     scene.log(scene.by_operator(transcript), scene.by_party("p1", challenge))
+    return challenge
+
+
+def test_nobody_draws_first_and_asks_afterwards(scene: Scene) -> None:
+    # VN-19.7: of many draws a challenger would ask only for that which shows it the segment it wants to see.
+    transcript = scene.commit_transcript()
+    challenge = scene.call_sampling(transcript)
+    scene.log(scene.by_operator(transcript))
+    scene.draw(compute_digest(challenge))
+    refuse(scene, scene.by_party("p1", challenge), "VN-19.7")
+    scene.log(scene.by_party("p1", scene.call_sampling(transcript)))
+
+
+def test_the_silence_of_a_challenger_is_its_own(scene: Scene) -> None:
+    # VN-19.8: the operator cannot speak in its place.
+    _sample(scene)
+    (problem,) = find_inspection_problems(scene.inspections, DEADLINE_MS)
+    assert (problem.reason, problem.culprit) == ("spot-check-overdue", "p1")
+
+
+def _sample(scene: Scene) -> tuple[Any, tuple[int, ...]]:
+    challenge = _call(scene)
     scene.draw(compute_digest(challenge))
     segments = scene.inspections.list_segments(compute_digest(challenge))
     assert segments is not None
@@ -370,11 +410,77 @@ def test_a_round_that_is_done_is_not_drawn_again(scene: Scene) -> None:
 def test_a_round_that_another_followed_takes_nothing_more(scene: Scene) -> None:
     # VN-19.10
     first = scene.open_round()
-    second = scene.open_round(commits_end_ms=NOW_MS + DAY_MS, reveals_end_ms=NOW_MS + 2 * DAY_MS)
-    scene.log(scene.by_party("p1", first), scene.by_party("p1", second))
+    scene.log(scene.by_party("p1", first), scene.by_party("p1", follow(scene, first)))
     opened = scene.inspections.rounds[compute_digest(first)].opened
     late = scene.contribute(first)["p1"].commit(opened)
     refuse(scene, scene.by_party("p1", late), "VN-19.10")
+
+
+def follow(scene: Scene, first: RandomnessRound, *, opener: str = "p1", later_ms: int = 0) -> RandomnessRound:
+    """Return another round about the same subject, dated when the time to commit to the first is over."""
+    stated_ms = first.commits_end_ms + later_ms
+    return scene.open_round(
+        first.subject_digest,
+        opener=opener,
+        stated_ms=stated_ms,
+        commits_end_ms=stated_ms + DAY_MS,
+        reveals_end_ms=stated_ms + 2 * DAY_MS,
+    )
+
+
+def test_nobody_takes_the_place_of_a_round_in_which_parties_may_still_commit(scene: Scene) -> None:
+    # VN-19.9
+    first = scene.open_round()
+    scene.log(scene.by_party("p1", first))
+    refuse(scene, scene.by_party("p2", follow(scene, first, opener="p2", later_ms=-1)), "VN-19.9")
+    scene.log(scene.by_party("p2", follow(scene, first, opener="p2")))
+
+
+@pytest.mark.parametrize("later_ms", [0, DAY_MS, 300 * DAY_MS])
+def test_whoever_is_last_to_show_its_part_gets_no_other_draw(scene: Scene, later_ms: int) -> None:
+    # VN-19.9: the last one computes what would come out, and would open another round instead of showing.
+    challenge, opened, parts = _commit_all(scene)
+    digest = compute_digest(opened)
+    for name in ("p1", "p2"):
+        scene.log(scene.by_party(name, parts[name].reveal(scene.inspections.rounds[digest])))
+    again = follow(scene, opened, opener="p3", later_ms=later_ms)
+    refuse(scene, scene.by_party("p3", again), "VN-19.9")
+    (withheld,) = find_inspection_problems(scene.inspections, opened.reveals_end_ms + later_ms)
+    assert (withheld.reason, "p3 committed and did not show" in withheld.detail) == (
+        "randomness-aborted",
+        True,
+    )
+    scene.log(scene.by_party("p3", parts["p3"].reveal(scene.inspections.rounds[digest])))
+    assert scene.inspections.list_segments(compute_digest(challenge)) is not None
+
+
+def test_a_new_treaty_ends_a_round_that_is_not_done(scene: Scene) -> None:
+    # VN-19.9: its roster may be another, so those who are to draw are.
+    _, opened, parts = _commit_all(scene)
+    late = parts["p1"].reveal(scene.inspections.rounds[compute_digest(opened)])
+    scene.ledger = replace(scene.ledger, treaty=make_council(epoch=2).treaty)
+    refuse(scene, scene.by_party("p1", late), None, EpochError)
+    again = scene.open_round(opened.subject_digest)
+    scene.log(scene.by_party("p1", again))
+    refuse(scene, scene.by_party("p1", replace(late, **scene.reference)), "VN-19.10")
+
+
+def _commit_all(scene: Scene) -> tuple[SegmentChallenge, RandomnessRound, dict[str, Contribution]]:
+    """A spot check, and a round about it to which everybody committed."""
+    challenge = _call(scene)
+    opened = scene.open_round(compute_digest(challenge))
+    scene.log(scene.by_party("p1", opened))
+    parts, state = scene.contribute(opened), scene.inspections.rounds[compute_digest(opened)]
+    for name, part in parts.items():
+        scene.log(scene.by_party(name, part.commit(state.opened)))
+    return challenge, opened, parts
+
+
+def test_a_draw_that_nobody_asked_for_leaves_no_verdict_open(scene: Scene) -> None:
+    # VN-19.12: else one party that opens a round and does not commit would keep every run in doubt.
+    opened = scene.open_round(b"\x07" * 32)
+    scene.log(scene.by_party("p1", opened))
+    assert problems_at(scene, opened.reveals_end_ms) == []
 
 
 def test_a_party_opens_no_more_rounds_than_it_may(scene: Scene) -> None:
@@ -386,7 +492,7 @@ def test_a_party_opens_no_more_rounds_than_it_may(scene: Scene) -> None:
 
 def test_an_aborted_round_is_told_with_those_who_kept_it_from_ending(scene: Scene) -> None:
     # VN-19.12
-    opened = scene.open_round()
+    opened = scene.open_round(compute_digest(_call(scene)))
     scene.log(scene.by_party("p1", opened))
     parts, digest = scene.contribute(opened), compute_digest(opened)
     state = scene.inspections.rounds[digest]

@@ -52,8 +52,11 @@ class HiddenAccounts:
 
     @property
     def licence_ids(self) -> frozenset[int]:
-        """The licences of which some use is hidden."""
-        return frozenset(licence_id for licence_id in self._accounts if licence_id is not None)
+        """The licences of which some use is hidden, or not known for another reason."""
+        return frozenset(self._list_licences()) | self._stated.unknown_ids
+
+    def _list_licences(self) -> list[int]:
+        return sorted(licence_id for licence_id in self._accounts if licence_id is not None)
 
     def count(self, chain: Chain) -> Iterator[Problem]:
         """Count in one chip; yield its commitments that another report has, or that are no commitments."""
@@ -90,7 +93,7 @@ class HiddenAccounts:
                 total=self._sum(licence_id),
                 stated_flop=self._stated.sum_most(licence_id),
             )
-            for licence_id in sorted(self.licence_ids)
+            for licence_id in self._list_licences()
         )
         pools = {owner: sum_chips(found) for owner, found in self._accounts.get(None, {}).items()}
         if case.licensed_floor_flop is None:

@@ -72,6 +72,12 @@ class StatedWork:
         self._known[licence_id][owner] += booking.known_flop
         self._most[licence_id][owner] += booking.most_flop
 
+    @property
+    def unknown_ids(self) -> frozenset[int]:
+        """The licences of which no report says how much was used in some interval."""
+        found = (licence_id for licence_id, most in self._most.items() if most != self._known[licence_id])
+        return frozenset(licence_id for licence_id in found if licence_id is not None)
+
     def list_most(self, licence_id: int | None) -> Mapping[str, Flop]:
         """Return the most that it can be on a licence, or without one, by owner."""
         return self._most.get(licence_id, {})

@@ -148,7 +148,9 @@ def test_what_is_not_known_counts_also_where_no_commitment_is(total: int, expect
         return use_unlicensed(0)(claims) if claims.counter == 1 else use(1)(claims)
 
     scene = make_confidential_scene(chips=1, windows=2, per_device_flop=total, total_flop=total)
-    assert unproven(tell(scene, first_interval, switch).judge()) == expected
+    result = tell(scene, first_interval, switch).judge()
+    assert unproven(result) == expected
+    assert [use.used_flop for use in result.licences] == [None]
 
 
 def test_an_operator_proves_what_it_hides_beside_what_it_and_its_twin_say_openly() -> None:

@@ -92,10 +92,10 @@ class HiddenAccounts:
                 total_flop=case.record.licences[licence_id].total_flop,
                 total=self._sum(licence_id),
                 stated_flop=self._stated.sum_most(licence_id),
+                parts=self._sum_by_owner(licence_id),
             )
             for licence_id in self._list_licences()
         )
-        pools = {owner: sum_chips(found) for owner, found in self._accounts.get(None, {}).items()}
         if case.licensed_floor_flop is None:
             return licences
         return (
@@ -103,11 +103,15 @@ class HiddenAccounts:
             *expect_pools(
                 digest,
                 licensed_floor_flop=case.licensed_floor_flop,
-                pools=pools,
+                pools=self._sum_by_owner(None),
                 owners={name: operator.owner for name, operator in case.operators.items()},
                 stated_flop=self._stated.list_most(None),
             ),
         )
+
+    def _sum_by_owner(self, licence_id: int | None) -> Mapping[str, AccountTotal]:
+        found = self._accounts.get(licence_id, {})
+        return {owner: sum_chips(accounts) for owner, accounts in found.items()}
 
     def _sum(self, licence_id: int) -> AccountTotal:
         found = self._accounts[licence_id].values()

@@ -27,6 +27,7 @@ class ExpectedTotal:
         owner: the beneficial owner of several operators whose pools it is, or None.
         total: what the reports say of it in public.
         bounds: what it must not exceed.
+        parts: what the reports of each operator's chips say of it, by name; each can open its own (VN-18.6).
     """
 
     treaty_digest: bytes
@@ -35,6 +36,7 @@ class ExpectedTotal:
     owner: str | None
     total: AccountTotal
     bounds: tuple[Bound, ...] = field(repr=False)
+    parts: Mapping[str, AccountTotal] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse what no proof could say: nobody to prove it, other bounds, a licence of an owner."""
@@ -84,6 +86,7 @@ def expect_licence(
     total_flop: Flop,
     total: AccountTotal,
     stated_flop: Flop = 0,
+    parts: Mapping[str, AccountTotal] = MappingProxyType({}),
 ) -> ExpectedTotal:
     """Return what is to be proven of a licence: budget, rate, and energy where the chips' power is known.
 
@@ -94,6 +97,7 @@ def expect_licence(
         total_flop: its ceiling over all chips.
         total: over all chips that reported under it.
         stated_flop: what open reports took of the ceiling that no commitment of the total holds (VN-18.3).
+        parts: the same total by the operators of the chips.
     """
     bounds = compute_licence_bounds(
         total_flop=total_flop,
@@ -108,6 +112,7 @@ def expect_licence(
         owner=None,
         total=total,
         bounds=bounds,
+        parts=parts,
     )
 
 
@@ -141,6 +146,7 @@ def expect_pools(
             owner=owner,
             total=sum_totals([pools[name] for name in hidden]),
             bounds=compute_pool_bounds(licensed_floor_flop, stated),
+            parts={name: pools[name] for name in hidden},
         )
 
     behind: dict[str, list[str]] = {}

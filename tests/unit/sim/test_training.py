@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,7 @@ from vetonet.sim.training import (  # noqa: E402
     Behaviour,
     Course,
     Trace,
+    build_partial_replay,
     build_reordered_replay,
     count_hidden_bits,
     make_spirals,
@@ -78,6 +82,34 @@ def test_what_is_made_up_ends_far_outside_the_tolerance(behaviour: Behaviour) ->
 def test_exactly_what_is_made_up_is_refused(behaviour: Behaviour) -> None:
     # VN-19.8
     assert find_refused_segments(run(behaviour), SeededRng(b"salts")) == frozenset(FALSE)
+
+
+def test_no_guess_that_costs_no_gradient_is_closer_than_the_cheat_that_is_counted() -> None:
+    # Else the study would measure how it finds a clumsy operator.
+    trace = run()
+    coasted = run(Behaviour.SKIPPED)
+    kept = np.median([measure_distances(coasted, replay_segment)[index] for index in coasted.false])
+    ways = []
+    for index in range(12, COURSE.segments, 12):
+        before, now = (np.frombuffer(trace.states[place], "<f4") for place in (index - 1, index))
+        again = (now + (now - before)).astype("<f4").tobytes()
+        ways.append(measure_distance(trace.states[index], again, trace.states[index + 1]) / WHOLE_WAY)
+    assert kept < np.median(ways)
+
+
+def test_whoever_leaves_out_a_row_of_each_batch_is_found_in_most_segments() -> None:
+    # The tolerance bounds what can be saved so: the closest of these is hardly outside it.
+    distances = measure_distances(run(), build_partial_replay(1))
+    assert sum(distance > TOLERANCE.max_parts / WHOLE_WAY for distance in distances) > 0.95 * len(distances)
+
+
+def test_the_study_says_what_it_needs() -> None:
+    study = Path(__file__).parents[3] / "simulations" / "spot-checks" / "run.py"
+    bare = [sys.executable, "-I", "-S", str(study)]
+    ended = subprocess.run(bare, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert "needs vetonet and NumPy" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_data_that_was_added_to_or_left_out_of_a_batch_is_found() -> None:

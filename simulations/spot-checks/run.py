@@ -61,7 +61,7 @@ def iter_tolerance(scenario: dict[str, Any]) -> Iterator[str]:
         ends = list(zip(trace.states, trace.states[1:], strict=False))
         bits += sum(count_hidden_bits(start, end, TOLERANCE) for start, end in ends) / len(ends)
     closest = min(iter_made_up_distances(scenario))
-    yield "| a segment computed again | largest or smallest distance, as a share of its way |"
+    yield "| a segment computed again | largest or smallest distance, as a share of what its data changed |"
     yield "|---|---|"
     yield f"| honest, the same code on the same machine | {exact:g} |"
     yield f"| honest, the sums in another order | at most {others:.1e} |"

@@ -13,8 +13,8 @@ from typing import Final
 from urllib.parse import quote
 
 import pytest
-from support.canaries import Canary, Net, find_canary, spell_varint
 
+from support.canaries import Canary, Net, find_canary, spell_varint
 from vetonet.encoding import cbor
 
 TEXT: Final = 'llama "secret" \u03b1-7B\nrun'

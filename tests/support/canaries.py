@@ -1,8 +1,8 @@
 """Finds planted values in bytes, however they are spelled there.
 
-A canary is a value that must not get out: a text, a secret, a count. ``Net`` looks for all spellings of all canaries
-at once, in one pass over the bytes; ``find_canary`` also looks into what the bytes wrap: compressed streams,
-base64 and hex that hold more than the canary alone, percent-encoding, JSON escapes and Python's own.
+A canary is a value that must not get out: a text, a secret, a count. ``Net`` looks for all spellings of all
+canaries at once, in one pass over the bytes; ``find_canary`` also looks into what the bytes wrap: compressed
+streams, base64 and hex that hold more than the canary alone, percent-encoding, JSON escapes and Python's own.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ def spell_varint(number: int) -> bytes:
 class Net:
     """All spellings of many canaries, looked for in one pass.
 
-    The first six bytes at each place are hashed into a table of bits; where that says perhaps, they are looked up.
+    The first six bytes at each place are hashed into a table of bits; where that says perhaps, they are
+    looked up.
     """
 
     def __init__(self, canaries: Iterable[Canary] = ()) -> None:
@@ -203,7 +204,8 @@ class Net:
 
         Args:
             data: what got out.
-            thorough: look for raw deflate streams, which have no magic number, at every byte and not only at the
+            thorough: look for raw deflate streams, which have no magic number, at every byte and not only at
+            the
                 first, and for escapes also where there is no text.
         """
         seen, waiting = {hash(data)}, [(data, "", 0)]
@@ -218,7 +220,7 @@ class Net:
 
 
 def find_canary(data: bytes, canaries: Iterable[Canary]) -> tuple[Finding, ...]:
-    """Return where these canaries are in the data, in any encoding, each once for each spelling and wrapping."""
+    """Return where these canaries are in the data, in any encoding, once for each spelling and wrapping."""
     findings = Net(canaries).search_deep(data, thorough=True)
     first: dict[tuple[str, str], Finding] = {}
     for finding in findings:
@@ -241,7 +243,7 @@ def _spell_bytes(data: bytes) -> dict[str, bytes]:
 
 
 def _spell_base64(data: bytes, shift: int, alphabet: bytes) -> bytes:
-    """Return the characters that these bytes have in base64 after ``shift`` others, whatever stands around."""
+    """Return the characters that these bytes have in base64 after ``shift`` others, whatever follows."""
     encoded = base64.b64encode(bytes(shift) + data, altchars=alphabet)
     return encoded[(0, 2, 3)[shift] : (shift + len(data)) * 8 // 6]
 
@@ -271,7 +273,8 @@ _BLOCK_KINDS: Final = (0b000, 0b010, 0b100)
 _HEX_RUN: Final = re.compile(rb"(?:[0-9a-fA-F]{2}){16,}")
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}")
 _BASE64_LINES: Final = re.compile(
-    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}\r?\n(?=[A-Za-z0-9+/_-])"  # from its start only, or it is quadratic
+    # Only from the start of a run, or this takes quadratic time.
+    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}\r?\n(?=[A-Za-z0-9+/_-])"
 )
 _GAP: Final = bytes(16)
 """Between two pieces, so that no canary is found that begins in one and ends in the next."""

@@ -1,7 +1,8 @@
 """Taps on everything that leaves a participant, and a list of everything that must not, for tests alone.
 
-Nothing in ``src`` knows of this: the constructors of secrets are wrapped so that each secret is listed as it comes
-into being, and the few places through which bytes go out are wrapped so that they are kept until they are looked at.
+Nothing in ``src`` knows of this: the constructors of secrets are wrapped so that each secret is listed as it
+comes into being, and the few places through which bytes go out are wrapped so that they are kept until they
+are looked at.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import Any, Final, TypeAlias
 import grpc.aio._channel
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from support.canaries import MIN_NUMBER, Canary, Finding, Net
 
+from support.canaries import MIN_NUMBER, Canary, Finding, Net
 from vetonet.attester.account import Account
 from vetonet.attester.state import ChipState
 from vetonet.compliance import parts
@@ -114,7 +115,7 @@ class Taps:
     leaks: list[Leak] = field(default_factory=list)
 
     def list_secret(self, name: str, value: bytes | int | str, owner: Any) -> None:
-        """While its owner lives this value must not get out; what would be found by chance is passed over."""
+        """While its owner lives this value must not get out; what is found by chance is passed over."""
         if value in self.known or value in self.published or not _is_rare(value):
             return
         self.total_secrets += 1
@@ -131,7 +132,7 @@ class Taps:
                 self.net.remove(listed.canary)
 
     def forget_the_dead(self, *, of_all: bool = False) -> None:
-        """Secrets that nobody holds any more are not looked for: another test may draw the same bytes, openly."""
+        """Secrets that nobody holds any more are not looked for: another test may draw them openly."""
         candidates = [*self.young, *(self.old if of_all else ())]
         kept = [] if of_all else self.old
         for listed in candidates:
@@ -263,6 +264,8 @@ def _spell_field(opening: Any) -> Spelled:
     return [("salt of a specification", opening.salt), ("specification", opening.value or b"")]
 
 
+_HALVES: Final = (slice(0, 32), slice(32, 64))
+
 SECRETS: Final[tuple[tuple[type, Callable[[Any], Spelled]], ...]] = (
     (Ed25519SigningKey, lambda key: [("Ed25519 seed", key.seed)]),
     (EcdsaSigningKey, _spell_ecdsa),
@@ -288,8 +291,6 @@ SHOWN: Final[tuple[tuple[type, Callable[[Any], Spelled]], ...]] = (
     (DisclosureAnswer, lambda answer: [*_spell_field(answer.opening), ("name", answer.opening.name)]),
 )
 """The statements by which an owner shows a secret to everybody (VN-15.5, VN-19.4)."""
-
-_HALVES: Final = (slice(0, 32), slice(32, 64))
 
 
 # ---------------------------------------------------------------- wrapping

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from vetonet.party.exporting import Draft, KeptReports, Secrets
     from vetonet.party.monitoring import LogSource
     from vetonet.party.operator_folder import OperatorFolder
+
+
+OPERATOR_FOLDER: Final = "operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +101,11 @@ def export(
     """
     from vetonet.party.operator_folder import OperatorFolder
 
-    kept = OperatorFolder(root=folder)
+    kept = OperatorFolder(root=_find_folder(folder))
     root, key = kept.read_trust_root(), kept.load_key()
     now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
     with ExitStack() as stack:
-        source = open_log_source(str(folder / "log") if log is None else log, stack)
+        source = open_log_source(str(kept.root / "log") if log is None else log, stack)
         work = _prepare(kept, root, key, source, now)
         proofs = _prove(work, key)
         taken = tuple(proof for path in others for proof in _take_proofs(path))
@@ -110,7 +113,16 @@ def export(
             _hand_over(work, hand_over_path, licence_id)
         _write(out, work.draft, (*proofs, *taken), key)
     result = judge_file(out, root, now)
-    _tell(result, out, folder, len(proofs), as_json=as_json)
+    _tell(result, out, kept.root, len(proofs), as_json=as_json)
+
+
+def _find_folder(folder: Path) -> Path:
+    """Return the folder of an operator, or the one in what the demonstration left."""
+    from vetonet.party.keys import STATEMENT_KEY_FILE
+
+    inner = folder / OPERATOR_FOLDER
+    is_nested = inner.is_dir() and not (folder / STATEMENT_KEY_FILE).exists()
+    return inner if is_nested else folder
 
 
 def _prepare(

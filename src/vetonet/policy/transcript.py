@@ -17,7 +17,7 @@ from typing import ClassVar, Final, TypeAlias
 from vetonet.crypto.merkle import InclusionProof, Tree, compute_leaf_hash, verify_inclusion
 from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, bstr, member, one_of, tstr, uint
-from vetonet.errors import Problem, ProofError, RefusedError, VerificationError
+from vetonet.errors import EncodingError, Problem, ProofError, RefusedError, VerificationError
 from vetonet.policy.disclosure import verify_answer_time
 from vetonet.policy.licence import MAX_LEAF_INDEX
 from vetonet.policy.proposal import require_own_name, verify_treaty_reference
@@ -28,7 +28,7 @@ MAX_SEGMENTS: Final = 2**32
 MAX_PARTS: Final = 4096
 MAX_SAMPLES: Final = 4096
 WHOLE_WAY: Final = 10**9
-"""The way of a segment, in the parts in which distances are told."""
+"""What the data of a segment changed, in the parts in which distances are told."""
 
 _STATE: Final = b"vetonet transcript state 1\n"
 _BATCH: Final = b"vetonet transcript batch 1\n"
@@ -188,7 +188,7 @@ Replay: TypeAlias = Callable[[bytes, bytes], bytes]
 """A segment computed again: state and batch in, state out."""
 
 Measure: TypeAlias = Callable[[bytes, bytes, bytes], int]
-"""How far two states after the same one are apart, in parts per billion of the way from that one.
+"""How far two states after the same one are apart, in parts per billion of what the segment's data changed.
 
 Its arguments are the state at the start, the one that is claimed and the one that was computed again.
 """
@@ -202,7 +202,7 @@ class Tolerance:
     tolerance lets pass is also what an operator may hide: a share of each update, its covert channel.
 
     Attributes:
-        max_parts: the largest distance, in parts per billion of the way that the segment went.
+        max_parts: the largest distance, in parts per billion of what the segment's data changed.
     """
 
     max_parts: int
@@ -364,7 +364,7 @@ def verify_segment(
 
     Raises:
         ProofError: what is shown is not the committed segment, or the next one begins elsewhere.
-        VerificationError: computing it again ends too far away.
+        VerificationError: it cannot be computed again, or that ends too far away.
     """
     _verify_leaf(transcript, revealed.segment, revealed.proof, index)
     leaf = revealed.segment
@@ -377,11 +377,18 @@ def verify_segment(
         raise ProofError(f"what is shown of segment {index} is not what was committed to")
     _verify_following(transcript, revealed, index)
     start, claimed = revealed.start.content, revealed.end.content
-    parts = measure(start, claimed, replay(start, revealed.batch.content))
+    try:
+        parts = measure(start, claimed, replay(start, revealed.batch.content))
+    except EncodingError as error:
+        raise _refuse(transcript, f"segment {index} holds what cannot be computed again: {error}") from error
     if parts > tolerance.max_parts:
         detail = f"segment {index} ends {parts} parts per billion away, more than {tolerance.max_parts}"
-        problem = Problem(reason="spot-check-failed", detail=detail, culprit=transcript.operator_id)
-        raise VerificationError(detail, problems=(problem,))
+        raise _refuse(transcript, detail)
+
+
+def _refuse(transcript: TranscriptCommitment, detail: str) -> VerificationError:
+    problem = Problem(reason="spot-check-failed", detail=detail, culprit=transcript.operator_id)
+    return VerificationError(detail, problems=(problem,))
 
 
 def _verify_following(transcript: TranscriptCommitment, revealed: RevealedSegment, index: int) -> None:

@@ -382,10 +382,12 @@ def _judge_spot_checks(inspections: Inspections, now: Milliseconds) -> Iterator[
             elif finding.outcome is SegmentOutcome.WITHHELD:
                 detail = f"{finding.party_id} says that it was not shown segment {finding.segment} of {what}"
                 yield Problem(reason="spot-check-overdue", detail=detail, culprit=stated.operator_id)
-        is_open = asked.challenger not in check.findings and inspections.list_segments(digest) is not None
-        if is_open and now >= asked.deadline_ms:
-            due = format_time(asked.deadline_ms)
-            detail = f"{asked.challenger} had found nothing of {what} by {due}"
+        draw = inspections.find_draw(digest)
+        is_aborted = draw is not None and draw.find_abort(now) is not None
+        if asked.challenger not in check.findings and now >= asked.deadline_ms and not is_aborted:
+            is_drawn, due = inspections.list_segments(digest) is not None, format_time(asked.deadline_ms)
+            who = f"{asked.challenger} had found" if is_drawn else "chance had chosen"
+            detail = f"{who} nothing of {what} by {due}"
             # Its own silence: had it been shown nothing, it could say so.
             yield Problem(reason="spot-check-overdue", detail=detail, culprit=asked.challenger)
 

@@ -88,6 +88,13 @@ def test_a_folder_with_hidden_counts_becomes_a_bundle_with_proofs(hidden: Scene,
     assert judged.value["totals"][0]["proven_by"] == "op1"
 
 
+def test_a_folder_beside_a_demos_bundle_is_found(hidden: Scene, tmp_path: Path) -> None:
+    keep(hidden, tmp_path / "operator")
+    at = format_time(hidden.judged_ms)
+    ended = call("export", tmp_path, "--out", tmp_path / "run.bundle", "--at", at, "--json")
+    assert (ended.code, ended.value["verdict"]) == (Exit.OK, "COMPLIANT")
+
+
 def test_the_same_folder_gives_the_same_bytes(hidden: Scene, tmp_path: Path) -> None:
     folder = keep(hidden, tmp_path / "operator")
     export(folder, hidden)

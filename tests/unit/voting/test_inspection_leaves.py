@@ -284,6 +284,17 @@ def test_the_silence_of_a_challenger_is_its_own(scene: Scene) -> None:
     assert (problem.reason, problem.culprit) == ("spot-check-overdue", "p1")
 
 
+def test_a_spot_check_of_which_nobody_drew_is_overdue_all_the_same(scene: Scene) -> None:
+    # VN-19.8: a coordinator that lets no round in must not make a check go away.
+    challenge = _call(scene)
+    assert problems_at(scene, DEADLINE_MS - 1) == []
+    (undrawn,) = find_inspection_problems(scene.inspections, DEADLINE_MS)
+    assert (undrawn.reason, undrawn.culprit) == ("spot-check-overdue", "p1")
+    assert "chance had chosen nothing" in undrawn.detail
+    scene.log(scene.by_party("p1", scene.open_round(compute_digest(challenge))))
+    assert problems_at(scene, DEADLINE_MS) == ["randomness-aborted"]
+
+
 def _sample(scene: Scene) -> tuple[Any, tuple[int, ...]]:
     challenge = _call(scene)
     scene.draw(compute_digest(challenge))

@@ -154,7 +154,7 @@ def measure_detection(
 
 
 def measure_distances(trace: Trace, replay: Replay) -> tuple[float, ...]:
-    """Return how far each segment is from what computing it again gives, as a share of what its data changed."""
+    """Return how far each segment is from its replay, as a share of what its data changed."""
     ends = zip(trace.states, trace.states[1:], trace.batches, strict=False)
     return tuple(measure_distance(start, end, replay(start, batch)) / WHOLE_WAY for start, end, batch in ends)
 

@@ -192,7 +192,8 @@ class Inspections:
         if stated.operator_id != _find_licensee(stated.licence_id, leaf):
             msg = f"licence {stated.licence_id} is not one of {stated.operator_id!r}"
             raise RefusedError(msg, culprit=stated.operator_id, clause="VN-19.6")
-        parts = sum(known.licence_id == stated.licence_id for known in self.transcripts.values())
+        known = reversed(tuple(self.transcripts.values()))
+        parts = next((one.number for one in known if one.licence_id == stated.licence_id), 0)
         if stated.number != parts + 1:
             msg = f"expected part {parts + 1} of the transcript of licence {stated.licence_id}"
             raise RefusedError(f"{msg}, got {stated.number}", culprit=stated.operator_id, clause="VN-19.6")

@@ -126,6 +126,8 @@ class Scene:
             "number": 1,
             "segment_count": len(chosen.batches),
             "root": chosen.compute_root(),
+            "start": chosen.list_segments()[0].start,
+            "end": chosen.list_segments()[-1].end,
         }
         return TranscriptCommitment(**(fields | changes))
 

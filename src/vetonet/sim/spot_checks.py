@@ -108,6 +108,8 @@ def find_refused_segments(trace: Trace, rng: Rng) -> frozenset[int]:
         number=1,
         segment_count=len(trace.batches),
         root=tree.root_hash(),
+        start=segments[0].start,
+        end=segments[-1].end,
     )
     refused = set[int]()
     for index in range(len(trace.batches)):

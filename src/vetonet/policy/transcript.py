@@ -17,7 +17,7 @@ from typing import ClassVar, Final, TypeAlias
 from vetonet.crypto.merkle import InclusionProof, Tree, compute_leaf_hash, verify_inclusion
 from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, DIGEST_BYTES, Record, bstr, member, one_of, tstr, uint
-from vetonet.errors import Problem, ProofError, RefusedError, VerificationError
+from vetonet.errors import EncodingError, Problem, ProofError, RefusedError, VerificationError
 from vetonet.policy.disclosure import verify_answer_time
 from vetonet.policy.licence import MAX_LEAF_INDEX
 from vetonet.policy.proposal import require_own_name, verify_treaty_reference
@@ -28,7 +28,7 @@ MAX_SEGMENTS: Final = 2**32
 MAX_PARTS: Final = 4096
 MAX_SAMPLES: Final = 4096
 WHOLE_WAY: Final = 10**9
-"""The way of a segment, in the parts in which distances are told."""
+"""What the data of a segment changed, in the parts in which distances are told."""
 
 _STATE: Final = b"vetonet transcript state 1\n"
 _BATCH: Final = b"vetonet transcript batch 1\n"
@@ -55,6 +55,8 @@ class TranscriptCommitment(Statement):
         number: from 1, one more with each part of the run.
         segment_count: how many segments it has.
         root: Merkle root over the segments, in order.
+        start, end: the salted digests of the states before the first segment and after the last; a part
+            starts where the one before it ended.
     """
 
     TYPE: ClassVar[str] = "transcript-commitment"
@@ -66,6 +68,8 @@ class TranscriptCommitment(Statement):
     number: int = member(5, uint(MAX_PARTS))
     segment_count: int = member(6, uint(MAX_SEGMENTS))
     root: bytes = member(7, DIGEST)
+    start: bytes = member(8, DIGEST)
+    end: bytes = member(9, DIGEST)
 
     def __post_init__(self) -> None:
         """Refuse a transcript of nothing, and a number below 1 (VN-19.6)."""
@@ -188,7 +192,7 @@ Replay: TypeAlias = Callable[[bytes, bytes], bytes]
 """A segment computed again: state and batch in, state out."""
 
 Measure: TypeAlias = Callable[[bytes, bytes, bytes], int]
-"""How far two states after the same one are apart, in parts per billion of the way from that one.
+"""How far two states after the same one are apart, in parts per billion of what the segment's data changed.
 
 Its arguments are the state at the start, the one that is claimed and the one that was computed again.
 """
@@ -202,7 +206,7 @@ class Tolerance:
     tolerance lets pass is also what an operator may hide: a share of each update, its covert channel.
 
     Attributes:
-        max_parts: the largest distance, in parts per billion of the way that the segment went.
+        max_parts: the largest distance, in parts per billion of what the segment's data changed.
     """
 
     max_parts: int
@@ -282,16 +286,27 @@ def choose_segments(output: bytes, segment_count: int, sample_count: int) -> tup
     return tuple(sorted(chosen))
 
 
-def build_transcript(states: Sequence[bytes], batches: Sequence[bytes], rng: Rng) -> Transcript:
-    """Return the transcript of a run through these states, one more than batches.
+def build_transcript(
+    states: Sequence[bytes], batches: Sequence[bytes], rng: Rng, *, continues: Transcript | None = None
+) -> Transcript:
+    """Return the transcript of a run, or of a part of it, through these states, one more than batches.
+
+    Args:
+        states: in order.
+        batches: in order.
+        rng: for the salts.
+        continues: the part before; this one begins with its last state, under the same salt.
 
     Raises:
-        ValueError: another number of states.
+        ValueError: another number of states, or another first state than the part before ended with.
     """
     if len(states) != len(batches) + 1 or not batches:
         raise ValueError("expected at least one batch, and one state more than batches")
+    first = Salted(content=states[0], salt=rng(DIGEST_BYTES)) if continues is None else continues.states[-1]
+    if first.content != states[0]:
+        raise ValueError("expected a part to begin with the state that the part before it ended with")
     return Transcript(
-        states=tuple(Salted(content=state, salt=rng(DIGEST_BYTES)) for state in states),
+        states=(first, *(Salted(content=state, salt=rng(DIGEST_BYTES)) for state in states[1:])),
         batches=tuple(Salted(content=batch, salt=rng(DIGEST_BYTES)) for batch in batches),
     )
 
@@ -364,10 +379,11 @@ def verify_segment(
 
     Raises:
         ProofError: what is shown is not the committed segment, or the next one begins elsewhere.
-        VerificationError: computing it again ends too far away.
+        VerificationError: it cannot be computed again, or that ends too far away.
     """
     _verify_leaf(transcript, revealed.segment, revealed.proof, index)
     leaf = revealed.segment
+    _verify_ends(transcript, leaf)
     shown = (
         revealed.start.compute_state_digest(),
         revealed.batch.compute_batch_digest(),
@@ -377,11 +393,25 @@ def verify_segment(
         raise ProofError(f"what is shown of segment {index} is not what was committed to")
     _verify_following(transcript, revealed, index)
     start, claimed = revealed.start.content, revealed.end.content
-    parts = measure(start, claimed, replay(start, revealed.batch.content))
+    try:
+        parts = measure(start, claimed, replay(start, revealed.batch.content))
+    except EncodingError as error:
+        raise _refuse(transcript, f"segment {index} holds what cannot be computed again: {error}") from error
     if parts > tolerance.max_parts:
         detail = f"segment {index} ends {parts} parts per billion away, more than {tolerance.max_parts}"
-        problem = Problem(reason="spot-check-failed", detail=detail, culprit=transcript.operator_id)
-        raise VerificationError(detail, problems=(problem,))
+        raise _refuse(transcript, detail)
+
+
+def _verify_ends(transcript: TranscriptCommitment, leaf: Segment) -> None:
+    """Without this, parts that are each one run need not be one together."""
+    is_first, is_last = leaf.index == 0, leaf.index + 1 == transcript.segment_count
+    if (is_first and leaf.start != transcript.start) or (is_last and leaf.end != transcript.end):
+        raise ProofError(f"segment {leaf.index} does not begin or end where its part is said to")
+
+
+def _refuse(transcript: TranscriptCommitment, detail: str) -> VerificationError:
+    problem = Problem(reason="spot-check-failed", detail=detail, culprit=transcript.operator_id)
+    return VerificationError(detail, problems=(problem,))
 
 
 def _verify_following(transcript: TranscriptCommitment, revealed: RevealedSegment, index: int) -> None:

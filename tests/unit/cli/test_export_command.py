@@ -88,6 +88,13 @@ def test_a_folder_with_hidden_counts_becomes_a_bundle_with_proofs(hidden: Scene,
     assert judged.value["totals"][0]["proven_by"] == "op1"
 
 
+def test_a_folder_beside_a_demos_bundle_is_found(hidden: Scene, tmp_path: Path) -> None:
+    keep(hidden, tmp_path / "operator")
+    at = format_time(hidden.judged_ms)
+    ended = call("export", tmp_path, "--out", tmp_path / "run.bundle", "--at", at, "--json")
+    assert (ended.code, ended.value["verdict"]) == (Exit.OK, "COMPLIANT")
+
+
 def test_the_same_folder_gives_the_same_bytes(hidden: Scene, tmp_path: Path) -> None:
     folder = keep(hidden, tmp_path / "operator")
     export(folder, hidden)
@@ -278,6 +285,42 @@ def test_a_sum_of_other_reports_is_refused_and_names_who_handed_it_over(tmp_path
     ended = export(first, scene)
     assert ended.code == Exit.NEGATIVE
     assert "what op2 handed over does not open its part of the pool of Holding" in ended.err
+
+
+def export_guests(root: Path, first_owner: str = "op1") -> Ended:
+    """The chips of a second operator work under the licence of the first, which proves it all."""
+    scene = make_scene(chips=2, windows=1, owners=(first_owner, "op2"))
+    licence_id = str(scene.licence.statement.licence_id)
+    second, handed = keep(scene, root / "second" / "operator", "op2"), root / "handed.cbor"
+    assert export(second, scene, "--hand-over", handed, "--of-licence", licence_id).code == Exit.OK
+    first = keep(scene, root / "first" / "operator")
+    handed.rename(first.root / "handed-over" / "op2.cbor")
+    return export(first, scene, "--json")
+
+
+@pytest.mark.parametrize("first_owner", ["op1", "op2"])
+def test_a_licence_on_chips_of_others_is_proven_by_the_operator_that_proposed_it(
+    tmp_path: Path, first_owner: str
+) -> None:
+    """VN-18.6: also where no chip is its own."""
+    ended = export_guests(tmp_path, first_owner)
+    assert (ended.code, ended.value["verdict"], ended.value["proof_count"]) == (Exit.OK, "COMPLIANT", 1)
+
+
+def test_without_the_others_sum_a_licence_is_left_unproven_and_it_is_said(tmp_path: Path) -> None:
+    scene = make_scene(chips=2, windows=1, owners=("op1", "op2"))
+    ended = export(keep(scene, tmp_path / "operator"), scene, "--json")
+    assert (ended.code, ended.value["verdict"]) == (Exit.OK, "INCONCLUSIVE")
+    assert "is left unproven: op2 handed nothing over" in ended.err
+
+
+def test_nothing_is_handed_over_for_a_licence_under_which_no_chip_reported(tmp_path: Path) -> None:
+    scene = make_scene(chips=1, windows=1)
+    folder = keep(scene, tmp_path / "operator")
+    ended = export(folder, scene, "--hand-over", tmp_path / "handed.cbor", "--of-licence", "12345")
+    assert ended.code != Exit.OK
+    assert "no chip of op1 reported hidden work under licence 12345" in ended.err
+    assert not (tmp_path / "handed.cbor").exists()
 
 
 def test_a_sequence_is_read_as_it_was_written_and_not_beyond(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vetonet
+from support.bundles import make_compliant_scene
 from support.ceremony import Table, make_cast
 from support.charters import hold_ceremonies, make_founded
 from support.chip_evidence import (
@@ -33,7 +34,7 @@ from support.chip_evidence import (
     sign_payload,
 )
 from support.histories import make_history
-from support.inspecting import Scene
+from support.inspecting import Scene, SpotCheck
 from support.psa_tokens import ASKED, CLAIMS, ENDORSED, make_token
 from support.silicon import driver_manifest, good_fields, make_key, make_opaque, make_report, pem_of, to_file
 from support.silicon import judge as judge_spdm
@@ -48,6 +49,7 @@ from vetonet.attestation.spdm.certificate import read_pem_chain
 from vetonet.attestation.spdm.evidence_entry import read_evidence
 from vetonet.attestation.spdm.manifest_xml import read_manifest
 from vetonet.cli.conformance import SUITES
+from vetonet.compliance.result_token import open_result, sign_result
 from vetonet.crypto import cose, frost
 from vetonet.crypto.merkle import compute_leaf_hash
 from vetonet.crypto.rng import SeededRng
@@ -191,6 +193,9 @@ ANSWERING.log(ANSWERING.by_party("p1", ANSWERING.ask()))
 ANSWER = ANSWERING.by_operator(
     ANSWERING.answer(next(iter(ANSWERING.inspections.disclosures.values())).challenge.statement)
 )
+SAMPLED, REVEALED = SpotCheck.play(), SpotCheck.play(is_revealed=True)
+RESULT = sign_result(make_compliant_scene().judge(), SIGNING_KEY, issued_at_s=1_800_000_000, build="fuzz")
+RESULT_TOKEN = cose.parse_sign1(RESULT, max_bytes=2**20)
 FOUNDED, FOUNDING_LEAVES = make_founded().treaty, list_statements(hold_ceremonies())
 OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "treaty": (open_treaty, TREATY.data),
@@ -220,6 +225,19 @@ OPENERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "leaf": (lambda data: read_leaf(Ledger(treaty=TREATY), 1, data), PROPOSAL.data),
     "challenge leaf": (lambda data: read_leaf(SCENE.ledger, 9, data), CHALLENGE),
     "answer leaf": (lambda data: read_leaf(ANSWERING.ledger, 9, data), ANSWER),
+    "transcript leaf": (lambda data: read_leaf(SCENE.ledger, 9, data), SAMPLED.transcript),
+    "spot check leaf": (lambda data: read_leaf(SAMPLED.asked, 9, data), SAMPLED.challenge),
+    "round leaf": (lambda data: read_leaf(SCENE.ledger, 9, data), SAMPLED.opened),
+    "commitment leaf": (lambda data: read_leaf(SAMPLED.called, 9, data), SAMPLED.commitment),
+    "reveal leaf": (lambda data: read_leaf(SAMPLED.ledger, 9, data), SAMPLED.reveal),
+    "finding leaf": (lambda data: read_leaf(REVEALED.ledger, 9, data), REVEALED.finding),
+    "signed result": (lambda data: open_result(data, SIGNING_KEY.public_key), RESULT),
+    "claims of a signed result": (
+        lambda data: open_result(
+            cose.sign1(data, RESULT_TOKEN.protected, SIGNING_KEY), SIGNING_KEY.public_key
+        ),
+        RESULT_TOKEN.payload,
+    ),
     "header": (cose.parse_header, b"\xa1\x01\x27"),
     "cosigned checkpoint": (
         lambda data: verify_cosigned(data, LOG_POLICY, allow_other_lines=True),

@@ -1,8 +1,8 @@
 """Looks for blindings that were used twice: the difference of two such commitments is a small multiple of H.
 
-C - C' = (v - v')*H + (r - r')*G, so with one blinding for both only the first term is left, and whoever counts
-up to |v - v'| sees it. Counts are small, so counting is cheap: with a table of the first multiples of H, a few
-steps of the length of the table are enough (baby steps and giant steps; Shanks 1971).
+C - C' = (v - v')*H + (r - r')*G, so with one blinding for both only the first term is left, and whoever
+counts up to |v - v'| sees it. Counts are small, so counting is cheap: with a table of the first multiples of
+H, a few steps of the table's length are enough (baby steps and giant steps; Shanks 1971).
 """
 
 from __future__ import annotations

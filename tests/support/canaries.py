@@ -143,6 +143,7 @@ class Net:
         self._by_key: dict[int, list[tuple[bytes, str, str]]] = {}
         self._table = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
         self._marked = 0
+        self._unmarked: list[int] = []
         for canary in canaries:
             self.add(canary)
 
@@ -152,20 +153,20 @@ class Net:
 
     def add(self, canary: Canary) -> None:
         """From now on this canary is looked for, too."""
-        keys = []
         for how, spelling in canary.spellings.items():
-            keys.append(int.from_bytes(spelling[:KEY_BYTES], "little"))
-            self._by_key.setdefault(keys[-1], []).append((spelling, canary.name, how))
-        self._mark(keys)
+            key = int.from_bytes(spelling[:KEY_BYTES], "little")
+            self._unmarked.append(key)
+            self._by_key.setdefault(key, []).append((spelling, canary.name, how))
 
-    def _mark(self, keys: list[int]) -> None:
-        slots = np.array(keys, dtype=np.uint64) * _HASH >> _TABLE_SHIFT
-        self._table[slots.astype(np.intp)] = True
-        self._marked += len(keys)
+    def _mark(self) -> None:
+        """The table knows the keys that were added since the last search."""
         if self._marked > 4 * len(self._by_key) + _TABLE_SLACK:
             self._table[:] = False
-            self._marked = 0
-            self._mark(list(self._by_key))
+            self._marked, self._unmarked = 0, list(self._by_key)
+        slots = np.array(self._unmarked, dtype=np.uint64) * _HASH >> _TABLE_SHIFT
+        self._table[slots.astype(np.intp)] = True
+        self._marked += len(self._unmarked)
+        self._unmarked = []
 
     def remove(self, canary: Canary) -> None:
         """From now on this canary is not looked for; its bits in the table cost a look, and stay."""
@@ -181,6 +182,7 @@ class Net:
         """Yield each spelling in these bytes."""
         if not self._by_key:
             return
+        self._mark()
         for start in range(0, len(data), _CHUNK_BYTES):
             for offset in self._find_candidates(data[start : start + _CHUNK_BYTES + KEY_BYTES - 1]):
                 place = start + offset

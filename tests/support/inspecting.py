@@ -126,6 +126,8 @@ class Scene:
             "number": 1,
             "segment_count": len(chosen.batches),
             "root": chosen.compute_root(),
+            "start": chosen.list_segments()[0].start,
+            "end": chosen.list_segments()[-1].end,
         }
         return TranscriptCommitment(**(fields | changes))
 
@@ -191,6 +193,60 @@ class Scene:
     def by_operator(self, statement: Statement, operator_id: str = "op1") -> bytes:
         """Return a statement as an operator signs it."""
         return sign(statement, self.council.operator_keys[operator_id])
+
+
+@dataclass(slots=True, kw_only=True)
+class SpotCheck:
+    """The leaves of one spot check up to its finding, and ledgers that still lack one of them.
+
+    Attributes:
+        asked, called, ledger: before the challenge, before any commitment, before the last reveal or, once
+            all parts are shown, the finding.
+    """
+
+    transcript: bytes
+    challenge: bytes
+    opened: bytes
+    commitment: bytes
+    reveal: bytes
+    finding: bytes
+    asked: Ledger
+    called: Ledger
+    ledger: Ledger
+
+    @classmethod
+    def play(cls, *, is_revealed: bool = False) -> SpotCheck:
+        """Return a spot check whose last part is shown, or is about to be."""
+        scene = Scene.begin()
+        stated = scene.commit_transcript()
+        transcript = scene.by_operator(stated)
+        scene.log(transcript)
+        asked, called = scene.ledger, scene.call_sampling(stated)
+        challenge, begun = scene.by_party("p1", called), scene.open_round(compute_digest(called))
+        opened = scene.by_party("p1", begun)
+        scene.log(challenge, opened)
+        before, digest, parts = scene.ledger, compute_digest(begun), scene.contribute(begun)
+        commits = [
+            scene.by_party(name, part.commit(scene.inspections.rounds[digest].opened))
+            for name, part in parts.items()
+        ]
+        scene.log(*commits)
+        reveals = [
+            scene.by_party(name, part.reveal(scene.inspections.rounds[digest]))
+            for name, part in parts.items()
+        ]
+        scene.log(*(reveals if is_revealed else reveals[:-1]))
+        return cls(
+            transcript=transcript,
+            challenge=challenge,
+            opened=opened,
+            commitment=commits[0],
+            reveal=reveals[-1],
+            finding=scene.by_party("p1", scene.find(called)),
+            asked=asked,
+            called=before,
+            ledger=scene.ledger,
+        )
 
 
 def list_reasons(problems: Iterable[Any]) -> list[str]:

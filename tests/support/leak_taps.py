@@ -72,13 +72,20 @@ class Leak:
         return f"{self.channel}: {self.finding}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Listed:
-    """A secret that is looked for as long as anybody but this list holds what it was read from."""
+    """A secret that is looked for as long as anybody but this list holds what it was read from.
 
+    Attributes:
+        canary: made when there is something to look through; most secrets get nowhere near that.
+        is_shown: whether the protocol lets its owner show it, and the owner has.
+    """
+
+    name: str
     value: bytes | int | str
-    canary: Canary
     owner: Any
+    canary: Canary | None = None
+    is_shown: bool = False
 
     @property
     def is_held(self) -> bool:
@@ -119,17 +126,28 @@ class Taps:
         if value in self.known or value in self.published or not _is_rare(value):
             return
         self.total_secrets += 1
-        canary = _build_canary(f"{name} no. {self.total_secrets}", value)
         self.known.add(value)
-        self.net.add(canary)
-        self.young.append(_Listed(value=value, canary=canary, owner=owner))
+        self.young.append(_Listed(name=f"{name} no. {self.total_secrets}", value=value, owner=owner))
+
+    def _cast_net(self) -> None:
+        """Whatever is listed is looked for."""
+        for listed in (*self.young, *self.old):
+            if listed.canary is None and not listed.is_shown:
+                listed.canary = _build_canary(listed.name, listed.value)
+                self.net.add(listed.canary)
+
+    def _take_out(self, listed: _Listed) -> None:
+        if listed.canary is not None:
+            self.net.remove(listed.canary)
+            listed.canary = None
 
     def publish(self, value: bytes | int | str) -> None:
-        """For the rest of the test this value is no secret: its owner showed it, as the protocol lets it."""
+        """This value is no secret any more: its owner showed it, as the protocol lets it."""
         self.published.add(value)
         for listed in (*self.young, *self.old):
             if listed.value == value:
-                self.net.remove(listed.canary)
+                listed.is_shown = True
+                self._take_out(listed)
 
     def forget_the_dead(self, *, of_all: bool = False) -> None:
         """Secrets that nobody holds any more are not looked for: another test may draw them openly."""
@@ -140,9 +158,10 @@ class Taps:
                 kept.append(listed)
             else:
                 self.known.remove(listed.value)
-                self.net.remove(listed.canary)
+                self._take_out(listed)
         self.young, self.old = [], kept
-        self.published.clear()
+        if of_all:
+            self.published.clear()
 
     def record(self, channel: str, data: bytes) -> None:
         """These bytes got out through this channel."""
@@ -154,6 +173,9 @@ class Taps:
 
     def look_through(self) -> None:
         """All that got out was looked at; ``leaks`` has grown by what should not have."""
+        if not self.traffic:
+            return
+        self._cast_net()
         traffic, self.traffic = self.traffic, {}
         self.total_bytes += self.waiting_bytes
         self.waiting_bytes = 0
@@ -178,8 +200,7 @@ class Taps:
     def _name_the_living(self) -> set[str]:
         """Return the canaries of this test, and of all secrets that outlive the test that made them."""
         gc.collect()
-        young = {listed.canary.name for listed in self.young}
-        return young | {listed.canary.name for listed in self.old if listed.is_held}
+        return {listed.name for listed in (*self.young, *(each for each in self.old if each.is_held))}
 
     def read_files(self, folder: Path) -> None:
         """Everything that lies in this folder got out, but for the files in which secrets are kept."""

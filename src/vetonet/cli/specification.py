@@ -75,7 +75,7 @@ def load_specification(path: Path) -> Specification:
 def _read_fields(path: Path) -> dict[str, bytes]:
     try:
         table = tomllib.loads(read_text_input(path, "a specification", maximum=MAX_FILE_BYTES))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _refuse(path, f"not TOML: {error}") from error
     return {name: _spell(path, name, value) for name, value in table.items()}
 

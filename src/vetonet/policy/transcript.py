@@ -55,6 +55,8 @@ class TranscriptCommitment(Statement):
         number: from 1, one more with each part of the run.
         segment_count: how many segments it has.
         root: Merkle root over the segments, in order.
+        start, end: the salted digests of the states before the first segment and after the last; a part
+            starts where the one before it ended.
     """
 
     TYPE: ClassVar[str] = "transcript-commitment"
@@ -66,6 +68,8 @@ class TranscriptCommitment(Statement):
     number: int = member(5, uint(MAX_PARTS))
     segment_count: int = member(6, uint(MAX_SEGMENTS))
     root: bytes = member(7, DIGEST)
+    start: bytes = member(8, DIGEST)
+    end: bytes = member(9, DIGEST)
 
     def __post_init__(self) -> None:
         """Refuse a transcript of nothing, and a number below 1 (VN-19.6)."""
@@ -282,16 +286,27 @@ def choose_segments(output: bytes, segment_count: int, sample_count: int) -> tup
     return tuple(sorted(chosen))
 
 
-def build_transcript(states: Sequence[bytes], batches: Sequence[bytes], rng: Rng) -> Transcript:
-    """Return the transcript of a run through these states, one more than batches.
+def build_transcript(
+    states: Sequence[bytes], batches: Sequence[bytes], rng: Rng, *, continues: Transcript | None = None
+) -> Transcript:
+    """Return the transcript of a run, or of a part of it, through these states, one more than batches.
+
+    Args:
+        states: in order.
+        batches: in order.
+        rng: for the salts.
+        continues: the part before; this one begins with its last state, under the same salt.
 
     Raises:
-        ValueError: another number of states.
+        ValueError: another number of states, or another first state than the part before ended with.
     """
     if len(states) != len(batches) + 1 or not batches:
         raise ValueError("expected at least one batch, and one state more than batches")
+    first = Salted(content=states[0], salt=rng(DIGEST_BYTES)) if continues is None else continues.states[-1]
+    if first.content != states[0]:
+        raise ValueError("expected a part to begin with the state that the part before it ended with")
     return Transcript(
-        states=tuple(Salted(content=state, salt=rng(DIGEST_BYTES)) for state in states),
+        states=(first, *(Salted(content=state, salt=rng(DIGEST_BYTES)) for state in states[1:])),
         batches=tuple(Salted(content=batch, salt=rng(DIGEST_BYTES)) for batch in batches),
     )
 
@@ -368,6 +383,7 @@ def verify_segment(
     """
     _verify_leaf(transcript, revealed.segment, revealed.proof, index)
     leaf = revealed.segment
+    _verify_ends(transcript, leaf)
     shown = (
         revealed.start.compute_state_digest(),
         revealed.batch.compute_batch_digest(),
@@ -384,6 +400,13 @@ def verify_segment(
     if parts > tolerance.max_parts:
         detail = f"segment {index} ends {parts} parts per billion away, more than {tolerance.max_parts}"
         raise _refuse(transcript, detail)
+
+
+def _verify_ends(transcript: TranscriptCommitment, leaf: Segment) -> None:
+    """Without this, parts that are each one run need not be one together."""
+    is_first, is_last = leaf.index == 0, leaf.index + 1 == transcript.segment_count
+    if (is_first and leaf.start != transcript.start) or (is_last and leaf.end != transcript.end):
+        raise ProofError(f"segment {leaf.index} does not begin or end where its part is said to")
 
 
 def _refuse(transcript: TranscriptCommitment, detail: str) -> VerificationError:

@@ -108,6 +108,8 @@ def find_refused_segments(trace: Trace, rng: Rng) -> frozenset[int]:
         number=1,
         segment_count=len(trace.batches),
         root=tree.root_hash(),
+        start=segments[0].start,
+        end=segments[-1].end,
     )
     refused = set[int]()
     for index in range(len(trace.batches)):
@@ -154,7 +156,7 @@ def measure_detection(
 
 
 def measure_distances(trace: Trace, replay: Replay) -> tuple[float, ...]:
-    """Return how far each segment is from what computing it again gives, as a share of what its data changed."""
+    """Return how far each segment is from its replay, as a share of what its data changed."""
     ends = zip(trace.states, trace.states[1:], trace.batches, strict=False)
     return tuple(measure_distance(start, end, replay(start, batch)) / WHOLE_WAY for start, end, batch in ends)
 

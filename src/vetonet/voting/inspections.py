@@ -192,10 +192,7 @@ class Inspections:
         if stated.operator_id != _find_licensee(stated.licence_id, leaf):
             msg = f"licence {stated.licence_id} is not one of {stated.operator_id!r}"
             raise RefusedError(msg, culprit=stated.operator_id, clause="VN-19.6")
-        parts = sum(known.licence_id == stated.licence_id for known in self.transcripts.values())
-        if stated.number != parts + 1:
-            msg = f"expected part {parts + 1} of the transcript of licence {stated.licence_id}"
-            raise RefusedError(f"{msg}, got {stated.number}", culprit=stated.operator_id, clause="VN-19.6")
+        self._require_next_part(stated)
         return replace(self, transcripts={**self.transcripts, signed.payload_digest: stated})
 
     def read_segment_challenge(self, leaf: InspectionLeaf) -> Inspections:
@@ -270,6 +267,20 @@ class Inspections:
         if opened.treaty_digest != treaty.payload_digest or self.draws[opened.subject_digest][-1] != digest:
             raise RefusedError(f"round {digest.hex()[:16]} is over", clause="VN-19.10")
         return state
+
+    def _require_next_part(self, stated: TranscriptCommitment) -> None:
+        known = reversed(tuple(self.transcripts.values()))
+        last = next((one for one in known if one.licence_id == stated.licence_id), None)
+        number = 1 if last is None else last.number + 1
+        if stated.number != number:
+            msg = f"expected part {number} of the transcript of licence {stated.licence_id}"
+            raise RefusedError(f"{msg}, got {stated.number}", culprit=stated.operator_id, clause="VN-19.6")
+        if last is not None and stated.start != last.end:
+            # Else a run could jump between parts, where no segment is false.
+            msg = f"part {number} of the transcript of licence {stated.licence_id} begins elsewhere than"
+            raise RefusedError(
+                f"{msg} part {last.number} ended", culprit=stated.operator_id, clause="VN-19.6"
+            )
 
     def _require_round_to_open(self, signed: Signed[RandomnessRound]) -> None:
         stated = signed.statement

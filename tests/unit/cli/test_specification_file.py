@@ -55,6 +55,7 @@ def test_a_run_without_a_file_has_a_digest_like_any_other() -> None:
         "[data]\nx = 1\n",
         "data = ",
         'data = "' + "x" * 9000 + '"\n',
+        "data = " + "[" * 50_000,
         '"'
         + next(f"n{i}" for i in range(10**5) if compute_place(f"n{i}") == compute_place("data"))
         + '" = ""\n',

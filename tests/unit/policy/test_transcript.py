@@ -88,6 +88,21 @@ def test_segments_that_are_each_computed_well_but_are_not_one_run_are_refused() 
         verify_segment(broken, 3, shown, replay=replay, measure=measure, tolerance=Tolerance(max_parts=0))
 
 
+@pytest.mark.parametrize(("field", "index"), [("start", 0), ("end", 11)])
+def test_a_part_that_is_said_to_begin_or_end_elsewhere_is_refused(field: str, index: int) -> None:
+    # VN-19.6
+    elsewhere = replace(COMMITTED, **{field: bytes(32)})  # type: ignore[arg-type]
+    with pytest.raises(ProofError, match="where its part is said to"):
+        verify_segment(
+            elsewhere,
+            index,
+            TRANSCRIPT.reveal(index),
+            replay=replay,
+            measure=measure,
+            tolerance=Tolerance(max_parts=0),
+        )
+
+
 def test_a_segment_without_the_one_behind_it_is_refused() -> None:
     # VN-19.8
     with pytest.raises(ProofError, match="the one behind it"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.inspecting import DAY_MS, VALUES, Scene, list_reasons
+from support.inspecting import DAY_MS, DIGITS, VALUES, Scene, list_reasons
 from support.world import NOW_MS, make_council
 from vetonet.crypto.statement import compute_digest
 from vetonet.errors import (
@@ -23,7 +23,7 @@ from vetonet.errors import (
 from vetonet.policy.disclosure import MAX_ANSWER_MS, MIN_ANSWER_MS
 from vetonet.policy.joint_randomness import MAX_PHASE_MS, RandomnessRound
 from vetonet.policy.specification import Specification, compute_place
-from vetonet.policy.transcript import SegmentChallenge, SegmentOutcome, choose_segments
+from vetonet.policy.transcript import SegmentChallenge, SegmentOutcome, build_transcript, choose_segments
 from vetonet.voting.inspections import (
     INSPECTION_KINDS,
     MAX_CHALLENGES,
@@ -313,9 +313,22 @@ def test_a_transcript_of_anothers_licence_or_of_none_is_refused(scene: Scene) ->
 @pytest.mark.parametrize("number", [1, 3])
 def test_parts_of_a_transcript_are_numbered_without_a_gap(scene: Scene, number: int) -> None:
     # VN-19.6: a second part 1 would be another history of what was committed to.
-    scene.log(scene.by_operator(scene.commit_transcript()))
-    refuse(scene, scene.by_operator(scene.commit_transcript(number=number)), "VN-19.6")
-    scene.log(scene.by_operator(scene.commit_transcript(number=2)))
+    first = scene.commit_transcript()
+    scene.log(scene.by_operator(first))
+    refuse(scene, scene.by_operator(scene.commit_transcript(number=number, start=first.end)), "VN-19.6")
+    scene.log(scene.by_operator(scene.commit_transcript(number=2, start=first.end)))
+
+
+def test_a_part_begins_where_the_one_before_it_ended(scene: Scene) -> None:
+    # VN-19.6: else a run jumps to bought weights between two parts, and no segment of either is false.
+    transcript = build_transcript(DIGITS, DIGITS[1:], scene.rng)
+    scene.log(scene.by_operator(scene.commit_transcript(transcript)))
+    refuse(scene, scene.by_operator(scene.commit_transcript(number=2)), "VN-19.6")
+    with pytest.raises(ValueError, match="the part before"):
+        build_transcript(DIGITS, DIGITS[1:], scene.rng, continues=transcript)
+    states = (DIGITS[-1], *DIGITS[1:])
+    following = build_transcript(states, DIGITS[1:], scene.rng, continues=transcript)
+    scene.log(scene.by_operator(scene.commit_transcript(following, number=2)))
 
 
 def test_a_transcript_of_nothing_is_refused(scene: Scene) -> None:

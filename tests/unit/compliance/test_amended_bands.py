@@ -81,5 +81,10 @@ def test_an_owners_pools_are_held_against_the_same_bands(
     assert judge(first, second, ("Holding", "Holding"), op1=LOW // 2, op2=LOW // 2) == expected
 
 
+def test_whoever_lets_go_of_an_operator_does_not_split_what_both_did_before() -> None:
+    assert judge(LOW, LOW, ("Holding", None), op1=LOW // 2, op2=LOW // 2) == ["owner-pool-unproven"]
+    assert judge(LOW, LOW, ("Holding", None), op1=LOW // 2, op2=LOW // 2 - 1) == []
+
+
 def test_whoever_buys_an_operator_is_not_accused_of_what_it_did_before() -> None:
     assert judge(LOW, LOW, (None, "Holding"), op1=LOW // 2, op2=LOW // 2) == ["owner-pool-unproven"]

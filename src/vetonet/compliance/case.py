@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -14,7 +14,7 @@ from vetonet.compliance.public_record import PublicRecord
 from vetonet.errors import Problem
 from vetonet.policy.band import BandRule
 from vetonet.policy.licence import Licence
-from vetonet.policy.treaty import Operator
+from vetonet.policy.treaty import Operator, Treaty
 from vetonet.units import Flop, Milliseconds
 
 Found: TypeAlias = Problem | Undecided
@@ -59,9 +59,18 @@ class Case:
 
     @property
     def licensed_floor_flop(self) -> Flop | None:
-        """Where the first band that is not free begins, or None where every run is."""
-        bands = self.record.treaty.statement.bands
-        return next((band.floor_flop for band in bands if band.rule is not BandRule.FREE), None)
+        """Where the first band that is not free begins by the newest treaty, or None where every run is."""
+        return _find_floor(self.record.treaties[-1].statement)
+
+    @property
+    def highest_floor_flop(self) -> Flop | None:
+        """The highest of those of all treaties that were in force; None where one of them left all free.
+
+        What stays below it was allowed at one time, so it accuses nobody.
+        """
+        floors = [_find_floor(treaty.statement) for treaty in self.record.treaties]
+        known = [floor for floor in floors if floor is not None]
+        return max(known) if len(known) == len(floors) else None
 
     @property
     def operators(self) -> Mapping[str, Operator]:
@@ -69,9 +78,18 @@ class Case:
         listed = (operator for treaty in self.record.treaties for operator in treaty.statement.operators)
         return {operator.operator_id: operator for operator in listed}
 
+    def is_always_behind(self, owner: str, operator_ids: Sequence[str]) -> bool:
+        """Whether every treaty that was in force puts this owner behind all these operators."""
+        listed = [operator for treaty in self.record.treaties for operator in treaty.statement.operators]
+        return all(operator.owner == owner for operator in listed if operator.operator_id in operator_ids)
+
     def list_members(self, licence: Licence) -> frozenset[bytes]:
         """Return the ueids of a licence's chips, or nothing where the bundle lacks its device set."""
         return self.members.get(licence.device_set_root, NO_MEMBERS)
+
+
+def _find_floor(terms: Treaty) -> Flop | None:
+    return next((band.floor_flop for band in terms.bands if band.rule is not BandRule.FREE), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from vetonet.compliance.case import Case, ChipUse, Tally
@@ -66,25 +66,42 @@ def judge_aggregation(case: Case, tally: Tally) -> Iterator[Problem]:
         return
     for operator_id, flop in sorted(tally.unlicensed.items()):
         if flop and flop >= floor:
-            detail = f"{operator_id} ran {flop} FLOP without a licence; from {floor} on one is needed"
-            yield Problem(reason="unlicensed-total", detail=detail, culprit=operator_id)
-    for owner, pools in sorted(_group_pools(case, tally).items()):
-        flop = sum(pools.values())
-        if len(pools) > 1 and flop >= floor:
-            names = ", ".join(sorted(pools))
-            detail = (
-                f"{owner}, who stands behind {names}, ran {flop} FLOP without a licence; from {floor} on "
-                "one is needed"
-            )
-            yield Problem(reason="owner-total", detail=detail, culprit=owner)
+            yield _tell_pool(case, operator_id, flop, floor)
+    for owner, operator_ids in _list_shells(case, tally):
+        flop = sum(tally.unlicensed[operator_id] for operator_id in operator_ids)
+        if flop >= floor:
+            yield _tell_owner(case, owner, operator_ids, flop, floor)
 
 
-def _group_pools(case: Case, tally: Tally) -> Mapping[str, Mapping[str, Flop]]:
-    """Return the pools that are not empty, by who stands behind their operators."""
-    pools: dict[str, dict[str, Flop]] = defaultdict(dict)
-    operators = case.operators
-    for operator_id, flop in tally.unlicensed.items():
-        if flop:
-            owner = operators[operator_id].owner if operator_id in operators else operator_id
-            pools[owner][operator_id] = flop
-    return pools
+def _tell_pool(case: Case, operator_id: str, flop: Flop, floor: Flop) -> Problem:
+    """Say that a pool reaches the band; what an earlier treaty allowed is no violation."""
+    reason = "unlicensed-total" if _is_above_all(case, flop) else "pool-unproven"
+    detail = f"{operator_id} ran {flop} FLOP without a licence; from {floor} on one is needed"
+    return Problem(reason=reason, detail=detail, culprit=operator_id)
+
+
+def _tell_owner(case: Case, owner: str, operator_ids: Sequence[str], flop: Flop, floor: Flop) -> Problem:
+    """Say that pools reach the band together; it is a violation where the owner always stood behind them."""
+    is_certain = _is_above_all(case, flop) and case.is_always_behind(owner, operator_ids)
+    who = f"{owner}, who stands behind {', '.join(operator_ids)},"
+    detail = f"{who} ran {flop} FLOP without a licence; from {floor} on one is needed"
+    reason = "owner-total" if is_certain else "owner-pool-unproven"
+    return Problem(reason=reason, detail=detail, culprit=owner)
+
+
+def _is_above_all(case: Case, flop: Flop) -> bool:
+    highest = case.highest_floor_flop
+    return highest is not None and flop >= highest
+
+
+def _list_shells(case: Case, tally: Tally) -> Sequence[tuple[str, tuple[str, ...]]]:
+    """Return who stands behind several operators with pools, by the newest treaty or by one before it."""
+    newest = {name: operator.owner for name, operator in case.operators.items()}
+    found = set[tuple[str, tuple[str, ...]]]()
+    for treaty in case.record.treaties:
+        owners = newest | {operator.operator_id: operator.owner for operator in treaty.statement.operators}
+        behind: dict[str, list[str]] = defaultdict(list)
+        for operator_id in sorted(name for name, flop in tally.unlicensed.items() if flop):
+            behind[owners.get(operator_id, operator_id)].append(operator_id)
+        found |= {(owner, tuple(names)) for owner, names in behind.items() if len(names) > 1}
+    return sorted(found)

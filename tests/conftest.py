@@ -7,8 +7,8 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
-from support.leak_plugin import activate
 
+from support.leak_plugin import activate
 from vetonet.crypto.rng import SeededRng
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -1,4 +1,4 @@
-"""No blinding is used twice: statistics of the commitments of a fleet, and of what a reuse would look like."""
+"""No blinding is used twice: statistics of the commitments of a fleet, and what a reuse would look like."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from hashlib import sha256
 from typing import Final
 
 import pytest
+
 from support.blindings import REACH, count_multiple, find_reused
 from support.twins import FLOP_PER_STEP, make_ground, make_twin
-
 from vetonet.attestation.report import ComputeReport
 from vetonet.attester import account
 from vetonet.attester.account import Account, open_account

@@ -13,8 +13,8 @@ from typing import Final
 from urllib.parse import quote
 
 import pytest
-from support.canaries import Canary, Net, find_canary, spell_varint
 
+from support.canaries import Canary, Net, find_canary, spell_varint
 from vetonet.encoding import cbor
 
 TEXT: Final = 'llama "secret" \u03b1-7B\nrun'
@@ -117,6 +117,12 @@ def test_each_of_a_thousand_canaries_is_found_and_named() -> None:
     for name, secret in secrets.items():
         (finding,) = net.search(NOISE + secret.hex().encode())
         assert (finding.canary, finding.spelling, finding.offset) == (name, "hex", len(NOISE))
+
+
+@pytest.mark.parametrize("piece", [b"a", b"=3d", b"%41", rb"\n", b"YWFh\n", b"\x1f\x8b\x08", b"\x78\x9c"])
+def test_a_megabyte_of_what_looks_like_an_encoding_does_not_take_for_ever(piece: bytes) -> None:
+    net = Net([Canary.of_secret("share", SECRET)])
+    assert list(net.search_deep(piece * (2**20 // len(piece)))) == []
 
 
 def test_a_canary_across_two_chunks_is_found() -> None:

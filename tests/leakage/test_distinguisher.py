@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.distinguisher import CLASSIFIERS, Score, compute_interval, compute_shape, distinguish, read_parts
 
+from support.distinguisher import CLASSIFIERS, Score, compute_interval, compute_shape, distinguish, read_parts
 from vetonet.compliance.bundle import assemble_bundle
 
 PAIRS = 400
@@ -51,7 +51,9 @@ def test_equal_bundles_are_told_apart_by_nobody() -> None:
     ("right", "trials", "low", "high"),
     [(0, 10, 0.0, 0.3085), (5, 10, 0.1871, 0.8129), (10, 10, 0.6915, 1.0), (50, 100, 0.3983, 0.6017)],
 )
-def test_the_interval_is_that_of_clopper_and_pearson(right: int, trials: int, low: float, high: float) -> None:
+def test_the_interval_is_that_of_clopper_and_pearson(
+    right: int, trials: int, low: float, high: float
+) -> None:
     assert compute_interval(right, trials, alpha=0.05) == pytest.approx((low, high), abs=2e-4)
 
 

@@ -11,9 +11,9 @@ from itertools import combinations
 from typing import Any, Final
 
 import pytest
+
 from support.distinguisher import Score, compute_features, compute_shape, distinguish
 from support.twins import FLOP_PER_STEP, SPECIFICATIONS, Leaks, Twin, make_pair
-
 from vetonet.attestation import report
 from vetonet.attestation.report import ENERGY_STEP_J, ComputeReport
 from vetonet.attester import reporting
@@ -42,7 +42,9 @@ def list_public_claims(twin: Twin) -> Iterator[tuple[Any, ...]]:
         yield (claims.ueid, claims.counter, *window, *work, claims.energy_j, claims.out_of_set_bytes)
 
 
-def test_a_pair_is_equal_in_public_claims_and_differs_in_everything_else(pairs: list[tuple[Twin, Twin]]) -> None:
+def test_a_pair_is_equal_in_public_claims_and_differs_in_everything_else(
+    pairs: list[tuple[Twin, Twin]],
+) -> None:
     smaller, larger = pairs[0]
     assert list(list_public_claims(smaller)) == list(list_public_claims(larger))
     assert smaller.flop < larger.flop
@@ -56,12 +58,12 @@ def test_all_bundles_have_one_size_and_one_shape(pairs: list[tuple[Twin, Twin]])
 
 def test_a_distinguisher_does_no_better_than_chance(pairs: list[tuple[Twin, Twin]]) -> None:
     scores = judge(pairs)
-    print(*scores, sep="\n")  # `make leakage` shows it
+    print(*scores, sep="\n")  # noqa: T201  (`make leakage` shows it)
     assert all(score.is_chance for score in scores), list(map(str, scores))
 
 
 def test_energy_tells_the_total_of_simulated_chips_to_a_few_percent(pairs: list[tuple[Twin, Twin]]) -> None:
-    """What docs/leakage.md warns of: their energy is their FLOP times a constant, so steps of it tell about steps."""
+    """What docs/leakage.md warns of: the energy of these chips is their FLOP times a constant."""
     for twin in pairs[0]:
         steps = [claims[-2] // report.CONFIDENTIAL_ENERGY_STEP_J for claims in list_public_claims(twin)]
         most, least = sum(steps) * FLOP_PER_STEP, sum(step - 1 for step in steps if step) * FLOP_PER_STEP
@@ -71,7 +73,9 @@ def test_energy_tells_the_total_of_simulated_chips_to_a_few_percent(pairs: list[
 
 
 def test_the_specification_is_in_no_bundle(pairs: list[tuple[Twin, Twin]]) -> None:
-    words = [word for fields in SPECIFICATIONS.values() for value in fields.values() for word in value.split()]
+    words = [
+        word for fields in SPECIFICATIONS.values() for value in fields.values() for word in value.split()
+    ]
     for twin in pairs[0]:
         assert not [word for word in words if len(word) > 7 and word in twin.bundle]
 
@@ -79,7 +83,7 @@ def test_the_specification_is_in_no_bundle(pairs: list[tuple[Twin, Twin]]) -> No
 def test_no_part_that_says_something_secret_is_in_two_bundles(pairs: list[tuple[Twin, Twin]]) -> None:
     """What two runs commit to differs though they say the same, or equal counts would show."""
     kinds = [
-        {claims.commitment for data in Bundle.from_bytes(twin.bundle).reports if (claims := read(data))}
+        {read(data).commitment for data in Bundle.from_bytes(twin.bundle).reports}
         for pair in pairs[:10]
         for twin in pair
     ]

@@ -17,14 +17,14 @@ from typing import Final
 import grpc
 import grpc.aio
 import pytest
+
 from support.leak_plugin import leaks_expected
 from support.leak_taps import TAPS, is_public_file
 from support.twins import make_ground
-
 from vetonet.attester.account import Account
 from vetonet.compliance.bundle import assemble_bundle
 from vetonet.crypto import cose
-from vetonet.crypto.frost import generate_round1
+from vetonet.crypto.frost import Scalar, generate_round1
 from vetonet.crypto.frost.keys import Identifier
 from vetonet.crypto.frost.nonces import SigningNonces
 from vetonet.crypto.hpke import HpkePrivateKey
@@ -48,7 +48,7 @@ def log_a_line(data: bytes) -> None:
 
 def log_an_exception(data: bytes) -> None:
     try:
-        raise ValueError(data)
+        raise ValueError(data)  # noqa: TRY301
     except ValueError:
         logging.getLogger("vetonet.somewhere").exception("failed")
 
@@ -123,8 +123,8 @@ def _make_nonce() -> bytes:
     return bytes(nonces._unspent[0][32:])
 
 
-def _draw_scalar() -> int:
-    return int.from_bytes(RNG(31), "little")  # type: ignore[return-value]
+def _draw_scalar() -> Scalar:
+    return Scalar(int.from_bytes(RNG(31), "little"))
 
 
 def _make_coefficient() -> bytes:
@@ -145,9 +145,7 @@ def _make_chip_secret() -> bytes:
 
 MADE: Final[Mapping[str, Callable[[], bytes]]] = {
     "Ed25519 seed": lambda: Ed25519SigningKey(seed=RNG(32)).seed,
-    "ECDSA key": lambda: (
-        generate_ecdsa(RNG).private_key.private_numbers().private_value.to_bytes(32, "big")
-    ),
+    "ECDSA key": lambda: generate_ecdsa(RNG).private_key.private_numbers().private_value.to_bytes(32, "big"),
     "HPKE key": lambda: HpkePrivateKey(seed=RNG(32)).seed,
     "blinding": _make_blinding,
     "signing nonces": _make_nonce,
@@ -156,12 +154,12 @@ MADE: Final[Mapping[str, Callable[[], bytes]]] = {
     "secret of a specification": lambda: _make_specification().secret,
     "salt of a specification": lambda: _make_specification().open_field("codename").salt,
     "chip secret": _make_chip_secret,
-    "exact count of FLOP": lambda: (
-        cbor.to_bytes([Account(licence_id=None, flop=98_765_432_109_876_543_211).flop])
+    "exact count of FLOP": lambda: cbor.to_bytes(
+        [Account(licence_id=None, flop=98_765_432_109_876_543_211).flop]
     ),
-    "committed count": lambda: (
-        str(Opening(value=1_234_567_890_123_457, blinding=generate_blinding(RNG)).value).encode()
-    ),
+    "committed count": lambda: str(
+        Opening(value=1_234_567_890_123_457, blinding=generate_blinding(RNG)).value
+    ).encode(),
 }
 
 

@@ -1,8 +1,8 @@
 """Looks for blindings that were used twice: the difference of two such commitments is a small multiple of H.
 
-C - C' = (v - v')*H + (r - r')*G, so with one blinding for both only the first term is left, and whoever counts up to
-|v - v'| sees it. Counts are small, so counting is cheap: with a table of the first multiples of H, a few steps of the
-table's length are enough (baby steps and giant steps; Shanks 1971).
+C - C' = (v - v')*H + (r - r')*G, so with one blinding for both only the first term is left, and whoever
+counts up to |v - v'| sees it. Counts are small, so counting is cheap: with a table of the first multiples of
+H, a few steps of the table's length are enough (baby steps and giant steps; Shanks 1971).
 """
 
 from __future__ import annotations
@@ -85,4 +85,3 @@ def _multiply(value: int) -> bytes:
 
 def _add(first: bytes | None, second: bytes | None) -> bytes | None:
     return secp256k1.add_points([point for point in (first, second) if point is not None])
-

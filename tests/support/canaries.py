@@ -1,8 +1,8 @@
 """Finds planted values in bytes, however they are spelled there.
 
-A canary is a value that must not get out: a text, a secret, a count. ``Net`` looks for all spellings of all canaries
-at once, in one pass over the bytes; ``find_canary`` also looks into what the bytes wrap: compressed streams,
-base64 and hex that hold more than the canary alone, percent-encoding, JSON escapes and Python's own.
+A canary is a value that must not get out: a text, a secret, a count. ``Net`` looks for all spellings of all
+canaries at once, in one pass over the bytes; ``find_canary`` also looks into what the bytes wrap: compressed
+streams, base64 and hex that hold more than the canary alone, percent-encoding, JSON escapes and Python's own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final, Self
 from urllib.parse import quote, unquote_to_bytes
@@ -134,7 +134,8 @@ def spell_varint(number: int) -> bytes:
 class Net:
     """All spellings of many canaries, looked for in one pass.
 
-    The first six bytes at each place are hashed into a table of bits; where that says perhaps, they are looked up.
+    The first six bytes at each place are hashed into a table of bits; where that says perhaps, they are
+    looked up.
     """
 
     def __init__(self, canaries: Iterable[Canary] = ()) -> None:
@@ -142,6 +143,7 @@ class Net:
         self._by_key: dict[int, list[tuple[bytes, str, str]]] = {}
         self._table = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
         self._marked = 0
+        self._unmarked: list[int] = []
         for canary in canaries:
             self.add(canary)
 
@@ -151,20 +153,20 @@ class Net:
 
     def add(self, canary: Canary) -> None:
         """From now on this canary is looked for, too."""
-        keys = []
         for how, spelling in canary.spellings.items():
-            keys.append(int.from_bytes(spelling[:KEY_BYTES], "little"))
-            self._by_key.setdefault(keys[-1], []).append((spelling, canary.name, how))
-        self._mark(keys)
+            key = int.from_bytes(spelling[:KEY_BYTES], "little")
+            self._unmarked.append(key)
+            self._by_key.setdefault(key, []).append((spelling, canary.name, how))
 
-    def _mark(self, keys: list[int]) -> None:
-        slots = np.array(keys, dtype=np.uint64) * _HASH >> _TABLE_SHIFT
-        self._table[slots.astype(np.intp)] = True
-        self._marked += len(keys)
+    def _mark(self) -> None:
+        """The table knows the keys that were added since the last search."""
         if self._marked > 4 * len(self._by_key) + _TABLE_SLACK:
             self._table[:] = False
-            self._marked = 0
-            self._mark(list(self._by_key))
+            self._marked, self._unmarked = 0, list(self._by_key)
+        slots = np.array(self._unmarked, dtype=np.uint64) * _HASH >> _TABLE_SHIFT
+        self._table[slots.astype(np.intp)] = True
+        self._marked += len(self._unmarked)
+        self._unmarked = []
 
     def remove(self, canary: Canary) -> None:
         """From now on this canary is not looked for; its bits in the table cost a look, and stay."""
@@ -180,6 +182,7 @@ class Net:
         """Yield each spelling in these bytes."""
         if not self._by_key:
             return
+        self._mark()
         for start in range(0, len(data), _CHUNK_BYTES):
             for offset in self._find_candidates(data[start : start + _CHUNK_BYTES + KEY_BYTES - 1]):
                 place = start + offset
@@ -203,23 +206,23 @@ class Net:
 
         Args:
             data: what got out.
-            thorough: look for raw deflate streams, which have no magic number, at every byte and not only at the
+            thorough: look for raw deflate streams, which have no magic number, at every byte and not only at
+            the
                 first, and for escapes also where there is no text.
         """
-        yield from self._search_deep(data, "", 0, thorough=thorough)
-
-    def _search_deep(self, data: bytes, wrapped: str, depth: int, *, thorough: bool) -> Iterator[Finding]:
-        for finding in self.search(data):
-            yield Finding(
-                canary=finding.canary, spelling=wrapped + finding.spelling, offset=finding.offset
-            )
-        if depth < MAX_DEPTH:
-            for how, inner in unwrap(data, thorough=thorough):
-                yield from self._search_deep(inner, f"{wrapped}{how} > ", depth + 1, thorough=thorough)
+        seen, waiting = {hash(data)}, [(data, "", 0)]
+        while waiting:
+            piece, wrapped, depth = waiting.pop()
+            for finding in self.search(piece):
+                yield replace(finding, spelling=wrapped + finding.spelling)
+            for how, inner in unwrap(piece, thorough=thorough) if depth < MAX_DEPTH else ():
+                if hash(inner) not in seen:  # two ways often lead to the same bytes
+                    seen.add(hash(inner))
+                    waiting.append((inner, f"{wrapped}{how} > ", depth + 1))
 
 
 def find_canary(data: bytes, canaries: Iterable[Canary]) -> tuple[Finding, ...]:
-    """Return where these canaries are in the data, in any encoding, each once for each spelling and wrapping."""
+    """Return where these canaries are in the data, in any encoding, once for each spelling and wrapping."""
     findings = Net(canaries).search_deep(data, thorough=True)
     first: dict[tuple[str, str], Finding] = {}
     for finding in findings:
@@ -242,7 +245,7 @@ def _spell_bytes(data: bytes) -> dict[str, bytes]:
 
 
 def _spell_base64(data: bytes, shift: int, alphabet: bytes) -> bytes:
-    """Return the characters that these bytes have in base64 after ``shift`` others, whatever stands around."""
+    """Return the characters that these bytes have in base64 after ``shift`` others, whatever follows."""
     encoded = base64.b64encode(bytes(shift) + data, altchars=alphabet)
     return encoded[(0, 2, 3)[shift] : (shift + len(data)) * 8 // 6]
 
@@ -271,7 +274,10 @@ _BLOCK_KINDS: Final = (0b000, 0b010, 0b100)
 """How a deflate stream begins: stored, with fixed or with dynamic codes (RFC 1951 section 3.2.3)."""
 _HEX_RUN: Final = re.compile(rb"(?:[0-9a-fA-F]{2}){16,}")
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}")
-_BASE64_LINES: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}\r?\n(?=[A-Za-z0-9+/_-])")
+_BASE64_LINES: Final = re.compile(
+    # Only from the start of a run, or this takes quadratic time.
+    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}\r?\n(?=[A-Za-z0-9+/_-])"
+)
 _GAP: Final = bytes(16)
 """Between two pieces, so that no canary is found that begins in one and ends in the next."""
 _TEXT_RUN: Final = re.compile(rb"[\t\n\r -~]{16,}")
@@ -290,17 +296,28 @@ def unwrap(data: bytes, *, thorough: bool = False) -> Iterator[tuple[str, bytes]
 
 
 def _inflate_streams(data: bytes, *, thorough: bool) -> Iterator[tuple[str, bytes]]:
-    view = memoryview(data)
     for how, pattern, wbits in (("gzip", _GZIP, 31), ("zlib", _ZLIB, 15)):
-        yield how, _GAP.join(_inflate(view[match.start() :], wbits) for match in pattern.finditer(data))
+        yield how, _inflate_all(data, (match.start() for match in pattern.finditer(data)), wbits)
     places = range(len(data) if thorough else min(1, len(data)))
     starts = (start for start in places if data[start] & 0b110 in _BLOCK_KINDS)
-    inflated = (_inflate(view[start:], -15) for start in starts)
-    yield "deflate", _GAP.join(inner for inner in inflated if len(inner) >= MIN_CANARY_BYTES)
+    yield "deflate", _inflate_all(data, starts, -15)
 
 
-def _inflate(data: memoryview, wbits: int) -> bytes:
-    """Return what a stream that starts here holds, as far as it is whole, or nothing."""
+def _inflate_all(data: bytes, starts: Iterable[int], wbits: int) -> bytes:
+    """Return what the streams that start at these places hold, as far as they are whole."""
+    view, found, budget = memoryview(data), list[bytes](), MAX_INFLATED_BYTES + 4 * len(data)
+    for start in starts:
+        inner, read = _inflate(view[start:], wbits)
+        budget -= read + len(inner)
+        if len(inner) >= KEY_BYTES:
+            found.append(inner)
+        if budget < 0:  # nothing honest nests like that
+            break
+    return _GAP.join(found)
+
+
+def _inflate(data: memoryview, wbits: int) -> tuple[bytes, int]:
+    """Return what a stream that starts here holds, and how much was read to see that."""
     machine, taken, start, size = zlib.decompressobj(wbits), bytearray(), 0, 64
     while start < len(data) and len(taken) < MAX_INFLATED_BYTES and not machine.eof:
         try:
@@ -308,7 +325,7 @@ def _inflate(data: memoryview, wbits: int) -> bytes:
         except zlib.error:  # what was whole before counts
             break
         start, size = start + size, 4096
-    return bytes(taken)
+    return bytes(taken), start
 
 
 def _decode_runs(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -1,8 +1,9 @@
 """Guesses which of two bundles belongs to which secret, from everything that a stranger can count in them.
 
-A pair is two runs that are equal in public claims and differ in what nobody may learn. The distinguisher is trained
-on pairs with the answer and judged on others without: it is shown both bundles of a pair and says which is which, so
-that what all pairs have in common helps it nowhere, and whoever only guesses is right once in two.
+A pair is two runs that are equal in public claims and differ in what nobody may learn. The distinguisher is
+trained on pairs with the answer and judged on others without: it is shown both bundles of a pair and says
+which is which, so that what all pairs have in common helps it nowhere, and whoever only guesses is right once
+in two.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vetonet.compliance.bundle import PartKind
+from vetonet.compliance.parts import PartKind
 from vetonet.crypto import cose
 from vetonet.encoding import cbor
 from vetonet.encoding.record import MAX_STATEMENT_BYTES
@@ -24,7 +25,7 @@ from vetonet.errors import VetonetError
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 Classifier: TypeAlias = Callable[[Vector, Vector], Callable[[Vector], Vector]]
-"""From differences and their signs to what gives new differences a score: above zero, the first is the first."""
+"""From differences and their signs to what scores new ones: above zero, the first is the first."""
 
 BYTE_VALUES: Final = 256
 NEIGHBOURS: Final = 7
@@ -66,7 +67,7 @@ def compute_features(bundle: bytes) -> dict[str, float]:
     histograms: dict[int, Vector] = {}
     for place, (kind, content) in enumerate(read_parts(bundle)):
         features[f"length {place}"] = len(content)
-        counts = np.bincount(np.frombuffer(content, dtype=np.uint8), minlength=BYTE_VALUES)
+        counts = np.bincount(np.frombuffer(content, dtype=np.uint8), minlength=BYTE_VALUES).astype(np.float64)
         histograms[kind] = histograms.get(kind, np.zeros(BYTE_VALUES)) + counts
         if kind in (PartKind.LEAF, PartKind.REPORT) or kind > PartKind.REPORT:
             features |= _count_fields(f"{place}", content)
@@ -117,7 +118,7 @@ def _walk(place: str, item: cbor.Item) -> Iterator[tuple[str, cbor.Item]]:
 
 
 def learn_logistic(differences: Vector, signs: Vector) -> Callable[[Vector], Vector]:
-    """Return the logistic regression of signs on differences, without a constant: swapping swaps the answer."""
+    """Return the logistic regression of signs on differences, without a constant."""
     weights = np.zeros(differences.shape[1])
     for _ in range(_ROUNDS):
         slack = 1 / (1 + np.exp(np.clip(signs * (differences @ weights), -30, 30)))
@@ -223,7 +224,7 @@ class Score:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The exact binomial interval of the true rate that misses it once in a thousand (Clopper and Pearson)."""
+        """The exact binomial interval that misses the true rate once in a thousand (Clopper, Pearson)."""
         return compute_interval(self.right, self.pairs, alpha=1e-3)
 
     @property
@@ -273,7 +274,10 @@ def _tabulate(
     """Return two tables, a row for each pair and a column for each feature that any bundle has."""
     kept = list(pairs)
     names = sorted({name for pair in kept for features in pair for name in features})
-    tables = [[[features.get(name, -1.0) for name in names] for features in side] for side in zip(*kept, strict=True)]
+    tables = [
+        [[features.get(name, -1.0) for name in names] for features in side]
+        for side in zip(*kept, strict=True)
+    ]
     return np.array(tables[0]), np.array(tables[1])
 
 
@@ -296,8 +300,11 @@ def _compute_cdf(right: int, trials: int, rate: float) -> float:
     if not 0 < rate < 1:
         return float(rate <= 0 or right >= trials)
     terms = (
-        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
-        + k * math.log(rate) + (trials - k) * math.log1p(-rate)
+        math.lgamma(trials + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(trials - k + 1)
+        + k * math.log(rate)
+        + (trials - k) * math.log1p(-rate)
         for k in range(right + 1)
     )
     return min(1.0, math.fsum(map(math.exp, terms)))

@@ -1,4 +1,4 @@
-"""Fails every test, whatever it is about, in which a secret leaves its owner in any encoding (docs/leakage.md)."""
+"""Fails every test, whatever it is about, in which a secret leaves its owner (docs/leakage.md)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from support.leak_taps import TAPS, Leak, install
 
 
@@ -37,7 +38,7 @@ class LeakPlugin:
         is_last = nextitem is None or nextitem.path != item.path
         TAPS.forget_the_dead(of_all=is_last)
         self._spent_s += time.perf_counter() - started
-        if leaks and item.get_closest_marker("published_secrets") is None:
+        if leaks and item.get_closest_marker("leaks_on_purpose") is None:
             raise LeakError("secrets got out:\n" + "\n".join(map(str, leaks)))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -62,5 +63,5 @@ def leaks_expected() -> Iterator[list[Leak]]:
 def activate(config: pytest.Config) -> None:
     """The taps are in place, and the plugin listens."""
     install()
-    config.addinivalue_line("markers", "published_secrets: what this test gives away is printed in a standard")
+    config.addinivalue_line("markers", "leaks_on_purpose: this test gives secrets away, and that is right")
     config.pluginmanager.register(LeakPlugin(), "vetonet-leaks")

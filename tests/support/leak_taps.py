@@ -1,7 +1,8 @@
 """Taps on everything that leaves a participant, and a list of everything that must not, for tests alone.
 
-Nothing in ``src`` knows of this: the constructors of secrets are wrapped so that each secret is listed as it comes
-into being, and the few places through which bytes go out are wrapped so that they are kept until they are looked at.
+Nothing in ``src`` knows of this: the constructors of secrets are wrapped so that each secret is listed as it
+comes into being, and the few places through which bytes go out are wrapped so that they are kept until they
+are looked at.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import Any, Final, TypeAlias
 import grpc.aio._channel
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from support.canaries import MIN_NUMBER, Canary, Finding, Net
 
+from support.canaries import MIN_NUMBER, Canary, Finding, Net
 from vetonet.attester.account import Account
 from vetonet.attester.state import ChipState
 from vetonet.compliance import parts
@@ -71,13 +72,20 @@ class Leak:
         return f"{self.channel}: {self.finding}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Listed:
-    """A secret that is looked for as long as anybody but this list holds what it was read from."""
+    """A secret that is looked for as long as anybody but this list holds what it was read from.
 
+    Attributes:
+        canary: made when there is something to look through; most secrets get nowhere near that.
+        is_shown: whether the protocol lets its owner show it, and the owner has.
+    """
+
+    name: str
     value: bytes | int | str
-    canary: Canary
     owner: Any
+    canary: Canary | None = None
+    is_shown: bool = False
 
     @property
     def is_held(self) -> bool:
@@ -114,24 +122,35 @@ class Taps:
     leaks: list[Leak] = field(default_factory=list)
 
     def list_secret(self, name: str, value: bytes | int | str, owner: Any) -> None:
-        """While its owner lives this value must not get out; what would be found by chance is passed over."""
+        """While its owner lives this value must not get out; what is found by chance is passed over."""
         if value in self.known or value in self.published or not _is_rare(value):
             return
         self.total_secrets += 1
-        canary = _build_canary(f"{name} no. {self.total_secrets}", value)
         self.known.add(value)
-        self.net.add(canary)
-        self.young.append(_Listed(value=value, canary=canary, owner=owner))
+        self.young.append(_Listed(name=f"{name} no. {self.total_secrets}", value=value, owner=owner))
+
+    def _cast_net(self) -> None:
+        """Whatever is listed is looked for."""
+        for listed in (*self.young, *self.old):
+            if listed.canary is None and not listed.is_shown:
+                listed.canary = _build_canary(listed.name, listed.value)
+                self.net.add(listed.canary)
+
+    def _take_out(self, listed: _Listed) -> None:
+        if listed.canary is not None:
+            self.net.remove(listed.canary)
+            listed.canary = None
 
     def publish(self, value: bytes | int | str) -> None:
-        """For the rest of the test this value is no secret: its owner showed it, as the protocol lets it."""
+        """This value is no secret any more: its owner showed it, as the protocol lets it."""
         self.published.add(value)
         for listed in (*self.young, *self.old):
             if listed.value == value:
-                self.net.remove(listed.canary)
+                listed.is_shown = True
+                self._take_out(listed)
 
     def forget_the_dead(self, *, of_all: bool = False) -> None:
-        """Secrets that nobody holds any more are not looked for: another test may draw the same bytes, openly."""
+        """Secrets that nobody holds any more are not looked for: another test may draw them openly."""
         candidates = [*self.young, *(self.old if of_all else ())]
         kept = [] if of_all else self.old
         for listed in candidates:
@@ -139,9 +158,10 @@ class Taps:
                 kept.append(listed)
             else:
                 self.known.remove(listed.value)
-                self.net.remove(listed.canary)
+                self._take_out(listed)
         self.young, self.old = [], kept
-        self.published.clear()
+        if of_all:
+            self.published.clear()
 
     def record(self, channel: str, data: bytes) -> None:
         """These bytes got out through this channel."""
@@ -153,6 +173,9 @@ class Taps:
 
     def look_through(self) -> None:
         """All that got out was looked at; ``leaks`` has grown by what should not have."""
+        if not self.traffic:
+            return
+        self._cast_net()
         traffic, self.traffic = self.traffic, {}
         self.total_bytes += self.waiting_bytes
         self.waiting_bytes = 0
@@ -177,8 +200,7 @@ class Taps:
     def _name_the_living(self) -> set[str]:
         """Return the canaries of this test, and of all secrets that outlive the test that made them."""
         gc.collect()
-        young = {listed.canary.name for listed in self.young}
-        return young | {listed.canary.name for listed in self.old if listed.is_held}
+        return {listed.name for listed in (*self.young, *(each for each in self.old if each.is_held))}
 
     def read_files(self, folder: Path) -> None:
         """Everything that lies in this folder got out, but for the files in which secrets are kept."""
@@ -263,6 +285,8 @@ def _spell_field(opening: Any) -> Spelled:
     return [("salt of a specification", opening.salt), ("specification", opening.value or b"")]
 
 
+_HALVES: Final = (slice(0, 32), slice(32, 64))
+
 SECRETS: Final[tuple[tuple[type, Callable[[Any], Spelled]], ...]] = (
     (Ed25519SigningKey, lambda key: [("Ed25519 seed", key.seed)]),
     (EcdsaSigningKey, _spell_ecdsa),
@@ -288,8 +312,6 @@ SHOWN: Final[tuple[tuple[type, Callable[[Any], Spelled]], ...]] = (
     (DisclosureAnswer, lambda answer: [*_spell_field(answer.opening), ("name", answer.opening.name)]),
 )
 """The statements by which an owner shows a secret to everybody (VN-15.5, VN-19.4)."""
-
-_HALVES: Final = (slice(0, 32), slice(32, 64))
 
 
 # ---------------------------------------------------------------- wrapping

@@ -1,8 +1,8 @@
 """Two runs that are equal in everything the public is told, and differ in everything that it is not.
 
-Both are runs of the same two chips under the same treaty, in the same hours, with the same ceiling, in the same steps
-of energy. One computes less than the other, and they have other specifications, other secrets in the chips, other
-salts, other randomness in signatures and proofs.
+Both are runs of the same two chips under the same treaty, in the same hours, with the same ceiling, in the
+same steps of energy. One computes less than the other, and they have other specifications, other secrets in
+the chips, other salts, other randomness in signatures and proofs.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SPECIFICATIONS: Final[Mapping[bool, Mapping[str, bytes]]] = {
         FieldName.EVALUATIONS: b"cyber range 4, bio uplift 2",
     },
 }
-"""What the run with less compute is said to be, and that with more: other fields, other lengths, another number."""
+"""What the smaller run is said to be, and the larger: other fields, other lengths, another number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,9 @@ def make_twin(rng: SeededRng, *, is_larger: bool, leaks: Leaks | None = None) ->
     fleet = _copy_fleet(ground.fleet, rng.spawn("chips"))
     licence = _license(council, log, fleet, _draw_specification(rng, planted, is_larger=is_larger))
     reports = list(_run(log, fleet, licence, rng.spawn("work"), is_larger=is_larger))
-    proof = _prove(council, fleet, licence, reports, rng.spawn("proof"), planted)
+    proof = _prove(
+        council, fleet=fleet, licence=licence, reports=reports, rng=rng.spawn("proof"), leaks=planted
+    )
     sets = [DeviceSet(ueids=fleet.device_set.ueids)]
     leaves = [log.leaf(index) for index in range(log.tree_size)]
     bundle = assemble_bundle(leaves, council.sign_head(log), sets, reports, proofs=[proof])
@@ -219,7 +221,7 @@ def _draw_flop(rng: Rng, *, is_larger: bool) -> Flop:
 
 
 def _prove(
-    council: Council, fleet: Fleet, licence: Signed[Licence], reports: list[bytes], rng: Rng, leaks: Leaks
+    council: Council, *, fleet: Fleet, licence: Signed[Licence], reports: list[bytes], rng: Rng, leaks: Leaks
 ) -> bytes:
     """Return the operator's proof of all that a licence's total is held against."""
     terms = licence.statement

@@ -17,7 +17,7 @@ class LeaseInUse:
     """A lease that this chip accepted, and what it used of it."""
 
     lease: Lease
-    used_flop: Flop = 0
+    used_flop: Flop = field(default=0, repr=False)
 
     @property
     def left_flop(self) -> Flop:
@@ -38,7 +38,7 @@ class LicenceInUse:
     """
 
     signed: Signed[Licence]
-    used_flop: Flop = 0
+    used_flop: Flop = field(default=0, repr=False)
     leases: tuple[LeaseInUse, ...] = ()
     newest_number: int = 0
     leased_from_ms: Milliseconds | None = None

@@ -12,7 +12,7 @@ from vetonet.units import Flop, Milliseconds, Precision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """The counters of one chip.
+    """The counters of one chip; no ``repr`` tells them, for totals may be confidential (VN-18.5).
 
     Attributes:
         flop: what was computed, by the precision it was computed in; one without any is left out.
@@ -21,10 +21,10 @@ class Meter:
         tokens: what inference put out.
     """
 
-    flop: Mapping[Precision, Flop] = field(default_factory=dict)
-    unlicensed_flop: Flop = 0
-    busy_ms: Milliseconds = 0
-    tokens: int = 0
+    flop: Mapping[Precision, Flop] = field(default_factory=dict, repr=False)
+    unlicensed_flop: Flop = field(default=0, repr=False)
+    busy_ms: Milliseconds = field(default=0, repr=False)
+    tokens: int = field(default=0, repr=False)
 
     @property
     def total_flop(self) -> Flop:

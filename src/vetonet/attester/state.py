@@ -116,7 +116,7 @@ class ChipState:
     window_start_ms: Milliseconds = 0
     latest_ms: Milliseconds = 0
     job: Job | None = None
-    interval_flop: Flop = 0
+    interval_flop: Flop = field(default=0, repr=False)
 
     @property
     def ueid(self) -> bytes:
@@ -330,7 +330,7 @@ class TreatyAdopted:
 class WorkDone:
     """So much was computed, and metered, until ``end_ms``."""
 
-    flop: Flop
+    flop: Flop = field(repr=False)
     end_ms: Milliseconds
 
 
@@ -344,8 +344,8 @@ class Throttled:
     """
 
     reason: str
-    asked_flop: Flop
-    allowed_flop: Flop
+    asked_flop: Flop = field(repr=False)
+    allowed_flop: Flop = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

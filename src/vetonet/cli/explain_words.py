@@ -191,6 +191,7 @@ SIMULATED: Final = (
 )
 HIDDEN: Final = (
     "How much anybody computed. A proof shows that a sum is within a limit, and nothing else about it.",
+    "That nobody can guess it: whether a chip worked, and its energy in steps of 100 kJ, are in clear.",
     "The last digits: chips seal whole units of 10^15 FLOP, so a sum lacks less than one unit a chip.",
 )
 COUNTS_HIDDEN: Final = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,7 +16,7 @@ from vetonet.cli.files import write_chunks, write_secret
 from vetonet.cli.log_source import open_log_source, translated_log
 from vetonet.cli.output import examples, json_option, print_json, print_line, spell_command, warn
 from vetonet.cli.parameters import TIME
-from vetonet.cli.verify import judge_chunks, judge_file, refuse_no_bundle
+from vetonet.cli.verify import iter_bundle_file, judge_chunks, judge_file, refuse_no_bundle
 from vetonet.errors import ProofError, RefusedError
 from vetonet.units import Milliseconds
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from vetonet.party.exporting import Draft, KeptReports, Secrets
     from vetonet.party.monitoring import LogSource
     from vetonet.party.operator_folder import OperatorFolder
+
+
+OPERATOR_FOLDER: Final = "operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,21 @@ class _Work:
     help="Also leave there what opens this operator's total without a licence: a secret, for whoever proves"
     " the total of the owner behind several operators.",
 )
+@click.option(
+    "--of-licence",
+    "licence_id",
+    type=click.IntRange(min=0),
+    metavar="ID",
+    help="With --hand-over: its total under this licence instead, for the operator that proposed the run.",
+)
+@click.option(
+    "--proofs-of",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="BUNDLE",
+    help="Also take the proofs of other operators, from a bundle of theirs; may come repeatedly.",
+)
 @json_option
 def export(
     folder: Path,
@@ -71,6 +89,8 @@ def export(
     log: str | None,
     at_ms: Milliseconds | None,
     hand_over_path: Path | None,
+    licence_id: int | None,
+    others: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Make a bundle of what an operator keeps in FOLDER: log, reports, proofs, and its signature over all.
@@ -81,18 +101,28 @@ def export(
     """
     from vetonet.party.operator_folder import OperatorFolder
 
-    kept = OperatorFolder(root=folder)
+    kept = OperatorFolder(root=_find_folder(folder))
     root, key = kept.read_trust_root(), kept.load_key()
     now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
     with ExitStack() as stack:
-        source = open_log_source(str(folder / "log") if log is None else log, stack)
+        source = open_log_source(str(kept.root / "log") if log is None else log, stack)
         work = _prepare(kept, root, key, source, now)
         proofs = _prove(work, key)
+        taken = tuple(proof for path in others for proof in _take_proofs(path))
         if hand_over_path is not None:
-            _hand_over(work, hand_over_path)
-        _write(out, work.draft, proofs, key)
+            _hand_over(work, hand_over_path, licence_id)
+        _write(out, work.draft, (*proofs, *taken), key)
     result = judge_file(out, root, now)
-    _tell(result, out, folder, len(proofs), as_json=as_json)
+    _tell(result, out, kept.root, len(proofs), as_json=as_json)
+
+
+def _find_folder(folder: Path) -> Path:
+    """Return the folder of an operator, or the one in what the demonstration left."""
+    from vetonet.party.keys import STATEMENT_KEY_FILE
+
+    inner = folder / OPERATOR_FOLDER
+    is_nested = inner.is_dir() and not (folder / STATEMENT_KEY_FILE).exists()
+    return inner if is_nested else folder
 
 
 def _prepare(
@@ -149,9 +179,19 @@ def _prove(work: _Work, key: SigningKey) -> tuple[bytes, ...]:
     proven = {(proof.licence_id, proof.owner) for proof in proofs}
     for entry in work.expected:
         if work.secrets.operator_id in entry.operator_ids and (entry.licence_id, entry.owner) not in proven:
-            others = ", ".join(name for name in entry.operator_ids if name != work.secrets.operator_id)
+            others = ", ".join(sorted(entry.parts.keys() - {work.secrets.operator_id}))
             warn(f"{entry.name} is left unproven: {others} handed nothing over (see --hand-over)")
     return tuple(sign(proof, key) for proof in proofs)
+
+
+def _take_proofs(path: Path) -> Iterator[bytes]:
+    """Yield the usage proofs in somebody's bundle; whoever judges ours holds them against its reports."""
+    from vetonet.compliance.parts import PartKind, PartReader
+
+    with refuse_no_bundle(path):
+        for part in PartReader(iter_bundle_file(path)):
+            if part.kind is PartKind.PROOF:
+                yield part.content
 
 
 @contextmanager
@@ -163,16 +203,17 @@ def _refused() -> Iterator[None]:
         raise Failure(str(error), code=Exit.NEGATIVE, reason=error.reason) from error
 
 
-def _hand_over(work: _Work, path: Path) -> None:
+def _hand_over(work: _Work, path: Path, licence_id: int | None) -> None:
     from vetonet.party.exporting import hand_over, sum_own
 
     name = work.secrets.operator_id
-    pools = (entry for entry in work.expected if entry.licence_id is None and entry.owner is None)
-    pool = next((entry for entry in pools if entry.operator_ids == (name,)), None)
-    if pool is None:
-        raise Failure(f"--hand-over: no chip of {name} reported hidden work without a licence")
-    opening = sum_own(pool, work.secrets, ends=work.reports.ends.by_account, owners=work.owners)
-    write_secret(path, hand_over(pool, opening, name).to_bytes())
+    alike = (entry for entry in work.expected if entry.licence_id == licence_id and entry.owner is None)
+    entry = next((entry for entry in alike if name in entry.parts), None)
+    if entry is None:
+        where = "without a licence" if licence_id is None else f"under licence {licence_id}"
+        raise Failure(f"--hand-over: no chip of {name} reported hidden work {where}")
+    opening = sum_own(entry, work.secrets, ends=work.reports.ends.by_account, owners=work.owners)
+    write_secret(path, hand_over(entry, opening, name).to_bytes())
 
 
 def _write(out: Path, draft: Draft, proofs: tuple[bytes, ...], key: SigningKey) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import islice
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from vetonet.attestation.enrolment import EnrolledDevice
@@ -25,8 +24,8 @@ from vetonet.units import Flop
 MAX_CHIP_REPORTS: Final = 2**17
 """How many reports of one chip are held at once: fifteen years of hours."""
 
-WAVE_CHIPS: Final = 16
-"""How many chips' reports are opened before the next are read, so that two threads have work."""
+WAVE_REPORTS: Final = 1024
+"""How many reports, of whole chips, are read before they are opened, so that several threads have work."""
 
 Mapper: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """``map``, or the ``map`` of a pool of threads: libsodium lets them verify at the same time."""
@@ -128,13 +127,21 @@ def open_groups(
     groups: Iterable[tuple[Claim, ...]], keys: Keys, mapper: Mapper
 ) -> Iterator[Sequence[Opened]]:
     """Yield each group of reports as ``authenticate`` opens it, a few groups at a time."""
-    source = iter(groups)
-    while wave := list(islice(source, WAVE_CHIPS)):
-        yield from mapper(lambda group: authenticate(group, keys), wave)
+
+    def open_group(group: tuple[Claim, ...]) -> Sequence[Opened]:
+        return authenticate(group, keys)
+
+    wave: list[tuple[Claim, ...]] = []
+    for group in groups:
+        wave.append(group)
+        if sum(map(len, wave)) >= WAVE_REPORTS:
+            yield from mapper(open_group, wave)
+            wave = []
+    yield from mapper(open_group, wave)
 
 
 def authenticate(group: Sequence[Claim], keys: Keys) -> Sequence[Opened]:
-    """Step 5: verify the newest report of each key, walk back by digest, and verify what does not link.
+    """Step 5: a report is authentic by its signature, or by an authentic one of its key that names its bytes.
 
     Args:
         group: the reports that name one chip, in counter order.

@@ -69,7 +69,7 @@ class Signers:
 
 
 def judge_guard(results: Iterable[ClaimResult], signers: Signers) -> tuple[ClaimResult, ...]:
-    """Step 19: a violation names nobody who did not sign what it rests on; else it is no violation.
+    """Step 19: a violation names nobody who did not sign what it rests on; else it is a doubt.
 
     Args:
         results: of the other claims.

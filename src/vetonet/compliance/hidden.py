@@ -2,18 +2,23 @@
 
 Only the last commitment of each chip on each account counts, so sums cost nothing that grows with reports.
 What one chip did of its share or of a lease stays in the chip, whose gate keeps those ceilings (VN-12).
+
+A treaty may be amended from open to confidential totals and back, and not all chips follow at once. What
+open reports say and no commitment holds is then taken off what the hidden totals may reach.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from vetonet.compliance.case import Case
 from vetonet.compliance.evidence import Chain, Usage, about
 from vetonet.compliance.result import Claim
+from vetonet.compliance.stated import StatedWork, book
 from vetonet.confidential.accounts import AccountTotal, ChipAccount, Interval, sum_chips, sum_intervals
 from vetonet.confidential.expectation import ExpectedTotal, expect_licence, expect_pools
 from vetonet.confidential.judging import UsageJudgement, judge_usage
@@ -37,36 +42,37 @@ CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
 class HiddenAccounts:
     """The accounts that confidential reports commit to; grows in place, chip by chip."""
 
-    __slots__ = ("_accounts", "_marks")
+    __slots__ = ("_accounts", "_marks", "_stated")
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._accounts: dict[tuple[int | None, str], list[ChipAccount]] = defaultdict(list)
+        self._accounts: dict[int | None, dict[str, list[ChipAccount]]] = defaultdict(dict)
         self._marks: set[bytes] = set()
+        self._stated = StatedWork()
 
     @property
     def licence_ids(self) -> frozenset[int]:
-        """The licences of which some use is hidden."""
-        return frozenset(licence_id for licence_id, _ in self._accounts if licence_id is not None)
+        """The licences of which some use is hidden, or not known for another reason."""
+        return frozenset(self._list_licences()) | self._stated.unknown_ids
+
+    def _list_licences(self) -> list[int]:
+        return sorted(licence_id for licence_id in self._accounts if licence_id is not None)
 
     def count(self, chain: Chain) -> Iterator[Problem]:
         """Count in one chip; yield its commitments that another report has, or that are no commitments."""
-        booked: dict[int | None, list[Usage]] = defaultdict(list)
         for usage in chain.usages:
-            licence_id = usage.claims.licence_id
-            if not usage.claims.is_confidential:
-                continue
-            if self._is_known(usage.claims.commitment):
+            if usage.claims.is_confidential and self._is_known(usage.claims.commitment):
                 yield about(usage, "blinding-reused", "has the commitment of another report")
-            if licence_id is None or usage.licence is not None:
-                booked[licence_id].append(usage)
-        for licence_id, usages in booked.items():
-            if not _is_point(usages[-1].claims.commitment):
-                yield about(
-                    usages[-1], "commitment-malformed", "commits to nothing: its bytes spell no point"
-                )
-            account = sum_intervals(chain.device.ueid, map(_to_interval, usages))
-            self._accounts[licence_id, chain.device.enrolment.owner].append(account)
+        owner = chain.device.enrolment.owner
+        for licence_id, booking in book(chain).items():
+            self._stated.count(licence_id, owner, booking)
+            held = booking.list_held()
+            if not held:
+                continue
+            if not _is_point(held[-1].claims.commitment):
+                yield about(held[-1], "commitment-malformed", "commits to nothing: its bytes spell no point")
+            account = sum_intervals(chain.device.ueid, map(_to_interval, held))
+            self._accounts[licence_id].setdefault(owner, []).append(account)
 
     def _is_known(self, commitment: bytes) -> bool:
         mark = commitment[_MARK]
@@ -85,14 +91,11 @@ class HiddenAccounts:
                 licence_id=licence_id,
                 total_flop=case.record.licences[licence_id].total_flop,
                 total=self._sum(licence_id),
+                stated_flop=self._stated.sum_most(licence_id),
+                parts=self._sum_by_owner(licence_id),
             )
-            for licence_id in sorted(self.licence_ids)
+            for licence_id in self._list_licences()
         )
-        pools = {
-            owner: sum_chips(found)
-            for (licence_id, owner), found in self._accounts.items()
-            if licence_id is None
-        }
         if case.licensed_floor_flop is None:
             return licences
         return (
@@ -100,20 +103,26 @@ class HiddenAccounts:
             *expect_pools(
                 digest,
                 licensed_floor_flop=case.licensed_floor_flop,
-                pools=pools,
+                pools=self._sum_by_owner(None),
                 owners={name: operator.owner for name, operator in case.operators.items()},
+                stated_flop=self._stated.list_most(None),
             ),
         )
 
+    def _sum_by_owner(self, licence_id: int | None) -> Mapping[str, AccountTotal]:
+        found = self._accounts.get(licence_id, {})
+        return {owner: sum_chips(accounts) for owner, accounts in found.items()}
+
     def _sum(self, licence_id: int) -> AccountTotal:
-        found = (accounts for (known, _), accounts in self._accounts.items() if known == licence_id)
+        found = self._accounts[licence_id].values()
         return sum_chips(account for accounts in found for account in accounts)
 
     def judge(self, case: Case, proofs: Iterable[bytes]) -> UsageJudgement:
         """Return which totals the proofs of a bundle show (VN-18.8)."""
         keys = {name: operator.key for name, operator in case.operators.items()}
         digest = case.record.treaty.payload_digest
-        return judge_usage(proofs, self.list_expected(case), treaty_digest=digest, operators=keys)
+        judged = judge_usage(proofs, self.list_expected(case), treaty_digest=digest, operators=keys)
+        return replace(judged, problems=(*judged.problems, *self._stated.list_unproven(case)))
 
 
 def _to_interval(usage: Usage) -> Interval:
@@ -121,8 +130,8 @@ def _to_interval(usage: Usage) -> Interval:
     return Interval(
         start_ms=claims.window_start_ms,
         end_ms=claims.window_end_ms,
-        commitment=claims.commitment,
-        is_idle=not usage.has_worked,
+        commitment=claims.flop_commitment or b"",
+        is_idle=claims.is_idle if claims.is_confidential else usage.flop == 0,
         peak_flop_per_s=device.find_peak(claims.precision) or 0,
         energy_j=claims.energy_j,
         tdp_w=device.enrolment.tdp_w,

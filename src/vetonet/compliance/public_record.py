@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vetonet.attestation.enrolment import AliasEndorsement, DeviceEnrolment, DeviceRetirement
@@ -103,7 +102,8 @@ class LogReader:
         self._reading: RecordReader | None = None
         self._treaty: Signed[Treaty] | None = None
         self._sizes: dict[bytes, int] = {}
-        self._cosigned: list[CosignedCheckpoint] = []
+        self._checkpoint: Checkpoint | None = None
+        self._latest_ms: list[tuple[int, Milliseconds]] = []
 
     def read_leaf(self, data: bytes) -> None:
         """Take the next leaf.
@@ -123,7 +123,7 @@ class LogReader:
         self._sizes[Checkpoint(origin=origin, tree_size=size, root_hash=root_hash).digest] = size
 
     def read_checkpoint(self, data: bytes) -> None:
-        """Step 2: the treaty's log signed a checkpoint, its quorum of witnesses did, and nobody else.
+        """Step 2: every checkpoint is signed by the treaty's log and its quorum of witnesses, by nobody else.
 
         Raises:
             EncodingError, VerificationError: something else, or not larger than the one before.
@@ -132,23 +132,25 @@ class LogReader:
             raise EncodingError("a checkpoint without any leaf")
         cosigned = verify_cosigned(data, LogPolicy.under(self._treaty.statement))
         size = cosigned.checkpoint.tree_size
-        if self._cosigned and size <= self._cosigned[-1].checkpoint.tree_size:
+        if self._checkpoint is not None and size <= self._checkpoint.tree_size:
             raise EncodingError(f"a checkpoint of size {size} after one that is as large")
         if self._sizes.get(cosigned.checkpoint.digest) != size:
             detail = f"the {self._edge.size} leaves are not those of the checkpoint of size {size}"
             raise ComplianceError(detail, problems=(Problem(reason="other-log", detail=detail),))
-        self._cosigned.append(cosigned)
+        self._checkpoint = cosigned.checkpoint
+        latest_ms = _find_latest_ms(cosigned, self._treaty.statement)
+        if latest_ms is not None:
+            self._latest_ms.append((size, latest_ms))
 
     def conclude(self) -> PublicRecord:
-        """Step 3: the leaves are exactly those that the last checkpoint commits to; return what they say.
+        """Step 3: the leaves are exactly those that the last checkpoint commits to.
 
         Raises:
             EncodingError, ComplianceError: it is of a smaller log, or there is none.
         """
-        reading, treaty = self._reading, self._treaty
-        if reading is None or treaty is None or not self._cosigned:
+        reading, treaty, checkpoint = self._reading, self._treaty, self._checkpoint
+        if reading is None or treaty is None or checkpoint is None:
             raise EncodingError("a bundle without a treaty and a checkpoint")
-        checkpoint = self._cosigned[-1].checkpoint
         if checkpoint.tree_size != self._edge.size:
             detail = (
                 f"the {self._edge.size} leaves are not those of the checkpoint of size {checkpoint.tree_size}"
@@ -160,7 +162,7 @@ class LogReader:
             treaty_digests=frozenset(reading.treaty_digests),
             checkpoint=checkpoint,
             checkpoint_sizes=self._sizes,
-            latest_ms=tuple(_list_bounds(self._cosigned, treaty.statement)),
+            latest_ms=tuple(self._latest_ms),
             ledger=reading.ledger,
             registry=reading.registry,
             batches=tuple(reading.batches),
@@ -200,14 +202,13 @@ def _open_pinned_treaty(data: bytes, trust_root: TrustRoot) -> Signed[Treaty]:
     return treaty
 
 
-def _list_bounds(
-    cosigned: Iterable[CosignedCheckpoint], treaty: Treaty
-) -> Iterator[tuple[int, Milliseconds]]:
-    """Yield the size of each checkpoint and the time after which none of its leaves was made (VN-11.9)."""
+def _find_latest_ms(cosigned: CosignedCheckpoint, treaty: Treaty) -> Milliseconds | None:
+    """Return when no leaf of a checkpoint was made any more, None where too few said when (VN-11.9)."""
     clock = WitnessClock.under(LogPolicy.under(treaty), max_colluding=treaty.max_colluding)
-    for each in cosigned:
-        with contextlib.suppress(ProofError):  # too few said when
-            yield each.checkpoint.tree_size, compute_latest_s([each], clock) * MS_PER_S
+    try:
+        return compute_latest_s([cosigned], clock) * MS_PER_S
+    except ProofError:
+        return None
 
 
 class RecordReader:
@@ -240,7 +241,7 @@ class RecordReader:
         self.problems: list[Problem] = []
 
     def read_or_note(self, leaf_index: int, data: bytes) -> None:
-        """Step 4: read one leaf; one that breaks the rules is noted and passed over."""
+        """Step 4: each leaf is read by the rules; one that breaks them makes the record inconsistent."""
         try:
             self._read(leaf_index, data)
         except (EncodingError, ProtocolError, VerificationError) as error:

@@ -1,4 +1,4 @@
-"""Step 7: which batch of the log commits to which reports (VN-9.4, VN-10.5).
+"""Step 7: a batch commits to the reports of its operator, licence and window (VN-9.4, VN-10.5).
 
 What a batch commits to, its operator cannot take back; a report that no batch of the bundle's log commits to
 may have come later than the log ends. Other steps accuse only over committed reports. Reports come in the

@@ -57,7 +57,7 @@ def compute_licence_uses(case: Case, tally: Tally, hidden: AbstractSet[int]) -> 
 
 
 def judge_aggregation(case: Case, tally: Tally) -> Iterator[Problem]:
-    """Step 17: work without a licence, of an operator and of who stands behind several, stays below the band.
+    """Step 17: work without a licence stays below the first licensed band, also added up over shells.
 
     Bands of licensed runs count their linked runs when the ledger is read (VN-5.4).
     """

@@ -65,7 +65,9 @@ class AccountTotal:
         start_ms, end_ms: from the start of the first interval to the end of the last.
         commitment: to the total in whole units; None where the sum has no spelling, because a chip's bytes
             spell no point or all points cancel out. No proof is about such a sum.
-        rate_flop, energy_flop: the sums of the chips'.
+        rate_flop: the sum of the chips'.
+        energy_flop: the sum of the chips', with the rate of those whose power is not known; None where that
+            is so of all.
     """
 
     chip_count: int
@@ -121,7 +123,6 @@ def sum_chips(accounts: Iterable[ChipAccount]) -> AccountTotal:
     if not listed or len({account.ueid for account in listed}) < len(listed):
         msg = "expected at least one chip and none twice"
         raise ValueError(msg)
-    energies = [account.energy_flop for account in listed]
     return AccountTotal(
         chip_count=len(listed),
         report_count=sum(account.report_count for account in listed),
@@ -129,7 +130,7 @@ def sum_chips(accounts: Iterable[ChipAccount]) -> AccountTotal:
         end_ms=max(account.end_ms for account in listed),
         commitment=_sum_points([account.commitment for account in listed]),
         rate_flop=sum(account.rate_flop for account in listed),
-        energy_flop=_sum_known(energies),
+        energy_flop=_sum_energy(listed),
     )
 
 
@@ -151,7 +152,7 @@ def sum_totals(totals: Sequence[AccountTotal]) -> AccountTotal:
         end_ms=max(total.end_ms for total in totals),
         commitment=_sum_points(points) if len(points) == len(parts) else None,
         rate_flop=sum(total.rate_flop for total in totals),
-        energy_flop=_sum_known([total.energy_flop for total in totals]),
+        energy_flop=_sum_energy(totals),
     )
 
 
@@ -161,10 +162,14 @@ def _add_energy(so_far: Flop | None, peak: FlopPerS, tdp_w: int | None, energy_j
     return so_far + compute_energy_flop(peak_flop_per_s=peak, tdp_w=tdp_w, energy_j=energy_j)
 
 
-def _sum_known(parts: Sequence[Flop | None]) -> Flop | None:
-    """Return the sum, or None where a part is not known: what is not known bounds nothing."""
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
+def _sum_energy(parts: Sequence[ChipAccount] | Sequence[AccountTotal]) -> Flop | None:
+    """Return the sum; the rate stands for a part whose power is unknown, None where that is so of all.
+
+    Else one chip of a model without a stated power would lift the bound from all the others.
+    """
+    if all(part.energy_flop is None for part in parts):
+        return None
+    return sum(part.rate_flop if part.energy_flop is None else part.energy_flop for part in parts)
 
 
 def _sum_points(points: Sequence[bytes]) -> Commitment | None:

@@ -69,7 +69,7 @@ def compute_energy_flop(*, peak_flop_per_s: FlopPerS, tdp_w: int, energy_j: int)
 
 
 def compute_licence_bounds(
-    *, total_flop: Flop, rate_flop: Flop, energy_flop: Flop | None
+    *, total_flop: Flop, rate_flop: Flop, energy_flop: Flop | None, stated_flop: Flop = 0
 ) -> tuple[Bound, ...]:
     """Return what the total of a licence is held against (VN-18.3).
 
@@ -77,20 +77,23 @@ def compute_licence_bounds(
         total_flop: the ceiling that the licence states.
         rate_flop: the most that its chips can have computed in the time they worked.
         energy_flop: the most that the energy they drew can have bought; None where a chip's power is unknown.
+        stated_flop: what open reports took of the ceiling that no commitment holds.
     """
-    bounds = [(BoundKind.BUDGET, total_flop), (BoundKind.RATE, rate_flop)]
+    bounds = [(BoundKind.BUDGET, max(total_flop - stated_flop, 0)), (BoundKind.RATE, rate_flop)]
     if energy_flop is not None:
         bounds.append((BoundKind.ENERGY, energy_flop))
     return tuple(Bound(kind=kind, units=compute_units(flop)) for kind, flop in bounds)
 
 
-def compute_pool_bounds(licensed_floor_flop: Flop) -> tuple[Bound, ...]:
+def compute_pool_bounds(licensed_floor_flop: Flop, stated_flop: Flop = 0) -> tuple[Bound, ...]:
     """Return what a pool without a licence is held against: it stays below the first licensed band (VN-18.3).
 
     Args:
         licensed_floor_flop: where the first band that is not free begins; a pool reaches at most one less.
+        stated_flop: what open reports took of it that no commitment holds.
     """
-    return (Bound(kind=BoundKind.POOL, units=compute_units(max(licensed_floor_flop - 1, 0))),)
+    left_flop = max(licensed_floor_flop - 1 - stated_flop, 0)
+    return (Bound(kind=BoundKind.POOL, units=compute_units(left_flop)),)
 
 
 def verify_kinds(bounds: Sequence[Bound], *, is_licence: bool) -> None:

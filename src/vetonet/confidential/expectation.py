@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from vetonet.confidential.accounts import AccountTotal, sum_totals
 from vetonet.confidential.bounds import Bound, compute_licence_bounds, compute_pool_bounds, verify_kinds
@@ -26,6 +27,7 @@ class ExpectedTotal:
         owner: the beneficial owner of several operators whose pools it is, or None.
         total: what the reports say of it in public.
         bounds: what it must not exceed.
+        parts: what the reports of each operator's chips say of it, by name; each can open its own (VN-18.6).
     """
 
     treaty_digest: bytes
@@ -34,6 +36,7 @@ class ExpectedTotal:
     owner: str | None
     total: AccountTotal
     bounds: tuple[Bound, ...] = field(repr=False)
+    parts: Mapping[str, AccountTotal] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse what no proof could say: nobody to prove it, other bounds, a licence of an owner."""
@@ -76,7 +79,14 @@ class ExpectedTotal:
 
 
 def expect_licence(
-    treaty_digest: bytes, *, operator_id: str, licence_id: int, total_flop: Flop, total: AccountTotal
+    treaty_digest: bytes,
+    *,
+    operator_id: str,
+    licence_id: int,
+    total_flop: Flop,
+    total: AccountTotal,
+    stated_flop: Flop = 0,
+    parts: Mapping[str, AccountTotal] = MappingProxyType({}),
 ) -> ExpectedTotal:
     """Return what is to be proven of a licence: budget, rate, and energy where the chips' power is known.
 
@@ -86,9 +96,14 @@ def expect_licence(
         licence_id: of the licence.
         total_flop: its ceiling over all chips.
         total: over all chips that reported under it.
+        stated_flop: what open reports took of the ceiling that no commitment of the total holds (VN-18.3).
+        parts: the same total by the operators of the chips.
     """
     bounds = compute_licence_bounds(
-        total_flop=total_flop, rate_flop=total.rate_flop, energy_flop=total.energy_flop
+        total_flop=total_flop,
+        rate_flop=total.rate_flop,
+        energy_flop=total.energy_flop,
+        stated_flop=stated_flop,
     )
     return ExpectedTotal(
         treaty_digest=treaty_digest,
@@ -97,6 +112,7 @@ def expect_licence(
         owner=None,
         total=total,
         bounds=bounds,
+        parts=parts,
     )
 
 
@@ -106,32 +122,40 @@ def expect_pools(
     licensed_floor_flop: Flop,
     pools: Mapping[str, AccountTotal],
     owners: Mapping[str, str],
+    stated_flop: Mapping[str, Flop] = MappingProxyType({}),
 ) -> tuple[ExpectedTotal, ...]:
     """Return what is to be proven of work without a licence: each operator's pool, and each owner's.
 
-    An owner behind one pool alone needs no proof of its own: its pool is that operator's.
+    An owner behind one operator alone needs no proof of its own: its pool is that operator's.
 
     Args:
         treaty_digest: the treaty by which it is judged.
         licensed_floor_flop: where the first band that is not free begins.
         pools: of each operator whose chips reported work, or idleness, without a licence.
         owners: the beneficial owner behind each operator that has another than itself.
+        stated_flop: what open reports of each operator say that no commitment holds (VN-18.3).
     """
-    bounds = compute_pool_bounds(licensed_floor_flop)
 
-    def expect(operator_ids: tuple[str, ...], owner: str | None) -> ExpectedTotal:
+    def expect(names: Sequence[str], owner: str | None) -> ExpectedTotal:
+        stated = sum(stated_flop.get(name, 0) for name in names)
+        hidden = tuple(name for name in names if name in pools)
         return ExpectedTotal(
             treaty_digest=treaty_digest,
-            operator_ids=operator_ids,
+            operator_ids=hidden,
             licence_id=None,
             owner=owner,
-            total=sum_totals([pools[operator_id] for operator_id in operator_ids]),
-            bounds=bounds,
+            total=sum_totals([pools[name] for name in hidden]),
+            bounds=compute_pool_bounds(licensed_floor_flop, stated),
+            parts={name: pools[name] for name in hidden},
         )
 
     behind: dict[str, list[str]] = {}
-    for operator_id in sorted(pools):
-        behind.setdefault(owners.get(operator_id, operator_id), []).append(operator_id)
-    single = [expect((operator_id,), None) for operator_id in sorted(pools)]
-    joint = [expect(tuple(ids), owner) for owner, ids in sorted(behind.items()) if len(ids) > 1]
+    for name in sorted(pools.keys() | {name for name, flop in stated_flop.items() if flop}):
+        behind.setdefault(owners.get(name, name), []).append(name)
+    single = [expect((name,), None) for name in sorted(pools)]
+    joint = [
+        expect(names, owner)
+        for owner, names in sorted(behind.items())
+        if len(names) > 1 and not pools.keys().isdisjoint(names)
+    ]
     return (*single, *joint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,9 @@ REASONS: Final = frozenset(
     }
 )
 """Every reason that ``judge_usage`` gives. All but ``proof-invalid`` only say that something is missing."""
+
+MAX_FALSE: Final = 8
+"""How many false proofs of one operator are looked for: finding one takes as long as many true ones do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +85,12 @@ def judge_usage(
     keys = {key.key_id: key for key in operators.values()}
     opened = [_open_proof(data, treaty_digest, operators, keys) for data in sorted(proofs)]
     signed = [result for result in opened if isinstance(result, UsageProof)]
-    false = _find_false(signed)
-    sound = [proof for number, proof in enumerate(signed) if number not in false]
-    found = _match(sound, expected)
+    sieved = _sieve(signed)
+    found = _match(sieved.sound, expected)
     totals = tuple(_find_proven(wanted, found.proofs.get(number)) for number, wanted in enumerate(expected))
     problems = (
         *(result for result in opened if isinstance(result, Problem)),
-        *(_about_false(proof) for number, proof in enumerate(signed) if number in false),
+        *map(_about_false, sieved.false),
         *found.problems,
         *(problem for total in totals for problem in _list_unproven(total)),
     )
@@ -119,21 +122,44 @@ def _verify_place(
     return proof
 
 
-def _find_false(proofs: Sequence[UsageProof]) -> frozenset[int]:
-    """Return which proofs do not show what they themselves state, whatever any report says (VN-18.8)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sieved:
+    """Proofs by what they show: ``sound`` and ``false`` ones; what is in neither is not judged (VN-18.8)."""
+
+    sound: tuple[UsageProof, ...]
+    false: tuple[UsageProof, ...]
+
+
+def _sieve(proofs: Sequence[UsageProof]) -> _Sieved:
+    """Return which proofs show what they themselves state, whatever any report says (VN-18.8)."""
     claims = dict[int, RangeClaim]()
     for number, proof in enumerate(proofs):
-        try:
+        with contextlib.suppress(ProofError):
             claims[number] = proof.to_range_claim()
-        except ProofError:
-            continue
-    unstated = set(range(len(proofs))) - set(claims)
-    numbers, listed = tuple(claims), tuple(claims.values())
     try:
-        verify_ranges(listed)
+        verify_ranges(tuple(claims.values()))
+        false, ignored = frozenset[int](), frozenset[int]()
     except ProofError:
-        return frozenset(unstated | {numbers[index] for index in find_false(listed)})
-    return frozenset(unstated)
+        false, ignored = _find_false(proofs, claims)
+    unstated = frozenset(range(len(proofs))) - claims.keys()
+    return _Sieved(
+        sound=tuple(proofs[number] for number in sorted(claims.keys() - false - ignored)),
+        false=tuple(proofs[number] for number in sorted(unstated | false)),
+    )
+
+
+def _find_false(
+    proofs: Sequence[UsageProof], claims: Mapping[int, RangeClaim]
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the first false proofs of each operator, and what comes after as many as are looked for."""
+    false, ignored = set[int](), set[int]()
+    for operator_id in {proof.operator_id: None for proof in proofs}:
+        numbers = [number for number in claims if proofs[number].operator_id == operator_id]
+        found = find_false([claims[number] for number in numbers], MAX_FALSE)
+        false |= {numbers[place] for place in found}
+        if len(found) == MAX_FALSE:
+            ignored |= set(numbers[found[-1] + 1 :])
+    return frozenset(false), frozenset(ignored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

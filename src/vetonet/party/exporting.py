@@ -47,15 +47,15 @@ _PROOF_CONTEXT: Final = b"vetonet export proof 1\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountEnd:
-    """The last report of a chip that is booked on one account.
+    """The last report of a chip that commits to one account.
 
     Attributes:
         counter: of the report.
-        commitment: to the whole account; None where counts are in clear.
+        commitment: to the whole account.
     """
 
     counter: int
-    commitment: bytes | None
+    commitment: bytes
 
 
 class AccountEnds:
@@ -66,7 +66,9 @@ class AccountEnds:
         self.by_account: dict[Account, AccountEnd] = {}
 
     def count(self, claims: ComputeReport) -> None:
-        """Count in one report."""
+        """Count in one report; one whose counts are in clear opens nothing (VN-18.3)."""
+        if claims.flop_commitment is None:
+            return
         account = (claims.ueid, claims.licence_id)
         known = self.by_account.get(account)
         if known is None or known.counter < claims.counter:
@@ -163,7 +165,7 @@ def find_openings(
     found: dict[Account, Opening] = {}
     for (ueid, licence_id), end in ends.items():
         opening = find.get((ueid, end.counter))
-        if opening is None or end.commitment is None:
+        if opening is None:
             continue
         if not is_opened(_read_commitment(end.commitment), opening):
             raise ConfigError(
@@ -205,19 +207,14 @@ def prove_totals(
         ProofError: openings that are not those of the reports.
     """
     mine = [entry for entry in expected if secrets.operator_id in entry.operator_ids]
-    pools = {entry.operator_ids[0]: entry for entry in expected if _is_pool(entry)}
     proofs = []
     for entry in mine:
-        opening = _open_total(entry, secrets, pools, ends=ends, owners=owners)
+        opening = _open_total(entry, secrets, ends=ends, owners=owners)
         if opening is not None:
             _verify_within(entry, opening)
             rng = SeededRng(_derive_seed(entry, opening, secrets.operator_id))
             proofs.append(prove_usage(entry, opening, operator_id=secrets.operator_id, rng=rng))
     return tuple(proofs)
-
-
-def _is_pool(entry: ExpectedTotal) -> bool:
-    return entry.licence_id is None and entry.owner is None
 
 
 def sum_own(
@@ -248,13 +245,13 @@ def sum_own(
     return sum_openings(found)
 
 
-def hand_over(pool: ExpectedTotal, opening: Opening, operator_id: str) -> SumOpening:
-    """Return what an operator gives to whoever proves the total of its owner; a secret (VN-18.6)."""
+def hand_over(entry: ExpectedTotal, opening: Opening, operator_id: str) -> SumOpening:
+    """Return what an operator gives to whoever proves a total across operators; a secret (VN-18.6)."""
     return SumOpening(
-        treaty_digest=pool.treaty_digest,
+        treaty_digest=entry.treaty_digest,
         operator_id=operator_id,
-        licence_id=pool.licence_id,
-        report_count=pool.total.report_count,
+        licence_id=entry.licence_id,
+        report_count=entry.parts[operator_id].report_count,
         opening=opening,
     )
 
@@ -262,30 +259,24 @@ def hand_over(pool: ExpectedTotal, opening: Opening, operator_id: str) -> SumOpe
 def _open_total(
     entry: ExpectedTotal,
     secrets: Secrets,
-    pools: Mapping[str, ExpectedTotal],
     *,
     ends: Mapping[Account, AccountEnd],
     owners: Mapping[bytes, str],
 ) -> Opening | None:
     """Return the opening of a total, or None for one across operators who handed nothing over."""
-    own = sum_own(entry, secrets, ends=ends, owners=owners)
-    if entry.owner is None:
-        parts = [part.opening for part in secrets.handed if _is_part(part, entry, secrets.operator_id)]
-        return sum_openings([own, *parts]) if parts else own
-    others = [
-        part for part in secrets.handed if part.licence_id is None and part.operator_id in entry.operator_ids
+    own, name = {secrets.operator_id}, secrets.operator_id
+    if entry.parts.keys() <= own:
+        return sum_own(entry, secrets, ends=ends, owners=owners)
+    parts = [
+        part
+        for part in secrets.handed
+        if part.licence_id == entry.licence_id and part.operator_id in entry.parts.keys() - own
     ]
-    if not others:
+    if not parts:
         return None
-    mine = hand_over(pools[secrets.operator_id], own, secrets.operator_id)
-    totals = {name: pools[name].total for name in entry.operator_ids}
-    return combine_openings(entry, [mine, *others], totals)
-
-
-def _is_part(part: SumOpening, entry: ExpectedTotal, operator_id: str) -> bool:
-    """Whether it is another operator's part of a licence on chips of several."""
-    is_fitting = (part.treaty_digest, part.licence_id) == (entry.treaty_digest, entry.licence_id)
-    return entry.licence_id is not None and is_fitting and part.operator_id != operator_id
+    if name in entry.parts:
+        parts.insert(0, hand_over(entry, sum_own(entry, secrets, ends=ends, owners=owners), name))
+    return combine_openings(entry, parts, entry.parts)
 
 
 def _verify_within(entry: ExpectedTotal, opening: Opening) -> None:

@@ -2,7 +2,7 @@
 
 Reports and openings are kept batch by batch, each file a CBOR sequence (RFC 8742) of byte strings. Openings,
 specifications, what other operators handed over and the key are secrets: files for their owner alone, and
-refused where others may read them. docs/confidential-export.md says what is where.
+refused where others may read them. docs/export.md says what is where.
 """
 
 from __future__ import annotations

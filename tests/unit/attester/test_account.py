@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support.fleet import PER_DEVICE_FLOP, make_fleet, sign_lease
+from support.fleet import PER_DEVICE_FLOP, drive, make_fleet, sign_lease
 from vetonet.attestation.appraise import appraise_chain
 from vetonet.attestation.report import (
     CONFIDENTIAL_ENERGY_STEP_J,
@@ -421,3 +421,17 @@ def test_each_profile_names_what_the_other_has_not() -> None:
     mine, theirs = PROFILES.values()
     assert not mine & theirs
     assert mine | theirs <= {field.name for field in fields(ComputeReport)}
+
+
+def test_no_count_shows_in_the_repr_of_a_chip_or_of_what_it_did() -> None:
+    """VN-18.5: a state and its effects end up in error messages and logs."""
+    fleet = make_fleet(2, totals=Totals.CONFIDENTIAL)
+    chip, start = fleet.chips[0], fleet.licence.statement.not_before_ms
+    odd = 7_654_321_987
+    chip, free = drive(chip, (fleet.free_request(flop=odd), chip.latest_ms))
+    chip, _ = drive(chip, (IntervalEnded(), chip.latest_ms), (fleet.offer(chip.ueid), chip.latest_ms))
+    chip, _ = drive(chip, (IntervalEnded(), start), (fleet.lease_offer(), start))
+    chip, licensed = drive(chip, (fleet.request(flop=odd), start))
+    assert chip.meter.total_flop == 2 * odd
+    shown = repr((chip, free, licensed))
+    assert not any(str(count) in shown for count in (odd, 2 * odd))

@@ -11,6 +11,13 @@ from vetonet.cli.exits import Exit
 from vetonet.errors import INSTALL_TPM
 
 
+@pytest.mark.parametrize("canary", ["x" * 1025, "two\nlines"])
+def test_a_canary_that_no_private_field_holds_is_refused(canary: str, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    assert main.run(("demo", "--canary", canary, "--out", str(folder))) == Exit.USAGE
+    assert not folder.exists()
+
+
 def test_without_swtpm_no_folder_is_left_and_it_is_said_how_to_get_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

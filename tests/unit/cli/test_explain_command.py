@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from support.bundles import Scene, altered, make_compliant_scene, make_scene
+from support.bundles import Scene, altered, make_compliant_scene, make_confidential_scene, make_scene
 from support.command_line import Ended, call
 from vetonet.cli.exits import Exit
 from vetonet.cli.explain import COLUMNS
 from vetonet.cli.explain_words import WORDS
+from vetonet.compliance.export import sign_export
 from vetonet.compliance.result import Claim
 from vetonet.units import format_time
 
@@ -69,6 +70,50 @@ def test_no_word_of_the_trade_goes_without_a_gloss(compliant: Ended) -> None:
 
 def test_the_same_bundle_is_explained_in_the_same_words(compliant: Ended, tmp_path: Path) -> None:
     assert explain(tmp_path, make_compliant_scene()).out == compliant.out
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    scene = make_confidential_scene()
+    scene.run()
+    scene.prove()
+    return explain(tmp_path_factory.mktemp("hidden"), scene)
+
+
+def test_a_hidden_total_is_told_by_its_limits_and_who_proves_them(hidden: Ended) -> None:
+    text = " ".join(hidden.out.split())
+    assert hidden.code == Exit.OK
+    assert "over 6 reports of 2 chips" in text
+    assert "op1 proves that it is at most 6e18 FLOP, what the licence allows" in text
+    assert "what its chips can do in the time they worked" in text
+    assert "what the energy they report can buy" in text
+    assert "its chips report" not in text, "that would be the count"
+
+
+def test_where_counts_are_hidden_it_says_what_is_not_proven_for_that(hidden: Ended) -> None:
+    text = " ".join(hidden.out.split())
+    assert "Counts: sealed by the chips" in text
+    assert "Not proven: How much was computed. What a single chip computed, or all in one lease" in text
+    assert "All chips of each licence together computed no more than it allows." in text
+    assert "and each chip in each lease" not in text, "only open totals show that"
+    assert "sealed count: a number that nobody can read or change" in text
+    assert max(map(len, hidden.out.splitlines())) <= COLUMNS
+
+
+def test_a_hidden_total_that_nobody_proves_is_said_to_be_open(tmp_path: Path) -> None:
+    scene = make_confidential_scene()
+    scene.run()
+    ended = explain(tmp_path, scene)
+    assert ended.code == Exit.INCONCLUSIVE
+    assert "nothing proves that it is within what the licence allows" in " ".join(ended.out.split())
+    assert "OPEN (budget)" in ended.out
+
+
+def test_it_says_who_answers_for_the_file(compliant: Ended, tmp_path: Path) -> None:
+    assert "This file: signed by nobody" in compliant.out
+    scene = make_compliant_scene()
+    signed = sign_export(scene.bundle(), scene.council.operator_keys["op1"])
+    assert "This file: signed by op1, who answers" in explain(tmp_path, scene, signed.to_bytes()).out
 
 
 def test_what_is_missing_is_said_beside_its_claim_and_accuses_nobody(tmp_path: Path) -> None:

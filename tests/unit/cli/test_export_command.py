@@ -13,11 +13,14 @@ import pytest
 
 from support.bundles import Scene, make_compliant_scene, make_confidential_scene
 from support.command_line import Ended, call
+from support.world import make_council
 from vetonet.attestation.report import ComputeReport
 from vetonet.cli.exits import Exit
 from vetonet.compliance.bundle import Bundle, DeviceSet
 from vetonet.crypto.pedersen import Opening
 from vetonet.party.operator_folder import HeldOpening, OperatorFolder, iter_sequence
+from vetonet.policy.band import Band, BandRule
+from vetonet.policy.totals import Totals
 from vetonet.units import UNIT_FLOP, format_time
 
 Change = Callable[[ComputeReport], ComputeReport]
@@ -83,6 +86,13 @@ def test_a_folder_with_hidden_counts_becomes_a_bundle_with_proofs(hidden: Scene,
     judged = call("verify", tmp_path / "run.bundle", "--trust-root", root, "--at", at, "--json")
     assert judged.value["verdict"] == "COMPLIANT"
     assert judged.value["totals"][0]["proven_by"] == "op1"
+
+
+def test_a_folder_beside_a_demos_bundle_is_found(hidden: Scene, tmp_path: Path) -> None:
+    keep(hidden, tmp_path / "operator")
+    at = format_time(hidden.judged_ms)
+    ended = call("export", tmp_path, "--out", tmp_path / "run.bundle", "--at", at, "--json")
+    assert (ended.code, ended.value["verdict"]) == (Exit.OK, "COMPLIANT")
 
 
 def test_the_same_folder_gives_the_same_bytes(hidden: Scene, tmp_path: Path) -> None:
@@ -222,6 +232,95 @@ def test_a_folder_that_lacks_something_is_refused_in_one_line(
     ended = export(folder, hidden)
     assert ended.code in {Exit.USAGE, Exit.INVALID}
     assert name in ended.err
+
+
+def make_shells(units: int) -> Scene:
+    """Chips of two operators of one owner compute so much each without a licence, below a floor of 1,000."""
+    free = Band(name="free", floor_flop=0, rule=BandRule.FREE)
+    licensed = Band(name="licensed", floor_flop=1_000 * UNIT_FLOP, rule=BandRule.LICENSED)
+    drawn = make_council(3, 2).treaty.statement.operators
+    operators = tuple(replace(operator, beneficial_owner="Holding") for operator in drawn)
+    council = make_council(3, 2, bands=(free, licensed), totals=Totals.CONFIDENTIAL, operators=operators)
+    scene = make_confidential_scene(council, chips=2, windows=1, owners=("op1", "op2"))
+    flop = units * UNIT_FLOP
+    scene.run(lambda claims: replace(claims, licence_id=None, proposal_digest=None, cumulative_flop=flop))
+    return scene
+
+
+def export_jointly(scene: Scene, root: Path) -> Ended:
+    """The second operator exports and hands its sum over; then the first exports for both."""
+    second = keep(scene, root / "second" / "operator", "op2")
+    handed = root / "handed.cbor"
+    assert export(second, scene, "--hand-over", handed).code == Exit.OK
+    first = keep(scene, root / "first" / "operator")
+    assert stat.S_IMODE(handed.stat().st_mode) == 0o600
+    handed.rename(first.root / "handed-over" / "op2.cbor")
+    return export(first, scene, "--proofs-of", root / "second" / "run.bundle", "--json")
+
+
+def test_an_owner_behind_two_operators_is_proven_to_stay_below_the_band(tmp_path: Path) -> None:
+    ended = export_jointly(make_shells(499), tmp_path)
+    assert (ended.code, ended.value["verdict"], ended.value["proof_count"]) == (Exit.OK, "COMPLIANT", 2)
+
+
+def test_an_owner_behind_two_operators_that_reaches_the_band_together_is_refused(tmp_path: Path) -> None:
+    ended = export_jointly(make_shells(500), tmp_path)
+    assert ended.code == Exit.NEGATIVE
+    assert "the pool of Holding: its chips computed 1 unit of 10^15 FLOP more" in ended.err
+
+
+def test_without_the_others_sum_the_owners_total_is_left_unproven_and_it_is_said(tmp_path: Path) -> None:
+    scene = make_shells(499)
+    ended = export(keep(scene, tmp_path / "operator"), scene, "--json")
+    assert ended.code == Exit.OK
+    assert "owner-pool-unproven" in ended.value["reasons"]
+    assert "the pool of Holding is left unproven: op2 handed nothing over" in ended.err
+
+
+def test_a_sum_of_other_reports_is_refused_and_names_who_handed_it_over(tmp_path: Path) -> None:
+    scene, other = make_shells(499), make_shells(498)
+    second = keep(other, tmp_path / "second" / "operator", "op2")
+    first = keep(scene, tmp_path / "first" / "operator")
+    export(second, other, "--hand-over", first.root / "handed-over" / "op2.cbor")
+    ended = export(first, scene)
+    assert ended.code == Exit.NEGATIVE
+    assert "what op2 handed over does not open its part of the pool of Holding" in ended.err
+
+
+def export_guests(root: Path, first_owner: str = "op1") -> Ended:
+    """The chips of a second operator work under the licence of the first, which proves it all."""
+    scene = make_scene(chips=2, windows=1, owners=(first_owner, "op2"))
+    licence_id = str(scene.licence.statement.licence_id)
+    second, handed = keep(scene, root / "second" / "operator", "op2"), root / "handed.cbor"
+    assert export(second, scene, "--hand-over", handed, "--of-licence", licence_id).code == Exit.OK
+    first = keep(scene, root / "first" / "operator")
+    handed.rename(first.root / "handed-over" / "op2.cbor")
+    return export(first, scene, "--json")
+
+
+@pytest.mark.parametrize("first_owner", ["op1", "op2"])
+def test_a_licence_on_chips_of_others_is_proven_by_the_operator_that_proposed_it(
+    tmp_path: Path, first_owner: str
+) -> None:
+    """VN-18.6: also where no chip is its own."""
+    ended = export_guests(tmp_path, first_owner)
+    assert (ended.code, ended.value["verdict"], ended.value["proof_count"]) == (Exit.OK, "COMPLIANT", 1)
+
+
+def test_without_the_others_sum_a_licence_is_left_unproven_and_it_is_said(tmp_path: Path) -> None:
+    scene = make_scene(chips=2, windows=1, owners=("op1", "op2"))
+    ended = export(keep(scene, tmp_path / "operator"), scene, "--json")
+    assert (ended.code, ended.value["verdict"]) == (Exit.OK, "INCONCLUSIVE")
+    assert "is left unproven: op2 handed nothing over" in ended.err
+
+
+def test_nothing_is_handed_over_for_a_licence_under_which_no_chip_reported(tmp_path: Path) -> None:
+    scene = make_scene(chips=1, windows=1)
+    folder = keep(scene, tmp_path / "operator")
+    ended = export(folder, scene, "--hand-over", tmp_path / "handed.cbor", "--of-licence", "12345")
+    assert ended.code != Exit.OK
+    assert "no chip of op1 reported hidden work under licence 12345" in ended.err
+    assert not (tmp_path / "handed.cbor").exists()
 
 
 def test_a_sequence_is_read_as_it_was_written_and_not_beyond(tmp_path: Path) -> None:

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from vetonet.cli.exits import Exit, Failure
 from vetonet.cli.files import (
+    CHUNK_BYTES,
+    iter_input,
     make_folder,
     read_input,
     read_text_input,
     require_empty,
+    write_chunks,
     write_output,
     write_secret,
 )
@@ -36,6 +41,32 @@ def test_a_file_above_the_largest_size_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(2**40)
     assert "at most 10 bytes, got 1099511627776" in refuse(path).message
+
+
+def test_a_large_file_comes_in_chunks_and_whole(tmp_path: Path) -> None:
+    content = hashlib.shake_128(b"large").digest(CHUNK_BYTES + 1)
+    (tmp_path / "large").write_bytes(content)
+    chunks = list(iter_input(tmp_path / "large", "a file", maximum=len(content)))
+    assert [len(chunk) for chunk in chunks] == [CHUNK_BYTES, 1]
+    assert b"".join(chunks) == content
+    with pytest.raises(Failure, match="at most"):
+        list(iter_input(tmp_path / "large", "a file", maximum=len(content) - 1))
+
+
+def test_chunks_that_fail_leave_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_output(path, b"before")
+
+    def fail() -> Iterator[bytes]:
+        yield b"half"
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        write_chunks(path, fail())
+    assert path.read_bytes() == b"before"
+    assert [left.name for left in tmp_path.iterdir()] == ["file"]
+    write_chunks(path, iter([b"af", b"ter"]))
+    assert path.read_bytes() == b"after"
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

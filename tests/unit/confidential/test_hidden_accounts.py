@@ -17,7 +17,7 @@ from support.hidden_totals import (
     opening_of,
     total_of,
 )
-from vetonet.confidential.accounts import sum_chips, sum_intervals, sum_totals
+from vetonet.confidential.accounts import ChipAccount, sum_chips, sum_intervals, sum_totals
 from vetonet.crypto import secp256k1
 from vetonet.crypto.pedersen import VALUE_GENERATOR, Opening, commit, verify_opening
 
@@ -45,11 +45,25 @@ def test_idle_time_and_idle_energy_make_no_room_for_work() -> None:
     assert alone.rate_flop == PEAK_FLOP_PER_S * 3_600
 
 
-def test_a_chip_whose_power_nobody_states_takes_the_energy_bound_from_the_whole_total() -> None:
+def build_silent() -> ChipAccount:
+    """A chip whose power nobody states."""
+    return sum_intervals(UEID, [build_interval(open_count(1))._replace(tdp_w=None)])
+
+
+def test_a_total_of_chips_whose_power_nobody_states_has_no_energy_bound() -> None:
     """VN-18.3: what is not known bounds nothing."""
-    silent = sum_intervals(UEID, [build_interval(open_count(1))._replace(tdp_w=None)])
+    silent = build_silent()
     assert silent.energy_flop is None
-    assert sum_chips([silent, build_chip(1).account]).energy_flop is None
+    assert sum_chips([silent]).energy_flop is None
+
+
+def test_a_chip_without_stated_power_does_not_lift_the_energy_bound_from_the_others() -> None:
+    """VN-18.3: its rate stands for it."""
+    silent, spoken = build_silent(), build_chip(1).account
+    assert spoken.energy_flop is not None
+    total = sum_chips([silent, spoken])
+    assert total.energy_flop == silent.rate_flop + spoken.energy_flop
+    assert sum_totals([total, sum_chips([silent])]).energy_flop == 2 * silent.rate_flop + spoken.energy_flop
 
 
 def test_a_precision_without_a_peak_allows_nothing() -> None:

@@ -29,7 +29,7 @@ from support.hidden_totals import (
 from vetonet.confidential.accounts import sum_intervals
 from vetonet.confidential.bounds import Bound, BoundKind
 from vetonet.confidential.expectation import ExpectedTotal, expect_licence, expect_pools
-from vetonet.confidential.judging import REASONS, judge_usage
+from vetonet.confidential.judging import MAX_FALSE, REASONS, judge_usage
 from vetonet.confidential.proving import attach_proof
 from vetonet.confidential.usage import UsageProof
 from vetonet.crypto.pedersen import (
@@ -109,6 +109,19 @@ def test_the_order_of_the_proofs_changes_nothing() -> None:
     signed = [sign_proof(PROOF), sign_proof(false), sign_proof(stale), b"noise"]
     judgements = {judge(order, (RUN, pool)) for order in (signed, signed[::-1], signed[2:] + signed[:2])}
     assert len(judgements) == 1
+
+
+def test_of_very_many_false_proofs_of_one_operator_the_first_are_told_and_others_keep_theirs() -> None:
+    """VN-18.8: to find each of eight thousand would take ten minutes."""
+    few = build_chips(1)
+    pools = expect_idle_work({"acme": few, "brook": few})
+    sound = [sign_proof(prove(pool, opening_of(few), pool.operator_ids[0])) for pool in pools]
+    false = [replace(PROOF, period_end_ms=PROOF.period_end_ms + later) for later in range(1, 3 * MAX_FALSE)]
+    judgement = judge([*sound, *map(sign_proof, false)], pools)
+    told = [(problem.reason, problem.culprit) for problem in judgement.problems]
+    assert told.count(("proof-invalid", "acme")) == MAX_FALSE
+    assert {culprit for reason, culprit in told if reason == "proof-invalid"} == {"acme"}
+    assert judgement.totals[1].missing == ()
 
 
 def test_a_stricter_bound_proves_the_wanted_one() -> None:

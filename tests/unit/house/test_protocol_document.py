@@ -187,3 +187,25 @@ def test_an_edited_diagram_is_noticed() -> None:
     diagrams = _load_diagrams()
     edited = _read_protocol().replace("open --> vetoed", "open --> licensed", 1)
     assert diagrams.insert_diagrams(edited) != edited
+
+
+def test_every_step_begins_in_the_document_with_the_words_of_the_code() -> None:
+    section = " ".join(_read_protocol().split("## VN-10 ")[1].split("## VN-11 ")[0].split())
+    for path in sorted(COMPLIANCE.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and (words := ast.get_docstring(node)):
+                opening = re.match(r"Step (\d+): ([^.]+)\.", " ".join(words.split()))
+                if opening is not None:
+                    name = f"*{node.name.removeprefix('judge_')}*: " if node.name.startswith("judge_") else ""
+                    assert f" {opening[1]}. {name}{opening[2]}" in section, node.name
+
+
+def test_every_claim_is_told_with_its_reasons_in_their_order() -> None:
+    reasons = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8").split("\n## Of an appraisal")[0]
+    listed = {
+        part.split("\n")[0].lower(): re.findall(r"^\| `([a-z-]+)` \|", part, re.MULTILINE)
+        for part in reasons.split("\n### ")[1:]
+    }
+    section = " ".join(_read_protocol().split("## VN-10 ")[1].split("## VN-11 ")[0].split())
+    for name, codes in listed.items():
+        assert f"Reasons: {', '.join(f'`{code}`' for code in codes)}" in section, name

@@ -72,6 +72,7 @@ def test_only_the_owner_may_open_what_is_saved(secrets: PartySecrets, tmp_path: 
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
 
 
+@pytest.mark.leaks_on_purpose  # its files are made readable, to see that they are refused
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
 def test_a_secret_that_others_may_open_is_refused(

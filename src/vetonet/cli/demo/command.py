@@ -47,6 +47,7 @@ class Performance:
     trust_root: TrustRoot
     chip_files: Mapping[str, bytes]
     kept: Kept
+    totals: Totals
 
     @property
     def is_as_expected(self) -> bool:
@@ -196,6 +197,7 @@ async def _finish(play: Play, played: Sequence[Scene]) -> Performance:
         trust_root=play.stage.founded.trust_root,
         chip_files=build_chip_files(bundle, play.stage.founded.makers[MAKER_ID]),
         kept=keep(play, bundle),
+        totals=play.stage.cast.totals,
     )
 
 
@@ -206,6 +208,7 @@ def _to_plain(performance: Performance, bundle: Path, trust_root: Path) -> dict[
             for scene in performance.scenes
         ],
         "licence_id": performance.licence_id,
+        "totals": performance.totals.value,
         "verdict": performance.result.verdict.value,
         "bundle": str(bundle),
         "trust_root": str(trust_root),
@@ -227,10 +230,21 @@ def _print(performance: Performance, bundle: Path, trust_root: Path, operator: P
     print_line()
     result = performance.result
     print_line(f"whole log: {result.verdict}, {result.tree_size} leaves, root {result.root_hash.hex()}")
+    if result.totals:
+        print_line(_say_totals(result))
     print_line(f"bundle:     {bundle}")
     print_line(f"trust root: {trust_root}")
     print_line(f"operator:   {operator}")
     print_line(f"judge it yourself: {spell_command()} verify {bundle} --trust-root {trust_root}")
     print_line(f"in plain words:    {spell_command()} explain {bundle} --trust-root {trust_root}")
-    print_line(f"make it again:     {spell_command()} export {operator} --out again.vetonet")
+    print_line(f"export it again:   {spell_command()} export {operator} --out again.vetonet")
     print_line(f"and one chip of it: {spell_appraisal(bundle.parent, performance.chip_files)}")
+
+
+def _say_totals(result: ComplianceResult) -> str:
+    proven = [total for total in result.totals if not total.missing]
+    by = ", ".join(sorted({total.operator_id for total in proven if total.operator_id is not None}))
+    return (
+        f"hidden totals: {len(proven)} of {len(result.totals)} are proven to be within their limits, by {by};"
+        " no count is shown"
+    )

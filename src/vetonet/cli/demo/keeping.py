@@ -11,6 +11,7 @@ from vetonet.attestation.report import ComputeReport
 from vetonet.cli.demo.exporting import find_operator_key
 from vetonet.cli.demo.play import Play
 from vetonet.cli.demo.private import plant
+from vetonet.cli.export import OPERATOR_FOLDER
 from vetonet.cli.files import require_empty
 from vetonet.compliance.bundle import Bundle, DeviceSet
 from vetonet.compliance.trust_root import TrustRoot
@@ -20,7 +21,6 @@ from vetonet.party.operator_folder import HeldOpening, OperatorFolder
 from vetonet.party.secret_files import write_secret
 from vetonet.policy.specification import Specification
 
-OPERATOR_FOLDER: Final = "operator"
 NOTES_FILE: Final = "private-notes.txt"
 """Only the demonstration writes one, so a folder that holds it is the demonstration's to replace."""
 

@@ -94,9 +94,9 @@ def verify_ranges(claims: Sequence[RangeClaim]) -> None:
     verifier.verify(_GROUP, [_parse(claim) for claim in claims])
 
 
-def find_false(claims: Sequence[RangeClaim]) -> tuple[int, ...]:
-    """Return the places of all claims that are not proven, rising."""
-    return verifier.find_false(_GROUP, [_parse(claim) for claim in claims])
+def find_false(claims: Sequence[RangeClaim], most: int | None = None) -> tuple[int, ...]:
+    """Return the places of all claims that are not proven, or of the first ``most`` of them, rising."""
+    return verifier.find_false(_GROUP, [_parse(claim) for claim in claims], most)
 
 
 def _parse(claim: RangeClaim) -> Statement[Point]:

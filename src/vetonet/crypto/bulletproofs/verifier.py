@@ -188,8 +188,16 @@ def verify(group: Group[PointT], statements: Sequence[Statement[PointT]]) -> Non
         raise ProofError(msg)
 
 
-def find_false(group: Group[PointT], statements: Sequence[Statement[PointT]]) -> tuple[int, ...]:
-    """Return the places of all statements that are not proven, rising; judged by halves and their halves."""
+def find_false(
+    group: Group[PointT], statements: Sequence[Statement[PointT]], most: int | None = None
+) -> tuple[int, ...]:
+    """Return the places of all statements that are not proven, rising; judged by halves and their halves.
+
+    Args:
+        group: where the points are from.
+        statements: any number.
+        most: stop after so many, at least 1: each costs more than a whole batch of true ones for a few.
+    """
     if not statements:
         return ()
     try:
@@ -198,8 +206,10 @@ def find_false(group: Group[PointT], statements: Sequence[Statement[PointT]]) ->
         if len(statements) == 1:
             return (0,)
         middle = len(statements) // 2
-        later = find_false(group, statements[middle:])
-        return (*find_false(group, statements[:middle]), *(middle + place for place in later))
+        earlier = find_false(group, statements[:middle], most)
+        left = None if most is None else most - len(earlier)
+        later = () if left == 0 else find_false(group, statements[middle:], left)
+        return (*earlier, *(middle + place for place in later))
     return ()
 
 

@@ -318,11 +318,17 @@ class Inspections:
         return found
 
     def _list_licensed_before(self, digest: bytes, votes: Mapping[bytes, Voting]) -> Mapping[bytes, Proposal]:
-        """Return the runs whose licence stood in the log before a proposal did: what it had to name."""
-        place = votes[digest].leaf_index
-        before = {known for known, leaf_index in self.licence_leaves.items() if leaf_index < place}
+        """Return the runs that a proposal had to name: licensed before it stood in the log and was signed.
+
+        The place alone would convict whoever was kept out of the log until then.
+        """
+        asking = votes[digest]
+        before = {
+            known for known, leaf_index in self.licence_leaves.items() if leaf_index < asking.leaf_index
+        }
         runs = {known: votes[known].run for known in before if known in votes}
-        return {known: run for known, run in runs.items() if run is not None}
+        opens_ms = asking.matter.statement.opens_ms
+        return {known: run for known, run in runs.items() if run is not None and run.closes_ms <= opens_ms}
 
 
 def verify_arrival(data: bytes, now: Milliseconds) -> None:

@@ -385,7 +385,11 @@ def ask_about(lineage: Callable[[bytes], bytes]) -> Asked:
     specification = Specification.generate({"lineage": lineage(first)}, SeededRng(b"salts"))
     starts_ms = scene.judged_ms + DAY_MS
     second = council.sign_proposal(
-        specification_digest=specification.root, starts_ms=starts_ms, ends_ms=starts_ms + DAY_MS
+        specification_digest=specification.root,
+        opens_ms=scene.judged_ms,
+        closes_ms=scene.judged_ms + MS_PER_HOUR,
+        starts_ms=starts_ms,
+        ends_ms=starts_ms + DAY_MS,
     )
     license_run(council, second, scene.log)
     challenge = DisclosureChallenge(

@@ -24,6 +24,7 @@ from vetonet.policy.disclosure import MAX_ANSWER_MS, MIN_ANSWER_MS
 from vetonet.policy.joint_randomness import MAX_PHASE_MS, RandomnessRound
 from vetonet.policy.specification import Specification, compute_place
 from vetonet.policy.transcript import SegmentChallenge, SegmentOutcome, build_transcript, choose_segments
+from vetonet.units import MS_PER_HOUR
 from vetonet.voting.inspections import (
     INSPECTION_KINDS,
     MAX_CHALLENGES,
@@ -206,6 +207,14 @@ def test_a_parent_that_was_licensed_only_afterwards_accuses_nobody() -> None:
     assert problems_at(scene, NOW_MS) == []
 
 
+def test_a_proposal_that_was_kept_out_until_its_parent_had_a_licence_accuses_nobody() -> None:
+    # VN-19.5: its operator signed it when there was nothing to declare; a coordinator chose where it stands.
+    parent = Scene.begin()
+    values = {"lineage": parent.proposal.payload_digest.hex().encode()}
+    held_back = _continue(parent, values, opens_ms=NOW_MS + MS_PER_HOUR - 1)
+    assert problems_at(held_back, NOW_MS) == []
+
+
 def _continue(
     scene: Scene,
     values: dict[str, bytes],
@@ -213,10 +222,14 @@ def _continue(
     then: Callable[[Scene], Any] | None = None,
     **changes: Any,
 ) -> Scene:
-    """A second run of the same log, whose lineage field was asked for and shown."""
+    """A second run of the same log, whose lineage field was asked for and shown.
+
+    Its vote opens when that of the first has closed.
+    """
     scene.specification = Specification.generate(values, scene.rng)
+    times = {"opens_ms": NOW_MS + MS_PER_HOUR, "closes_ms": NOW_MS + 2 * MS_PER_HOUR}
     scene.proposal = scene.council.sign_proposal(
-        specification_digest=scene.specification.root, beneficial_owner="Owner Two", **changes
+        specification_digest=scene.specification.root, beneficial_owner="Owner Two", **(times | changes)
     )
     scene.log(scene.proposal.data)
     if then is not None:

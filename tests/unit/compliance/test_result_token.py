@@ -52,7 +52,7 @@ def token(compliant: ComplianceResult) -> bytes:
 
 def make_overspent_result() -> ComplianceResult:
     scene = make_scene()
-    scene.run(lambda report: altered(cumulative_flop=report.cumulative_flop * 2)(report))
+    scene.run(lambda report: altered(cumulative_flop=report.counters.flop * 2)(report))
     return scene.judge()
 
 

@@ -13,8 +13,9 @@ from support.inspecting import Scene
 from vetonet.crypto.statement import Statement, compute_digest
 from vetonet.encoding import cbor
 from vetonet.encoding.record import Record, compute_layout
+from vetonet.policy.segments import build_transcript
 from vetonet.policy.specification import MAX_FIELDS, MAX_VALUE_BYTES, FieldName
-from vetonet.policy.transcript import MAX_PARTS, MAX_SAMPLES, SegmentOutcome, build_transcript
+from vetonet.policy.transcript import MAX_PARTS, MAX_SAMPLES, SegmentOutcome
 from vetonet.voting.inspections import INSPECTION_KINDS
 
 pycddl = pytest.importorskip("pycddl", reason="pycddl has no wheel for this platform")

@@ -12,15 +12,9 @@ from vetonet.crypto.statement import Signed, Statement, compute_digest, sign
 from vetonet.policy.disclosure import DisclosureAnswer, DisclosureChallenge
 from vetonet.policy.joint_randomness import RandomnessRound
 from vetonet.policy.proposal import Proposal
+from vetonet.policy.segments import Transcript, build_transcript
 from vetonet.policy.specification import Specification
-from vetonet.policy.transcript import (
-    SegmentChallenge,
-    SegmentFinding,
-    SegmentOutcome,
-    Transcript,
-    TranscriptCommitment,
-    build_transcript,
-)
+from vetonet.policy.transcript import SegmentChallenge, SegmentFinding, SegmentOutcome, TranscriptCommitment
 from vetonet.units import MS_PER_HOUR
 from vetonet.voting.inspections import Inspections
 from vetonet.voting.ledger import Ledger, read_leaf

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vetonet.compliance.case import Case, Tally
 from vetonet.errors import Problem
-from vetonet.voting.inspections import find_inspection_problems
+from vetonet.voting.inspection_problems import find_inspection_problems
 
 
 def judge_inspection(case: Case, tally: Tally) -> Iterator[Problem]:

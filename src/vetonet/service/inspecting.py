@@ -11,7 +11,8 @@ from vetonet.service.journalling import list_unbound, make_record
 from vetonet.service.request import Request
 from vetonet.storage.journal import Record
 from vetonet.units import Milliseconds
-from vetonet.voting.inspections import INSPECTION_KINDS, find_submitter, verify_arrival
+from vetonet.voting.inspection_arrival import find_submitter, verify_arrival
+from vetonet.voting.inspections import INSPECTION_KINDS
 from vetonet.voting.ledger import read_leaf
 from vetonet.wire.identity import Identity, Role, require_caller
 

@@ -15,15 +15,8 @@ from typing import Final
 
 from vetonet.errors import VerificationError
 from vetonet.policy.joint_randomness import compute_joint_output
-from vetonet.policy.transcript import (
-    WHOLE_WAY,
-    Replay,
-    TranscriptCommitment,
-    build_segment_tree,
-    build_transcript,
-    choose_segments,
-    verify_segment,
-)
+from vetonet.policy.segments import WHOLE_WAY, Replay, build_segment_tree, build_transcript, verify_segment
+from vetonet.policy.transcript import TranscriptCommitment, choose_segments
 from vetonet.sim.training import (
     TOLERANCE,
     Behaviour,

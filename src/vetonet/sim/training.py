@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vetonet.errors import EncodingError
-from vetonet.policy.transcript import WHOLE_WAY, Replay, Tolerance
+from vetonet.policy.segments import WHOLE_WAY, Replay, Tolerance
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Numbers: TypeAlias = npt.NDArray[Any]

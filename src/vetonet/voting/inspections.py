@@ -7,12 +7,12 @@ time it has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from vetonet.crypto.statement import Signed, Statement, read_kind, read_unverified
-from vetonet.errors import EncodingError, ExpiredError, Problem, ProtocolError, RefusedError
+from vetonet.crypto.statement import Signed, read_kind, read_unverified
+from vetonet.errors import EncodingError, ProtocolError, RefusedError
 from vetonet.policy.disclosure import (
     DisclosureAnswer,
     DisclosureChallenge,
@@ -32,7 +32,6 @@ from vetonet.policy.specification import FieldName
 from vetonet.policy.transcript import (
     SegmentChallenge,
     SegmentFinding,
-    SegmentOutcome,
     TranscriptCommitment,
     choose_segments,
     open_segment_challenge,
@@ -40,7 +39,7 @@ from vetonet.policy.transcript import (
     open_transcript,
 )
 from vetonet.policy.treaty import Treaty
-from vetonet.units import MS_PER_HOUR, Milliseconds, format_time
+from vetonet.units import MS_PER_HOUR
 from vetonet.voting.randomness import RandomnessState, RoundPhase, begin_round
 from vetonet.voting.state import Voting
 
@@ -51,8 +50,6 @@ MAX_ROUNDS: Final = 64
 """Of one opener under one treaty: a round that nobody ends costs a leaf, too."""
 
 YEAR_MS: Final = 365 * 24 * MS_PER_HOUR
-MAX_SKEW_MS: Final = 60_000
-"""What a challenge may be dated apart from its arrival, as the clocks of witnesses may be."""
 
 Challenge: TypeAlias = DisclosureChallenge | SegmentChallenge
 
@@ -331,98 +328,6 @@ class Inspections:
         return {known: run for known, run in runs.items() if run is not None and run.closes_ms <= opens_ms}
 
 
-def verify_arrival(data: bytes, now: Milliseconds) -> None:
-    """Hold that a challenge or a round is dated as of now, as whoever logs it sees it (VN-19.3, VN-19.9).
-
-    Raises:
-        EncodingError: not a statement about inspections.
-        ExpiredError: it is not.
-    """
-    kind = read_kind(data)
-    dated = _DATED.get(kind)
-    if dated is None:
-        return
-    stated_ms = read_unverified(data, dated).stated_ms
-    if abs(stated_ms - now) > MAX_SKEW_MS:
-        clause = "VN-19.9" if dated is RandomnessRound else "VN-19.3"
-        msg = f"a {kind} dated {stated_ms} that came at {now}"
-        raise ExpiredError(msg, culprit=find_submitter(data)[1], clause=clause)
-
-
-def find_submitter(data: bytes) -> tuple[bool, str]:
-    """Return whether a party may hand a statement in, else an operator, and its id, as the statement says.
-
-    Raises:
-        EncodingError: not a statement about inspections.
-    """
-    kind = read_kind(data)
-    submitter = _SUBMITTERS.get(kind)
-    if submitter is None:
-        raise EncodingError(f"expected a statement about inspections, got a {kind[:64]!r}")
-    statement, member = read_unverified(data, submitter[0]), submitter[1]
-    return member != "operator_id", str(getattr(statement, member))
-
-
-def find_inspection_problems(inspections: Inspections, now: Milliseconds) -> tuple[Problem, ...]:
-    """Return what the inspections of a log leave open or show, as of a time (VN-19.5, VN-19.8, VN-19.12)."""
-    return (
-        *_judge_disclosures(inspections, now),
-        *_judge_spot_checks(inspections, now),
-        *_judge_draws(inspections, now),
-    )
-
-
-def _judge_disclosures(inspections: Inspections, now: Milliseconds) -> Iterator[Problem]:
-    for disclosure in inspections.disclosures.values():
-        asked, operator = disclosure.challenge.statement, disclosure.proposal.operator_id
-        run = asked.proposal_digest.hex()[:16]
-        what = f"field {asked.field!r} of run {run}, asked for by {asked.challenger}"
-        if disclosure.answer is None:
-            is_due = now >= asked.deadline_ms
-            told = f"was not shown by {format_time(asked.deadline_ms)}" if is_due else "is awaited until "
-            told += "" if is_due else format_time(asked.deadline_ms)
-            reason = "disclosure-overdue" if is_due else "disclosure-pending"
-            yield Problem(reason=reason, detail=f"{what}, {told}", culprit=operator)
-        for parent in disclosure.undeclared:
-            detail = f"run {run} continues {parent.hex()[:16]} by its own account, which it did not declare"
-            yield Problem(reason="lineage-undeclared", detail=detail, culprit=operator)
-
-
-def _judge_spot_checks(inspections: Inspections, now: Milliseconds) -> Iterator[Problem]:
-    for digest, check in inspections.samplings.items():
-        asked, stated = check.challenge.statement, check.transcript
-        what = f"part {stated.number} of the transcript of licence {stated.licence_id}"
-        for finding in check.findings.values():
-            if finding.outcome is SegmentOutcome.FAILED:
-                detail = f"{finding.party_id} says that segment {finding.segment} of {what} does not hold"
-                yield Problem(reason="spot-check-failed", detail=detail, culprit=stated.operator_id)
-            elif finding.outcome is SegmentOutcome.WITHHELD:
-                detail = f"{finding.party_id} says that it was not shown segment {finding.segment} of {what}"
-                yield Problem(reason="spot-check-overdue", detail=detail, culprit=stated.operator_id)
-        draw = inspections.find_draw(digest)
-        is_aborted = draw is not None and draw.find_abort(now) is not None
-        if asked.challenger not in check.findings and now >= asked.deadline_ms and not is_aborted:
-            is_drawn, due = inspections.list_segments(digest) is not None, format_time(asked.deadline_ms)
-            who = f"{asked.challenger} had found" if is_drawn else "chance had chosen"
-            detail = f"{who} nothing of {what} by {due}"
-            # Its own silence: had it been shown nothing, it could say so.
-            yield Problem(reason="spot-check-overdue", detail=detail, culprit=asked.challenger)
-
-
-def _judge_draws(inspections: Inspections, now: Milliseconds) -> Iterator[Problem]:
-    """Only of spot checks: about what nobody asked for a party could keep all verdicts open (VN-19.12)."""
-    for subject in inspections.samplings:
-        draw = inspections.find_draw(subject)
-        abort = None if draw is None else draw.find_abort(now)
-        if abort is None or draw is None:
-            continue
-        told = [f"{', '.join(abort.silent)} did not commit"] if abort.silent else []
-        told += [f"{', '.join(abort.withheld)} committed and did not show"] if abort.withheld else []
-        yield Problem(
-            reason="randomness-aborted", detail=f"round {draw.digest.hex()[:16]}: {'; '.join(told)}"
-        )
-
-
 def _may_follow(stated: RandomnessRound, earlier: RandomnessState) -> bool:
     """Whether another round may take the place of an earlier one about its subject (VN-19.9).
 
@@ -469,21 +374,3 @@ INSPECTION_RULES: Final[Mapping[str, Rule]] = {
 """What each type of statement about inspections has to fulfil."""
 
 INSPECTION_KINDS: Final = frozenset(INSPECTION_RULES)
-
-_DATED: Final[Mapping[str, type[Challenge | RandomnessRound]]] = {
-    DisclosureChallenge.TYPE: DisclosureChallenge,
-    SegmentChallenge.TYPE: SegmentChallenge,
-    RandomnessRound.TYPE: RandomnessRound,
-}
-
-_SUBMITTERS: Final[Mapping[str, tuple[type[Statement], str]]] = {
-    DisclosureChallenge.TYPE: (DisclosureChallenge, "challenger"),
-    DisclosureAnswer.TYPE: (DisclosureAnswer, "operator_id"),
-    TranscriptCommitment.TYPE: (TranscriptCommitment, "operator_id"),
-    SegmentChallenge.TYPE: (SegmentChallenge, "challenger"),
-    SegmentFinding.TYPE: (SegmentFinding, "party_id"),
-    RandomnessRound.TYPE: (RandomnessRound, "opener"),
-    RandomnessCommitment.TYPE: (RandomnessCommitment, "party_id"),
-    RandomnessReveal.TYPE: (RandomnessReveal, "party_id"),
-}
-"""Which field of each says whose it is."""

@@ -11,7 +11,7 @@ import pytest
 from support.inspecting import DIGITS, Scene
 from vetonet.crypto.rng import SeededRng
 from vetonet.errors import EncodingError, ProofError, VerificationError
-from vetonet.policy.transcript import (
+from vetonet.policy.segments import (
     WHOLE_WAY,
     RevealedSegment,
     Salted,
@@ -19,9 +19,9 @@ from vetonet.policy.transcript import (
     Transcript,
     build_segment_tree,
     build_transcript,
-    choose_segments,
     verify_segment,
 )
+from vetonet.policy.transcript import choose_segments
 
 SCENE = Scene.begin()
 TRANSCRIPT = build_transcript(DIGITS, DIGITS[1:], SeededRng(b"transcript"))

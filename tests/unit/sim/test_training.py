@@ -14,7 +14,7 @@ np = pytest.importorskip("numpy", reason="the extra sim is not installed")
 
 from vetonet.crypto.rng import SeededRng  # noqa: E402 (after the skip)
 from vetonet.errors import EncodingError  # noqa: E402
-from vetonet.policy.transcript import WHOLE_WAY, Tolerance  # noqa: E402
+from vetonet.policy.segments import WHOLE_WAY, Tolerance  # noqa: E402
 from vetonet.sim.spot_checks import (  # noqa: E402
     DetectionRate,
     compute_interval,

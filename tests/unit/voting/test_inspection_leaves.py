@@ -22,18 +22,13 @@ from vetonet.errors import (
 )
 from vetonet.policy.disclosure import MAX_ANSWER_MS, MIN_ANSWER_MS
 from vetonet.policy.joint_randomness import MAX_PHASE_MS, RandomnessRound
+from vetonet.policy.segments import build_transcript
 from vetonet.policy.specification import Specification, compute_place
-from vetonet.policy.transcript import SegmentChallenge, SegmentOutcome, build_transcript, choose_segments
+from vetonet.policy.transcript import SegmentChallenge, SegmentOutcome, choose_segments
 from vetonet.units import MS_PER_HOUR
-from vetonet.voting.inspections import (
-    INSPECTION_KINDS,
-    MAX_CHALLENGES,
-    MAX_ROUNDS,
-    YEAR_MS,
-    find_inspection_problems,
-    find_submitter,
-    verify_arrival,
-)
+from vetonet.voting.inspection_arrival import find_submitter, verify_arrival
+from vetonet.voting.inspection_problems import find_inspection_problems
+from vetonet.voting.inspections import INSPECTION_KINDS, MAX_CHALLENGES, MAX_ROUNDS, YEAR_MS
 from vetonet.voting.ledger import KINDS
 from vetonet.voting.randomness import Contribution
 

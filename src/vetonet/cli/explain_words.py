@@ -83,8 +83,7 @@ WORDS: Final[Mapping[str, ClaimWords]] = MappingProxyType(
             question="Were the reports made when they say?",
             shown=(
                 "Each report was made after a state of the log that it names, and before the log held the "
-                "list "
-                "of the operator with it."
+                "list of the operator with it."
             ),
             by="the times that the log's witnesses signed",
             not_shown=(
@@ -114,8 +113,7 @@ WORDS: Final[Mapping[str, ClaimWords]] = MappingProxyType(
             shown_hidden="All chips of each licence together computed no more than it allows.",
             by_hidden=(
                 "the sealed counts in the chips' reports, and the operator's proof that their sum is below "
-                "the "
-                "limit, recomputed here"
+                "the limit, recomputed here"
             ),
             not_shown_hidden=(
                 "How much was computed. What a single chip computed, or all in one lease: each chip keeps "
@@ -135,15 +133,13 @@ WORDS: Final[Mapping[str, ClaimWords]] = MappingProxyType(
             question="Is it physically possible?",
             shown=(
                 "No chip claims more computing than its model can do in the time and the format, more "
-                "power than "
-                "it can draw, or more traffic than its links carry."
+                "power than it can draw, or more traffic than its links carry."
             ),
             by="the makers' figures for each model, held against the reports",
             not_shown="That a possible count is the true one.",
             shown_hidden=(
-                "All chips of a licence together computed no more than their models can do in the time, "
-                "and with "
-                "the energy, that they report; no chip claims more power or traffic than is possible."
+                "All chips of a licence together computed no more than their models can do in the time, and "
+                "with the energy, that they report; no chip claims more power or traffic than is possible."
             ),
             by_hidden="the makers' figures for each model, and the operator's proof about the hidden sum",
         ),
@@ -160,15 +156,14 @@ WORDS: Final[Mapping[str, ClaimWords]] = MappingProxyType(
         "inspection": ClaimWords(
             question="Were the parties' questions answered?",
             shown=(
-                "Every challenge in the log to disclose a part of a run's private description was answered "
-                "in "
-                "time and truly, and no check of a run's transcript failed."
+                "Every challenge in the log to disclose a part of a run's private description was answered, "
+                "in time or late, as its operator had committed to; no check of a run's transcript failed."
             ),
             by=(
                 "the operators' signatures under their answers, held against what they had committed to "
                 "before"
             ),
-            not_shown="What nobody asked.",
+            not_shown="What nobody asked, and whether what was committed to is true.",
         ),
         "guard": ClaimWords(
             question="Could this file accuse somebody wrongly?",

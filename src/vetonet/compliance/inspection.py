@@ -10,6 +10,6 @@ from vetonet.voting.inspection_problems import find_inspection_problems
 
 
 def judge_inspection(case: Case, tally: Tally) -> Iterator[Problem]:
-    """Step 18: what parties asked for in the log was shown in time, and shows no breach."""
+    """Step 18: what parties asked for in the log was shown, late or not, and shows no breach."""
     del tally
     yield from find_inspection_problems(case.record.ledger.inspections, case.now)

@@ -164,6 +164,7 @@ def test_every_decision_record_is_listed_and_numbered_in_order() -> None:
     records = sorted(path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
     assert [int(name[:4]) for name in records] == list(range(1, len(records) + 1))
     index = _read("docs/adr/README.md")
+    assert re.findall(r"^\| \[\d+\]\(([^)]+)\)", index, re.MULTILINE) == records
     for name in records:
         first = _read(f"docs/adr/{name}").splitlines()[0]
         assert first.startswith(f"# {name[:4]} ")

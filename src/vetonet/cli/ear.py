@@ -128,11 +128,12 @@ def _to_plain(token: ResultToken) -> dict[str, Any]:
 
 
 def _print(token: ResultToken) -> None:
+    from vetonet.compliance.result import Claim
+
     print_line(f"{token.verdict.value}   as verifier {token.signer.key_id.hex()[:16]} says")
     print_line()
     rows = [
-        (claim.value, verdict.value, ", ".join(token.reasons[claim]) or "-")
-        for claim, verdict in token.verdicts.items()
+        (claim.value, token.verdicts[claim].value, ", ".join(token.reasons[claim]) or "-") for claim in Claim
     ]
     print_table(("claim", "verdict", "reasons"), rows)
     print_line()

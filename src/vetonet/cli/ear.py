@@ -48,6 +48,8 @@ def key(*, out: Path, as_json: bool) -> None:
     from vetonet.crypto.keys import generate_ed25519
     from vetonet.party.keys import save_signing_key
 
+    if out.exists():
+        raise Failure(f"{out}: expected a new file for the key, got one that is there; give another")
     signing_key = generate_ed25519(secrets.token_bytes)
     save_signing_key(out, signing_key)
     public = out.with_name(out.name + PUBLIC_SUFFIX)

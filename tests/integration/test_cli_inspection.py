@@ -72,6 +72,11 @@ def test_a_field_is_asked_for_and_shown(trial: Path, address: str) -> None:
     assert (shown["field"], shown["is_there"]) == ("data", True)
     assert shown["leaf_index"] > asked["leaf_index"]
     assert "nothing is asked for" in call("disclose", *operator).out
+    (answered,) = read(call("challenge", name, *party, "--json"))["challenges"]
+    assert (answered["answered_with"], answered["value"]) == ("data", "a crawl of spring 2026")
+    told = call("challenge", name, *party).out
+    assert "data, asked by P1: its operator shows:\n    a crawl of spring 2026\n" in told
+    assert "nothing was asked of this run" in call("challenge", other["digest"][:16], *party).out
     assert call("disclose", asked["digest"], *operator).code == Exit.USAGE
 
     leaves = read_leaves(trial, address)

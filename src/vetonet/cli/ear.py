@@ -48,6 +48,8 @@ def key(*, out: Path, as_json: bool) -> None:
     from vetonet.crypto.keys import generate_ed25519
     from vetonet.party.keys import save_signing_key
 
+    if out.exists():
+        raise Failure(f"{out}: expected a new file for the key, got one that is there; give another")
     signing_key = generate_ed25519(secrets.token_bytes)
     save_signing_key(out, signing_key)
     public = out.with_name(out.name + PUBLIC_SUFFIX)
@@ -128,11 +130,12 @@ def _to_plain(token: ResultToken) -> dict[str, Any]:
 
 
 def _print(token: ResultToken) -> None:
+    from vetonet.compliance.result import Claim
+
     print_line(f"{token.verdict.value}   as verifier {token.signer.key_id.hex()[:16]} says")
     print_line()
     rows = [
-        (claim.value, verdict.value, ", ".join(token.reasons[claim]) or "-")
-        for claim, verdict in token.verdicts.items()
+        (claim.value, token.verdicts[claim].value, ", ".join(token.reasons[claim]) or "-") for claim in Claim
     ]
     print_table(("claim", "verdict", "reasons"), rows)
     print_line()

@@ -25,7 +25,14 @@ from vetonet.cli.explain_words import (
 )
 from vetonet.cli.output import examples, format_flop, print_line
 from vetonet.cli.parameters import TIME
-from vetonet.cli.verify import VERDICT_EXITS, iter_bundle_file, judge_file, read_trust_root, refuse_no_bundle
+from vetonet.cli.verify import (
+    VERDICT_EXITS,
+    iter_bundle_file,
+    judge_file,
+    read_trust_root,
+    refuse_no_bundle,
+    spell_concerned,
+)
 from vetonet.units import Milliseconds, format_time
 
 if TYPE_CHECKING:
@@ -292,7 +299,7 @@ def _label(problem: Problem) -> str:
 
 
 def _say_problem(problem: Problem) -> str:
-    who = "" if problem.culprit is None else f" [{problem.culprit}]"
+    who = "" if problem.culprit is None else f" [{spell_concerned(problem.culprit)}]"
     return f"{problem.detail}{who} ({problem.reason})"
 
 

@@ -105,12 +105,18 @@ WORDS: Final[Mapping[str, ClaimWords]] = MappingProxyType(
         "budget": ClaimWords(
             question="Did the work stay within what was licensed?",
             shown=(
-                "All chips together, each chip, and each chip in each lease computed no more than was "
-                "allowed."
+                "By the reports in this file, all chips together, each chip, and each chip in each lease "
+                "computed no more than was allowed."
             ),
             by="the counts in the chips' reports, added up here",
-            not_shown="What the work was good for: a count says nothing of models or data.",
-            shown_hidden="All chips of each licence together computed no more than it allows.",
+            not_shown=(
+                "What the work was good for: a count says nothing of models or data. What a report that is "
+                "missing would add: publication and coverage ask whether one is."
+            ),
+            shown_hidden=(
+                "By the reports in this file, all chips of each licence together computed no more than it "
+                "allows."
+            ),
             by_hidden=(
                 "the sealed counts in the chips' reports, and the operator's proof that their sum is below "
                 "the limit, recomputed here"
@@ -138,19 +144,24 @@ WORDS: Final[Mapping[str, ClaimWords]] = MappingProxyType(
             by="the makers' figures for each model, held against the reports",
             not_shown="That a possible count is the true one.",
             shown_hidden=(
-                "All chips of a licence together computed no more than their models can do in the time, and "
-                "with the energy, that they report; no chip claims more power or traffic than is possible."
+                "By the reports in this file, all chips of a licence together computed no more than their "
+                "models can do in the time, and with the energy, that they report; no chip claims more power "
+                "or traffic than is possible."
             ),
             by_hidden="the makers' figures for each model, and the operator's proof about the hidden sum",
         ),
         "aggregation": ClaimWords(
             question="Is much work hidden in many small pieces?",
             shown=(
-                "What each operator, and each owner behind several, ran without any licence stays below what "
-                "needs one, all together; linked runs count as one when they are licensed."
+                "By the reports in this file, what each operator, and each owner behind several, ran without "
+                "any licence stays below what needs one, all together; linked runs count as one when they "
+                "are licensed."
             ),
             by="the counts in the chips' reports, added up by owner",
-            not_shown="Owners behind owners: who stands behind an operator is what the treaty says.",
+            not_shown=(
+                "Owners behind owners: who stands behind an operator is what the treaty says. What a report "
+                "that is missing would add."
+            ),
             by_hidden="the sealed counts in the chips' reports, and the operators' proofs about their sums",
         ),
         "inspection": ClaimWords(

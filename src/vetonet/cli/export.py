@@ -101,6 +101,8 @@ def export(
     """
     from vetonet.party.operator_folder import OperatorFolder
 
+    if licence_id is not None and hand_over_path is None:
+        raise Failure("expected --of-licence together with --hand-over: which total goes into that file")
     kept = OperatorFolder(root=_find_folder(folder))
     root, key = kept.read_trust_root(), kept.load_key()
     now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
@@ -119,10 +121,18 @@ def export(
 def _find_folder(folder: Path) -> Path:
     """Return the folder of an operator, or the one in what the demonstration left."""
     from vetonet.party.keys import STATEMENT_KEY_FILE
+    from vetonet.party.operator_folder import TRUST_ROOT_FILE
 
     inner = folder / OPERATOR_FOLDER
     is_nested = inner.is_dir() and not (folder / STATEMENT_KEY_FILE).exists()
-    return inner if is_nested else folder
+    found = inner if is_nested else folder
+    if not found.is_dir():
+        got = "a file" if found.exists() else "nothing there"
+        raise Failure(f"{found}: expected the folder of an operator, got {got}")
+    for name in (TRUST_ROOT_FILE, STATEMENT_KEY_FILE):
+        if not (found / name).exists():
+            raise Failure(f"{found}: expected the folder of an operator, got one without {name}")
+    return found
 
 
 def _prepare(
@@ -214,6 +224,7 @@ def _hand_over(work: _Work, path: Path, licence_id: int | None) -> None:
         raise Failure(f"--hand-over: no chip of {name} reported hidden work {where}")
     opening = sum_own(entry, work.secrets, ends=work.reports.ends.by_account, owners=work.owners)
     write_secret(path, hand_over(entry, opening, name).to_bytes())
+    warn(f"{path} opens {entry.name} for whoever reads it: hand it over as you would a key")
 
 
 def _write(out: Path, draft: Draft, proofs: tuple[bytes, ...], key: SigningKey) -> None:

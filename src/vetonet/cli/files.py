@@ -165,6 +165,8 @@ def _write(path: Path, chunks: Iterable[bytes], *, mode: int) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+    except IsADirectoryError as error:
+        raise Failure(f"{path}: expected a file to write to, got a folder; give a name in it") from error
     except OSError as error:
         raise Failure(
             f"{path}: cannot be written: {error.strerror}; free some space, or give another place"

@@ -77,6 +77,8 @@ def _read_fields(path: Path) -> dict[str, bytes]:
         table = tomllib.loads(read_text_input(path, "a specification", maximum=MAX_FILE_BYTES))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _refuse(path, f"not TOML: {error}") from error
+    if not table:
+        raise _refuse(path, "got a file with no field in it")
     return {name: _spell(path, name, value) for name, value in table.items()}
 
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 MAX_BUNDLE_BYTES: Final = 2**37
 """128 GiB; a bundle is read once from its beginning to its end, and never held as a whole."""
 MAX_WORKERS: Final = 8
+UEID_DIGITS: Final = 66
+"""Those of a chip's name; the names of parties, makers and operators are shorter."""
+CHIP_DIGITS: Final = 16
 UNSIGNED: Final = (
     "Whoever made this file could have left parts out or put others in, and {who}. "
     "What is INCONCLUSIVE names whom it concerns, not who is at fault."
@@ -182,7 +185,8 @@ def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
     if problems:
         print_line()
         print_table(
-            ("reason", "concerns", "detail"), [(p.reason, p.culprit or "-", p.detail) for p in problems]
+            ("reason", "concerns", "detail"),
+            [(p.reason, spell_concerned(p.culprit), p.detail) for p in problems],
         )
         print_line()
         who = "nobody signed it" if result.exporter is None else f"{result.exporter} signed it"
@@ -196,6 +200,13 @@ def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
     print_line(f"log root {result.root_hash.hex()}")
     print_line(f"treaty   {result.treaty_digest.hex()}")
     print_line(f"bundle   {result.bundle_digest.hex()}")
+
+
+def spell_concerned(name: str | None) -> str:
+    """Return whom a problem is about: a chip, whose name is 66 digits, by the first 16 of them."""
+    if name is None:
+        return "-"
+    return f"chip {name[:CHIP_DIGITS]}" if len(name) == UEID_DIGITS else name
 
 
 def _say_use(use: LicenceUse) -> str:

@@ -170,7 +170,9 @@ def _open(claim: Claim, keys: Keys, vouched: set[tuple[bytes, bytes]]) -> Opened
     except UnknownPartyError as error:
         return Problem(reason="signer-unknown", detail=str(error))
     except InvalidSignatureError as error:
-        return Problem(reason="report-forged", detail=str(error))
+        claims = claim.statement
+        detail = f"report {claims.counter} in the name of chip {claims.ueid.hex()[:16]}: {error}"
+        return Problem(reason="report-forged", detail=detail)
 
 
 def measure(

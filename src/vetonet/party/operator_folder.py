@@ -179,8 +179,9 @@ class OperatorFolder:
             ConfigError: the file is missing or none.
         """
         path = self.root / TRUST_ROOT_FILE
+        data = _read(path, MAX_ROOT_BYTES)
         with _named(path):
-            return TrustRoot.from_text(_read(path, MAX_ROOT_BYTES).decode())
+            return TrustRoot.from_text(data.decode())
 
     def load_key(self) -> SigningKey:
         """Return the operator's statement key.

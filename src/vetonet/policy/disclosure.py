@@ -13,7 +13,7 @@ from vetonet.errors import RefusedError
 from vetonet.policy.proposal import Proposal, find_ancestors, require_own_name, verify_treaty_reference
 from vetonet.policy.specification import NAME, FieldOpening, is_about, require_askable, verify_field
 from vetonet.policy.treaty import Treaty
-from vetonet.units import MAX_TIME_MS, MS_PER_HOUR
+from vetonet.units import MAX_TIME_MS, MS_PER_HOUR, spell_duration
 
 MIN_ANSWER_MS: Final = 4 * MS_PER_HOUR
 """Nobody has to answer sooner: somebody has to read the challenge and to decide what to say with it."""
@@ -79,7 +79,8 @@ def verify_answer_time(stated_ms: int, deadline_ms: int) -> None:
         ValueError: it does not.
     """
     if not MIN_ANSWER_MS <= deadline_ms - stated_ms <= MAX_ANSWER_MS:
-        msg = f"expected {MIN_ANSWER_MS} to {MAX_ANSWER_MS} ms to answer, got {deadline_ms - stated_ms} ms"
+        least, most = spell_duration(MIN_ANSWER_MS), spell_duration(MAX_ANSWER_MS)
+        msg = f"expected {least} to {most} to answer, got {deadline_ms - stated_ms:,} ms"
         raise ValueError(msg)
 
 

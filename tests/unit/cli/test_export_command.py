@@ -186,8 +186,25 @@ def test_reports_that_no_chip_made_are_not_vouched_for(hidden: Scene, tmp_path: 
     folder.keep_batch(3, [bytes(forged)])
     ended = export(folder, hidden)
     assert ended.code == Exit.NEGATIVE
-    assert "nobody can vouch for these reports" in ended.err
+    assert "nobody can vouch for these reports: report " in ended.err
+    assert "in the name of chip " in ended.err
     assert not (tmp_path / "run.bundle").exists()
+
+
+def test_what_is_no_operator_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    out = ("--out", tmp_path / "run.bundle")
+    for name, got in (
+        ("nowhere", "nothing there"),
+        ("file", "a file"),
+        ("empty", "one without trust-root.json"),
+    ):
+        ended = call("export", tmp_path / name, *out)
+        assert ended.code == Exit.USAGE
+        assert f"expected the folder of an operator, got {got}" in ended.err
+    ended = call("export", tmp_path / "empty", *out, "--of-licence", "5")
+    assert "expected --of-licence together with --hand-over" in ended.err
 
 
 def test_a_folder_of_somebody_else_is_refused(hidden: Scene, tmp_path: Path) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,36 +16,20 @@ from vetonet.cli.log_source import open_log_source, translated_log
 from vetonet.cli.output import examples, json_option, print_json, print_line, spell_command, warn
 from vetonet.cli.parameters import TIME
 from vetonet.cli.verify import iter_bundle_file, judge_chunks, judge_file, refuse_no_bundle
-from vetonet.errors import ProofError, RefusedError
+from vetonet.errors import ProofError, RefusedError, UnknownPartyError
 from vetonet.units import Milliseconds
 
 if TYPE_CHECKING:
+    from vetonet.compliance.proving import Books
     from vetonet.compliance.result import ComplianceResult
     from vetonet.compliance.trust_root import TrustRoot
-    from vetonet.confidential.expectation import ExpectedTotal
     from vetonet.crypto.keys import SigningKey
-    from vetonet.party.exporting import Draft, KeptReports, Secrets
+    from vetonet.party.exporting import Draft
     from vetonet.party.monitoring import LogSource
     from vetonet.party.operator_folder import OperatorFolder
 
 
 OPERATOR_FOLDER: Final = "operator"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """What an export is made of.
-
-    Attributes:
-        owners: the operator of each chip, by ueid.
-        expected: the hidden totals of these reports.
-    """
-
-    reports: KeptReports = field(repr=False)
-    draft: Draft = field(repr=False)
-    secrets: Secrets = field(repr=False)
-    owners: Mapping[bytes, str] = field(repr=False)
-    expected: tuple[ExpectedTotal, ...]
 
 
 @click.command(
@@ -108,12 +91,12 @@ def export(
     now = time.time_ns() // 1_000_000 if at_ms is None else at_ms
     with ExitStack() as stack:
         source = open_log_source(str(kept.root / "log") if log is None else log, stack)
-        work = _prepare(kept, root, key, source, now)
-        proofs = _prove(work, key)
+        draft, books = _prepare(kept, root, key, source, now)
+        proofs = _prove(books, key)
         taken = tuple(proof for path in others for proof in _take_proofs(path))
         if hand_over_path is not None:
-            _hand_over(work, hand_over_path, licence_id)
-        _write(out, work.draft, (*proofs, *taken), key)
+            _hand_over(books, hand_over_path, licence_id)
+        _write(out, draft, (*proofs, *taken), key)
     result = judge_file(out, root, now)
     _tell(result, out, kept.root, len(proofs), as_json=as_json)
 
@@ -137,60 +120,32 @@ def _find_folder(folder: Path) -> Path:
 
 def _prepare(
     kept: OperatorFolder, root: TrustRoot, key: SigningKey, source: LogSource, now: Milliseconds
-) -> _Work:
-    """Read all there is but openings of no use, and what a verifier will want proven of it."""
+) -> tuple[Draft, Books]:
+    """Read all there is, and what a verifier will want proven of it."""
     from vetonet.compliance.parts import iter_bundle
-    from vetonet.party.exporting import KeptReports, Secrets, find_openings, read_draft, verify_vouched
+    from vetonet.party.exporting import KeptReports, read_books, read_draft
 
     reports = KeptReports(kept)
     with translated_log(str(kept.root)):
         draft, record = read_draft(kept, reports, source, root)
-        name = _find_operator(record.treaties, key, kept.root)
+    try:
+        operator_id = record.find_operator_by_key(key.public_key).operator_id
+    except UnknownPartyError as error:
+        raise Failure(f"{kept.root}: its key is that of no operator of the treaty") from error
     with refuse_no_bundle(kept.root):
         result = judge_chunks(iter_bundle(draft.iter_parts()), root, now)
-    verify_vouched(result)
-    wanted = {(ueid, end.counter) for (ueid, _), end in reports.ends.by_account.items()}
-    found = {
-        (held.ueid, held.counter): held.opening
-        for held in kept.iter_openings()
-        if (held.ueid, held.counter) in wanted
-    }
-    return _Work(
-        reports=reports,
-        draft=draft,
-        secrets=Secrets(
-            operator_id=name,
-            openings=find_openings(reports.ends.by_account, found),
-            handed=kept.read_handed(),
-        ),
-        owners={ueid: device.enrolment.owner for ueid, device in record.registry.devices.items()},
-        expected=tuple(total.expected for total in result.totals),
-    )
+    return draft, read_books(kept, reports, operator_id=operator_id, record=record, result=result)
 
 
-def _find_operator(treaties: Any, key: SigningKey, folder: Path) -> str:
-    """Return whose key it is."""
-    for treaty in treaties:
-        for operator in treaty.statement.operators:
-            if operator.key == key.public_key:
-                name: str = operator.operator_id
-                return name
-    raise Failure(f"{folder}: its key is that of no operator of the treaty")
-
-
-def _prove(work: _Work, key: SigningKey) -> tuple[bytes, ...]:
+def _prove(books: Books, key: SigningKey) -> tuple[bytes, ...]:
+    from vetonet.compliance.proving import prove_totals
     from vetonet.crypto.statement import sign
-    from vetonet.party.exporting import prove_totals
 
     with _refused():
-        proofs = prove_totals(
-            work.expected, work.secrets, ends=work.reports.ends.by_account, owners=work.owners
-        )
-    proven = {(proof.licence_id, proof.owner) for proof in proofs}
-    for entry in work.expected:
-        if work.secrets.operator_id in entry.operator_ids and (entry.licence_id, entry.owner) not in proven:
-            others = ", ".join(sorted(entry.parts.keys() - {work.secrets.operator_id}))
-            warn(f"{entry.name} is left unproven: {others} handed nothing over (see --hand-over)")
+        proofs = prove_totals(books)
+    for entry in books.list_unproven(proofs):
+        others = ", ".join(sorted(entry.parts.keys() - {books.operator_id}))
+        warn(f"{entry.name} is left unproven: {others} handed nothing over (see --hand-over)")
     return tuple(sign(proof, key) for proof in proofs)
 
 
@@ -213,17 +168,14 @@ def _refused() -> Iterator[None]:
         raise Failure(str(error), code=Exit.NEGATIVE, reason=error.reason) from error
 
 
-def _hand_over(work: _Work, path: Path, licence_id: int | None) -> None:
-    from vetonet.party.exporting import hand_over, sum_own
+def _hand_over(books: Books, path: Path, licence_id: int | None) -> None:
+    from vetonet.compliance.proving import hand_over, sum_own
 
-    name = work.secrets.operator_id
-    alike = (entry for entry in work.expected if entry.licence_id == licence_id and entry.owner is None)
-    entry = next((entry for entry in alike if name in entry.parts), None)
+    entry = books.find_own_part(licence_id)
     if entry is None:
         where = "without a licence" if licence_id is None else f"under licence {licence_id}"
-        raise Failure(f"--hand-over: no chip of {name} reported hidden work {where}")
-    opening = sum_own(entry, work.secrets, ends=work.reports.ends.by_account, owners=work.owners)
-    write_secret(path, hand_over(entry, opening, name).to_bytes())
+        raise Failure(f"--hand-over: no chip of {books.operator_id} reported hidden work {where}")
+    write_secret(path, hand_over(entry, sum_own(entry, books), books.operator_id).to_bytes())
     warn(f"{path} opens {entry.name} for whoever reads it: hand it over as you would a key")
 
 

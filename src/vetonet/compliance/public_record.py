@@ -13,6 +13,7 @@ from vetonet.attestation.report import ReportBatch
 from vetonet.attestation.revocation import RevocationList
 from vetonet.compliance.bundle import Bundle
 from vetonet.compliance.trust_root import TrustRoot
+from vetonet.crypto.keys import PublicKey
 from vetonet.crypto.merkle import MerkleEdge, compute_leaf_hash
 from vetonet.crypto.statement import CONFLICT, Signed, read_kind, read_unverified
 from vetonet.errors import (
@@ -21,12 +22,13 @@ from vetonet.errors import (
     Problem,
     ProofError,
     ProtocolError,
+    UnknownPartyError,
     VerificationError,
 )
 from vetonet.policy.lease import Lease
 from vetonet.policy.licence import Licence
 from vetonet.policy.motion import Resolution
-from vetonet.policy.treaty import Treaty, open_treaty
+from vetonet.policy.treaty import Operator, Treaty, open_treaty
 from vetonet.tlog.checkpoint import Checkpoint
 from vetonet.tlog.clock import WitnessClock, compute_latest_s
 from vetonet.tlog.policy import CosignedCheckpoint, LogPolicy, verify_cosigned
@@ -86,6 +88,18 @@ class PublicRecord:
         """Return the time after which a leaf was not made, by the first checkpoint that holds it, or None."""
         place = bisect_right(self.latest_ms, leaf_index, key=_size_of)
         return self.latest_ms[place][1] if place < len(self.latest_ms) else None
+
+    def find_operator_by_key(self, key: PublicKey) -> Operator:
+        """Return the operator whose key this is, in the first treaty that names it.
+
+        Raises:
+            UnknownPartyError: no operator's.
+        """
+        for treaty in self.treaties:
+            for operator in treaty.statement.operators:
+                if operator.key == key:
+                    return operator
+        raise UnknownPartyError(f"no treaty of the log names an operator with key {key.key_id.hex()[:16]}")
 
 
 def _size_of(entry: tuple[int, Milliseconds]) -> int:

@@ -10,7 +10,13 @@ from typing import ClassVar, Final
 from vetonet.crypto.statement import Signed, Statement, open_statement
 from vetonet.encoding.record import DIGEST, bstr, member, record, tstr, uint
 from vetonet.errors import RefusedError
-from vetonet.policy.proposal import Proposal, find_ancestors, require_own_name, verify_treaty_reference
+from vetonet.policy.proposal import (
+    PartyStatement,
+    Proposal,
+    find_ancestors,
+    open_own,
+    verify_treaty_reference,
+)
 from vetonet.policy.specification import NAME, FieldOpening, is_about, require_askable, verify_field
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_TIME_MS, MS_PER_HOUR, spell_duration
@@ -25,7 +31,7 @@ _DIGEST: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", re.IGNORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DisclosureChallenge(Statement):
+class DisclosureChallenge(PartyStatement):
     """That a party wants to see one field of a run's private specification.
 
     Attributes:
@@ -94,9 +100,9 @@ def open_disclosure_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[Dis
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party as the challenger, or a field that nobody could deny.
     """
-    signed = open_statement(data, DisclosureChallenge, treaty.statement.party_keys)
-    verify_treaty_reference(signed.statement, treaty)
-    require_own_name(signed, signed.statement.challenger, treaty.statement, clause="VN-19.3")
+    signed = open_own(
+        data, DisclosureChallenge, treaty, name=lambda stated: stated.challenger, clause="VN-19.3"
+    )
     require_askable(signed.statement.field)
     return signed
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeVar
 
-from vetonet.crypto.statement import Signed, Statement, open_statement
+from vetonet.crypto.statement import Signed
 from vetonet.encoding.record import DIGEST, bstr, member, tstr, uint
-from vetonet.policy.proposal import require_own_name, verify_treaty_reference
+from vetonet.policy.proposal import PartyStatement, open_own
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_TIME_MS, MS_PER_HOUR
 
@@ -26,7 +26,7 @@ _OUTPUT: Final = b"vetonet randomness output 1\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RandomnessRound(Statement):
+class RandomnessRound(PartyStatement):
     """That a party asks all parties of the treaty to draw something together.
 
     Attributes:
@@ -57,7 +57,7 @@ class RandomnessRound(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RandomnessCommitment(Statement):
+class RandomnessCommitment(PartyStatement):
     """That a party holds 32 bytes for a round, which nobody else can tell and it cannot change any more.
 
     Attributes:
@@ -76,7 +76,7 @@ class RandomnessCommitment(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RandomnessReveal(Statement):
+class RandomnessReveal(PartyStatement):
     """What a party committed to, shown once it saw that everybody had committed.
 
     Attributes:
@@ -97,6 +97,11 @@ class RandomnessReveal(Statement):
 
 
 S = TypeVar("S", RandomnessCommitment, RandomnessReveal)
+
+_CLAUSES: Final[Mapping[type[PartyStatement], str]] = {
+    RandomnessCommitment: "VN-19.10",
+    RandomnessReveal: "VN-19.11",
+}
 
 
 def compute_commitment(round_digest: bytes, party_id: str, contribution: bytes) -> bytes:
@@ -138,14 +143,11 @@ def open_randomness_round(data: bytes, treaty: Signed[Treaty]) -> Signed[Randomn
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party as the opener.
     """
-    signed = open_statement(data, RandomnessRound, treaty.statement.party_keys)
-    verify_treaty_reference(signed.statement, treaty)
-    require_own_name(signed, signed.statement.opener, treaty.statement, clause="VN-19.9")
-    return signed
+    return open_own(data, RandomnessRound, treaty, name=lambda stated: stated.opener, clause="VN-19.9")
 
 
 def open_randomness(data: bytes, kind: type[S], treaty: Signed[Treaty]) -> Signed[S]:
-    """Return a commitment or a reveal that a party of this treaty signed for itself (VN-19.10).
+    """Return a commitment or a reveal that a party of this treaty signed for itself (VN-19.10, VN-19.11).
 
     Raises:
         EncodingError: not a statement of this kind.
@@ -154,10 +156,7 @@ def open_randomness(data: bytes, kind: type[S], treaty: Signed[Treaty]) -> Signe
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party.
     """
-    signed = open_statement(data, kind, treaty.statement.party_keys)
-    verify_treaty_reference(signed.statement, treaty)
-    require_own_name(signed, signed.statement.party_id, treaty.statement, clause="VN-19.10")
-    return signed
+    return open_own(data, kind, treaty, name=lambda stated: stated.party_id, clause=_CLAUSES[kind])
 
 
 def _spell(name: str) -> bytes:

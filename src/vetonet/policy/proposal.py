@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol, TypeVar
 
@@ -154,6 +154,38 @@ def verify_treaty_reference(statement: TreatyBound, treaty: Signed[Treaty]) -> N
             f"expected {digest.hex()[:16]} epoch {epoch}"
         )
         raise EpochError(msg, clause="VN-2.4")
+
+
+class PartyStatement(Statement, TreatyBound):
+    """A statement that a party of one treaty makes in its own name."""
+
+
+P = TypeVar("P", bound=PartyStatement)
+
+
+def open_own(
+    data: bytes, kind: type[P], treaty: Signed[Treaty], *, name: Callable[[P], str], clause: str
+) -> Signed[P]:
+    """Return a statement that a party of this treaty signed for itself.
+
+    Args:
+        data: untrusted bytes.
+        kind: the statement class that is expected here.
+        treaty: whose parties may say so.
+        name: gives the party that a statement says it is of.
+        clause: the rule that is broken by whoever signs for another.
+
+    Raises:
+        EncodingError: not such a statement.
+        UnknownPartyError: its signer is not on the roster.
+        InvalidSignatureError: the signature does not verify.
+        EpochError: it names another treaty or epoch.
+        RefusedError: it names another party.
+    """
+    signed = open_statement(data, kind, treaty.statement.party_keys)
+    verify_treaty_reference(signed.statement, treaty)
+    require_own_name(signed, name(signed.statement), treaty.statement, clause=clause)
+    return signed
 
 
 def require_own_name(signed: Signed[S], party_id: str, terms: Treaty, *, clause: str) -> None:

@@ -18,7 +18,7 @@ from vetonet.encoding.record import DIGEST, bstr, member, one_of, tstr, uint
 from vetonet.errors import RefusedError
 from vetonet.policy.disclosure import verify_answer_time
 from vetonet.policy.licence import MAX_LEAF_INDEX
-from vetonet.policy.proposal import require_own_name, verify_treaty_reference
+from vetonet.policy.proposal import PartyStatement, open_own, verify_treaty_reference
 from vetonet.policy.treaty import Treaty
 from vetonet.units import MAX_TIME_MS
 
@@ -71,7 +71,7 @@ class TranscriptCommitment(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentChallenge(Statement):
+class SegmentChallenge(PartyStatement):
     """That a party wants some segments of a transcript computed again; chance will say which.
 
     Attributes:
@@ -102,7 +102,7 @@ class SegmentChallenge(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentFinding(Statement):
+class SegmentFinding(PartyStatement):
     """What a party found; its word alone, which proves nothing to others.
 
     Attributes:
@@ -156,10 +156,7 @@ def open_segment_challenge(data: bytes, treaty: Signed[Treaty]) -> Signed[Segmen
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party.
     """
-    signed = open_statement(data, SegmentChallenge, treaty.statement.party_keys)
-    verify_treaty_reference(signed.statement, treaty)
-    require_own_name(signed, signed.statement.challenger, treaty.statement, clause="VN-19.7")
-    return signed
+    return open_own(data, SegmentChallenge, treaty, name=lambda stated: stated.challenger, clause="VN-19.7")
 
 
 def open_segment_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentFinding]:
@@ -172,10 +169,7 @@ def open_segment_finding(data: bytes, treaty: Signed[Treaty]) -> Signed[SegmentF
         EpochError: it names another treaty or epoch.
         RefusedError: it names another party.
     """
-    signed = open_statement(data, SegmentFinding, treaty.statement.party_keys)
-    verify_treaty_reference(signed.statement, treaty)
-    require_own_name(signed, signed.statement.party_id, treaty.statement, clause="VN-19.8")
-    return signed
+    return open_own(data, SegmentFinding, treaty, name=lambda stated: stated.party_id, clause="VN-19.8")
 
 
 def choose_segments(output: bytes, segment_count: int, sample_count: int) -> tuple[int, ...]:

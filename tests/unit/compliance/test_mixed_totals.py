@@ -11,9 +11,9 @@ import pytest
 from support.bundles import Change, Scene, make_confidential_scene
 from support.world import Council, make_council
 from vetonet.attestation.report import NO_DIGEST, ComputeReport, compute_report_digest
+from vetonet.compliance.proving import AccountEnds, Books, Secrets, find_openings, prove_totals
 from vetonet.compliance.result import ComplianceResult
 from vetonet.crypto.statement import read_unverified, sign
-from vetonet.party.exporting import AccountEnds, Secrets, find_openings, prove_totals
 from vetonet.policy.band import Band, BandRule
 from vetonet.policy.totals import Totals
 from vetonet.units import UNIT_FLOP
@@ -167,8 +167,12 @@ def test_an_operator_proves_what_it_hides_beside_what_it_and_its_twin_say_openly
         ends.count(read_unverified(data, ComputeReport))
     openings = find_openings(ends.by_account, {place: held for place, (_, held) in scene.openings.items()})
     secrets = Secrets(operator_id="op1", openings=openings)
-    owners = {chip.ueid: chip.owner for chip in scene.chips}
-    expected = [total.expected for total in scene.judge().totals]
-    proofs = prove_totals(expected, secrets, ends=ends.by_account, owners=owners)
+    books = Books(
+        expected=tuple(total.expected for total in scene.judge().totals),
+        secrets=secrets,
+        ends=ends.by_account,
+        owners={chip.ueid: chip.owner for chip in scene.chips},
+    )
+    proofs = prove_totals(books)
     assert [(proof.owner, proof.report_count) for proof in proofs] == [(None, 1), ("Holding", 1)]
     assert unproven(scene.judge()) == set()

@@ -251,11 +251,15 @@ def test_nothing_of_another_treaty_or_epoch_counts(changes: dict[str, Any]) -> N
 
 
 def test_nobody_speaks_for_another() -> None:
-    # VN-19.10
+    # VN-19.10, VN-19.11
     for name in ("p2", "p3"):
         with pytest.raises(RefusedError) as caught:
             open_randomness(SCENE.by_party(name, PLAY.commitment("p1")), RandomnessCommitment, COUNCIL.treaty)
         assert (caught.value.culprit, caught.value.clause) == (name, "VN-19.10")
+        shown = SCENE.by_party(name, PLAY.parts["p1"].reveal(PLAY.committed()))
+        with pytest.raises(RefusedError) as caught:
+            open_randomness(shown, RandomnessReveal, COUNCIL.treaty)
+        assert (caught.value.culprit, caught.value.clause) == (name, "VN-19.11")
     with pytest.raises(UnknownPartyError):
         open_randomness(SCENE.by_operator(PLAY.commitment("p1")), RandomnessCommitment, COUNCIL.treaty)
     stranger = make_council(rng=SeededRng(b"other council")).party_keys["p1"]

@@ -9,19 +9,13 @@ from vetonet.cli.demo.play import Play
 from vetonet.cli.demo.stage import OPERATOR_ID
 from vetonet.compliance.bundle import Bundle, compute_place
 from vetonet.compliance.parts import iter_bundle
+from vetonet.compliance.proving import Books, Secrets, find_openings, prove_totals
 from vetonet.confidential.expectation import ExpectedTotal
 from vetonet.confidential.usage import UsageProof
 from vetonet.crypto.keys import SigningKey
 from vetonet.crypto.pedersen import Opening
 from vetonet.crypto.statement import sign
-from vetonet.party.exporting import (
-    Draft,
-    Secrets,
-    find_openings,
-    iter_signed,
-    prove_totals,
-    sort_checkpoints,
-)
+from vetonet.party.exporting import Draft, iter_signed, sort_checkpoints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +58,12 @@ def prove(play: Play, totals: Sequence[ExpectedTotal]) -> tuple[UsageProof, ...]
     """
     ends = play.ends.by_account
     return prove_totals(
-        totals,
-        Secrets(operator_id=OPERATOR_ID, openings=find_openings(ends, list_openings(play))),
-        ends=ends,
-        owners=dict.fromkeys(play.fleet.device_set.ueids, OPERATOR_ID),
+        Books(
+            expected=tuple(totals),
+            secrets=Secrets(operator_id=OPERATOR_ID, openings=find_openings(ends, list_openings(play))),
+            ends=ends,
+            owners=dict.fromkeys(play.fleet.device_set.ueids, OPERATOR_ID),
+        )
     )
 
 

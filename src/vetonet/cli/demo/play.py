@@ -11,12 +11,12 @@ from vetonet.attestation.report import ComputeReport
 from vetonet.attester.manufacture import Maker
 from vetonet.cli.demo.stage import MAKER_ID, OPERATOR_ID, Stage
 from vetonet.compliance.bundle import Bundle
+from vetonet.compliance.proving import AccountEnds
 from vetonet.compliance.result import ComplianceResult
 from vetonet.compliance.verify import verify_bundle
 from vetonet.confidential.expectation import ExpectedTotal
 from vetonet.crypto.merkle import ConsistencyProof
 from vetonet.crypto.statement import Signed, read_unverified
-from vetonet.party.exporting import AccountEnds
 from vetonet.policy.licence import Licence
 from vetonet.policy.proposal import Proposal
 from vetonet.sim.fleet import Fleet, Operator, Tally

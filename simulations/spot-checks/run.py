@@ -125,6 +125,19 @@ def count_accusations(scenario: dict[str, Any]) -> tuple[int, int]:
     return accused, draws
 
 
+def iter_legend(scenario: dict[str, Any], rows: int) -> Iterator[str]:
+    """Yield what the columns of the table mean."""
+    draws = scenario["cheats"]["draws"]
+    yield f"Each of the {rows} rows is {draws:,} draws."
+    yield ""
+    yield "- q: the share of segments that is made up; m: how many segments a draw chooses;"
+    yield "- found: the share of draws that found a made-up one; interval: where its probability lies,"
+    yield "  so wide that the intervals of all rows hold together with 99 %;"
+    yield "- 1 - (1 - q)^m: the formula, for samples with replacement;"
+    yield "- exact: the probability without replacement, as samples are drawn here;"
+    yield "- formula inside, exact inside: whether that number lies in the interval."
+
+
 def iter_results(scenario: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of the results."""
     yield "# Results"
@@ -132,6 +145,8 @@ def iter_results(scenario: dict[str, Any]) -> Iterator[str]:
     yield from iter_tolerance(scenario)
     yield ""
     rates = list(iter_rates(scenario))
+    yield from iter_legend(scenario, len(rates))
+    yield ""
     yield "| operator | q | m | found | interval | 1 - (1 - q)^m | exact | formula inside | exact inside |"
     yield "|---|---|---|---|---|---|---|---|---|"
     yield from (spell_rate(rate, len(rates)) for rate in rates)

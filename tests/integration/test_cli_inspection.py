@@ -60,6 +60,13 @@ def test_a_field_is_asked_for_and_shown(trial: Path, address: str) -> None:
     assert refused.code == Exit.USAGE
     assert "--within" in refused.err
     asked = read(call("challenge", name, "--field", "data", *party, "--json"))
+    for empty in ("", "x" * 1025):
+        nameless = call("challenge", name, "--field", empty, *party)
+        assert (nameless.code, nameless.err.count("\n")) == (Exit.USAGE, 1)
+        assert "--field" in nameless.err
+    again = call("challenge", name, "--field", "data", *party)
+    assert (again.code, again.err.count("\n")) == (Exit.USAGE, 1)
+    assert f"P1 asked for 'data' of this run before, as {asked['digest'][:16]}" in again.err
     (listed,) = read(call("disclose", *operator, "--json"))["challenges"]
     assert (listed["digest"], listed["party"], listed["field"]) == (asked["digest"], "P1", "data")
 

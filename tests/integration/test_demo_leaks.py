@@ -54,6 +54,7 @@ def test_the_text_is_planted_where_the_operator_keeps_what_is_private(
     holding = [path for path in kept if search(path.read_bytes())]
     assert {path.parent.name for path in holding} == {"operator", "specifications"}
     assert not any(is_public_file(path) for path in holding)
+    assert "a canary was planted: it may stand below" in left[1].stdout.decode().splitlines()[-1]
 
 
 def test_the_text_is_in_nothing_that_is_left_for_others(

@@ -73,6 +73,7 @@ def challenge(
         found = run_async(lambda: _list(member, address, prefix, is_insecure=is_insecure))
         _print_asked(found, as_json=as_json)
         return
+    _require_name(name)
     asked, leaf_index = run_async(
         lambda: _send(member, address, prefix, name=name, within_ms=within_ms, is_insecure=is_insecure)
     )
@@ -85,6 +86,13 @@ def challenge(
         return
     print_line(f"asked for {asked.field}, leaf {leaf_index} of the log; due by {format_time(deadline)}")
     print_line(f"next, as its operator: {spell_command()} disclose {digest[:16]} --dir DIR --operator ID")
+
+
+def _require_name(name: str) -> None:
+    from vetonet.policy.specification import MAX_NAME_CHARS
+
+    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
+        raise Failure(f"--field: expected a field's name of 1 to {MAX_NAME_CHARS} printable characters")
 
 
 async def _list(member: Member, address: str, prefix: str, *, is_insecure: bool) -> dict[bytes, Disclosure]:
@@ -152,6 +160,7 @@ def _draw_up(
 
     stated_ms = read_clock()
     run = _pick_run(prefix, ledger)
+    _require_new(member.name, run, name, ledger)
     try:
         return DisclosureChallenge(
             treaty_digest=ledger.treaty.payload_digest,
@@ -165,6 +174,15 @@ def _draw_up(
         )
     except ValueError as error:
         raise Failure(f"--within: {error}") from error
+
+
+def _require_new(party: str, run: bytes, name: str, ledger: Ledger) -> None:
+    """Hold that this party did not ask the same before: each question is one of the few of its year."""
+    for digest, asked in ledger.inspections.disclosures.items():
+        stated = asked.challenge.statement
+        if (stated.challenger, stated.proposal_digest, stated.field) == (party, run, name):
+            known = f"{party} asked for {name!r} of this run before, as {digest.hex()[:16]}"
+            raise Failure(f"{known}; to see what came of it, leave --field out")
 
 
 def _pick_run(prefix: str, ledger: Ledger) -> bytes:

@@ -23,7 +23,7 @@ from vetonet.cli.explain_words import (
     VERDICTS,
     WORDS,
 )
-from vetonet.cli.output import examples, format_flop, print_line
+from vetonet.cli.output import COLUMNS, examples, format_flop, print_line
 from vetonet.cli.parameters import TIME
 from vetonet.cli.verify import (
     VERDICT_EXITS,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from vetonet.policy.treaty import Treaty
     from vetonet.voting.state import Voting
 
-COLUMNS: Final = 100
 MOST_NAMES: Final = 12
 SIMULATED_KIND: Final = "SIMULATED"
 LIMITS: Final[Mapping[str, str]] = {

@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
@@ -22,6 +23,8 @@ from vetonet.units import MS_PER_HOUR, MS_PER_S, Milliseconds
 
 COMMAND: Final = "vetonet"
 PIPE_COLUMNS: Final = 200
+COLUMNS: Final = 100
+"""The width of prose."""
 STYLES: Final[Mapping[str, str]] = {
     "COMPLIANT": "green",
     "INCONCLUSIVE": "yellow",
@@ -66,6 +69,12 @@ def print_json(value: Mapping[str, Any]) -> None:
 def print_line(text: str = "") -> None:
     """Print one line of a result."""
     click.echo(to_plain(text))
+
+
+def print_wrapped(text: str) -> None:
+    """Print a sentence or two, what follows the first line set in."""
+    for line in textwrap.wrap(to_plain(text), COLUMNS, subsequent_indent="  ", break_on_hyphens=False):
+        click.echo(line)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()) -> None:

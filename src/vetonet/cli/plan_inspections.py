@@ -107,13 +107,20 @@ def plan_inspections(
             detection=detection,
         )
     except ValueError as error:
-        raise Failure(str(error)) from error
+        raise Failure(_name_option(str(error))) from error
     samples = compute_samples_per_year(plan)
     result = None if simulate is None or samples is None else _simulate(plan, samples, simulate, seed)
     if as_json:
         print_json({"samples_per_year": samples, **({} if result is None else _describe(result))})
     else:
         _print(plan, samples, result, seed)
+
+
+def _name_option(message: str) -> str:
+    """Return what is wrong with a figure of the plan, under the name of the option that gave it."""
+    name, _, expected = message.partition(": ")
+    option = "snapshot-rate" if name == "snapshots_per_day" else name.replace("_", "-")
+    return f"--{option}: {expected}"
 
 
 def _simulate(plan: InspectionPlan, samples: int, trials: int, seed: int) -> TrialResult:

@@ -22,6 +22,7 @@ from vetonet.cli.output import (
     print_json,
     print_line,
     print_table,
+    print_wrapped,
 )
 from vetonet.cli.parameters import TIME
 from vetonet.errors import ConfigError, EncodingError, VerificationError
@@ -190,13 +191,14 @@ def _print_result(result: ComplianceResult, root: TrustRoot) -> None:
         )
         print_line()
         who = "nobody signed it" if result.exporter is None else f"{result.exporter} signed it"
-        print_line(UNSIGNED.format(who=who))
+        print_wrapped(UNSIGNED.format(who=who))
     print_line()
     for use in result.licences:
-        print_line(_say_use(use))
+        print_wrapped(_say_use(use))
     for total in result.totals:
-        print_line(_say_total(total))
-    print_line(f"{_say_period(result)}; {result.report_count} reports; log of {result.tree_size} leaves")
+        print_wrapped(_say_total(total))
+    counts = f"{result.report_count:,} reports; log of {result.tree_size:,} leaves"
+    print_wrapped(f"{_say_period(result)}; {counts}")
     print_line(f"log root {result.root_hash.hex()}")
     print_line(f"treaty   {result.treaty_digest.hex()}")
     print_line(f"bundle   {result.bundle_digest.hex()}")
@@ -214,7 +216,7 @@ def _say_use(use: LicenceUse) -> str:
     when = f"{format_time(licence.not_before_ms)} to {format_time(licence.expires_ms)}"
     used = "a hidden part" if use.used_flop is None else format_flop(use.used_flop)
     allowed = f"{used} of {format_flop(licence.total_flop)} FLOP"
-    return f"licence {licence.licence_id}: {allowed} on {licence.device_count} chips, {when}"
+    return f"licence {licence.licence_id}: {allowed} on {licence.device_count:,} chips, {when}"
 
 
 def _say_total(total: ProvenTotal) -> str:

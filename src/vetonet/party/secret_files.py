@@ -16,6 +16,7 @@ from vetonet.errors import ConfigError, EncodingError
 
 MAX_SECRET_BYTES: Final = 4096
 
+_PUBLIC_KEY: Final = b"-----BEGIN PUBLIC KEY-----"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -56,7 +57,7 @@ def read_secret(path: Path, *, max_bytes: int = MAX_SECRET_BYTES) -> bytes:
 
     Raises:
         OSError: it cannot be opened; see ``translated``.
-        ConfigError: it is no regular file, too large, or others may open it.
+        ConfigError: it is no regular file, too large, a public key, or others may open it.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
@@ -64,13 +65,16 @@ def read_secret(path: Path, *, max_bytes: int = MAX_SECRET_BYTES) -> bytes:
         if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
             msg = f"{path}: expected a file of at most {max_bytes} bytes"
             raise ConfigError(msg)
+        data = file.read(max_bytes)
+        if data.startswith(_PUBLIC_KEY):
+            raise ConfigError(f"{path}: expected a private key, got a public one")
         if status.st_mode & _OTHERS:
             mode = stat.S_IMODE(status.st_mode)
             msg = (
                 f"{path}: others than its owner may open this secret (mode {mode:04o}); run: chmod 600 {path}"
             )
             raise ConfigError(msg)
-        return file.read(max_bytes)
+        return data
 
 
 def read_settled(path: Path, *, max_bytes: int) -> bytes:

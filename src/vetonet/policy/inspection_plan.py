@@ -50,22 +50,23 @@ class InspectionPlan:
         """Refuse figures of which Equation 1 says nothing.
 
         Raises:
-            ValueError: a figure that is not positive or absurdly large, or a probability of 0 or 1.
+            ValueError: a figure that is not positive or absurdly large, or a probability of 0 or 1; its
+                message begins with the attribute's name and a colon.
         """
-        if not 0 < self.run_flop <= MAX_FLOP or not 0 < self.peak_flop_per_day <= MAX_FLOP:
-            raise ValueError(f"expected a run and a daily peak of 1 to {MAX_FLOP} FLOP")
+        for name, flop in (("run_flop", self.run_flop), ("peak_flop_per_day", self.peak_flop_per_day)):
+            if not 0 < flop <= MAX_FLOP:
+                raise ValueError(f"{name}: expected 1 to {MAX_FLOP} FLOP")
         if not 0 < self.chips <= MAX_COUNT:
-            raise ValueError(f"expected 1 to {MAX_COUNT} chips, got {self.chips}")
-        for what, days in (("horizon", self.horizon_days), ("window", self.window_days)):
+            raise ValueError(f"chips: expected 1 to {MAX_COUNT} chips, got {self.chips}")
+        for name, days in (("horizon_days", self.horizon_days), ("window_days", self.window_days)):
             if not LEAST <= days <= MAX_DAYS:
-                raise ValueError(
-                    f"expected a {what} above 0 and of at most {MAX_DAYS} days, got {_show(days)}"
-                )
+                raise ValueError(f"{name}: expected above 0 and at most {MAX_DAYS} days, got {_show(days)}")
         if self.snapshots_per_day and not LEAST <= self.snapshots_per_day <= MAX_SNAPSHOTS_PER_DAY:
             got = _show(self.snapshots_per_day)
-            raise ValueError(f"expected 0 to {MAX_SNAPSHOTS_PER_DAY} snapshots a day, got {got}")
+            most = MAX_SNAPSHOTS_PER_DAY
+            raise ValueError(f"snapshots_per_day: expected 0 to {most} snapshots a day, got {got}")
         if not 0 < self.detection < 1:
-            raise ValueError(f"expected a detection above 0 and below 1, got {_show(self.detection)}")
+            raise ValueError(f"detection: expected above 0 and below 1, got {_show(self.detection)}")
 
     @property
     def share(self) -> Fraction:

@@ -11,8 +11,10 @@ from vetonet.cli.exits import Exit
 from vetonet.errors import INSTALL_TPM
 
 
-@pytest.mark.parametrize("canary", ["x" * 1025, "two\nlines"])
-def test_a_canary_that_no_private_field_holds_is_refused(canary: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("canary", ["", "1234567", "x" * 1025, "two\nlines"])
+def test_a_canary_that_no_field_holds_or_that_stands_anywhere_by_chance_is_refused(
+    canary: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "demo"
     assert main.run(("demo", "--canary", canary, "--out", str(folder))) == Exit.USAGE
     assert not folder.exists()

@@ -9,8 +9,8 @@ import pytest
 from support.bundles import Scene, altered, make_compliant_scene, make_confidential_scene, make_scene
 from support.command_line import Ended, call
 from vetonet.cli.exits import Exit
-from vetonet.cli.explain import COLUMNS
 from vetonet.cli.explain_words import WORDS
+from vetonet.cli.output import COLUMNS
 from vetonet.compliance.export import sign_export
 from vetonet.compliance.result import Claim
 from vetonet.units import format_time

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from support.bundles import Scene, altered, make_compliant_scene, make_scene
 from vetonet.cli import main
 from vetonet.cli.exits import Exit
+from vetonet.cli.output import COLUMNS
+from vetonet.cli.verify import _print_result
+from vetonet.compliance.verify import verify_bundle
 from vetonet.units import format_time
 
 
@@ -133,3 +137,31 @@ def test_a_time_without_a_zone_is_a_mistake_of_the_user(
 ) -> None:
     assert verify(tmp_path, compliant, "--at", "2027-01-15T08:00:00") == Exit.USAGE
     assert "with its zone" in capsys.readouterr().err
+
+
+def test_prose_is_wrapped_and_a_public_key_is_no_signer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = make_withheld_scene()
+    assert verify(tmp_path, scene) == Exit.INCONCLUSIVE
+    told = capsys.readouterr().out.split("Whoever made this file", 1)[1]
+    assert max(map(len, told.splitlines())) <= COLUMNS
+    key = tmp_path / "verifier.pem"
+    assert main.run(("ear", "key", "--out", str(key))) == Exit.OK
+    capsys.readouterr()
+    for mode in (0o644, 0o600):
+        public = tmp_path / "verifier.pem.pub"
+        public.chmod(mode)
+        ear = ("--ear", str(tmp_path / "result.ear"), "--sign-key", str(public))
+        assert verify(tmp_path, scene, *ear) == Exit.USAGE
+        said = capsys.readouterr().err
+        assert "expected a private key, got a public one" in said
+        assert "chmod" not in said
+
+
+def test_counts_have_their_thousands_apart(compliant: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    judged = compliant.bundle()
+    result = verify_bundle([judged.to_bytes()], compliant.trust_root, compliant.judged_ms)
+    _print_result(dataclasses.replace(result, report_count=14_336, tree_size=1109), compliant.trust_root)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "14,336 reports; log of 1,109 leaves" in told

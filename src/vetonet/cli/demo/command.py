@@ -16,7 +16,7 @@ from vetonet.cli.demo.chip_evidence import EVIDENCE_FILE, build_chip_files, spel
 from vetonet.cli.demo.exporting import export
 from vetonet.cli.demo.keeping import Kept, keep
 from vetonet.cli.demo.play import Play, Scene, begin
-from vetonet.cli.demo.private import MAX_CANARY_CHARS
+from vetonet.cli.demo.private import MAX_CANARY_CHARS, MIN_CANARY_CHARS
 from vetonet.cli.demo.scenes import WITHHELD_CHIPS, list_scenes
 from vetonet.cli.demo.stage import MAKER_ID, Cast, set_up
 from vetonet.cli.exits import Exit, Failure
@@ -87,9 +87,8 @@ class Performance:
 )
 @click.option(
     "--canary",
-    default="",
     metavar="TEXT",
-    help="Plant this text in every private field, to look for it wherever it must not be.",
+    help="Plant this text (8 characters or more) in every private field, to look for it elsewhere.",
 )
 @json_option
 def demo(
@@ -99,7 +98,7 @@ def demo(
     chips: int,
     secure_element: str,
     is_confidential: bool,
-    canary: str,
+    canary: str | None,
     as_json: bool,
 ) -> None:
     """Run the main job end to end and show what came of it.
@@ -107,8 +106,8 @@ def demo(
     Seven parties over gRPC, 512 simulated H100s, one real MLPerf run. Under a minute. It leaves the bundle,
     and in `operator` what the operator keeps: `vetonet export` makes the same bundle of that.
     """
-    if len(canary) > MAX_CANARY_CHARS or not canary.isprintable():
-        raise Failure(f"--canary: expected at most {MAX_CANARY_CHARS} printable characters")
+    if canary is not None:
+        _require_findable(canary)
     if secure_element == "tpm2":
         verify_tpms_installed()  # before there is an empty folder
     folder = Path(tempfile.mkdtemp(prefix="vetonet-demo-")) if out is None else out
@@ -121,7 +120,7 @@ def demo(
             chips=chips,
             secure_element=secure_element,
             totals=totals,
-            canary=canary,
+            canary=canary or "",
         )
     )
     bundle, trust_root = folder / BUNDLE_FILE, folder / TRUST_ROOT_FILE
@@ -134,11 +133,19 @@ def demo(
         print_json(_to_plain(performance, bundle, trust_root) | {"operator": str(operator)})
     else:
         _print(performance, bundle, trust_root, operator)
+        if canary is not None:
+            print_line(f"a canary was planted: it may stand below {operator}, and nowhere else")
         if secure_element == "tpm2":
             print_line(
                 "these TPMs are software (swtpm): their evidence, of kind TPM2, is evidence of nothing"
             )
     raise SystemExit(Exit.OK if performance.is_as_expected else Exit.NEGATIVE)
+
+
+def _require_findable(canary: str) -> None:
+    """Hold that a text fits into every private field, and stands nowhere by chance."""
+    if not MIN_CANARY_CHARS <= len(canary) <= MAX_CANARY_CHARS or not canary.isprintable():
+        raise Failure(f"--canary: expected {MIN_CANARY_CHARS} to {MAX_CANARY_CHARS} printable characters")
 
 
 async def perform(

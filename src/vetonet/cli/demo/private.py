@@ -13,6 +13,8 @@ from typing import Final
 from vetonet.policy.specification import FieldName, Specification
 from vetonet.units import Rng
 
+MIN_CANARY_CHARS: Final = 8
+"""A shorter text may stand somewhere by chance."""
 MAX_CANARY_CHARS: Final = 1024
 
 MODEL: Final = "model"

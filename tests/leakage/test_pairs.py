@@ -20,7 +20,7 @@ from vetonet.attester import reporting
 from vetonet.compliance.bundle import Bundle
 from vetonet.crypto.statement import read_unverified
 
-PAIRS: Final = int(os.environ.get("VETONET_LEAKAGE_PAIRS", "60"))
+PAIRS: Final = int(os.environ.get("VETONET_LEAKAGE_PAIRS", "32"))
 CONTROL_PAIRS: Final = 32
 
 

@@ -93,7 +93,7 @@ def export(
         source = open_log_source(str(kept.root / "log") if log is None else log, stack)
         draft, books = _prepare(kept, root, key, source, now)
         proofs = _prove(books, key)
-        taken = tuple(proof for path in others for proof in _take_proofs(path))
+        taken = tuple(proof for path in others for proof in _take_proofs(path, root))
         if hand_over_path is not None:
             _hand_over(books, hand_over_path, licence_id)
         _write(out, draft, (*proofs, *taken), key)
@@ -149,14 +149,29 @@ def _prove(books: Books, key: SigningKey) -> tuple[bytes, ...]:
     return tuple(sign(proof, key) for proof in proofs)
 
 
-def _take_proofs(path: Path) -> Iterator[bytes]:
+def _take_proofs(path: Path, root: TrustRoot) -> Iterator[bytes]:
     """Yield the usage proofs in somebody's bundle; whoever judges ours holds them against its reports."""
     from vetonet.compliance.parts import PartKind, PartReader
 
     with refuse_no_bundle(path):
-        for part in PartReader(iter_bundle_file(path)):
+        parts = PartReader(iter_bundle_file(path))
+        for number, part in enumerate(parts):
+            if number == 0:  # what comes first, a reader of parts holds, is the treaty
+                _require_treaty(path, part.content, root)
             if part.kind is PartKind.PROOF:
                 yield part.content
+
+
+def _require_treaty(path: Path, leaf: bytes, root: TrustRoot) -> None:
+    """Proofs about another treaty are of no use here (VN-18.8): better said now than to every verifier."""
+    from vetonet.policy.treaty import open_treaty
+
+    found = open_treaty(leaf).payload_digest
+    if found != root.treaty_digest:
+        wanted = f"{root.treaty_digest.hex()[:16]} ({root.treaty_name!r})"
+        raise Failure(
+            f"--proofs-of {path}: expected a bundle of treaty {wanted}, got one of {found.hex()[:16]}"
+        )
 
 
 @contextmanager

@@ -294,6 +294,21 @@ def test_without_the_others_sum_the_owners_total_is_left_unproven_and_it_is_said
     assert "the pool of Holding is left unproven: op2 handed nothing over" in ended.err
 
 
+def test_proofs_of_a_bundle_of_another_treaty_are_refused(hidden: Scene, tmp_path: Path) -> None:
+    foreign = make_shells(499)
+    elsewhere = keep(foreign, tmp_path / "second" / "operator", "op2")
+    assert export(elsewhere, foreign).code == Exit.OK
+    ended = export(
+        keep(hidden, tmp_path / "first" / "operator"),
+        hidden,
+        "--proofs-of",
+        tmp_path / "second" / "run.bundle",
+    )
+    assert ended.code == Exit.USAGE
+    assert "expected a bundle of treaty" in ended.err
+    assert not (tmp_path / "first" / "run.bundle").exists()
+
+
 def test_a_sum_of_other_reports_is_refused_and_names_who_handed_it_over(tmp_path: Path) -> None:
     scene, other = make_shells(499), make_shells(498)
     second = keep(other, tmp_path / "second" / "operator", "op2")

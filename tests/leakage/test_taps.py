@@ -201,6 +201,17 @@ def test_a_secret_that_nobody_holds_any_more_is_not_looked_for_in_the_next_test(
     assert leaks == []
 
 
+def test_a_secret_of_a_stream_that_another_test_draws_from_too_is_no_leak_when_that_shows_it() -> None:
+    key = generate_ed25519(SeededRng(b"a stream of two tests"))
+    with leaks_expected() as leaks:
+        TAPS.record("anywhere", key.seed)
+    assert len(leaks) == 1
+    drawn = SeededRng(b"a stream of two tests")(32)
+    with leaks_expected() as leaks:
+        TAPS.record("anywhere", drawn)
+    assert (drawn, leaks) == (key.seed, [])
+
+
 LEAKING_TEST: Final = """
 import logging
 from vetonet.crypto.keys import Ed25519SigningKey

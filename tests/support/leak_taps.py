@@ -13,6 +13,7 @@ import io
 import logging
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -37,6 +38,7 @@ from vetonet.crypto.frost.resharing import ReshareSecret
 from vetonet.crypto.hpke import HpkePrivateKey
 from vetonet.crypto.keys import EcdsaSigningKey, Ed25519SigningKey
 from vetonet.crypto.pedersen import Opening
+from vetonet.crypto.rng import SeededRng
 from vetonet.errors import Problem, VetonetError
 from vetonet.policy.ceremony import CeremonyComplaint
 from vetonet.policy.disclosure import DisclosureAnswer
@@ -53,6 +55,9 @@ MAX_KEPT_BYTES: Final = 8 << 20
 
 MIN_DISTINCT_BYTES: Final = 8
 """A test's secret of fewer, such as thirty-two zeros, is in too much by chance."""
+
+MIN_DRAWN_BYTES: Final = 16
+"""What is drawn in smaller pieces is no key."""
 
 MAX_FILE_BYTES: Final = 64 << 20
 
@@ -108,6 +113,8 @@ class Taps:
         net: looks for every secret that is listed.
         known: their values.
         published: the values of secrets that their owners have shown since the last test began.
+        spare: how many more times a value was drawn than became a secret. Where that is above zero, some test
+            drew from a stream of the same seed what elsewhere is a key, and showed it as something else.
         young, old: secrets that came into being since the last test began, and those that outlived one.
         traffic: what got out, and through which channel.
         total_bytes, total_secrets: what was looked through, and what for, in this process.
@@ -117,6 +124,7 @@ class Taps:
     net: Net = field(default_factory=Net)
     known: set[bytes | int | str] = field(default_factory=set)
     published: set[bytes | int | str] = field(default_factory=set)
+    spare: Counter[bytes | int | str] = field(default_factory=Counter)
     young: list[_Listed] = field(default_factory=list)
     old: list[_Listed] = field(default_factory=list)
     traffic: dict[bytes, str] = field(default_factory=dict)
@@ -127,6 +135,8 @@ class Taps:
 
     def list_secret(self, name: str, value: bytes | int | str, owner: Any) -> None:
         """While its owner lives this value must not get out; what is found by chance is passed over."""
+        if self.spare[value] > 0:
+            self.spare[value] -= 1  # the draw that this secret came from
         if value in self.known or value in self.published or not _is_rare(value) or _stands_in_source(value):
             return
         self.total_secrets += 1
@@ -166,6 +176,7 @@ class Taps:
         self.young, self.old = [], kept
         if of_all:
             self.published.clear()
+            self.spare = Counter({value: self.spare[value] for value in self.known})
 
     def record(self, channel: str, data: bytes) -> None:
         """These bytes got out through this channel."""
@@ -202,9 +213,13 @@ class Taps:
         return tuple({(leak.channel, leak.finding.canary): leak for leak in leaks}.values())
 
     def _name_the_living(self) -> set[str]:
-        """Return the canaries of this test, and of all secrets that outlive the test that made them."""
+        """Return the canaries of this test, and of all secrets that outlive the test that made them.
+
+        A value that was drawn again, and became no secret, is no canary any more.
+        """
         gc.collect()
-        return {listed.name for listed in (*self.young, *(each for each in self.old if each.is_held))}
+        held = (*self.young, *(each for each in self.old if each.is_held))
+        return {listed.name for listed in held if not self.spare[listed.value]}
 
     def read_files(self, folder: Path) -> None:
         """Everything that lies in this folder got out, but for the files in which secrets are kept."""
@@ -379,6 +394,11 @@ def _publish_from(spell: Callable[[Any], Spelled], taps: Taps) -> Callable[[Any]
     return tap
 
 
+def _count_draw(drawn: bytes, taps: Taps) -> None:
+    if len(drawn) >= MIN_DRAWN_BYTES:
+        taps.spare[drawn] += 1
+
+
 def _wrap_calls(taps: Taps) -> None:
     """Every gRPC message that a client sends or gets passes its channel's serializers."""
     channel = grpc.aio._channel.Channel
@@ -453,6 +473,7 @@ def install(taps: Taps = TAPS) -> None:
     """From now on, and until the process ends, secrets are listed and what goes out is kept."""
     for kind, spell in SECRETS:
         _wrap_constructor(kind, _list_from(spell, taps))
+    _wrap_result(SeededRng, "__call__", functools.partial(_count_draw, taps=taps))
     for kind, spell in SHOWN:
         _wrap_constructor(kind, _publish_from(spell, taps))
     _wrap_constructor(Credential, _list_from(_spell_tls, taps))
